@@ -1,0 +1,1 @@
+"""Analyses: from tables to materials quantities and figures."""

@@ -1,0 +1,235 @@
+"""Base classes of components: what a plugin subclasses.
+
+A component is built as ``Class(options, runtime)``, used as a context manager, and survives
+pickling before it is opened, so that worker processes can each have one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from defectscope.core.options import Options
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from defectscope.core.calibration import Calibration
+    from defectscope.core.datasets import Dataset
+    from defectscope.core.defect_types import DefectType
+    from defectscope.core.frames import Frame, FrameSequence
+    from defectscope.core.instances import Instances
+
+__all__ = [
+    "Analysis",
+    "AnnotationFormat",
+    "Background",
+    "Component",
+    "Detector",
+    "Finding",
+    "Generator",
+    "PostProcessor",
+    "Reader",
+    "Runtime",
+    "Tables",
+    "Tracker",
+]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a component may use.
+
+    Parameters
+    ----------
+    device
+        ``cpu`` or ``cuda``.
+    threads
+        Threads a component may start for itself.
+    batch_size
+        Frames handed to a detector at once.
+    progress
+        Whether a component may show progress of its own.
+    defect_types
+        The registered defect types by name: their colours and size definitions.
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    batch_size: int = 1
+    progress: bool = False
+    defect_types: Mapping[str, DefectType] = field(default_factory=dict)
+
+
+class Component(ABC):
+    """Base of all component families."""
+
+    Options: ClassVar[type[Options]] = Options
+
+    def __init__(self, options: Any = None, runtime: Runtime | None = None) -> None:
+        self.options = self.Options() if options is None else options
+        self.runtime = Runtime() if runtime is None else runtime
+
+    def open(self) -> None:
+        """Acquire what the work needs (weights, sessions); called once before the first use."""
+
+    def close(self) -> None:
+        """Let it go again."""
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+class Background(Component):
+    """Renders images without defects."""
+
+    @abstractmethod
+    def render(
+        self, shape: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Return (H, W) float32 pixels in [0, 1], and every parameter that was drawn."""
+
+
+class Generator(Component):
+    """Draws defects whose truth is known."""
+
+    defect_types: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def draw(self, canvas: NDArray[np.float32], rng: np.random.Generator) -> Instances:
+        """Draw onto `canvas` ((H, W) float32 in [0, 1]) in place, and return the truth."""
+
+    def sequence(
+        self, canvas: NDArray[np.float32], rng: np.random.Generator, length: int
+    ) -> Iterator[tuple[NDArray[np.float32], Instances]]:
+        """Yield `length` frames and their truth, with a ``track_id`` measurement.
+
+        A generator that cannot move leaves this as it is.
+        """
+        raise TypeError(f"{type(self).__name__} draws stills only; it has no sequences")
+
+
+class Detector(Component):
+    """Finds defects in frames."""
+
+    defect_types: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def detect(self, frames: Sequence[Frame]) -> list[Instances]:
+        """Return the instances of each frame, in order; the pixels must stay as they are."""
+
+
+class PostProcessor(Component):
+    """Turns detections into geometry.
+
+    Attributes
+    ----------
+    shapes
+        Shapes of defect types it handles; instances of others pass through unchanged.
+    columns
+        Measurements it adds and their units (``px``, ``px2``, ``1/px``, ``deg``, ``""``).
+    """
+
+    shapes: ClassVar[tuple[str, ...]] = ("ellipse", "line")
+    columns: ClassVar[Mapping[str, str]] = {}
+
+    @abstractmethod
+    def process(self, frame: Frame, instances: Instances) -> Instances:
+        """Return as many or fewer instances, with the columns added."""
+
+
+class Tracker(Component):
+    """Links detections of different frames that are the same particle."""
+
+    @abstractmethod
+    def link(self, detections: pd.DataFrame, geometry: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Return the linked rows with an integer column ``particle`` added.
+
+        Parameters
+        ----------
+        detections
+            At least ``frame``, ``x``, ``y``; rows are not changed, but may be left out.
+        geometry
+            Vertices of lines and outlines, where there are any.
+        """
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a run, as an analysis sees them."""
+
+    frames: pd.DataFrame
+    detections: pd.DataFrame
+    geometry: pd.DataFrame | None
+    tracks: pd.DataFrame | None
+    calibration: Calibration
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One result of an analysis.
+
+    Parameters
+    ----------
+    name
+        File stem of the figure and of the table behind it.
+    title
+        What stands above it.
+    table
+        The data behind the figure.
+    figure
+        A matplotlib figure, or None.
+    """
+
+    name: str
+    title: str
+    table: pd.DataFrame
+    figure: Figure | None = None
+
+
+class Analysis(Component):
+    """Turns tables into materials quantities and figures."""
+
+    @abstractmethod
+    def analyse(self, tables: Tables) -> list[Finding]:
+        """Return what can be found; nothing where the tables do not allow it."""
+
+
+class Reader(Component):
+    """Opens files that hold frames."""
+
+    @abstractmethod
+    def read(self, path: Path) -> FrameSequence:
+        """Return the frames of one file, lazily.
+
+        Raises
+        ------
+        InputError
+            The file is none of this reader's, or holds no image.
+        """
+
+
+class AnnotationFormat(Component):
+    """Reads and writes labelled images."""
+
+    def accepts(self, path: Path) -> bool:
+        """Whether `path` (a file or a folder) looks like this format."""
+        return False
+
+    def load(self, path: Path) -> Dataset:
+        """Return the labelled images below `path`."""
+        raise TypeError(f"{type(self).__name__} cannot be read")
+
+    def save(self, dataset: Dataset, path: Path) -> list[str]:
+        """Write `dataset` to `path`, and return warnings about what the format cannot hold."""
+        raise TypeError(f"{type(self).__name__} cannot be written")

@@ -1,0 +1,99 @@
+"""Calibration: what turns pixels and frame numbers into nanometres, seconds and dose."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from defectscope.core.errors import FormatError, OptionError
+
+__all__ = ["Calibration"]
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+
+class Calibration(BaseModel):
+    """What is known about the scale of a series. Unknown is None, and is never guessed.
+
+    Parameters
+    ----------
+    pixel_size_nm
+        Edge of a (square) pixel.
+    frame_interval_s
+        Time from one frame index to the next.
+    dose_start_dpa, dose_per_frame_dpa
+        Dose law: ``dose(index) = dose_start_dpa + index * dose_per_frame_dpa`` (P2, eq. 1).
+    thickness_nm
+        Foil thickness, for volume densities.
+    visible_fraction
+        Fraction of the defects of a type that the imaging condition shows; ``"*"`` stands for
+        every type that is not named. 1 where nothing is given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pixel_size_nm: Positive | None = Field(None, description="edge of a square pixel, nm")
+    frame_interval_s: Positive | None = Field(None, description="time between frames, s")
+    dose_start_dpa: NonNegative | None = Field(None, description="dose at frame index 0, dpa")
+    dose_per_frame_dpa: NonNegative | None = Field(None, description="dose a frame, dpa")
+    thickness_nm: Positive | None = Field(None, description="foil thickness, nm")
+    visible_fraction: Mapping[str, Fraction] = Field(
+        default_factory=dict, description="fraction of the defects that is visible, by defect type"
+    )
+
+    @field_validator("visible_fraction", mode="before")
+    @classmethod
+    def _one_number_means_every_type(cls, value: Any) -> Any:
+        return {"*": value} if isinstance(value, int | float) else value
+
+    def time_s(self, index: int) -> float | None:
+        """Return the time of a frame index, or None where the interval is unknown."""
+        return None if self.frame_interval_s is None else index * self.frame_interval_s
+
+    def dose_dpa(self, index: int) -> float | None:
+        """Return the dose at a frame index, or None where the dose law is unknown."""
+        if self.dose_per_frame_dpa is None:
+            return None
+        return (self.dose_start_dpa or 0.0) + index * self.dose_per_frame_dpa
+
+    def visible(self, defect_type: str) -> float:
+        """Return the visible fraction of a defect type."""
+        return self.visible_fraction.get(defect_type, self.visible_fraction.get("*", 1.0))
+
+    def updated(self, **changes: Any) -> Calibration:
+        """Return a copy with `changes`; those that are None leave the value as it is.
+
+        Raises
+        ------
+        OptionError
+            A value is outside its limits.
+        """
+        given = {name: value for name, value in changes.items() if value is not None}
+        return _validated(self.model_dump() | given)
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Calibration:
+        """Read a calibration file: the fields of this class as top-level keys."""
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise FormatError(f"the calibration file {path} cannot be read: {error}") from error
+        return _validated(values)
+
+
+def _validated(values: Mapping[str, Any]) -> Calibration:
+    try:
+        return Calibration.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "calibration"
+        raise OptionError(
+            f"calibration: {name} = {first['input']!r} is not possible: "
+            f"{first['msg'][0].lower()}{first['msg'][1:]}"
+        ) from error

@@ -1,0 +1,76 @@
+"""Labelled images: what annotation formats read and write, and evaluation compares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from defectscope.core.errors import FormatError
+from defectscope.core.instances import Instances
+
+__all__ = ["Dataset", "LabelledImage"]
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """One image and its instances.
+
+    Parameters
+    ----------
+    file_name
+        Relative to the dataset's folder, with forward slashes.
+    instances
+        What is known about it; ``instances.image_shape`` is the size of the image.
+    frame
+        Frame index, where there is one.
+    pixel_size_nm
+        Where it is known.
+    """
+
+    file_name: str
+    instances: Instances
+    frame: int | None = None
+    pixel_size_nm: float | None = None
+
+    @property
+    def stem(self) -> str:
+        """The file name without folders and suffix: what images are joined by."""
+        return self.file_name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled images in the order of their source.
+
+    Parameters
+    ----------
+    images
+        One entry an image, also for images without instances.
+    folder
+        Where the image files lie, or None.
+    defect_types
+        Names in the order of the source's categories.
+    """
+
+    images: Sequence[LabelledImage]
+    folder: Path | None = None
+    defect_types: tuple[str, ...] = field(default=())
+
+    def by_stem(self) -> dict[str, LabelledImage]:
+        """Return the images by file stem.
+
+        Raises
+        ------
+        FormatError
+            Two images share a stem, so that joining by name would be ambiguous.
+        """
+        found: dict[str, LabelledImage] = {}
+        for image in self.images:
+            if image.stem in found:
+                raise FormatError(
+                    f"two images share the name {image.stem!r} ({found[image.stem].file_name} "
+                    f"and {image.file_name}); frames are joined by name, so names must differ"
+                )
+            found[image.stem] = image
+        return found

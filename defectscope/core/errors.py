@@ -1,0 +1,122 @@
+"""Every error that defectscope raises on purpose, in one tree.
+
+::
+
+    DefectscopeError                 exit code 1
+    ├── UsageError                   exit code 2: the request itself is wrong
+    │   ├── OptionError              an option that is unknown, missing or out of its limits
+    │   └── UnknownNameError         no plugin, defect type or weights of that name
+    ├── InputError                   something given cannot be read
+    │   ├── DamagedFrameError        one frame of many: counted and skipped unless strict
+    │   └── FormatError              an annotation, table or configuration file is malformed
+    ├── OutputError                  the result cannot be written where it was asked for
+    ├── MissingPackageError          an optional package is needed and absent
+    └── PluginError                  a plugin misbehaved
+        ├── PluginLoadError          it failed to import or to register
+        ├── PluginClashError         two plugins offer one name
+        └── ComponentError           it raised, or returned nonsense, inside a run
+
+A message is one sentence (or two short ones): what was expected, what was found, what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "ComponentError",
+    "DamagedFrameError",
+    "DefectscopeError",
+    "FormatError",
+    "InputError",
+    "MissingPackageError",
+    "OptionError",
+    "OutputError",
+    "PluginClashError",
+    "PluginError",
+    "PluginLoadError",
+    "UnknownNameError",
+    "UsageError",
+    "did_you_mean",
+]
+
+
+class DefectscopeError(Exception):
+    """Base of every error that defectscope raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(DefectscopeError):
+    """The request itself is wrong: nothing was done."""
+
+    exit_code = 2
+
+
+class OptionError(UsageError):
+    """An option is unknown, missing, or outside its limits."""
+
+
+class UnknownNameError(UsageError):
+    """Nothing of that name is installed."""
+
+
+class InputError(DefectscopeError):
+    """Something given as input cannot be read."""
+
+
+class DamagedFrameError(InputError):
+    """One frame cannot be used; the others of its series may be."""
+
+
+class FormatError(InputError):
+    """An annotation, table or configuration file is malformed."""
+
+
+class OutputError(DefectscopeError):
+    """A result cannot be written where it was asked for."""
+
+
+class MissingPackageError(DefectscopeError):
+    """An optional package is needed and is not installed.
+
+    Parameters
+    ----------
+    package
+        Name of the package that failed to import.
+    extra
+        The extra of defectscope that brings it.
+    purpose
+        What it was needed for, as a noun phrase.
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package}, which is not installed; "
+            f'install it with: pip install "defectscope[{extra}]"'
+        )
+
+
+class PluginError(DefectscopeError):
+    """A plugin misbehaved."""
+
+
+class PluginLoadError(PluginError):
+    """A plugin failed to import or to register."""
+
+
+class PluginClashError(PluginError, UsageError):
+    """Two plugins offer one name in one family."""
+
+    exit_code = 2
+
+
+class ComponentError(PluginError):
+    """A component raised, or returned something invalid, inside a run."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `` (did you mean 'x'?)`` for the nearest known name, or an empty string."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {near[0]!r}?)" if near else ""

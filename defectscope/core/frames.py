@@ -1,0 +1,229 @@
+"""Frames, their indices, and lazy sequences of them."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from defectscope.core.calibration import Calibration
+from defectscope.core.errors import DamagedFrameError, OptionError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Frame", "FrameSelection", "FrameSequence", "frame_indices", "parse_frame_range"]
+
+DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
+SMALLEST_SIDE_PX = 8
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One 2-D grey image at full bit depth.
+
+    Parameters
+    ----------
+    pixels
+        (H, W) array of uint8, uint16 or float32, as read.
+    index
+        Frame index: the number in the file name, or the position in the series.
+    calibration
+        What is known about the scale.
+    source
+        File name (with ``#position`` for stacks and videos), for messages and tables.
+
+    Raises
+    ------
+    DamagedFrameError
+        The pixels cannot be measured: wrong dimensions or dtype, too small, not finite,
+        or without any contrast.
+    """
+
+    pixels: NDArray[Any]
+    index: int = 0
+    calibration: Calibration = field(default_factory=Calibration)
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        pixels, name = self.pixels, self.source or f"frame {self.index}"
+        if pixels.ndim != 2:
+            raise DamagedFrameError(
+                f"{name}: expected a 2-D grey image, found an array of shape {pixels.shape}"
+            )
+        if pixels.dtype not in DTYPES:
+            raise DamagedFrameError(
+                f"{name}: expected uint8, uint16 or float32 pixels, found {pixels.dtype}"
+            )
+        height, width = pixels.shape
+        if min(height, width) < SMALLEST_SIDE_PX:
+            raise DamagedFrameError(
+                f"{name}: the image is {width} x {height} px; "
+                f"at least {SMALLEST_SIDE_PX} x {SMALLEST_SIDE_PX} px are needed"
+            )
+        # One pass finds both: the extremes are NaN where any pixel is.
+        low, high = pixels.min(), pixels.max()
+        if not (np.isfinite(low) and np.isfinite(high)):
+            count = int(np.count_nonzero(~np.isfinite(pixels)))
+            raise DamagedFrameError(
+                f"{name}: {count} of {pixels.size} pixels are not finite (NaN or infinite); "
+                "replace them before the analysis"
+            )
+        if low == high:
+            raise DamagedFrameError(
+                f"{name}: every pixel has the value {low}; there is nothing to measure"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) in px."""
+        height, width = self.pixels.shape
+        return height, width
+
+    def scaled(self) -> NDArray[np.float32]:
+        """Return the pixels as float32: integers divided by their type's maximum, floats as is."""
+        if self.pixels.dtype == np.float32:
+            return np.asarray(self.pixels, np.float32)
+        return self.pixels.astype(np.float32) / np.float32(np.iinfo(self.pixels.dtype).max)
+
+
+class FrameSequence(ABC, Sequence[Frame]):
+    """A lazy sequence of frames: nothing is held but what is asked for.
+
+    Subclasses hold no open handle while they are pickled, so that worker processes can
+    each open the series for themselves.
+
+    Attributes
+    ----------
+    indices : tuple of int
+        Frame index of every position.
+    names : tuple of str
+        Source name of every position.
+    calibration : Calibration
+        What the files say about the scale.
+    warnings : list of str
+        What a user should know about how the files were read; may grow while frames are read.
+    """
+
+    indices: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+    calibration: Calibration = Calibration()
+    warnings: list[str]
+
+    @abstractmethod
+    def read(self, position: int) -> NDArray[Any]:
+        """Return the pixels at a position, or raise DamagedFrameError."""
+
+    def close(self) -> None:
+        """Let go of files; reading again opens them again."""
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @overload
+    def __getitem__(self, item: int) -> Frame: ...
+    @overload
+    def __getitem__(self, item: slice) -> FrameSelection: ...
+    def __getitem__(self, item: int | slice) -> Frame | FrameSelection:
+        if isinstance(item, slice):
+            return FrameSelection(self, range(len(self))[item])
+        position = range(len(self))[item]
+        return Frame(
+            self.read(position), self.indices[position], self.calibration, self.names[position]
+        )
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (self[position] for position in range(len(self)))
+
+    def __enter__(self) -> FrameSequence:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def select(self, first: int | None, stop: int | None, step: int | None) -> FrameSelection:
+        """Return the frames whose *index* lies in ``first:stop:step``, `stop` exclusive."""
+        low = first if first is not None else min(self.indices, default=0)
+        high = stop if stop is not None else max(self.indices, default=-1) + 1
+        wanted = range(low, high, step or 1)
+        return FrameSelection(self, [p for p, i in enumerate(self.indices) if i in wanted])
+
+    def calibrated(self, calibration: Calibration) -> FrameSelection:
+        """Return the same frames under another calibration."""
+        return FrameSelection(self, range(len(self)), calibration)
+
+
+class FrameSelection(FrameSequence):
+    """Some frames of another sequence, in its order."""
+
+    def __init__(
+        self,
+        parent: FrameSequence,
+        positions: Sequence[int],
+        calibration: Calibration | None = None,
+    ) -> None:
+        self._parent = parent
+        self._positions = tuple(positions)
+        self.indices = tuple(parent.indices[p] for p in self._positions)
+        self.names = tuple(parent.names[p] for p in self._positions)
+        self.calibration = parent.calibration if calibration is None else calibration
+        self.warnings = parent.warnings
+
+    def read(self, position: int) -> NDArray[Any]:
+        """Return the pixels at a position of the selection."""
+        return self._parent.read(self._positions[position])
+
+    def __getitem__(self, item: Any) -> Any:
+        if isinstance(item, slice):
+            return super().__getitem__(item)
+        position = range(len(self))[item]
+        frame = self._parent[self._positions[position]]
+        return replace(frame, calibration=self.calibration)
+
+    def close(self) -> None:
+        """Close the parent."""
+        self._parent.close()
+
+
+_STEM_AND_NUMBER = re.compile(r"(.*?)(\d+)")
+
+
+def frame_indices(stems: Sequence[str]) -> tuple[int, ...]:
+    """Return the frame index of each file of a series.
+
+    The number in the name, where every name is one stem and one number at its end and no
+    number comes twice (``Frame461`` is 461); else the position from 0.
+    """
+    matches = [_STEM_AND_NUMBER.fullmatch(stem) for stem in stems]
+    if stems and all(matches):
+        parts = {match[1] for match in matches if match}
+        numbers = tuple(int(match[2]) for match in matches if match)
+        if len(parts) == 1 and len(set(numbers)) == len(numbers):
+            return numbers
+    return tuple(range(len(stems)))
+
+
+def parse_frame_range(text: str) -> tuple[int | None, int | None, int | None]:
+    """Return (first, stop, step) of ``A:B:S``; every part may be left out.
+
+    Raises
+    ------
+    OptionError
+        The text is no range, or its step is not positive.
+    """
+    parts = text.split(":")
+    try:
+        numbers = [int(part) if part.strip() else None for part in parts]
+    except ValueError:
+        numbers = []
+    if not 2 <= len(numbers) <= 3 or (len(numbers) == 3 and numbers[2] is not None and numbers[2] < 1):
+        raise OptionError(
+            f"frames must be given as FIRST:STOP or FIRST:STOP:STEP with STEP at least 1 "
+            f"(461:661 selects frame indices 461 to 660), found {text!r}"
+        )
+    first, stop, step = [*numbers, None][:3]
+    return first, stop, step

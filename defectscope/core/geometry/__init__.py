@@ -1,0 +1,1 @@
+"""Geometry primitives that several families need."""

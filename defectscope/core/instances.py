@@ -1,0 +1,243 @@
+"""Instances: what was found, or is known, in one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from defectscope.core.masks import Mask, all_masks
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Instances"]
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """A structure of arrays, one entry an instance.
+
+    Parameters
+    ----------
+    image_shape
+        (height, width) of the frame in px.
+    boxes
+        (n, 4) float32 ``x_min, y_min, x_max, y_max`` in px, half open.
+    scores
+        (n,) float32; 1 where nothing is given.
+    defect_types
+        (n,) names.
+    ignore
+        (n,) bool: truth that counts as neither hit nor miss.
+    masks
+        n cropped masks, or None.
+    lines
+        n polylines (k, 2) of x, y in px, or None.
+    measurements
+        Columns of length n; NaN where a value does not apply.
+    units
+        Unit of every measurement: ``px``, ``px2``, ``1/px``, ``deg``, or ``""``.
+
+    Raises
+    ------
+    ValueError
+        Lengths, shapes or values do not fit together; says which, expected against actual.
+    """
+
+    image_shape: tuple[int, int]
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32] = None  # type: ignore[assignment]
+    defect_types: NDArray[np.str_] = None  # type: ignore[assignment]
+    ignore: NDArray[np.bool_] = None  # type: ignore[assignment]
+    masks: tuple[Mask, ...] | None = None
+    lines: tuple[NDArray[np.float64], ...] | None = None
+    measurements: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "image_shape", _image_shape(self.image_shape))
+        boxes = np.asarray(self.boxes, np.float32)
+        boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes
+        if boxes.ndim != 2 or boxes.shape[1] != 4:
+            raise ValueError(f"boxes: expected shape (n, 4), found {boxes.shape}")
+        put(self, "boxes", boxes)
+        n = len(boxes)
+        _check_boxes(boxes)
+        put(self, "scores", _column("scores", self.scores, n, np.float32, 1.0))
+        put(self, "defect_types", _names(self.defect_types, n))
+        put(self, "ignore", _column("ignore", self.ignore, n, np.bool_, False))
+        if self.masks is not None:
+            put(self, "masks", tuple(all_masks(self.masks)))
+            _same_length("masks", self.masks, n)
+        if self.lines is not None:
+            put(self, "lines", tuple(_polyline(line) for line in self.lines))
+            _same_length("lines", self.lines, n)
+        columns = {name: np.asarray(values) for name, values in self.measurements.items()}
+        for name, values in columns.items():
+            if values.shape != (n,):
+                raise ValueError(
+                    f"measurement {name!r}: expected shape ({n},), found {values.shape}"
+                )
+        put(self, "measurements", columns)
+        put(self, "units", {name: self.units.get(name, "") for name in columns})
+
+    @classmethod
+    def empty(cls, image_shape: tuple[int, int]) -> Instances:
+        """Return instances of a frame in which nothing was found."""
+        return cls(image_shape, np.zeros((0, 4), np.float32))
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, item: ArrayLike | slice) -> Instances:
+        """Return those selected by a bool mask, a slice or an array of positions."""
+        if isinstance(item, int | np.integer):
+            item = [int(item)]
+        positions = np.arange(len(self))[np.asarray(item) if not isinstance(item, slice) else item]
+        return replace(
+            self,
+            boxes=self.boxes[positions],
+            scores=self.scores[positions],
+            defect_types=self.defect_types[positions],
+            ignore=self.ignore[positions],
+            masks=_take(self.masks, positions),
+            lines=_take(self.lines, positions),
+            measurements={name: v[positions] for name, v in self.measurements.items()},
+        )
+
+    def with_measurements(
+        self, columns: Mapping[str, ArrayLike], units: Mapping[str, str]
+    ) -> Instances:
+        """Return a copy with columns added or replaced."""
+        added = {name: np.asarray(values) for name, values in columns.items()}
+        return replace(
+            self,
+            measurements={**self.measurements, **added},
+            units={**self.units, **{name: units.get(name, "") for name in added}},
+        )
+
+    def moved(self, dx: float, dy: float, image_shape: tuple[int, int]) -> Instances:
+        """Return the same instances in a frame whose origin lies elsewhere.
+
+        Positions (boxes, masks, lines, and the measurements ``x`` and ``y``) gain (dx, dy) px.
+        """
+        shift = np.array([dx, dy, dx, dy], np.float32)
+        columns = dict(self.measurements)
+        for name, step in (("x", dx), ("y", dy)):
+            if name in columns:
+                columns[name] = columns[name] + step
+        masks = self.masks
+        if masks is not None:
+            masks = tuple(mask.moved(round(dx), round(dy)) for mask in masks)
+        lines = self.lines
+        if lines is not None:
+            lines = tuple(line + np.array([dx, dy]) for line in lines)
+        return replace(
+            self,
+            image_shape=image_shape,
+            boxes=self.boxes + shift,
+            masks=masks,
+            lines=lines,
+            measurements=columns,
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Instances]) -> Instances:
+        """Join instances of one frame; measurements absent from a part become NaN.
+
+        Raises
+        ------
+        ValueError
+            There is nothing to join, or the parts belong to frames of different shapes.
+        """
+        if not parts:
+            raise ValueError("concatenate needs at least one Instances (an empty one will do)")
+        shapes = {part.image_shape for part in parts}
+        if len(shapes) > 1:
+            raise ValueError(f"instances of frames of different shapes: {sorted(shapes)}")
+        names = list(dict.fromkeys(name for part in parts for name in part.measurements))
+        filled = [part for part in parts if len(part)]
+        return cls(
+            parts[0].image_shape,
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.defect_types for part in parts]),
+            np.concatenate([part.ignore for part in parts]),
+            _joined([part.masks for part in filled]),
+            _joined([part.lines for part in filled]),
+            {name: np.concatenate([_or_nan(part, name) for part in parts]) for name in names},
+            {name: unit for part in parts for name, unit in part.units.items()},
+        )
+
+
+def _image_shape(shape: tuple[int, int]) -> tuple[int, int]:
+    if len(shape) != 2 or min(shape) < 0:
+        raise ValueError(f"image_shape: expected (height, width), found {shape!r}")
+    return int(shape[0]), int(shape[1])
+
+
+def _check_boxes(boxes: NDArray[np.float32]) -> None:
+    if not np.isfinite(boxes).all():
+        raise ValueError("boxes: every coordinate must be finite")
+    wrong = np.flatnonzero((boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1]))
+    if len(wrong):
+        raise ValueError(
+            f"boxes: x_max must exceed x_min and y_max must exceed y_min, "
+            f"found {boxes[wrong[0]].tolist()} at position {wrong[0]}"
+        )
+
+
+def _column(name: str, values: Any, n: int, dtype: type, default: Any) -> NDArray[Any]:
+    column = np.full(n, default, dtype) if values is None else np.asarray(values, dtype)
+    column = column.reshape(0) if column.size == 0 else column
+    if column.shape != (n,):
+        raise ValueError(f"{name}: expected shape ({n},), found {column.shape}")
+    if column.dtype.kind == "f" and not np.isfinite(column).all():
+        raise ValueError(f"{name}: every value must be finite")
+    return column
+
+
+def _names(values: Any, n: int) -> NDArray[np.str_]:
+    if values is None:
+        if n:
+            raise ValueError(f"defect_types: expected {n} names, found none")
+        return np.zeros(0, "<U1")
+    names = np.full(n, values) if isinstance(values, str) else np.asarray(values)
+    if names.shape != (n,) and names.size:
+        raise ValueError(f"defect_types: expected {n} names, found shape {names.shape}")
+    if names.size == 0:
+        return np.zeros(0, "<U1")
+    if names.dtype.kind not in "UO" or not all(isinstance(name, str) and name for name in names):
+        raise ValueError("defect_types: every entry must be a non-empty name")
+    return names.astype(np.str_)
+
+
+def _polyline(line: ArrayLike) -> NDArray[np.float64]:
+    points = np.asarray(line, float)
+    points = points.reshape(0, 2) if points.size == 0 else points
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise ValueError(f"lines: expected points of shape (k, 2), found {points.shape}")
+    return points
+
+
+def _same_length(name: str, values: Sequence[Any] | None, n: int) -> None:
+    if values is not None and len(values) != n:
+        raise ValueError(f"{name}: expected {n}, found {len(values)}")
+
+
+def _take(values: tuple[Any, ...] | None, positions: NDArray[Any]) -> tuple[Any, ...] | None:
+    return None if values is None else tuple(values[int(p)] for p in positions)
+
+
+def _joined(columns: Sequence[tuple[Any, ...] | None]) -> tuple[Any, ...] | None:
+    if not columns or any(column is None for column in columns):
+        return None
+    return tuple(item for column in columns for item in column or ())
+
+
+def _or_nan(part: Instances, name: str) -> NDArray[Any]:
+    return part.measurements.get(name, np.full(len(part), np.nan))

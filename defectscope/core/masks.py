@@ -1,0 +1,158 @@
+"""Masks of instances, each kept as the small bitmap inside its own box."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Mask", "mask_from_polygon", "mask_from_rle", "mask_iou", "rle_from_mask"]
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """A bitmap and where its upper left pixel lies in the frame.
+
+    Parameters
+    ----------
+    x, y
+        Column and row of ``bitmap[0, 0]`` in the frame.
+    bitmap
+        (h, w) bool array; every pixel outside it is not part of the instance.
+    """
+
+    x: int
+    y: int
+    bitmap: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        if self.bitmap.ndim != 2 or self.bitmap.dtype != np.bool_:
+            raise ValueError(
+                f"a mask needs a 2-D bool bitmap, found {self.bitmap.dtype} "
+                f"of shape {self.bitmap.shape}"
+            )
+
+    @property
+    def area_px(self) -> int:
+        """Number of pixels."""
+        return int(np.count_nonzero(self.bitmap))
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Half-open box of the bitmap: x_min, y_min, x_max, y_max."""
+        height, width = self.bitmap.shape
+        return self.x, self.y, self.x + width, self.y + height
+
+    def trimmed(self) -> Mask:
+        """Return the same mask with the empty rows and columns at its rim cut off."""
+        rows, columns = np.any(self.bitmap, axis=1), np.any(self.bitmap, axis=0)
+        if not rows.any():
+            return Mask(self.x, self.y, np.zeros((0, 0), bool))
+        top, bottom = int(rows.argmax()), len(rows) - int(rows[::-1].argmax())
+        left, right = int(columns.argmax()), len(columns) - int(columns[::-1].argmax())
+        return Mask(self.x + left, self.y + top, self.bitmap[top:bottom, left:right])
+
+    def clipped(self, shape: tuple[int, int]) -> Mask:
+        """Return the part inside a frame of `shape` (height, width)."""
+        x0, y0, x1, y1 = self.box
+        left, top = max(0, -x0), max(0, -y0)
+        right, bottom = max(left, min(x1, shape[1]) - x0), max(top, min(y1, shape[0]) - y0)
+        return Mask(x0 + left, y0 + top, self.bitmap[top:bottom, left:right])
+
+    def moved(self, dx: int, dy: int) -> Mask:
+        """Return the mask at another place."""
+        return Mask(self.x + dx, self.y + dy, self.bitmap)
+
+    def to_dense(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return the (H, W) bool image of a frame of `shape`."""
+        inside = self.clipped(shape)
+        x0, y0, x1, y1 = inside.box
+        dense = np.zeros(shape, bool)
+        dense[y0:y1, x0:x1] = inside.bitmap
+        return dense
+
+    @classmethod
+    def from_dense(cls, dense: NDArray[Any]) -> Mask:
+        """Cut a mask out of an (H, W) image."""
+        return cls(0, 0, np.asarray(dense, bool)).trimmed()
+
+
+def mask_from_polygon(points: NDArray[Any], shape: tuple[int, int]) -> Mask:
+    """Fill a polygon: every pixel whose centre lies inside it.
+
+    Parameters
+    ----------
+    points
+        (k, 2) vertices x, y in frame coordinates, where pixel centres lie at half integers.
+    shape
+        (height, width) of the frame.
+    """
+    from skimage.draw import polygon
+
+    points = np.asarray(points, float)
+    x0, y0 = (max(0, int(v)) for v in np.floor(points.min(axis=0)))
+    x1, y1 = (int(v) for v in np.ceil(points.max(axis=0)) + 1)
+    x1, y1 = min(x1, shape[1]), min(y1, shape[0])
+    if x1 <= x0 or y1 <= y0:
+        return Mask(x0, y0, np.zeros((0, 0), bool))
+    bitmap = np.zeros((y1 - y0, x1 - x0), bool)
+    # scikit-image puts pixel centres at integers.
+    rows, columns = polygon(points[:, 1] - y0 - 0.5, points[:, 0] - x0 - 0.5, bitmap.shape)
+    bitmap[rows, columns] = True
+    return Mask(x0, y0, bitmap).trimmed()
+
+
+def rle_from_mask(mask: Mask, shape: tuple[int, int]) -> list[int]:
+    """Return COCO's uncompressed run lengths: column by column, background first."""
+    flat = mask.to_dense(shape).ravel(order="F")
+    changes = np.flatnonzero(np.diff(np.concatenate(([False], flat, [False])).astype(np.int8)))
+    edges = np.concatenate(([0], changes, [flat.size]))
+    counts = np.diff(edges).tolist()
+    return counts[:-1] if len(counts) > 1 and counts[-1] == 0 else counts
+
+
+def mask_from_rle(counts: Sequence[int], shape: tuple[int, int]) -> Mask:
+    """Read COCO's uncompressed run lengths.
+
+    Raises
+    ------
+    ValueError
+        The runs do not add up to the size of the frame.
+    """
+    runs = np.asarray(counts, np.int64)
+    if (runs < 0).any() or int(runs.sum()) != shape[0] * shape[1]:
+        raise ValueError(
+            f"run lengths must be non-negative and add up to {shape[0]} x {shape[1]} = "
+            f"{shape[0] * shape[1]} pixels, found {int(runs.sum())}"
+        )
+    values = np.arange(len(runs)) % 2 == 1
+    return Mask.from_dense(np.repeat(values, runs).reshape(shape, order="F"))
+
+
+def mask_iou(a: Mask, b: Mask) -> float:
+    """Return intersection over union of two masks; 0 where both are empty."""
+    x0, y0 = max(a.x, b.x), max(a.y, b.y)
+    x1, y1 = min(a.box[2], b.box[2]), min(a.box[3], b.box[3])
+    common = 0
+    if x1 > x0 and y1 > y0:
+        common = int(
+            np.count_nonzero(
+                a.bitmap[y0 - a.y : y1 - a.y, x0 - a.x : x1 - a.x]
+                & b.bitmap[y0 - b.y : y1 - b.y, x0 - b.x : x1 - b.x]
+            )
+        )
+    union = a.area_px + b.area_px - common
+    return common / union if union else 0.0
+
+
+def all_masks(masks: Iterable[Mask]) -> Iterator[Mask]:
+    """Yield every item, checked to be a Mask."""
+    for mask in masks:
+        if not isinstance(mask, Mask):
+            raise TypeError(f"masks must be Mask objects, found {type(mask).__name__}")
+        yield mask

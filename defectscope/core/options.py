@@ -1,0 +1,139 @@
+"""Options of components: one pydantic model each, shown and set the same way everywhere."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+
+from defectscope.core.errors import OptionError, did_you_mean
+
+__all__ = ["OptionRow", "Options", "describe_options", "parse_assignment", "validate_options"]
+
+
+class Options(BaseModel):
+    """Base of every component's options: unknown names are refused, values are frozen.
+
+    Every field needs a description; units belong into the name (``_px``, ``_nm``, ``_deg``)
+    or the description, limits into the annotation.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class OptionRow(typing.NamedTuple):
+    """One option as ``plugins info`` shows it."""
+
+    name: str
+    type: str
+    default: Any
+    limits: str
+    description: str
+
+
+OptionsT = TypeVar("OptionsT", bound=BaseModel)
+
+
+def validate_options(model: type[OptionsT], values: Mapping[str, Any], owner: str) -> OptionsT:
+    """Build the options of a component.
+
+    Parameters
+    ----------
+    model
+        The component's ``Options`` class.
+    values
+        What the user gave; text is converted as far as it is unambiguous.
+    owner
+        The name under which the user addressed the component, for the message.
+
+    Raises
+    ------
+    OptionError
+        A name is unknown, or a value is outside its limits.
+    """
+    known = list(model.model_fields)
+    for name in values:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            takes = f"its options are: {', '.join(known)}" if known else "it has no options"
+            raise OptionError(f"{owner!r} has no option {name!r}{hint}; {takes}")
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        name = f"{owner}.{where}" if where else owner
+        message = first["msg"]
+        raise OptionError(
+            f"option {name} = {first['input']!r} is not possible: {message[0].lower()}{message[1:]}"
+        ) from error
+
+
+def parse_assignment(text: str) -> tuple[str, str, Any]:
+    """Split ``NAME.option=value`` into (name, option, value).
+
+    The value is read as TOML where it is TOML (numbers, true, lists, quoted text), else as text.
+
+    Raises
+    ------
+    OptionError
+        The text has another form.
+    """
+    left, equals, raw = text.partition("=")
+    name, dot, option = left.strip().rpartition(".")
+    if not (equals and dot and name and option):
+        raise OptionError(f"--set takes NAME.option=value, found {text!r}")
+    try:
+        value = tomllib.loads(f"value = {raw.strip()}")["value"]
+    except (tomllib.TOMLDecodeError, KeyError):
+        value = raw.strip()
+    return name, option.replace("-", "_"), value
+
+
+def describe_options(model: type[BaseModel]) -> list[OptionRow]:
+    """Return a row for each option of a component."""
+    return [
+        OptionRow(
+            name,
+            _type_name(info.annotation),
+            _plain(info.get_default(call_default_factory=True, validated_data={})),
+            _limits(info),
+            info.description or "",
+        )
+        for name, info in model.model_fields.items()
+    ]
+
+
+def _type_name(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _type_name(arguments[0])
+    if origin is typing.Literal:
+        return " | ".join(json.dumps(value) for value in arguments)
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join("none" if a is type(None) else _type_name(a) for a in arguments)
+    if origin is not None:
+        inner = ", ".join("..." if a is Ellipsis else _type_name(a) for a in arguments)
+        return f"{origin.__name__}[{inner}]"
+    return getattr(annotation, "__name__", str(annotation))
+
+
+def _limits(info: FieldInfo) -> str:
+    signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "multiple of"}
+    parts = []
+    for item in info.metadata:
+        for attribute, sign in signs.items():
+            value = getattr(item, attribute, None)
+            if value is not None:
+                parts.append(f"{sign} {value}")
+    return ", ".join(parts)
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump() if isinstance(value, BaseModel) else value

@@ -1,0 +1,171 @@
+"""The columns of a run's tables, and the calibrated twins of columns in px."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from defectscope.core.geometry.boxes import box_centres
+
+if TYPE_CHECKING:
+    from defectscope.core.defect_types import DefectType
+    from defectscope.core.frames import Frame
+    from defectscope.core.instances import Instances
+
+__all__ = [
+    "DETECTION_COLUMNS",
+    "FRAME_COLUMNS",
+    "GEOMETRY_COLUMNS",
+    "calibrated",
+    "detection_table",
+    "diameters",
+    "empty_table",
+    "geometry_table",
+    "unit_twin",
+]
+
+# What every table has whatever plugins ran; their own columns follow.
+FRAME_COLUMNS: Mapping[str, str] = {
+    "frame": "int64",
+    "source": "str",
+    "time_s": "float64",
+    "dose_dpa": "float64",
+    "width_px": "Int64",
+    "height_px": "Int64",
+    "count": "Int64",
+    "status": "str",
+}
+DETECTION_COLUMNS: Mapping[str, str] = {
+    "frame": "int64",
+    "time_s": "float64",
+    "dose_dpa": "float64",
+    "detection": "int64",
+    "defect_type": "str",
+    "score": "float64",
+    "origin": "str",
+    "x": "float64",
+    "y": "float64",
+    "x_min": "float64",
+    "y_min": "float64",
+    "x_max": "float64",
+    "y_max": "float64",
+}
+GEOMETRY_COLUMNS: Mapping[str, str] = {
+    "frame": "int64",
+    "detection": "int64",
+    "vertex": "int64",
+    "x": "float64",
+    "y": "float64",
+}
+
+
+def empty_table(columns: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table without rows, whose columns have their types all the same."""
+    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.items()})
+
+
+def unit_twin(name: str, unit: str) -> tuple[str, int] | None:
+    """Return the calibrated name of a column, and the power of the pixel size it scales with.
+
+    ``major_px`` (px) gives ``("major_nm", 1)``, ``area_px`` (px2) ``("area_nm2", 2)``,
+    ``curvature_per_px`` (1/px) ``("curvature_per_nm", -1)``; anything else None.
+    """
+    if unit == "px" and name.endswith("_px"):
+        return f"{name[:-3]}_nm", 1
+    if unit == "px2" and name.endswith("_px"):
+        return f"{name[:-3]}_nm2", 2
+    if unit == "1/px" and name.endswith("_per_px"):
+        return f"{name[:-7]}_per_nm", -1
+    return None
+
+
+def diameters(
+    major: np.ndarray, minor: np.ndarray, names: np.ndarray, types: Mapping[str, DefectType]
+) -> np.ndarray:
+    """Return the diameter by each type's own definition, in the unit of the axes.
+
+    The major axis for loops, 2·sqrt(a·b) = sqrt(major·minor) for dots (P3).
+    """
+    by_area = [
+        name in types and types[name].size_definition == "equivalent-diameter" for name in names
+    ]
+    return np.where(np.asarray(by_area, bool), np.sqrt(major * minor), major)
+
+
+def calibrated(
+    columns: Mapping[str, Any], units: Mapping[str, str], pixel_size_nm: float | None
+) -> dict[str, Any]:
+    """Return `columns`, each followed by its calibrated twin where the pixel size is known."""
+    result: dict[str, Any] = {}
+    for name, values in columns.items():
+        result[name] = values
+        twin = unit_twin(name, units.get(name, ""))
+        if twin is not None and pixel_size_nm is not None:
+            result[twin[0]] = np.asarray(values, float) * pixel_size_nm ** twin[1]
+    return result
+
+
+def detection_table(
+    frame: Frame, found: Instances, types: Mapping[str, DefectType]
+) -> pd.DataFrame:
+    """Return one row for each instance of a frame (DESIGN: ``detections.parquet``).
+
+    The position is the measured centroid where there is one, else the centre of the box.
+    """
+    n, calibration = len(found), frame.calibration
+    centres = box_centres(found.boxes)
+    columns: dict[str, Any] = {
+        "frame": np.full(n, frame.index, np.int64),
+        "time_s": np.full(n, _or_nan(calibration.time_s(frame.index))),
+        "dose_dpa": np.full(n, _or_nan(calibration.dose_dpa(frame.index))),
+        "detection": np.arange(n, dtype=np.int64),
+        "defect_type": found.defect_types.astype(object),
+        # Through text, so that a float32 score of 0.7 reads 0.7 and not 0.699999988.
+        "score": np.array([float(str(s)) for s in found.scores], float),
+        "origin": np.full(n, "detector", object),
+        "x": centres[:, 0],
+        "y": centres[:, 1],
+        **{
+            name: found.boxes[:, k].astype(float)
+            for k, name in enumerate(("x_min", "y_min", "x_max", "y_max"))
+        },
+    }
+    measured = dict(found.measurements)
+    for name in ("x", "y"):
+        if name in measured:
+            values = np.asarray(measured.pop(name), float)
+            columns[name] = np.where(np.isfinite(values), values, columns[name])
+    units = dict(found.units)
+    if "major_px" in measured and "minor_px" in measured:
+        measured["diameter_px"] = diameters(
+            measured["major_px"], measured["minor_px"], found.defect_types, types
+        )
+        units["diameter_px"] = "px"
+    columns |= calibrated(measured, units, calibration.pixel_size_nm)
+    return pd.DataFrame(columns).astype(
+        {name: dtype for name, dtype in DETECTION_COLUMNS.items() if name in columns}
+    )
+
+
+def geometry_table(frame: Frame, found: Instances) -> pd.DataFrame:
+    """Return one row for each vertex of the lines (or outlines) of a frame."""
+    if found.lines is None or not any(len(line) for line in found.lines):
+        return empty_table(GEOMETRY_COLUMNS)
+    lengths = [len(line) for line in found.lines]
+    points = np.concatenate([line for line in found.lines if len(line)])
+    return pd.DataFrame(
+        {
+            "frame": np.full(sum(lengths), frame.index, np.int64),
+            "detection": np.repeat(np.arange(len(lengths)), lengths),
+            "vertex": np.concatenate([np.arange(k) for k in lengths]),
+            "x": points[:, 0],
+            "y": points[:, 1],
+        }
+    )
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -1,0 +1,1 @@
+"""Composing components and running them on a series of frames."""

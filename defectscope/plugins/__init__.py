@@ -1,0 +1,1 @@
+"""The plugin host: hook specifications, discovery, look-up, and conformance tests."""

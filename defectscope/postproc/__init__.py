@@ -1,0 +1,1 @@
+"""Post-processors: from detections to geometry."""

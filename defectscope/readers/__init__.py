@@ -1,0 +1,1 @@
+"""Readers of image, stack, microscope and video files, and annotation formats in and out."""

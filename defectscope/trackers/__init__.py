@@ -1,0 +1,1 @@
+"""Trackers: from detections to particles."""
