@@ -166,13 +166,24 @@ class Tracker(Component):
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of a run, as an analysis sees them."""
+    """The tables of a run, as an analysis sees them.
+
+    Parameters
+    ----------
+    frames, detections, geometry, tracks
+        As in the run folder; `tracks` is None where nothing was tracked.
+    calibration
+        Calibration of the series.
+    roi
+        x_min, y_min, x_max, y_max of the part that was looked at, or None for whole frames.
+    """
 
     frames: pd.DataFrame
     detections: pd.DataFrame
     geometry: pd.DataFrame | None
     tracks: pd.DataFrame | None
     calibration: Calibration
+    roi: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,9 @@ class Calibration(BaseModel):
 
     def dose_dpa(self, index: int) -> float | None:
         """Return the dose at a frame index, or None where the dose law is unknown."""
-        if self.dose_per_frame_dpa is None:
+        if self.dose_start_dpa is None or self.dose_per_frame_dpa is None:
             return None
-        return (self.dose_start_dpa or 0.0) + index * self.dose_per_frame_dpa
+        return self.dose_start_dpa + index * self.dose_per_frame_dpa
 
     def visible(self, defect_type: str) -> float:
         """Return the visible fraction of a defect type."""

@@ -68,7 +68,7 @@ class ComponentSpec:
             module = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
             missing = (error.name or "").partition(".")[0]
-            if self.extra is not None and missing != module_name.partition(".")[0]:
+            if self.extra is not None and missing not in ("", module_name.partition(".")[0]):
                 raise MissingPackageError(missing, self.extra, f"{self.name!r}") from error
             raise PluginLoadError(
                 f"component {self.name!r} could not be imported from {module_name}: {error}"

@@ -59,6 +59,5 @@ class DefectType:
                 )
         if not _COLOUR.fullmatch(self.colour):
             raise ValueError(
-                f"defect type {self.name!r}: colour must look like '#e69f00', "
-                f"found {self.colour!r}"
+                f"defect type {self.name!r}: colour must look like '#e69f00', found {self.colour!r}"
             )

@@ -96,6 +96,11 @@ class MissingPackageError(DefectscopeError):
             f"{purpose} needs the package {package}, which is not installed; "
             f'install it with: pip install "defectscope[{extra}]"'
         )
+        self._given = (package, extra, purpose)
+
+    def __reduce__(self) -> tuple[type[MissingPackageError], tuple[str, str, str]]:
+        # Errors come back from worker processes pickled, by default from the message alone.
+        return type(self), self._given
 
 
 class PluginError(DefectscopeError):

@@ -26,7 +26,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+        )
         os.close(handle)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
@@ -64,12 +66,14 @@ def inside(folder: Path, name: str) -> Path:
     Raises
     ------
     FormatError
-        `name` is absolute, or climbs with ``..``; annotation files come from strangers.
+        `name` is absolute, climbs with ``..``, or names nothing; annotation files come from
+        strangers.
     """
     windows, posix = PureWindowsPath(name), PurePosixPath(name)
-    if not name or windows.drive or windows.root or posix.is_absolute() or ".." in windows.parts:
+    absolute = windows.drive or windows.root or posix.is_absolute()
+    if absolute or not windows.parts or ".." in windows.parts or "\0" in name:
         raise FormatError(
-            f"the file name {name!r} leads out of the dataset's folder {folder}; "
+            f"{name!r} is not the name of a file inside the dataset's folder {folder}; "
             "names must be relative and without '..'"
         )
     return folder.joinpath(*windows.parts)

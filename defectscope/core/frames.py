@@ -22,7 +22,7 @@ DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 SMALLEST_SIDE_PX = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
     """One 2-D grey image at full bit depth.
 
@@ -190,6 +190,7 @@ class FrameSelection(FrameSequence):
 
 
 _STEM_AND_NUMBER = re.compile(r"(.*?)(\d+)")
+LARGEST_INDEX = 2**63 - 1  # tables hold frame indices as int64
 
 
 def frame_indices(stems: Sequence[str]) -> tuple[int, ...]:
@@ -202,7 +203,8 @@ def frame_indices(stems: Sequence[str]) -> tuple[int, ...]:
     if stems and all(matches):
         parts = {match[1] for match in matches if match}
         numbers = tuple(int(match[2]) for match in matches if match)
-        if len(parts) == 1 and len(set(numbers)) == len(numbers):
+        distinct = len(set(numbers)) == len(numbers)
+        if len(parts) == 1 and distinct and max(numbers) <= LARGEST_INDEX:
             return numbers
     return tuple(range(len(stems)))
 
@@ -220,7 +222,9 @@ def parse_frame_range(text: str) -> tuple[int | None, int | None, int | None]:
         numbers = [int(part) if part.strip() else None for part in parts]
     except ValueError:
         numbers = []
-    if not 2 <= len(numbers) <= 3 or (len(numbers) == 3 and numbers[2] is not None and numbers[2] < 1):
+    if not 2 <= len(numbers) <= 3 or (
+        len(numbers) == 3 and numbers[2] is not None and numbers[2] < 1
+    ):
         raise OptionError(
             f"frames must be given as FIRST:STOP or FIRST:STOP:STEP with STEP at least 1 "
             f"(461:661 selects frame indices 461 to 660), found {text!r}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Instances"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Instances:
     """A structure of arrays, one entry an instance.
 
@@ -49,41 +49,45 @@ class Instances:
 
     image_shape: tuple[int, int]
     boxes: NDArray[np.float32]
-    scores: NDArray[np.float32] = None  # type: ignore[assignment]
-    defect_types: NDArray[np.str_] = None  # type: ignore[assignment]
-    ignore: NDArray[np.bool_] = None  # type: ignore[assignment]
-    masks: tuple[Mask, ...] | None = None
-    lines: tuple[NDArray[np.float64], ...] | None = None
-    measurements: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    units: Mapping[str, str] = field(default_factory=dict)
+    scores: NDArray[np.float32]
+    defect_types: NDArray[np.str_]
+    ignore: NDArray[np.bool_]
+    masks: tuple[Mask, ...] | None
+    lines: tuple[NDArray[np.float64], ...] | None
+    measurements: Mapping[str, NDArray[Any]]
+    units: Mapping[str, str]
 
-    def __post_init__(self) -> None:
-        put = object.__setattr__
-        put(self, "image_shape", _image_shape(self.image_shape))
-        boxes = np.asarray(self.boxes, np.float32)
-        boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes
-        if boxes.ndim != 2 or boxes.shape[1] != 4:
-            raise ValueError(f"boxes: expected shape (n, 4), found {boxes.shape}")
-        put(self, "boxes", boxes)
-        n = len(boxes)
-        _check_boxes(boxes)
-        put(self, "scores", _column("scores", self.scores, n, np.float32, 1.0))
-        put(self, "defect_types", _names(self.defect_types, n))
-        put(self, "ignore", _column("ignore", self.ignore, n, np.bool_, False))
-        if self.masks is not None:
-            put(self, "masks", tuple(all_masks(self.masks)))
-            _same_length("masks", self.masks, n)
-        if self.lines is not None:
-            put(self, "lines", tuple(_polyline(line) for line in self.lines))
-            _same_length("lines", self.lines, n)
-        columns = {name: np.asarray(values) for name, values in self.measurements.items()}
-        for name, values in columns.items():
-            if values.shape != (n,):
-                raise ValueError(
-                    f"measurement {name!r}: expected shape ({n},), found {values.shape}"
-                )
-        put(self, "measurements", columns)
-        put(self, "units", {name: self.units.get(name, "") for name in columns})
+    def __init__(
+        self,
+        image_shape: tuple[int, int],
+        boxes: ArrayLike,
+        scores: ArrayLike | None = None,
+        defect_types: ArrayLike | None = None,
+        ignore: ArrayLike | None = None,
+        masks: Sequence[Mask] | None = None,
+        lines: Sequence[ArrayLike] | None = None,
+        measurements: Mapping[str, ArrayLike] | None = None,
+        units: Mapping[str, str] | None = None,
+    ) -> None:
+        checked = _boxes(boxes)
+        n = len(checked)
+        columns = _measurements(measurements or {}, n)
+        given = units or {}
+        fields = {
+            "image_shape": _image_shape(image_shape),
+            "boxes": checked,
+            "scores": _column("scores", scores, n, np.float32, 1.0),
+            "defect_types": _names(defect_types, n),
+            "ignore": _column("ignore", ignore, n, np.bool_, False),
+            "masks": None if masks is None else tuple(all_masks(masks)),
+            "lines": None if lines is None else tuple(_polyline(line) for line in lines),
+            "measurements": columns,
+            "units": {name: given.get(name, "") for name in columns},
+        }
+        _same_length("masks", masks, n)
+        _same_length("lines", lines, n)
+        for name, value in fields.items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def empty(cls, image_shape: tuple[int, int]) -> Instances:
@@ -97,7 +101,11 @@ class Instances:
         """Return those selected by a bool mask, a slice or an array of positions."""
         if isinstance(item, int | np.integer):
             item = [int(item)]
-        positions = np.arange(len(self))[np.asarray(item) if not isinstance(item, slice) else item]
+        if not isinstance(item, slice):
+            item = np.asarray(item)
+            # numpy takes an empty list for one of floats, which cannot select.
+            item = item.astype(np.intp) if item.size == 0 else item
+        positions = np.arange(len(self))[item]
         return replace(
             self,
             boxes=self.boxes[positions],
@@ -147,7 +155,10 @@ class Instances:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Instances]) -> Instances:
-        """Join instances of one frame; measurements absent from a part become NaN.
+        """Join instances of one frame.
+
+        Measurements absent from a part become NaN; where only some parts have masks or lines,
+        the instances of the others get empty ones.
 
         Raises
         ------
@@ -167,9 +178,9 @@ class Instances:
             np.concatenate([part.scores for part in parts]),
             np.concatenate([part.defect_types for part in parts]),
             np.concatenate([part.ignore for part in parts]),
-            _joined([part.masks for part in filled]),
-            _joined([part.lines for part in filled]),
-            {name: np.concatenate([_or_nan(part, name) for part in parts]) for name in names},
+            _joined([part.masks for part in filled], filled, Mask(0, 0, np.zeros((0, 0), bool))),
+            _joined([part.lines for part in filled], filled, np.zeros((0, 2))),
+            {name: _joined_column(filled or parts, name) for name in names},
             {name: unit for part in parts for name, unit in part.units.items()},
         )
 
@@ -180,7 +191,11 @@ def _image_shape(shape: tuple[int, int]) -> tuple[int, int]:
     return int(shape[0]), int(shape[1])
 
 
-def _check_boxes(boxes: NDArray[np.float32]) -> None:
+def _boxes(values: ArrayLike) -> NDArray[np.float32]:
+    boxes = np.asarray(values, np.float32)
+    boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"boxes: expected shape (n, 4), found {boxes.shape}")
     if not np.isfinite(boxes).all():
         raise ValueError("boxes: every coordinate must be finite")
     wrong = np.flatnonzero((boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1]))
@@ -189,10 +204,21 @@ def _check_boxes(boxes: NDArray[np.float32]) -> None:
             f"boxes: x_max must exceed x_min and y_max must exceed y_min, "
             f"found {boxes[wrong[0]].tolist()} at position {wrong[0]}"
         )
+    return boxes
+
+
+def _measurements(given: Mapping[str, ArrayLike], n: int) -> dict[str, NDArray[Any]]:
+    columns = {name: np.asarray(values) for name, values in given.items()}
+    for name, values in columns.items():
+        if values.shape != (n,):
+            raise ValueError(f"measurement {name!r}: expected shape ({n},), found {values.shape}")
+    return columns
 
 
 def _column(name: str, values: Any, n: int, dtype: type, default: Any) -> NDArray[Any]:
-    column = np.full(n, default, dtype) if values is None else np.asarray(values, dtype)
+    column: NDArray[Any] = (
+        np.full(n, default, dtype) if values is None else np.asarray(values, dtype)
+    )
     column = column.reshape(0) if column.size == 0 else column
     if column.shape != (n,):
         raise ValueError(f"{name}: expected shape ({n},), found {column.shape}")
@@ -207,7 +233,7 @@ def _names(values: Any, n: int) -> NDArray[np.str_]:
             raise ValueError(f"defect_types: expected {n} names, found none")
         return np.zeros(0, "<U1")
     names = np.full(n, values) if isinstance(values, str) else np.asarray(values)
-    if names.shape != (n,) and names.size:
+    if names.shape != (n,) and (names.size or n):
         raise ValueError(f"defect_types: expected {n} names, found shape {names.shape}")
     if names.size == 0:
         return np.zeros(0, "<U1")
@@ -233,11 +259,19 @@ def _take(values: tuple[Any, ...] | None, positions: NDArray[Any]) -> tuple[Any,
     return None if values is None else tuple(values[int(p)] for p in positions)
 
 
-def _joined(columns: Sequence[tuple[Any, ...] | None]) -> tuple[Any, ...] | None:
-    if not columns or any(column is None for column in columns):
+def _joined(
+    columns: Sequence[tuple[Any, ...] | None], parts: Sequence[Instances], nothing: Any
+) -> tuple[Any, ...] | None:
+    if all(column is None for column in columns):
         return None
-    return tuple(item for column in columns for item in column or ())
+    filled = [
+        (nothing,) * len(part) if column is None else column
+        for column, part in zip(columns, parts, strict=True)
+    ]
+    return tuple(item for column in filled for item in column)
 
 
-def _or_nan(part: Instances, name: str) -> NDArray[Any]:
-    return part.measurements.get(name, np.full(len(part), np.nan))
+def _joined_column(parts: Sequence[Instances], name: str) -> NDArray[Any]:
+    """Join one measurement; parts without instances must not make floats of whole numbers."""
+    columns = [part.measurements.get(name, np.full(len(part), np.nan)) for part in parts]
+    return np.concatenate(columns)

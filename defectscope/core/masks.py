@@ -11,7 +11,14 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Mask", "mask_from_polygon", "mask_from_rle", "mask_iou", "rle_from_mask"]
+__all__ = [
+    "Mask",
+    "mask_from_polygon",
+    "mask_from_rle",
+    "mask_iou",
+    "mask_outline",
+    "rle_from_mask",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +86,9 @@ class Mask:
     @classmethod
     def from_dense(cls, dense: NDArray[Any]) -> Mask:
         """Cut a mask out of an (H, W) image."""
-        return cls(0, 0, np.asarray(dense, bool)).trimmed()
+        cut = cls(0, 0, np.asarray(dense, bool)).trimmed()
+        # A view would keep the whole image alive, and change with it.
+        return cls(cut.x, cut.y, cut.bitmap.copy())
 
 
 def mask_from_polygon(points: NDArray[Any], shape: tuple[int, int]) -> Mask:
@@ -95,6 +104,8 @@ def mask_from_polygon(points: NDArray[Any], shape: tuple[int, int]) -> Mask:
     from skimage.draw import polygon
 
     points = np.asarray(points, float)
+    if not points.size:
+        return Mask(0, 0, np.zeros((0, 0), bool))
     x0, y0 = (max(0, int(v)) for v in np.floor(points.min(axis=0)))
     x1, y1 = (int(v) for v in np.ceil(points.max(axis=0)) + 1)
     x1, y1 = min(x1, shape[1]), min(y1, shape[0])
@@ -112,7 +123,7 @@ def rle_from_mask(mask: Mask, shape: tuple[int, int]) -> list[int]:
     flat = mask.to_dense(shape).ravel(order="F")
     changes = np.flatnonzero(np.diff(np.concatenate(([False], flat, [False])).astype(np.int8)))
     edges = np.concatenate(([0], changes, [flat.size]))
-    counts = np.diff(edges).tolist()
+    counts: list[int] = np.diff(edges).tolist()
     return counts[:-1] if len(counts) > 1 and counts[-1] == 0 else counts
 
 
@@ -124,14 +135,32 @@ def mask_from_rle(counts: Sequence[int], shape: tuple[int, int]) -> Mask:
     ValueError
         The runs do not add up to the size of the frame.
     """
-    runs = np.asarray(counts, np.int64)
-    if (runs < 0).any() or int(runs.sum()) != shape[0] * shape[1]:
+    # Summed as Python's integers, which no crafted file can make overflow.
+    runs = [int(count) for count in counts]
+    if min(runs, default=0) < 0 or sum(runs) != shape[0] * shape[1]:
         raise ValueError(
             f"run lengths must be non-negative and add up to {shape[0]} x {shape[1]} = "
-            f"{shape[0] * shape[1]} pixels, found {int(runs.sum())}"
+            f"{shape[0] * shape[1]} pixels, found {sum(runs)}"
         )
     values = np.arange(len(runs)) % 2 == 1
-    return Mask.from_dense(np.repeat(values, runs).reshape(shape, order="F"))
+    flat = np.repeat(values, np.array(runs, np.int64))
+    return Mask.from_dense(flat.reshape(shape, order="F"))
+
+
+def mask_outline(mask: Mask) -> NDArray[np.float64]:
+    """Return the (k, 2) vertices x, y of a mask's longest outer contour.
+
+    The contour runs through the centres of the rim pixels; a mask without pixels has none.
+    """
+    import cv2
+
+    contours, _ = cv2.findContours(
+        mask.bitmap.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+    )
+    if not contours:
+        return np.zeros((0, 2))
+    longest = max(contours, key=lambda contour: cv2.arcLength(contour, True)).reshape(-1, 2)
+    return np.asarray(longest + np.array([mask.x + 0.5, mask.y + 0.5]), float)
 
 
 def mask_iou(a: Mask, b: Mask) -> float:

@@ -124,12 +124,23 @@ def confusion_matrix(
         Overlap that a match needs.
     names
         Defect types in the order of rows and columns.
+
+    Raises
+    ------
+    ValueError
+        A prediction, or a true instance that counts, is of none of these types.
     """
     position = {name: k for k, name in enumerate(names)}
     n = len(names)
     counts = np.zeros((n + 1, n + 1), np.int64)
     for predicted, true in pairs:
         match = match_instances(predicted, true, cut_off)
+        given = {*predicted.defect_types.tolist(), *true.defect_types[~true.ignore].tolist()}
+        if not given <= position.keys():
+            raise ValueError(
+                f"the confusion matrix is of the types {', '.join(map(repr, names))}; "
+                f"found {', '.join(map(repr, sorted(given - position.keys())))} as well"
+            )
         p = [position[str(name)] for name in predicted.defect_types]
         t = [position.get(str(name), n) for name in true.defect_types]
         for a, b in zip(match.true, match.predicted, strict=True):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -69,6 +70,8 @@ def validate_options(model: type[OptionsT], values: Mapping[str, Any], owner: st
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         name = f"{owner}.{where}" if where else owner
+        if first["type"] == "missing":
+            raise OptionError(f"option {name} has no default and must be given") from error
         message = first["msg"]
         raise OptionError(
             f"option {name} = {first['input']!r} is not possible: {message[0].lower()}{message[1:]}"
@@ -78,7 +81,8 @@ def validate_options(model: type[OptionsT], values: Mapping[str, Any], owner: st
 def parse_assignment(text: str) -> tuple[str, str, Any]:
     """Split ``NAME.option=value`` into (name, option, value).
 
-    The value is read as TOML where it is TOML (numbers, true, lists, quoted text), else as text.
+    The value is read as TOML where it is TOML (numbers, true, lists, quoted text), else as text;
+    a date is text too, since folders are named by dates and no option is one.
 
     Raises
     ------
@@ -92,6 +96,8 @@ def parse_assignment(text: str) -> tuple[str, str, Any]:
     try:
         value = tomllib.loads(f"value = {raw.strip()}")["value"]
     except (tomllib.TOMLDecodeError, KeyError):
+        value = raw.strip()
+    if isinstance(value, datetime.date | datetime.time):
         value = raw.strip()
     return name, option.replace("-", "_"), value
 
@@ -127,12 +133,23 @@ def _type_name(annotation: Any) -> str:
 def _limits(info: FieldInfo) -> str:
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "multiple of"}
     parts = []
-    for item in info.metadata:
+    for item in [*info.metadata, *_metadata_in_union(info.annotation)]:
         for attribute, sign in signs.items():
             value = getattr(item, attribute, None)
             if value is not None:
                 parts.append(f"{sign} {value}")
     return ", ".join(parts)
+
+
+def _metadata_in_union(annotation: Any) -> Iterator[Any]:
+    """Yield the limits that stand inside a union, as in ``Annotated[float, Gt(0)] | None``."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        for argument in arguments:
+            yield from _metadata_in_union(argument)
+    elif origin is typing.Annotated:
+        for item in arguments[1:]:
+            yield from item.metadata if isinstance(item, FieldInfo) else (item,)
 
 
 def _plain(value: Any) -> Any:

@@ -33,10 +33,10 @@ def box_iou_matrix(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     high = np.minimum(first[:, None, 2:], second[None, :, 2:])
     common = np.prod(np.clip(high - low, 0, None), axis=2)
     union = box_areas(first)[:, None] + box_areas(second)[None, :] - common
-    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
+    return np.asarray(np.divide(common, union, out=np.zeros_like(common), where=union > 0))
 
 
 def clip_boxes(boxes: ArrayLike, shape: tuple[int, int]) -> NDArray[Any]:
     """Return `boxes` cut at the rim of an image of `shape` (height, width)."""
     b = np.asarray(boxes, float).reshape(-1, 4)
-    return np.clip(b, 0, [shape[1], shape[0], shape[1], shape[0]])
+    return np.asarray(np.clip(b, 0, [shape[1], shape[0], shape[1], shape[0]]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,13 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ellipse_area", "ellipse_boxes", "ellipse_from_moments", "ellipse_points"]
+__all__ = [
+    "ellipse_area",
+    "ellipse_boxes",
+    "ellipse_distances",
+    "ellipse_from_moments",
+    "ellipse_points",
+]
 
 
 def ellipse_area(major: ArrayLike, minor: ArrayLike) -> NDArray[np.float64]:
@@ -43,6 +50,24 @@ def ellipse_points(
         [x + u * np.cos(angle) + v * np.sin(angle), y - u * np.sin(angle) + v * np.cos(angle)],
         axis=1,
     )
+
+
+def ellipse_distances(
+    points: ArrayLike, x: float, y: float, major: float, minor: float, angle_deg: float
+) -> NDArray[np.float64]:
+    """Return how far (k, 2) points x, y lie outside an ellipse (negative: inside), in px.
+
+    Measured along the line to the centre: exact on a circle, and near an ellipse at most
+    major/minor times the shortest distance.
+    """
+    place = np.asarray(points, float)
+    dx, dy = place[:, 0] - x, place[:, 1] - y
+    cos, sin = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    radius = np.hypot((cos * dx - sin * dy) * (2 / major), (sin * dx + cos * dy) * (2 / minor))
+    # At the centre itself, where this is not defined, the nearest edge is half a minor axis away.
+    distances = np.full_like(radius, -minor / 2)
+    np.divide(np.hypot(dx, dy) * (radius - 1), radius, out=distances, where=radius > 0)
+    return distances
 
 
 def ellipse_from_moments(

@@ -1,0 +1,56 @@
+# Two commands need nothing but Python 3.11 or later and make:
+#   make demo   the main job on synthetic data (base install only)
+#   make test   everything that is checked
+# Both make the environment .venv themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# pip checks for a newer pip at every call, and asks nobody anything when told so.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+DATA ?= ../shared/data/insitu-loops
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint benchmark clean
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "defectscope needs Python 3.11 or later; name one with: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[dev,microscope,dask]'
+	@touch $@ $(VENV)/.base
+
+## make demo       generate, find, measure, track and score a synthetic sequence (demo-out/)
+demo: $(VENV)/.base
+	$(BIN)/defectscope demo --out demo-out --overwrite
+
+## make lint       ruff, mypy and the import rules
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+## make test       lint, then every test
+test: lint
+	$(BIN)/python -m pytest -n 2
+
+## make benchmark  speed, memory and accuracy, side by side with plain recipes (minutes)
+benchmark: $(VENV)/.test
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/watershed.py
+	$(BIN)/python benchmarks/linking.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/clip.py --data $(DATA)
+
+## make clean      remove the environment and what the demo wrote
+clean:
+	rm -rf $(VENV) demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis

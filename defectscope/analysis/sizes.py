@@ -1,0 +1,89 @@
+"""Sizes: their distribution, and median and quartiles of each frame (P2, Figs. 5 and 6)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from defectscope import Analysis, Finding, Tables
+from defectscope.analysis.axes import new_figure, series_axis, type_colour
+
+__all__ = ["SizeDistribution", "size_table"]
+
+
+def _size_column(detections: pd.DataFrame) -> str | None:
+    for name in ("diameter_nm", "diameter_px"):
+        if name in detections and detections[name].notna().any():
+            return name
+    return None
+
+
+def size_table(tables: Tables, column: str) -> pd.DataFrame:
+    """Return the sizes of each frame and defect type.
+
+    Parameters
+    ----------
+    tables
+        As of the run folder.
+    column
+        ``diameter_nm`` or ``diameter_px``.
+
+    Returns
+    -------
+    DataFrame
+        ``frame``, ``time_s``, ``dose_dpa``, ``defect_type``, ``count``, and of the diameter in
+        its unit: first quartile, median, third quartile, mean and standard error of the mean
+        (NaN for a single defect).
+    """
+    unit = column.rpartition("_")[2]
+    groups = tables.detections.groupby(["frame", "defect_type"], sort=True)[column]
+    table = pd.DataFrame(
+        {
+            "count": groups.count(),
+            f"first_quartile_{unit}": groups.quantile(0.25),
+            f"median_{unit}": groups.median(),
+            f"third_quartile_{unit}": groups.quantile(0.75),
+            f"mean_{unit}": groups.mean(),
+            f"standard_error_{unit}": groups.sem(),
+        }
+    ).reset_index()
+    axis = tables.frames[["frame", "time_s", "dose_dpa"]]
+    merged = axis.merge(table, on="frame", how="inner")
+    return merged[["frame", "time_s", "dose_dpa", *(c for c in table if c != "frame")]]
+
+
+class SizeDistribution(Analysis):
+    """Histogram of all diameters, and their median and quartiles in the course of the series."""
+
+    def analyse(self, tables: Tables) -> list[Finding]:
+        """Return one finding; none where nothing was measured."""
+        column = _size_column(tables.detections)
+        if column is None:
+            return []
+        unit = column.rpartition("_")[2]
+        table = size_table(tables, column)
+        axis, axis_label = series_axis(tables.frames)
+        figure, (left, right) = new_figure(2)
+        sizes = tables.detections[column].dropna().to_numpy(float)
+        # The far tail of a few bad fits must not squeeze the histogram.
+        edges = np.histogram_bin_edges(
+            sizes, bins=40, range=(0.0, float(np.quantile(sizes, 0.995)))
+        ).tolist()
+        groups = tables.detections.dropna(subset=[column]).groupby("defect_type")
+        for position, (name, rows) in enumerate(groups):
+            colour = type_colour(position)
+            left.hist(rows[column], edges, color=colour, alpha=0.6, label=f"{name} ({len(rows)})")
+            own = table[table["defect_type"] == name]
+            x = own[axis].to_numpy(float)
+            low, high = own[f"first_quartile_{unit}"], own[f"third_quartile_{unit}"]
+            right.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
+            marker = "o" if len(x) < 40 else ""
+            right.plot(
+                x, own[f"median_{unit}"], marker=marker, markersize=3, linewidth=1, color=colour
+            )
+        left.set(xlabel=f"Diameter ({unit})", ylabel="Detections")
+        left.legend(frameon=False)
+        right.set(xlabel=axis_label, ylabel=f"Diameter ({unit})")
+        right.set_ylim(bottom=0)
+        title = "Sizes (line: median; band: first to third quartile)"
+        return [Finding("size-distribution", title, table, figure)]

@@ -1,0 +1,97 @@
+"""What several commands share: the host, calibration options, progress, tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from defectscope.pipeline.session import Progress
+    from defectscope.plugins.host import PluginHost
+
+__all__ = ["calibration_options", "current_host", "say", "shown_progress", "warn"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+PATH = click.Path(path_type=Path)
+
+
+def say(text: str) -> None:
+    """Tell the user something that is not data."""
+    click.echo(text, err=True)
+
+
+def warn(text: str) -> None:
+    """Tell the user what may be wrong."""
+    click.echo(f"warning: {text}", err=True)
+
+
+def current_host(context: click.Context) -> PluginHost:
+    """Return the host that ``--no-plugin`` made, or the default one."""
+    from defectscope.plugins.host import PluginHost, default_host
+
+    return context.obj if isinstance(context.obj, PluginHost) else default_host()
+
+
+def calibration_options(command: F) -> F:
+    """Add the options that calibrate a series."""
+    for option in reversed(
+        [
+            click.option("--calibration", type=PATH, metavar="FILE.toml",
+                         help="Calibration file; single values below overrule it."),
+            click.option("--pixel-size", "pixel_size_nm", type=float, metavar="NM",
+                         help="Edge of a pixel, nm."),
+            click.option("--frame-interval", "frame_interval_s", type=float, metavar="S",
+                         help="Time from one frame index to the next, s."),
+            click.option("--dose-start", "dose_start_dpa", type=float, metavar="DPA",
+                         help="Dose at frame index 0, dpa."),
+            click.option("--dose-per-frame", "dose_per_frame_dpa", type=float, metavar="DPA",
+                         help="Dose from one frame index to the next, dpa."),
+            click.option("--thickness", "thickness_nm", type=float, metavar="NM",
+                         help="Foil thickness, nm."),
+            click.option("--visible-fraction", type=float, metavar="F",
+                         help="Fraction of the defects that this imaging condition shows."),
+        ]
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """Yield a callback (stage, done, total) that draws bars, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda stage, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bars
+
+    bars = Bars(
+        TextColumn("{task.description:>10}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    tasks: dict[str, Any] = {}
+
+    def report(stage: str, done: int, total: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(stage, total=total)
+        bars.update(tasks[stage], completed=done, total=total)
+
+    with bars:
+        yield report

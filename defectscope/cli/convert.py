@@ -1,0 +1,102 @@
+"""``defectscope convert``: annotations from one format to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from defectscope.cli.common import PATH, current_host, say, warn
+
+__all__ = ["convert"]
+
+
+@click.command()
+@click.argument("source", type=PATH, metavar="IN")
+@click.argument("target", type=PATH, metavar="OUT")
+@click.option("--to", "to_format", required=True, metavar="FORMAT", help="Format of OUT.")
+@click.option(
+    "--from", "from_format", metavar="FORMAT", help="Format of IN, where it is not recognised."
+)
+@click.option("--copy-images", is_flag=True, help="Copy the images too, to where OUT expects them.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="FORMAT.OPTION=VALUE",
+    help="Set an option of a format; may be repeated.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace files of OUT that exist.")
+@click.pass_context
+def convert(
+    context: click.Context,
+    source: Path,
+    target: Path,
+    to_format: str,
+    from_format: str | None,
+    copy_images: bool,
+    assignments: tuple[str, ...],
+    overwrite: bool,
+) -> None:
+    """Convert annotations between COCO, labelme, YOLO, Pascal VOC and ImageJ.
+
+    IN and OUT are files or folders, as the format has it; 'defectscope plugins list' names the
+    formats that are installed, and 'plugins info' tells what each holds.
+    """
+    from defectscope.core.errors import UsageError
+    from defectscope.pipeline.labels import (
+        dataset_warnings,
+        detect_format,
+        open_dataset,
+        save_dataset,
+    )
+
+    host = current_host(context)
+    host.find("formats", to_format)
+    from_format = from_format or detect_format(source, host)
+    options = _options(assignments, from_format, to_format)
+    if copy_images:
+        written = host.load_class(host.find("formats", to_format))
+        if "copy_images" not in written.Options.model_fields:
+            raise UsageError(f"the format {to_format!r} has no place for images: {target}")
+        options[to_format] = {**options[to_format], "copy_images": True}
+    _refuse_existing(target, overwrite)
+    dataset = open_dataset(source, host, from_format, options[from_format])
+    for text in dataset_warnings(dataset):
+        warn(text)
+    for text in save_dataset(dataset, target, to_format, host, options[to_format]):
+        warn(text)
+    instances = sum(len(image.instances) for image in dataset.images)
+    types = ", ".join(dataset.defect_types) or "none"
+    say(
+        f"{target}: {len(dataset.images)} images, {instances} instances, defect types: {types} "
+        f"(from {from_format} to {to_format})"
+    )
+
+
+def _options(
+    assignments: tuple[str, ...], from_format: str, to_format: str
+) -> dict[str, dict[str, Any]]:
+    from defectscope.core.errors import OptionError
+    from defectscope.core.options import parse_assignment
+
+    options: dict[str, dict[str, Any]] = {from_format: {}, to_format: {}}
+    for assignment in assignments:
+        name, option, value = parse_assignment(assignment)
+        if name not in options:
+            raise OptionError(
+                f"--set {assignment}: this conversion uses {from_format!r} and {to_format!r}, "
+                f"not {name!r}"
+            )
+        options[name][option] = value
+    return options
+
+
+def _refuse_existing(target: Path, overwrite: bool) -> None:
+    from defectscope.core.errors import OutputError
+
+    taken = target.exists() and (not target.is_dir() or any(target.iterdir()))
+    if taken and not overwrite:
+        kind = "a folder that is not empty" if target.is_dir() else "a file"
+        raise OutputError(f"{target} exists and is {kind}; give another OUT, or --overwrite")

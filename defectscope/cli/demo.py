@@ -1,0 +1,136 @@
+"""``defectscope demo``: everything at once, on synthetic data with known truth."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from defectscope.cli.common import PATH, current_host, say, shown_progress
+
+if TYPE_CHECKING:
+    from defectscope.pipeline.evaluation import Evaluation
+    from defectscope.plugins.host import PluginHost
+
+__all__ = ["demo"]
+
+FRAMES, SIZE_PX, SEED = 60, 512, 1
+PIXEL_SIZE_NM, DPA_A_FRAME, THICKNESS_NM = 0.4, 0.02, 80.0
+
+
+@click.command()
+@click.option(
+    "--out",
+    type=PATH,
+    default=Path("demo-out"),
+    show_default=True,
+    metavar="DIR",
+    help="Folder for data and results.",
+)
+@click.option("--seed", type=click.IntRange(0), default=SEED, show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace a former demo in --out.")
+@click.pass_context
+def demo(context: click.Context, out: Path, seed: int, overwrite: bool) -> None:
+    """Generate growing loops, find, measure and follow them, and score that against the truth."""
+    from defectscope.core.errors import OutputError
+
+    host = current_host(context)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if not overwrite or not (out / "demo.json").is_file():
+            advice = "give --overwrite to replace it" if (out / "demo.json").is_file() else (
+                "it is not a former demo; choose another --out"
+            )  # fmt: skip
+            raise OutputError(f"{out} exists: {advice}")
+        shutil.rmtree(out)
+    say(f"generating {FRAMES} frames of {SIZE_PX} x {SIZE_PX} px")
+    make_data(out / "data", seed, host)
+    say("running dark-blobs, watershed-ellipse and trackpy on them")
+    scores = _run_and_score(out, host)
+    from defectscope.core.files import write_json
+
+    write_json(out / "demo.json", {"seed": seed, "scores": scores.as_dict()})
+    _report(out, scores)
+
+
+def make_data(folder: Path, seed: int, host: PluginHost) -> None:
+    """Write the synthetic sequence as a labelled dataset."""
+    import cv2
+    import numpy as np
+
+    from defectscope.core.datasets import Dataset, LabelledImage
+    from defectscope.core.files import atomic_path
+    from defectscope.pipeline.labels import save_dataset
+
+    background_seed, loops_seed = np.random.SeedSequence(seed).spawn(2)
+    background = host.build("backgrounds", "texture")
+    canvas, _ = background.render((SIZE_PX, SIZE_PX), np.random.default_rng(background_seed))
+    generator = host.build("generators", "in-situ-loops")
+    images = []
+    rng = np.random.default_rng(loops_seed)
+    for index, (pixels, truth) in enumerate(generator.sequence(canvas, rng, FRAMES)):
+        name = f"frame{index:04d}.png"
+        with atomic_path(folder / "images" / name) as temporary:
+            grey = np.round(pixels * 65535).astype(np.uint16)
+            temporary.write_bytes(cv2.imencode(".png", grey)[1].tobytes())
+        images.append(LabelledImage(f"images/{name}", truth, index, PIXEL_SIZE_NM))
+    save_dataset(Dataset(images, folder, generator.defect_types), folder, "coco", host)
+
+
+def _run_and_score(out: Path, host: PluginHost) -> Evaluation:
+    from defectscope.pipeline.api import Pipeline, evaluate, open_frames
+
+    pipeline = Pipeline("dark-blobs", ["watershed-ellipse"], "trackpy", host=host)
+    frames = open_frames(
+        out / "data" / "images",
+        host=host,
+        pixel_size_nm=PIXEL_SIZE_NM,
+        dose_start_dpa=0.0,
+        dose_per_frame_dpa=DPA_A_FRAME,
+        thickness_nm=THICKNESS_NM,
+    )
+    with shown_progress() as progress:
+        pipeline.run(frames, out / "run", progress=progress)
+    return evaluate(out / "run", out / "data", iou=0.4, host=host)
+
+
+def _report(out: Path, scores: Evaluation) -> None:
+    from defectscope.core.files import atomic_path
+
+    overall, sizes = scores.overall, scores.sizes
+    figure = _figure(scores.per_frame)
+    with atomic_path(out / "against-truth.png") as temporary:
+        figure.savefig(temporary)
+    say("")
+    say(f"against the truth (IoU at least {scores.iou:g}):")
+    for label, value in (
+        ("F1", overall.f1), ("precision", overall.precision), ("recall", overall.recall),
+        ("number of loops, relative error", sizes["count_error"]),
+        ("median longer box side, mean error a frame", sizes["median_side_error_per_frame"]),
+        *((f"mean diameter of {n}, relative error", row["relative_error"])
+          for n, row in sizes["diameter_by_type"].items()),
+        *((name, (scores.tracking or {}).get(name)) for name in ("mota", "idf1")),
+    ):  # fmt: skip
+        say(f"  {label}: {'–' if value is None else f'{value:.3f}'}")
+    say("")
+    for name in ("run/overlay.mp4", "run/figures", "run/particles.csv", "against-truth.png"):
+        say(f"see {out / name}")
+
+
+def _figure(per_frame: Any) -> Any:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 3.6), dpi=150, layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for panel, kind, label in (
+        (left, "", "Loops in the frame"),
+        (right, "_median_side_px", "Median longer box side (px)"),
+    ):
+        panel.plot(per_frame["frame"], per_frame[f"true{kind}"], "k-", label="truth")
+        panel.plot(per_frame["frame"], per_frame[f"predicted{kind}"], "o", ms=3,
+                   color="#e69f00", label="found")  # fmt: skip
+        panel.set(xlabel="Frame", ylabel=label)
+        panel.set_ylim(bottom=0)
+        panel.legend(frameon=False)
+    return figure

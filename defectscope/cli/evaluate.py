@@ -1,0 +1,150 @@
+"""``defectscope evaluate``: predictions against truth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from defectscope.cli.common import PATH, current_host, warn
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from defectscope.pipeline.evaluation import Evaluation
+
+__all__ = ["evaluate"]
+
+
+@click.command()
+@click.argument("predictions", type=PATH)
+@click.argument("truth", type=PATH)
+@click.option(
+    "--iou",
+    type=float,
+    default=0.15,
+    show_default=True,
+    help="Overlap of boxes that a match needs.",
+)
+@click.option("--sweep", is_flag=True, help="Search scores and overlaps for the best F1.")
+@click.option("--json", "as_json", is_flag=True, help="Write everything as JSON to stdout.")
+@click.pass_context
+def evaluate(
+    context: click.Context, predictions: Path, truth: Path, iou: float, sweep: bool, as_json: bool
+) -> None:
+    """Score PREDICTIONS (a run folder or dataset) against TRUTH (a labelled dataset).
+
+    Frames are joined by file name. A match needs boxes that overlap by --iou; pairs are made
+    from the highest overlap down, one to one.
+    """
+    from defectscope.pipeline.evaluation import evaluate as compare
+
+    result = compare(predictions, truth, iou=iou, sweep=sweep, host=current_host(context))
+    for text in result.warnings:
+        warn(text)
+    if as_json:
+        click.echo(json.dumps(result.as_dict(), indent=1, ensure_ascii=False))
+        return
+    from rich.console import Console
+
+    console = Console(soft_wrap=True)
+    for table in _tables(result):
+        console.print(table)
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None or value != value else f"{value:.{digits}f}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:+.1f} %"
+
+
+def _table(title: str, *columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="left" if position == 0 else "right", no_wrap=True)
+    return table
+
+
+def _tables(result: Evaluation) -> list[Table]:
+    tables = [_frames_table(result), _sizes_table(result)]
+    if len(result.by_type) > 1:
+        tables.append(_types_table(result))
+    if result.confusion is not None:
+        tables.append(_confusion_table(result.confusion))
+    if result.tracking is not None:
+        table = _table("Tracks against truth", "score", "value")
+        for name, value in result.tracking.items():
+            shown = _number(value) if isinstance(value, float) or value is None else str(value)
+            table.add_row(name.replace("_", " "), shown)
+        tables.append(table)
+    if result.sweep is not None:
+        table = _table("Best of the sweep", "F1", "least score", "IoU")
+        best = result.sweep["best"]
+        table.add_row(_number(best["f1"]), _number(best["score"]), _number(best["iou"], 1))
+        tables.append(table)
+    return tables
+
+
+def _frames_table(result: Evaluation) -> Table:
+    table = _table(
+        f"Boxes, IoU at least {result.iou:g}",
+        "frame", "F1", "precision", "recall", "found", "true", "hits",
+    )  # fmt: skip
+    rows = result.per_frame.to_dict("records")
+    for row in rows[:30]:
+        table.add_row(
+            str(row["name"]), _number(row["f1"]), _number(row["precision"]),
+            _number(row["recall"]), str(row["predicted"]), str(row["true"]),
+            str(row["true_positives"]),
+        )  # fmt: skip
+    if len(rows) > 30:
+        table.add_row(f"… {len(rows) - 30} more (--json)", *[""] * 6)
+    total = result.overall
+    table.add_section()
+    table.add_row(
+        "all", _number(total.f1), _number(total.precision), _number(total.recall),
+        str(result.sizes["predicted_count"]), str(result.sizes["true_count"]),
+        str(total.true_positives),
+    )  # fmt: skip
+    return table
+
+
+def _sizes_table(result: Evaluation) -> Table:
+    sizes = result.sizes
+    table = _table("Counts and sizes against truth", "quantity", "error")
+    table.add_row("number (density), all frames", _percent(sizes["count_error"]))
+    for label, key in (
+        ("number, mean of the frames' absolute errors", "mean_absolute_count_error_per_frame"),
+        ("number, worst frame", "largest_absolute_count_error_per_frame"),
+        ("median longer box side, mean absolute", "median_side_error_per_frame"),
+        ("median longer box side, worst frame", "largest_median_side_error"),
+    ):
+        table.add_row(label, "–" if sizes[key] is None else f"{100 * sizes[key]:.1f} %")
+    for name, row in sizes["diameter_by_type"].items():
+        label = f"mean diameter, {name} ({row['matched']} matched)"
+        table.add_row(label, _percent(row["relative_error"]))
+    return table
+
+
+def _types_table(result: Evaluation) -> Table:
+    table = _table("By defect type", "type", "F1", "precision", "recall")
+    for name, counts in result.by_type.items():
+        table.add_row(name, _number(counts.f1), _number(counts.precision), _number(counts.recall))
+    return table
+
+
+def _confusion_table(confusion: dict) -> Table:  # type: ignore[type-arg]
+    names = confusion["names"]
+    table = _table("Truth (rows) taken for (columns)", "", *names, "missed", "class accuracy")
+    for k, name in enumerate(names):
+        accuracy = _number(confusion["class_accuracy"][name])
+        table.add_row(name, *(str(n) for n in confusion["counts"][k]), accuracy)
+    table.add_row("no truth", *(str(n) for n in confusion["counts"][-1][:-1]), "", "")
+    return table

@@ -1,0 +1,176 @@
+"""The root of the command line: finds commands lazily, turns errors into one sentence."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import click
+
+from defectscope._version import __version__
+from defectscope.core.errors import DefectscopeError
+
+__all__ = ["cli", "main"]
+
+
+class Lazy(NamedTuple):
+    """A command, and its line in ``--help``, stored here so that help imports no command."""
+
+    target: str
+    short_help: str
+
+
+COMMANDS = {
+    "demo": Lazy("defectscope.cli.demo:demo", "The whole pipeline on synthetic data, offline."),
+    "run": Lazy("defectscope.cli.run:run", "Find, measure and follow defects in images or videos."),
+    "evaluate": Lazy("defectscope.cli.evaluate:evaluate", "Score predictions against truth."),
+    "track": Lazy("defectscope.cli.track:track", "Link the rows of a table through time."),
+    "convert": Lazy("defectscope.cli.convert:convert", "Convert annotations between formats."),
+    "plugins": Lazy("defectscope.cli.plugins:plugins", "List, explain and check plugins."),
+}
+
+
+def _block_plugins(context: click.Context, _: click.Parameter, names: tuple[str, ...]) -> None:
+    """Make the host without these plugins, before anything of them is imported."""
+    if not names:
+        return
+    from defectscope.plugins.host import PluginHost, allowed_by_environment
+
+    host = PluginHost(blocked=names, allowed=allowed_by_environment())
+    unmatched = host.unmatched_blocks()
+    if unmatched:
+        click.echo(f"warning: no plugin is called {unmatched[0]!r}", err=True)
+    context.obj = context.find_root().obj = host
+
+
+def _show_tracebacks(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.find_root().meta["defectscope.debug"] = True
+
+
+def _common_options() -> list[click.Parameter]:
+    return [
+        click.Option(
+            ["--no-plugin"],
+            multiple=True,
+            metavar="NAME",
+            expose_value=False,
+            is_eager=True,
+            callback=_block_plugins,
+            help="Leave out a plugin or distribution; may be repeated.",
+        ),
+        click.Option(
+            ["--debug"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_show_tracebacks,
+            help="Show the traceback of an error.",
+        ),
+    ]
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is used; asks plugins for names that are not ours."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return our own commands, and those of plugins once they are loaded."""
+        return [*COMMANDS, *(name for name in self.commands if name not in COMMANDS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, importing its module."""
+        if cmd_name in self.commands:
+            return self.commands[cmd_name]
+        if cmd_name in COMMANDS:
+            module, _, attribute = COMMANDS[cmd_name].target.partition(":")
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+            _accept_common_options(command)
+            self.add_command(command, cmd_name)
+            return command
+        from defectscope.plugins.host import PluginHost, default_host
+
+        host = ctx.obj if isinstance(ctx.obj, PluginHost) else default_host()
+        host.add_commands(self)
+        return self.commands.get(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest command where there is none of that name."""
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            from defectscope.core.errors import did_you_mean
+
+            names = self.list_commands(ctx)
+            ctx.fail(
+                f"there is no command {args[0]!r}{did_you_mean(args[0], names)}; "
+                f"commands are: {', '.join(names)}"
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.short_help) for name, lazy in COMMANDS.items()])
+
+
+def _accept_common_options(command: click.Command) -> None:
+    command.params.extend(_common_options())
+    if isinstance(command, click.Group):
+        for sub in command.commands.values():
+            _accept_common_options(sub)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Plugins can add commands; 'defectscope plugins list' names what each provides.",
+    params=_common_options(),
+)
+@click.version_option(__version__, prog_name="defectscope")
+def cli() -> None:
+    """Find, measure and follow crystalline defects in TEM and STEM images and videos."""
+
+
+def _stop(*_: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns
+    -------
+    int
+        0 done, 1 failed, 2 wrong usage.
+    """
+    # A batch system that ends a job must leave as much behind as Ctrl-C does.
+    signal.signal(signal.SIGTERM, _stop)
+    context: click.Context | None = None
+    try:
+        context = cli.make_context(
+            "defectscope", list(sys.argv[1:] if arguments is None else arguments)
+        )
+        with context:
+            cli.invoke(context)
+    except click.exceptions.Exit as stop:
+        return int(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return 1
+    except BrokenPipeError:
+        # The reader of our stdout (head, less) has gone: nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except DefectscopeError as error:
+        if context is not None and context.meta.get("defectscope.debug"):
+            raise
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    return 0

@@ -1,0 +1,87 @@
+"""Which components ``defectscope plugins check`` checks, and with which options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from defectscope.core.errors import (
+    MissingPackageError,
+    OptionError,
+    PluginLoadError,
+    UnknownNameError,
+)
+from defectscope.core.options import parse_assignment
+from defectscope.plugins.conformance import CheckResult, check_component
+from defectscope.plugins.host import FAMILIES
+from defectscope.plugins.records import normalized
+
+if TYPE_CHECKING:
+    from defectscope.plugins.host import PluginHost, Registered
+
+__all__ = ["check_entries", "entries_to_check"]
+
+
+def entries_to_check(host: PluginHost, name: str, family: str | None) -> list[Registered]:
+    """Return the component of a name, or everything that a plugin or distribution provides.
+
+    Raises
+    ------
+    UnknownNameError
+        Nothing is called that.
+    PluginLoadError
+        It is a plugin that failed to load.
+    UsageError
+        Several families have a component of that name.
+    """
+    try:
+        return [host.find_anywhere(name, family)]
+    except UnknownNameError:
+        wanted = normalized(name)
+        records = [
+            record
+            for record in host.plugins
+            if wanted in (normalized(record.name), normalized(record.distribution))
+        ]
+        if not records or family is not None:
+            raise
+    for record in records:
+        if record.status != "loaded":
+            raise PluginLoadError(f"{record.label} is {record.status}: {record.error or 'by name'}")
+    return [
+        entry
+        for group in FAMILIES
+        for entry in host.registered(group)
+        if any(entry.plugin is record for record in records)
+    ]
+
+
+def check_entries(
+    host: PluginHost, entries: Sequence[Registered], assignments: Sequence[str]
+) -> Iterator[tuple[Registered, list[CheckResult]]]:
+    """Check components one by one.
+
+    Raises
+    ------
+    OptionError
+        An assignment is malformed, or for none of the components.
+    MissingPackageError
+        The only component lacks an optional package; one of several is skipped instead.
+    """
+    options: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        name, option, value = parse_assignment(assignment)
+        if all(entry.name != name for entry in entries):
+            known = ", ".join(entry.name for entry in entries)
+            raise OptionError(f"--set {assignment}: checked is {known}, not {name!r}")
+        options.setdefault(name, {})[option] = value
+    for entry in entries:
+        try:
+            yield (
+                entry,
+                check_component(host, entry.family, entry.qualified, options.get(entry.name)),
+            )
+        except MissingPackageError as error:
+            if len(entries) == 1:
+                raise
+            yield entry, [CheckResult("loads", "It can be imported", "skipped", str(error))]

@@ -1,0 +1,236 @@
+"""``defectscope plugins``: what is installed, what it takes, and whether it keeps its promises."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from defectscope.cli.common import current_host, say, warn
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from defectscope.plugins.conformance import CheckResult
+    from defectscope.plugins.host import PluginHost, PluginRecord, Registered
+
+__all__ = ["plugins"]
+
+FAMILY_OPTION = click.option(
+    "--family", metavar="FAMILY", help="Where a name stands in several families."
+)
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
+MARKS = {"passed": "pass", "failed": "FAIL", "warning": "warn", "skipped": "skip"}
+
+
+@click.group()
+def plugins() -> None:
+    """List, explain and check plugins."""
+
+
+@plugins.command("list")
+@JSON_OPTION
+@click.pass_context
+def list_plugins(context: click.Context, as_json: bool) -> None:
+    """List the plugins that were found, and what each provides.
+
+    Nothing is imported but the plugins themselves. One that failed is listed with its error.
+    """
+    host = current_host(context)
+    if as_json:
+        found = {
+            "plugins": [_plugin_facts(record) for record in host.plugins],
+            "clashes": [
+                {"family": group[0].family, "name": group[0].name,
+                 "offered_by": [entry.plugin.distribution for entry in group]}
+                for group in host.clashes()
+            ],
+        }  # fmt: skip
+        click.echo(json.dumps(found, indent=1, default=str))
+    else:
+        console = _console()
+        console.print(_plugin_table(host))
+        console.print(_component_table(host))
+    _warn_of_trouble(host)
+
+
+def _warn_of_trouble(host: PluginHost) -> None:
+    for record in host.plugins:
+        if record.error is not None:
+            warn(f"{record.label}: {record.error}")
+    for group in host.clashes():
+        owners = " and ".join(entry.plugin.label for entry in group)
+        warn(f"{group[0].name!r} in {group[0].family} is offered by {owners}")
+    for name in host.unmatched_allowed():
+        warn(f"DEFECTSCOPE_PLUGINS names {name!r}, but no plugin or distribution is called that")
+
+
+def _plugin_table(host: PluginHost) -> Table:
+    table = _table("distribution", "version", "plugin", "status", "provides")
+    for record in host.plugins:
+        counts = ", ".join(f"{len(s)} {family}" for family, s in record.provides.items() if s)
+        what = counts or ", ".join(record.hooks)
+        error = "" if record.error is None else f"error: {record.error}"
+        table.add_row(
+            record.distribution,
+            record.version,
+            record.name,
+            record.status,
+            "; ".join(filter(None, (what, error))),
+        )
+    return table
+
+
+def _component_table(host: PluginHost) -> Table:
+    from defectscope.plugins.host import FAMILIES
+
+    table = _table("family", "name", "distribution", "summary", "notes")
+    clashing = {(g[0].family, g[0].name) for g in host.clashes()}
+    for family in FAMILIES:
+        for entry in host.registered(family):
+            notes = _notes(entry.spec)
+            if (family, entry.name) in clashing:
+                notes.append(f"several plugins offer this name; write {entry.qualified}")
+            owner = entry.plugin.distribution
+            table.add_row(family, entry.name, owner, _summary(entry.spec), "; ".join(notes))
+    return table
+
+
+def _summary(spec: Any) -> str:
+    return getattr(spec, "summary", None) or f"{spec.title} ({spec.shape}, {spec.contrast})"
+
+
+def _notes(spec: Any) -> list[str]:
+    notes = []
+    if getattr(spec, "extra", None):
+        notes.append(f"needs the extra [{spec.extra}]")
+    if getattr(spec, "licence", None):
+        notes.append(f"licence {spec.licence}")
+    return notes
+
+
+def _plugin_facts(record: PluginRecord) -> dict[str, Any]:
+    import dataclasses
+
+    return {
+        **{name: getattr(record, name) for name in ("distribution", "version", "name", "target")},
+        "status": record.status,
+        "error": record.error,
+        "hooks": list(record.hooks),
+        "provides": {
+            family: [dataclasses.asdict(spec) for spec in specs]
+            for family, specs in record.provides.items()
+        },
+    }
+
+
+@plugins.command()
+@click.argument("name")
+@FAMILY_OPTION
+@JSON_OPTION
+@click.pass_context
+def info(context: click.Context, name: str, family: str | None, as_json: bool) -> None:
+    """Show what NAME does, where it comes from, and its options.
+
+    NAME is what 'plugins list' shows, or distribution/NAME.
+    """
+    from defectscope.cli.plugin_info import facts_of
+
+    entry = current_host(context).find_anywhere(name, family)
+    facts = facts_of(current_host(context), entry)
+    if as_json:
+        click.echo(json.dumps(facts, indent=1, default=str))
+        return
+    console = _console()
+    options = facts.pop("options", None)
+    console.print(f"{entry.name}: {facts.pop('summary')}")
+    for key, value in facts.items():
+        if key != "name" and value not in (None, ""):
+            console.print(f"  {key.replace('_', ' ')}: {_readable(value)}", soft_wrap=True)
+    if options:
+        table = _table("option", "type", "default", "limits", "description")
+        for row in options:
+            table.add_row(*(_readable(value) for value in row.values()))
+        console.print(table)
+        say(f"set an option with: --set {entry.name}.{options[0]['name']}=VALUE")
+
+
+def _readable(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k} ({v})" if v else str(k) for k, v in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "none" if value is None else str(value)
+
+
+@plugins.command()
+@click.argument("name")
+@FAMILY_OPTION
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="NAME.OPTION=VALUE",
+    help="Set an option of NAME, where it cannot work with its defaults; may be repeated.",
+)
+@JSON_OPTION
+@click.pass_context
+def check(
+    context: click.Context,
+    name: str,
+    family: str | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Check that NAME keeps what its family promises.
+
+    NAME is what 'plugins list' shows, distribution/NAME, or a plugin or distribution, all of
+    which is then checked. The exit code is 1 where a check fails.
+    """
+    from defectscope.cli.plugin_check import check_entries, entries_to_check
+
+    host = current_host(context)
+    entries = entries_to_check(host, name, family)
+    rows: list[dict[str, Any]] = []
+    failed = False
+    for entry, results in check_entries(host, entries, assignments):
+        failed = failed or any(result.status == "failed" for result in results)
+        rows.extend({"family": entry.family, "component": entry.qualified, **result._asdict()}
+                    for result in results)  # fmt: skip
+        if not as_json:
+            _show_results(entry, results)
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    context.exit(1 if failed else 0)
+
+
+def _show_results(entry: Registered, results: list[CheckResult]) -> None:
+    click.echo(f"{entry.qualified} ({entry.family})")
+    for result in results:
+        colour = {"failed": "red", "warning": "yellow", "passed": "green"}.get(result.status)
+        mark = click.style(MARKS[result.status], fg=colour)
+        click.echo(f"  {mark}  {result.title}{f': {result.message}' if result.message else ''}")
+    counts = {status: sum(r.status == status for r in results) for status in MARKS}
+    say(", ".join(f"{count} {status}" for status, count in counts.items() if count))
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    # Markup off: an error text may hold square brackets. Piped, nothing must be cut or wrapped.
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(file=sys.stdout, markup=False, highlight=False, emoji=False, width=width)
+
+
+def _table(*columns: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -1,0 +1,197 @@
+"""``defectscope run``: the main job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from defectscope.cli.common import (
+    PATH,
+    calibration_options,
+    current_host,
+    say,
+    shown_progress,
+    warn,
+)
+
+if TYPE_CHECKING:
+    from defectscope.pipeline.results import Result
+
+__all__ = ["run"]
+
+
+def _roi(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 4:
+        raise click.BadParameter(f"expected four integers X0,Y0,X1,Y1 in px, found {text!r}")
+    return numbers
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, type=PATH, metavar="INPUT...")
+@click.option("--detector", required=True, metavar="NAME", help="Detector: NAME or ALIAS=NAME.")
+@click.option(
+    "--post",
+    multiple=True,
+    metavar="NAME",
+    help="Post-processor; may be repeated, they work in this order.",
+)
+@click.option("--tracker", metavar="NAME", help="Tracker that links detections through time.")
+@click.option("--out", required=True, type=PATH, metavar="DIR", help="Folder for the results.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="NAME.OPTION=VALUE",
+    help="Set an option of a component; may be repeated.",
+)
+@click.option(
+    "--config",
+    type=PATH,
+    metavar="FILE.toml",
+    help="Options of components, one table each; --set overrules them.",
+)
+@click.option(
+    "--frames", metavar="A:B:S", help="Only frame indices A to B (exclusive), every S-th."
+)
+@click.option("--roi", callback=_roi, metavar="X0,Y0,X1,Y1", help="Only this part of a frame, px.")
+@calibration_options
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option(
+    "--threads",
+    type=click.IntRange(0),
+    default=0,
+    help="Threads of each worker; 0 shares the cores among them (default).",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Frames handed to the detector at once.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes that work on frames.",
+)
+@click.option("--dask", metavar="ADDRESS", help="Work on the Dask cluster of this scheduler.")
+@click.option(
+    "--format",
+    "table_format",
+    type=click.Choice(["parquet", "csv"]),
+    default="parquet",
+    show_default=True,
+    help="Format of the large tables.",
+)
+@click.option("--no-overlay", is_flag=True, help="Write no overlay video.")
+@click.option("--no-figures", is_flag=True, help="Write no figures.")
+@click.option(
+    "--mixed-sizes", is_flag=True, help="Take frames of different sizes as unrelated images."
+)
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run of the same command.")
+@click.option("--overwrite", is_flag=True, help="Replace a former run in --out.")
+@click.option("--strict", is_flag=True, help="Stop at a damaged frame instead of skipping it.")
+@click.pass_context
+def run(context: click.Context, /, **given: Any) -> None:
+    """Find, measure and follow defects in images, folders, stacks or videos.
+
+    The results are tables, figures and an overlay video in the folder --out.
+
+    \b
+    Example:
+      defectscope run video.mp4 --detector dark-blobs --post watershed-ellipse
+        --tracker trackpy --pixel-size 0.372 --frame-interval 1.75 --out results
+    """
+    from defectscope.core.errors import UsageError
+    from defectscope.pipeline.api import Pipeline, open_frames
+    from defectscope.pipeline.choices import gather_options, read_config
+
+    if given["resume"] and given["overwrite"]:
+        raise UsageError("--resume goes on with a run and --overwrite deletes it; give one of them")
+    host = current_host(context)
+    pipeline = Pipeline(
+        given["detector"],
+        given["post"],
+        given["tracker"],
+        options=gather_options(given["assignments"], read_config(given["config"])),
+        device=given["device"],
+        threads=given["threads"],
+        batch_size=given["batch_size"],
+        host=host,
+    )
+    names = ("pixel_size_nm", "frame_interval_s", "dose_start_dpa", "dose_per_frame_dpa",
+             "thickness_nm", "visible_fraction")  # fmt: skip
+    frames = open_frames(
+        given["inputs"],
+        frames=given["frames"],
+        calibration=given["calibration"],
+        host=host,
+        **{name: given[name] for name in names},
+    )
+    said = list(dict.fromkeys(frames.warnings))
+    for text in said:
+        warn(text)
+    try:
+        with shown_progress() as progress:
+            result = pipeline.run(
+                frames,
+                given["out"],
+                progress=progress,
+                overlay=not given["no_overlay"],
+                figures=not given["no_figures"],
+                **{
+                    name: given[name]
+                    for name in ("roi", "workers", "dask", "resume", "overwrite", "strict",
+                                 "mixed_sizes", "table_format")
+                },
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        _say_interrupted(given["out"])
+        raise
+    for text in result.warnings:
+        if text not in said:
+            warn(text)
+    summarise(result)
+
+
+def _say_interrupted(folder: Path) -> None:
+    frames = folder / "frames.csv"
+    if frames.is_file():
+        done = max(0, frames.read_text(encoding="utf-8").count("\n") - 1)
+        say(f"{done} frames are finished and stay in {folder}; go on with --resume")
+
+
+def summarise(result: Result) -> None:
+    """Say what came out: damaged frames, counts, sizes, tracks, and where it lies."""
+    frames, detections = result.frames, result.detections
+    damaged = result.info["damaged_frames"]
+    if damaged:
+        more = f" (and {len(damaged) - 3} more, see run.json)" if len(damaged) > 3 else ""
+        for text in damaged[:3]:
+            warn(f"skipped: {text}{more if text == damaged[2] else ''}")
+    bad = int((frames["status"] != "ok").sum())
+    say(
+        f"{len(frames) - bad} frames"
+        + (f" ({bad} damaged and skipped)" if bad else "")
+        + f", {len(detections)} detections"
+    )
+    for name in ("diameter_nm", "diameter_px"):
+        if name in detections and len(detections):
+            unit = name.rpartition("_")[2]
+            say(f"median diameter {detections[name].median():.2f} {unit}")
+            break
+    if result.particles is not None:
+        life = result.particles["lifetime_frames"]
+        mean = f", mean lifetime {life.mean():.1f} frames" if len(life) else ""
+        say(f"{len(life)} particles{mean}")
+    say(f"results are in {result.folder}")

@@ -1,0 +1,162 @@
+"""``defectscope track``: link the detections of a table through time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from defectscope.cli.common import PATH, current_host, say
+from defectscope.core.errors import (
+    ComponentError,
+    DefectscopeError,
+    FormatError,
+    OutputError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from defectscope.pipeline.choices import Choice
+
+__all__ = ["track"]
+
+SUFFIXES = (".csv", ".parquet")
+
+
+@click.command(short_help="Link the detections of a table into particles.")
+@click.argument("table", type=PATH)
+@click.option(
+    "--tracker",
+    "named",
+    metavar="NAME",
+    required=True,
+    help="Tracker: NAME, distribution/NAME, or ALIAS=NAME.",
+)
+@click.option(
+    "--out",
+    type=PATH,
+    metavar="FILE",
+    required=True,
+    help="Where the linked rows go: a .parquet or .csv file.",
+)
+@click.option(
+    "--set",
+    "assignments",
+    metavar="NAME.OPTION=VALUE",
+    multiple=True,
+    help="Set an option of the tracker; may be repeated.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace FILE where it exists.")
+@click.pass_context
+def track(
+    context: click.Context,
+    table: Path,
+    named: str,
+    out: Path,
+    assignments: tuple[str, ...],
+    overwrite: bool,
+) -> None:
+    """Link the detections of TABLE into particles.
+
+    TABLE is a CSV or Parquet file, or a folder of Parquet parts, with at least the columns frame,
+    x and y (px). The linked rows are written to FILE as they are, with a column particle; a
+    tracker may leave rows out.
+    """
+    from defectscope.pipeline.choices import gather_options, make_choices
+
+    _check_target(out, overwrite)
+    choice = make_choices([named], gather_options(assignments, {}))[0]
+    tracks = _linked(context, choice, _read(table))
+
+    from defectscope.pipeline.parts import write_table
+
+    write_table(out, tracks)
+    say(f"{_summary(tracks)} -> {out}")
+
+
+def _check_target(out: Path, overwrite: bool) -> None:
+    """Refuse what cannot be written before anything is linked."""
+    if out.suffix not in SUFFIXES:
+        raise UsageError(f"--out must end in .parquet or .csv, found {out.name!r}")
+    if out.is_dir():
+        raise OutputError(f"--out must be a file, but {out} is a folder")
+    if out.exists() and not overwrite:
+        raise OutputError(f"{out} exists; choose another name, or replace it with --overwrite")
+
+
+def _linked(context: click.Context, choice: Choice, detections: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    from defectscope.core.base import Runtime
+
+    host = current_host(context)
+    runtime = Runtime(defect_types=host.defect_types())
+    tracker = host.build("trackers", choice.name, choice.options, runtime, alias=choice.alias)
+    try:
+        with tracker:
+            tracks = tracker.link(detections)
+    except DefectscopeError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ComponentError(
+            f"tracker {choice.alias!r} ({tracker.options!r}) failed: "
+            f"{type(error).__name__}: {reason}"
+        ) from error
+    if not isinstance(tracks, pd.DataFrame) or not {"particle", "frame"} <= set(tracks.columns):
+        raise ComponentError(
+            f"tracker {choice.alias!r} must return a table with the columns frame and particle"
+        )
+    return tracks
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Read a table of detections."""
+    if path.is_dir():
+        if (path / "run.json").exists():
+            raise UsageError(f"{path} is a run folder; give the table in it: {path}/detections.*")
+        parts = sorted(path.glob("*.parquet"))
+        if not parts:
+            raise UsageError(f"the folder {path} holds no .parquet files")
+    elif path.suffix not in SUFFIXES:
+        raise UsageError(f"TABLE must be a .parquet or .csv file, found {path.name!r}")
+    else:
+        parts = [path]
+    from defectscope.pipeline.parts import read_csv
+
+    try:
+        return _plain(read_csv(path) if path.suffix == ".csv" else _read_parquet(parts))
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no file {path}") from error
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise FormatError(f"the table {path} cannot be read: {reason}") from error
+
+
+def _read_parquet(parts: list[Path]) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    tables = [pq.read_table(part) for part in parts]
+    return pa.concat_tables(tables, promote_options="permissive").to_pandas()
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    """Return `table` with nothing but columns; trackpy's own tables have ``frame`` as both."""
+    new = [name for name in table.index.names if name is not None and name not in table.columns]
+    return (table.reset_index(new) if new else table).reset_index(drop=True)
+
+
+def _summary(tracks: pd.DataFrame) -> str:
+    """Say how many rows and particles there are, and how long particles live (P2)."""
+    if not len(tracks):
+        return "no rows, no particles"
+    frames = tracks.groupby("particle")["frame"]
+    lifetime = (frames.max() - frames.min() + 1).mean()
+    return (
+        f"{len(tracks)} rows, {frames.ngroups} particles, mean lifetime {lifetime:.1f} frames "
+        "(last - first + 1)"
+    )

@@ -1,0 +1,58 @@
+"""One row a particle: what its track says about it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from defectscope.core.calibration import Calibration
+
+__all__ = ["particle_table"]
+
+
+def particle_table(tracks: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
+    """Summarise tracks.
+
+    Parameters
+    ----------
+    tracks
+        Detections with a column ``particle``.
+    calibration
+        For lifetimes in seconds.
+
+    Returns
+    -------
+    DataFrame
+        ``particle``, ``defect_type`` (the most frequent), ``first_frame``, ``last_frame``,
+        ``lifetime_frames`` (last - first + 1, P2) and ``lifetime_s``, ``detections``, mean ``x``
+        and ``y``, ``displacement_px`` from the first to the last position, and the median of
+        every diameter column.
+    """
+    ordered = tracks.sort_values(["particle", "frame"], kind="stable")
+    groups = ordered.groupby("particle", sort=True)
+    first, last = groups[["frame", "x", "y"]].first(), groups[["frame", "x", "y"]].last()
+    table = pd.DataFrame({"particle": first.index.to_numpy()})
+    if "defect_type" in tracks:
+        counts = (
+            ordered.groupby(["particle", "defect_type"], sort=True).size().reset_index(name="n")
+        )
+        best = counts.sort_values(["particle", "n"], ascending=[True, False], kind="stable")
+        names = best.drop_duplicates("particle").set_index("particle")["defect_type"]
+        # Foreign tables may leave the type of a particle empty; it stays empty.
+        table["defect_type"] = names.reindex(first.index).to_numpy()
+    table["first_frame"] = first["frame"].to_numpy()
+    table["last_frame"] = last["frame"].to_numpy()
+    table["lifetime_frames"] = table["last_frame"] - table["first_frame"] + 1
+    if calibration.frame_interval_s is not None:
+        table["lifetime_s"] = table["lifetime_frames"] * calibration.frame_interval_s
+    table["detections"] = groups.size().to_numpy()
+    means = groups[["x", "y"]].mean()
+    table["x"], table["y"] = means["x"].to_numpy(), means["y"].to_numpy()
+    moved = np.hypot((last["x"] - first["x"]).to_numpy(), (last["y"] - first["y"]).to_numpy())
+    table["displacement_px"] = moved
+    if calibration.pixel_size_nm is not None:
+        table["displacement_nm"] = moved * calibration.pixel_size_nm
+    for name in ("diameter_px", "diameter_nm"):
+        if name in tracks:
+            table[f"median_{name}"] = groups[name].median().to_numpy()
+    return table

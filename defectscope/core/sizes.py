@@ -1,0 +1,105 @@
+"""Errors of counts and sizes against truth (P2, Figs. 4 and 5; P3, Tables 2 and 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from defectscope.core.matching import match_instances
+from defectscope.core.tables import diameters
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from defectscope.core.defect_types import DefectType
+    from defectscope.core.instances import Instances
+
+__all__ = ["count_error", "size_errors"]
+
+Pairs = Sequence[tuple["Instances", "Instances"]]
+
+
+def _relative(value: float, truth: float) -> float | None:
+    return value / truth - 1 if truth else None
+
+
+def count_error(pairs: Pairs) -> dict[str, Any]:
+    """Return numbers of instances and the relative error of each frame's number.
+
+    The number in a given field of view is the density up to a factor, so that this is the
+    relative error of the density as well.
+    """
+    predicted = np.array([len(p) for p, _ in pairs])
+    true = np.array([int((~t.ignore).sum()) for _, t in pairs])
+    errors = [abs(p / t - 1) for p, t in zip(predicted, true, strict=True) if t]
+    return {
+        "predicted_count": int(predicted.sum()),
+        "true_count": int(true.sum()),
+        "count_error": _relative(float(predicted.sum()), float(true.sum())),
+        "mean_absolute_count_error_per_frame": float(np.mean(errors)) if errors else None,
+        "largest_absolute_count_error_per_frame": float(np.max(errors)) if errors else None,
+    }
+
+
+def _sides(instances: Instances) -> NDArray[np.float64]:
+    boxes = instances.boxes.astype(float)
+    return np.asarray(np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]))
+
+
+def _diameters(instances: Instances, types: Mapping[str, DefectType]) -> NDArray[np.float64]:
+    measured = instances.measurements
+    if not {"major_px", "minor_px"} <= set(measured):
+        return np.full(len(instances), np.nan)
+    return np.asarray(
+        diameters(measured["major_px"], measured["minor_px"], instances.defect_types, types), float
+    )
+
+
+def size_errors(pairs: Pairs, iou: float, types: Mapping[str, DefectType]) -> dict[str, Any]:
+    """Return errors of the longer box side, and of the diameter of matched instances.
+
+    Parameters
+    ----------
+    pairs
+        (predicted, true) of each frame.
+    iou
+        Overlap that a match needs.
+    types
+        Defect types, for what "diameter" means.
+
+    Returns
+    -------
+    dict
+        ``median_side_error_per_frame`` is the mean over frames of the absolute relative error of
+        the median longer box side; ``diameter_by_type`` holds, for matched instances whose axes
+        are known on both sides, their number, mean diameters and the relative error (P3).
+    """
+    side_errors = []
+    matched: dict[str, list[tuple[float, float]]] = {}
+    for predicted, true in pairs:
+        known = true[~true.ignore]
+        if len(known) and len(predicted):
+            p, t = np.median(_sides(predicted)), np.median(_sides(known))
+            side_errors.append(abs(p / t - 1))
+        match = match_instances(predicted, true, iou)
+        mine, theirs = _diameters(predicted, types), _diameters(true, types)
+        for a, b in zip(match.predicted, match.true, strict=True):
+            if np.isfinite(mine[a]) and np.isfinite(theirs[b]):
+                name = str(true.defect_types[b])
+                matched.setdefault(name, []).append((float(mine[a]), float(theirs[b])))
+    by_type = {}
+    for name, values in matched.items():
+        mean_found, mean_true = (float(np.mean([v[k] for v in values])) for k in (0, 1))
+        by_type[name] = {
+            "matched": len(values),
+            "predicted_mean_diameter_px": mean_found,
+            "true_mean_diameter_px": mean_true,
+            "relative_error": mean_found / mean_true - 1,
+        }
+    return {
+        "median_side_error_per_frame": float(np.mean(side_errors)) if side_errors else None,
+        "largest_median_side_error": float(np.max(side_errors)) if side_errors else None,
+        "diameter_by_type": by_type,
+    }

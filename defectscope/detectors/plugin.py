@@ -1,0 +1,17 @@
+"""Registers the shipped detectors."""
+
+from __future__ import annotations
+
+from defectscope import ComponentSpec, hookimpl
+
+
+@hookimpl
+def defectscope_detectors() -> list[ComponentSpec]:
+    """Return the shipped detectors."""
+    return [
+        ComponentSpec(
+            "dark-blobs",
+            "Classical baseline without training: dark (or bright) blobs on a textured background.",
+            "defectscope.detectors.dark_blobs:DarkBlobs",
+        ),
+    ]

@@ -1,0 +1,281 @@
+"""The interface for notebooks and scripts; the command line is a thin layer over it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from defectscope.core.base import Runtime
+from defectscope.core.calibration import Calibration
+from defectscope.core.errors import OptionError, UsageError
+from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
+from defectscope.pipeline.choices import Choice, make_choices
+from defectscope.pipeline.evaluation import evaluate
+from defectscope.pipeline.inputs import open_inputs
+from defectscope.pipeline.results import Result
+from defectscope.pipeline.runfolder import RunFolder
+from defectscope.pipeline.session import Progress, RunSettings, Session, input_digests
+from defectscope.pipeline.stages import NamedComponent
+from defectscope.plugins.host import PluginHost, default_host
+
+__all__ = ["Pipeline", "evaluate", "load_run", "open_frames"]
+
+CALIBRATION_TOLERANCE = 0.01
+
+
+def open_frames(
+    paths: str | Path | Sequence[str | Path],
+    *,
+    frames: str | None = None,
+    calibration: Calibration | Path | str | None = None,
+    host: PluginHost | None = None,
+    **values: Any,
+) -> FrameSequence:
+    """Open images, folders, stacks or videos as one lazy sequence of frames.
+
+    Parameters
+    ----------
+    paths
+        One path or several.
+    frames
+        ``FIRST:STOP:STEP`` by frame index, STOP exclusive.
+    calibration
+        A calibration, or a TOML file with one; overrules what the files say.
+    host
+        Plugins to use; the installed ones by default.
+    **values
+        Single fields of :class:`Calibration`, such as ``pixel_size_nm=0.372``; overrule both.
+
+    Returns
+    -------
+    FrameSequence
+        With length, index, slice, ``calibration`` and ``warnings``.
+
+    Raises
+    ------
+    InputError, OptionError
+        A path cannot be read; a value is outside its limits.
+    """
+    given = [paths] if isinstance(paths, str | Path) else list(paths)
+    sequence = open_inputs([Path(path) for path in given], host or default_host())
+    merged = _merged_calibration(sequence, calibration, values)
+    selected: FrameSequence = sequence.calibrated(merged)
+    if frames is not None:
+        selected = selected.select(*parse_frame_range(frames))
+    selected.paths = sequence.paths  # type: ignore[attr-defined]
+    return selected
+
+
+def _merged_calibration(
+    sequence: FrameSequence,
+    calibration: Calibration | Path | str | None,
+    values: Mapping[str, Any],
+) -> Calibration:
+    unknown = [name for name in values if name not in Calibration.model_fields]
+    if unknown:
+        raise OptionError(
+            f"{unknown[0]!r} is no calibration value; "
+            f"known are: {', '.join(Calibration.model_fields)}"
+        )
+    if isinstance(calibration, str | Path):
+        calibration = Calibration.from_toml(Path(calibration))
+    own = sequence.calibration
+    merged = own.updated(**(calibration.model_dump(exclude_unset=True) if calibration else {}))
+    merged = merged.updated(**values)
+    before, after = own.pixel_size_nm, merged.pixel_size_nm
+    if before and after and abs(after / before - 1) > CALIBRATION_TOLERANCE:
+        sequence.warnings.append(
+            f"the files say {before:g} nm/px, but {after:g} nm/px was given and is used"
+        )
+    return merged
+
+
+class _GivenFrames(FrameSequence):
+    """Frames that somebody already holds in memory."""
+
+    def __init__(self, frames: Sequence[Frame]) -> None:
+        self._frames = list(frames)
+        self.indices = tuple(frame.index for frame in self._frames)
+        self.names = tuple(f.source or f"frame {f.index}" for f in self._frames)
+        self.warnings = []
+        if self._frames:
+            self.calibration = self._frames[0].calibration
+        if len(set(self.indices)) < len(self.indices):
+            raise UsageError("every frame of a series needs an index of its own")
+
+    def read(self, position: int) -> Any:
+        return self._frames[position].pixels
+
+
+class Pipeline:
+    """Components by name, ready to run on any series.
+
+    Parameters
+    ----------
+    detector
+        ``NAME``, ``distribution/NAME`` or ``ALIAS=NAME``.
+    post
+        Post-processors in the order of their work.
+    tracker
+        Links detections through time, if given.
+    analyses
+        Analyses by name; None means every installed one.
+    options
+        Options of the components, by name or alias.
+    device, threads, batch_size
+        What components may use; 0 threads means one a core and worker.
+    host
+        Plugins to use; the installed ones by default.
+
+    Raises
+    ------
+    UnknownNameError, OptionError, PluginError
+        As names and options deserve, before any frame is read.
+
+    Examples
+    --------
+    >>> import defectscope as ds
+    >>> pipeline = ds.Pipeline("dark-blobs", ["watershed-ellipse"],
+    ...                        options={"dark-blobs": {"min_area_px": 60}})
+    >>> result = pipeline.run(ds.open("video.tif", pixel_size_nm=0.37))  # doctest: +SKIP
+    >>> result.detections[["frame", "x", "y", "diameter_nm"]]  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        detector: str | Choice,
+        post: Sequence[str | Choice] = (),
+        tracker: str | Choice | None = None,
+        analyses: Sequence[str | Choice] | None = None,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        device: str = "cpu",
+        threads: int = 0,
+        batch_size: int = 1,
+        host: PluginHost | None = None,
+    ) -> None:
+        self.host = host or default_host()
+        self.device, self.threads, self.batch_size = device, threads, batch_size
+        named = [("detectors", detector), *(("postprocessors", name) for name in post)]
+        named += [("trackers", tracker)] if tracker is not None else []
+        if analyses is None:
+            names = sorted({entry.name for entry in self.host.registered("analyses")})
+            given = {key.rpartition("/")[2] for key in options or {}}
+            # An analysis that the user did not ask for must not stop the run by a name clash.
+            analyses = [n for n in names if n in given or self._is_unique("analyses", n)]
+        named += [("analyses", name) for name in analyses]
+        choices = make_choices([name for _, name in named], options or {})
+        self.choices = [
+            (family, choice) for (family, _), choice in zip(named, choices, strict=True)
+        ]
+        self._build(self._runtime(1))  # so that a wrong name or option shows at once
+
+    def _is_unique(self, family: str, name: str) -> bool:
+        return sum(entry.name == name for entry in self.host.registered(family)) == 1
+
+    def _runtime(self, workers: int) -> Runtime:
+        threads = self.threads or max(1, (os.cpu_count() or 1) // workers)
+        return Runtime(self.device, threads, self.batch_size, defect_types=self.host.defect_types())
+
+    def _build(self, runtime: Runtime) -> dict[str, list[NamedComponent]]:
+        built: dict[str, list[NamedComponent]] = {}
+        for family, choice in self.choices:
+            component = self.host.build(family, choice.name, choice.options, runtime, choice.alias)
+            built.setdefault(family, []).append(NamedComponent(choice.alias, component))
+        return built
+
+    def plan(self, frames: FrameSequence, roi: Sequence[int] | None = None) -> dict[str, Any]:
+        """Return what decides about the numbers of a run: its part of ``run.json``."""
+        components = self._build(self._runtime(1))
+        return {
+            "components": [
+                {
+                    "family": family,
+                    "name": choice.name,
+                    "alias": choice.alias,
+                    "distribution": self.host.find(family, choice.name).plugin.distribution,
+                    "version": self.host.find(family, choice.name).plugin.version,
+                    "options": _plain_options(components, family, choice.alias),
+                }
+                for family, choice in self.choices
+            ],
+            "calibration": frames.calibration.model_dump(),
+            "frames": [len(frames), *(f(frames.indices) for f in (min, max) if len(frames))],
+            "roi": list(roi) if roi else None,
+            "inputs": input_digests(frames),
+        }
+
+    def run(
+        self,
+        frames: FrameSequence | Sequence[Frame],
+        out: str | Path | None = None,
+        *,
+        progress: Progress | None = None,
+        **settings: Any,
+    ) -> Result:
+        """Run on a series, and return its tables.
+
+        Parameters
+        ----------
+        frames
+            From :func:`defectscope.open`, or a list of :class:`Frame`.
+        out
+            Run folder; a temporary one that lives as long as the result by default.
+        progress
+            Called with (stage, done, total).
+        **settings
+            Fields of :class:`RunSettings`: roi, workers, resume, overwrite, strict, …
+
+        Raises
+        ------
+        DefectscopeError
+            What was finished before stays in the folder.
+        """
+        if not isinstance(frames, FrameSequence):
+            frames = _GivenFrames(frames)
+        chosen = RunSettings(**settings)
+        if chosen.mixed_sizes and any(family == "trackers" for family, _ in self.choices):
+            raise UsageError(
+                "frames of different sizes cannot be tracked; "
+                "leave out the tracker or --mixed-sizes"
+            )
+        holder = tempfile.TemporaryDirectory() if out is None else None
+        folder = Path(holder.name if holder else out or "")
+        runtime = self._runtime(chosen.workers)
+        built = self._build(runtime)
+        session = Session(
+            frames,
+            built["detectors"][0],
+            built.get("postprocessors", []),
+            next(iter(built.get("trackers", [])), None),
+            built.get("analyses", []),
+            self.plan(frames, chosen.roi),
+            RunFolder(folder),
+            chosen,
+            runtime,
+            progress or (lambda stage, done, total: None),
+        )
+        result = session.run()
+        return Result(folder, holder) if holder else result
+
+
+def _plain_options(
+    built: Mapping[str, Sequence[NamedComponent]], family: str, alias: str
+) -> dict[str, Any]:
+    component = next(named.component for named in built[family] if named.alias == alias)
+    options: dict[str, Any] = component.options.model_dump(mode="json")
+    return options
+
+
+def load_run(folder: str | Path) -> Result:
+    """Open a run folder.
+
+    Raises
+    ------
+    UsageError
+        The folder holds no run.
+    """
+    return Result(Path(folder))

@@ -1,0 +1,296 @@
+"""Predictions against truth: everything that the two allow to be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from defectscope.core.datasets import Dataset
+from defectscope.core.errors import OptionError, UsageError
+from defectscope.core.instances import Instances
+from defectscope.core.metrics import Counts, confusion_matrix, count_matches, counts_by_type
+from defectscope.core.sizes import count_error, size_errors
+from defectscope.core.tracking_metrics import tracking_scores
+from defectscope.pipeline.labels import open_dataset
+from defectscope.pipeline.results import Result
+from defectscope.plugins.host import PluginHost, default_host
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Evaluation", "evaluate"]
+
+# P3 searched 15 scores and 9 overlaps for the best F1.
+SWEEP_SCORES = tuple(round(float(s), 4) for s in np.linspace(0.05, 0.95, 15))
+SWEEP_IOUS = tuple(round(k / 10, 1) for k in range(1, 10))
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Prediction and truth of one frame."""
+
+    name: str
+    frame: int | None
+    predicted: Instances
+    true: Instances
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of predictions against truth.
+
+    Attributes
+    ----------
+    iou
+        Overlap that a match needs.
+    overall
+        Counts and scores whatever the types.
+    per_frame
+        One row a frame: counts, scores, number of instances, median longer box side.
+    by_type
+        Counts and scores of each defect type that truth or prediction names.
+    confusion
+        Confusion matrix and class accuracy, where there is more than one type.
+    sizes
+        Errors of counts and sizes.
+    sweep
+        F1 on a grid of scores and overlaps, and its best point, if asked for.
+    tracking
+        MOTA, IDF1 and so on, where both sides have tracks.
+    warnings
+        What could not be compared, and why.
+    """
+
+    iou: float
+    overall: Counts
+    per_frame: pd.DataFrame
+    by_type: dict[str, Counts]
+    confusion: dict[str, Any] | None
+    sizes: dict[str, Any]
+    sweep: dict[str, Any] | None = None
+    tracking: dict[str, Any] | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain values, for JSON."""
+        records = self.per_frame.astype(object).where(self.per_frame.notna(), None)
+        return {
+            "iou": self.iou,
+            "overall": self.overall.as_dict(),
+            "per_frame": records.to_dict("records"),
+            "by_type": {name: counts.as_dict() for name, counts in self.by_type.items()},
+            "confusion": self.confusion,
+            "sizes": self.sizes,
+            "sweep": self.sweep,
+            "tracking": self.tracking,
+            "warnings": self.warnings,
+        }
+
+
+def evaluate(
+    predictions: Result | Dataset | Path | str,
+    truth: Dataset | Path | str,
+    *,
+    iou: float = 0.15,
+    sweep: bool = False,
+    host: PluginHost | None = None,
+) -> Evaluation:
+    """Compare predictions with truth; frames are joined by file name.
+
+    Parameters
+    ----------
+    predictions
+        A run (folder), or a dataset with scores.
+    truth
+        A labelled dataset.
+    iou
+        Overlap of boxes that a match needs; P2 uses 0.15, P3 0.4.
+    sweep
+        Also search the grid of scores and overlaps for the best F1 (P3).
+
+    Raises
+    ------
+    UsageError
+        No frame has both a prediction and a truth.
+    OptionError
+        The overlap is not between 0 and 1.
+    """
+    if not 0 < iou <= 1:
+        raise OptionError(f"--iou must be above 0 and at most 1, found {iou:g}")
+    host = host or default_host()
+    if not isinstance(truth, Dataset):
+        truth = open_dataset(Path(truth), host)
+    if isinstance(predictions, str | Path):
+        path = Path(predictions)
+        is_run = (path / "run.json").is_file()
+        predictions = Result(path) if is_run else open_dataset(path, host)
+    warnings: list[str] = []
+    joined = _join(predictions, truth, warnings)
+    names = _type_names(joined)
+    pairs = [(j.predicted, j.true) for j in joined]
+    per_frame = pd.DataFrame([_frame_row(j, iou) for j in joined])
+    return Evaluation(
+        iou,
+        sum((count_matches(p, t, iou) for p, t in pairs), Counts()),
+        per_frame,
+        _sum_by_type(pairs, iou, names),
+        _confusion(pairs, iou, names),
+        {**count_error(pairs), **size_errors(pairs, iou, host.defect_types())},
+        _sweep(pairs) if sweep else None,
+        _tracking(predictions, joined, iou),
+        warnings,
+    )
+
+
+def _join(predictions: Result | Dataset, truth: Dataset, warnings: list[str]) -> list[Joined]:
+    found = (
+        _from_run(predictions)
+        if isinstance(predictions, Result)
+        else {name: (image.instances, image.frame) for name, image in predictions.by_stem().items()}
+    )
+    joined, missing = [], []
+    for name, image in truth.by_stem().items():
+        key = name if name in found else f"#{image.frame}"
+        if key not in found:
+            missing.append(image.file_name)
+            continue
+        predicted, frame = found[key]
+        if predicted.image_shape != image.instances.image_shape:
+            raise UsageError(
+                f"{image.file_name} is {image.instances.image_shape[::-1]} px (width, height) in "
+                f"the truth but {predicted.image_shape[::-1]} px in the prediction; "
+                "they cannot be compared"
+            )
+        joined.append(Joined(name, image.frame if frame is None else frame, predicted,
+                             image.instances))  # fmt: skip
+    if not joined:
+        some = ", ".join(list(found)[:3])
+        raise UsageError(
+            f"no labelled image has a prediction: frames are joined by file name, the truth has "
+            f"{', '.join(missing[:3])}, … and the prediction {some or 'no frame'}, …"
+        )
+    if missing:
+        warnings.append(
+            f"{len(missing)} labelled images have no prediction and are left out: "
+            f"{', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}"
+        )
+    return joined
+
+
+def _from_run(run: Result) -> dict[str, tuple[Instances, int | None]]:
+    by_frame = dict(tuple(run.detections.groupby("frame")))
+    nothing = run.detections.iloc[:0]
+    found: dict[str, tuple[Instances, int | None]] = {}
+    for row in run.frames[run.frames["status"] == "ok"].to_dict("records"):
+        shape = (int(row["height_px"]), int(row["width_px"]))
+        source, index = str(row["source"]), int(row["frame"])
+        instances = _instances(by_frame.get(index, nothing), shape)
+        # A frame of a stack or video has no file of its own: it is joined by its index.
+        name = source.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+        found[f"#{index}" if "#" in source else name] = (instances, index)
+    return found
+
+
+def _instances(rows: pd.DataFrame, shape: tuple[int, int]) -> Instances:
+    measured = [n for n in ("major_px", "minor_px", "angle_deg") if n in rows]
+    return Instances(
+        shape,
+        rows[["x_min", "y_min", "x_max", "y_max"]].to_numpy(),
+        rows["score"].to_numpy(),
+        rows["defect_type"].astype(str).to_numpy(),
+        measurements={name: rows[name].to_numpy(float) for name in measured},
+        units={name: "deg" if name == "angle_deg" else "px" for name in measured},
+    )
+
+
+def _type_names(joined: Iterable[Joined]) -> list[str]:
+    names: dict[str, None] = {}
+    for j in joined:
+        names.update(dict.fromkeys(str(n) for n in j.true.defect_types[~j.true.ignore]))
+    for j in joined:
+        names.update(dict.fromkeys(str(n) for n in j.predicted.defect_types))
+    return list(names)
+
+
+def _longer_side(instances: Instances) -> float | None:
+    boxes = instances.boxes[~instances.ignore]
+    if not len(boxes):
+        return None
+    return float(np.median(np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])))
+
+
+def _frame_row(joined: Joined, iou: float) -> dict[str, Any]:
+    return {
+        "name": joined.name,
+        "frame": joined.frame,
+        **count_matches(joined.predicted, joined.true, iou).as_dict(),
+        "predicted": len(joined.predicted),
+        "true": int((~joined.true.ignore).sum()),
+        "predicted_median_side_px": _longer_side(joined.predicted),
+        "true_median_side_px": _longer_side(joined.true),
+    }
+
+
+def _sum_by_type(
+    pairs: Sequence[tuple[Instances, Instances]], iou: float, names: Sequence[str]
+) -> dict[str, Counts]:
+    totals = dict.fromkeys(names, Counts())
+    for predicted, true in pairs:
+        for name, counts in counts_by_type(predicted, true, iou, names).items():
+            totals[name] += counts
+    return totals
+
+
+def _confusion(
+    pairs: Sequence[tuple[Instances, Instances]], iou: float, names: Sequence[str]
+) -> dict[str, Any] | None:
+    if len(names) < 2:
+        return None
+    matrix = confusion_matrix(pairs, iou, names)
+    return {**matrix.as_dict(), "class_accuracy": matrix.class_accuracy()}
+
+
+def _sweep(pairs: Sequence[tuple[Instances, Instances]]) -> dict[str, Any]:
+    grid = [
+        [
+            sum((count_matches(p[p.scores >= score], t, cut) for p, t in pairs), Counts()).f1
+            for cut in SWEEP_IOUS
+        ]
+        for score in SWEEP_SCORES
+    ]
+    best = max(
+        ((f1 or 0.0, s, c) for s, row in zip(SWEEP_SCORES, grid, strict=True)
+         for c, f1 in zip(SWEEP_IOUS, row, strict=True)),
+        key=lambda point: point[0],
+    )  # fmt: skip
+    return {
+        "scores": list(SWEEP_SCORES),
+        "ious": list(SWEEP_IOUS),
+        "f1": grid,
+        "best": {"f1": best[0], "score": best[1], "iou": best[2]},
+    }
+
+
+def _tracking(
+    predictions: Result | Dataset, joined: Sequence[Joined], iou: float
+) -> dict[str, Any] | None:
+    if not isinstance(predictions, Result) or predictions.tracks is None:
+        return None
+    if not any("track_id" in j.true.measurements for j in joined):
+        return None
+    boxes = ["x_min", "y_min", "x_max", "y_max"]
+    parts = []
+    for j in joined:
+        known = j.true[~j.true.ignore]
+        ids = known.measurements.get("track_id", np.full(len(known), np.nan))
+        part = pd.DataFrame(known.boxes.astype(float), columns=boxes)
+        parts.append(part.assign(frame=j.frame, track_id=ids)[np.isfinite(ids)])
+    true = pd.concat(parts, ignore_index=True).astype({"frame": "int64", "track_id": "int64"})
+    tracks = predictions.tracks
+    tracks = tracks[tracks["frame"].isin([j.frame for j in joined])]
+    return tracking_scores(tracks[["frame", "particle", *boxes]], true, cut_off_iou=iou)

@@ -1,0 +1,175 @@
+"""Which files the inputs of a run stand for, and which reader takes each."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from defectscope.core.errors import InputError, PluginClashError, UsageError, did_you_mean
+from defectscope.plugins.host import PluginHost, Registered
+from defectscope.plugins.markers import PROJECT
+
+__all__ = ["ReaderTable", "input_files", "natural_key"]
+
+# What stands beside images without being any: not worth a word when a folder is read.
+COMPANIONS = frozenset(
+    (
+        ".json", ".xml", ".txt", ".csv", ".tsv", ".zip", ".roi", ".md", ".rst", ".toml",
+        ".yaml", ".yml", ".ini", ".cfg", ".log", ".pdf", ".html", ".py", ".ipynb", ".xlsx",
+        ".xls", ".ods", ".docx", ".parquet", ".md5", ".sha256", ".db", ".lnk", ".url", ".gz",
+        ".tar", ".7z", ".emi", ".safetensors", ".onnx", ".pt",
+    )
+)  # fmt: skip
+DATASET_FOLDERS = ("images", "frames")
+NUMBER = re.compile(r"(\d+)")
+
+
+def natural_key(text: str) -> tuple[object, ...]:
+    """Return a key that sorts numbers in text by value: ``img2`` before ``img10``."""
+    parts = NUMBER.split(text.casefold())
+    # Text and numbers alternate, so that only like is compared with like; case decides last.
+    return (*(int(part) if k % 2 else part for k, part in enumerate(parts)), text)
+
+
+class ReaderTable:
+    """The installed readers by suffix; a third party's takes only what no shipped one does."""
+
+    def __init__(self, host: PluginHost) -> None:
+        self._entries: dict[str, list[Registered]] = {}
+        for entry in host.registered("readers"):
+            for suffix in getattr(entry.spec, "suffixes", ()):
+                self._entries.setdefault(suffix.lower(), []).append(entry)
+        for suffix, entries in self._entries.items():
+            shipped = [e for e in entries if e.plugin.distribution.lower() == PROJECT]
+            self._entries[suffix] = shipped[:1] or entries
+        # ".ome.tif", should anybody offer it, is asked before ".tif".
+        self._longest_first = sorted(self._entries, key=len, reverse=True)
+
+    @property
+    def suffixes(self) -> str:
+        """The suffixes that are known, for messages."""
+        return ", ".join(sorted(self._entries)) or "none"
+
+    def suffix_of(self, name: str) -> str | None:
+        """Return the known suffix of a file name, or None."""
+        name = name.lower()
+        return next((s for s in self._longest_first if name.endswith(s)), None)
+
+    def reader_for(self, path: Path) -> Registered:
+        """Return the reader that takes a file.
+
+        Raises
+        ------
+        InputError
+            None does.
+        PluginClashError
+            Two third-party readers do.
+        """
+        suffix = self.suffix_of(path.name)
+        if suffix is None:
+            found = path.suffix.lower()
+            hint = "" if found in COMPANIONS else did_you_mean(found, self._entries)
+            ending = f"files ending in {found!r}" if found else "files without a suffix"
+            raise InputError(
+                f"{path}: no installed reader takes {ending}{hint}; known suffixes are: "
+                f"{self.suffixes}"
+            )
+        entries = self._entries[suffix]
+        if len(entries) > 1:
+            owners = " and ".join(entry.plugin.label for entry in entries)
+            raise PluginClashError(
+                f"files ending in {suffix!r} are taken by readers of {owners}; "
+                "leave one out with --no-plugin"
+            )
+        return entries[0]
+
+
+def input_files(paths: Sequence[Path], table: ReaderTable, warnings: list[str]) -> list[Path]:
+    """Return the files that `paths` (files and folders) stand for, each once.
+
+    The files of a folder, and files that are named one after the other, are in natural order.
+
+    Raises
+    ------
+    InputError
+        A path does not exist, cannot be read, or holds nothing that a reader takes.
+    UsageError
+        No path was given.
+    """
+    if not paths:
+        raise UsageError("no input was given; name at least one image, stack, video or folder")
+    files: list[Path] = []
+    for path in map(Path, paths):
+        try:
+            if path.is_dir():
+                files += _folder_files(path, table, warnings)
+            else:
+                files.append(_single_file(path, table))
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    unique = {os.path.abspath(file): file for file in reversed(files)}  # noqa: PTH100
+    if len(unique) < len(files):
+        warnings.append(f"{len(files) - len(unique)} files were given twice; each is read once")
+    return list(reversed(unique.values()))
+
+
+def _single_file(path: Path, table: ReaderTable) -> Path:
+    if not path.exists():
+        raise InputError(f"there is no file or folder {path}")
+    if not path.is_file():
+        raise InputError(f"{path} is neither a file nor a folder")
+    table.reader_for(path)
+    if not os.access(path, os.R_OK):
+        raise InputError(f"{path} cannot be read: permission denied")
+    return path
+
+
+def _folder_files(folder: Path, table: ReaderTable, warnings: list[str]) -> list[Path]:
+    names: list[str] = []
+    ignored: Counter[str] = Counter()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.is_dir():
+                continue
+            suffix = table.suffix_of(entry.name)
+            if suffix is None:
+                ignored[Path(entry.name).suffix.lower()] += 1
+            # A link that leads nowhere is a frame that cannot be read, not nothing.
+            elif entry.is_file() or entry.is_symlink():
+                names.append(entry.name)
+    if not names:
+        raise InputError(_no_images(folder, table))
+    _describe(folder, names, ignored, table, warnings)
+    return [folder / name for name in sorted(names, key=natural_key)]
+
+
+def _no_images(folder: Path, table: ReaderTable) -> str:
+    inner = [name for name in DATASET_FOLDERS if (folder / name).is_dir()]
+    hint = f"; perhaps {folder / inner[0]} is meant" if inner else ""
+    return (
+        f"the folder {folder} holds no image, stack or video{hint}; "
+        f"known suffixes are: {table.suffixes}"
+    )
+
+
+def _describe(
+    folder: Path,
+    names: Iterable[str],
+    ignored: Counter[str],
+    table: ReaderTable,
+    warnings: list[str],
+) -> None:
+    data = {kind: count for kind, count in ignored.items() if kind and kind not in COMPANIONS}
+    if data:
+        kinds = ", ".join(sorted(data))
+        warnings.append(
+            f"{folder}: {sum(data.values())} files that no installed reader takes were left out "
+            f"({kinds})"
+        )
+    taken = Counter(table.suffix_of(name) for name in names)
+    if len({table.reader_for(Path(f"x{suffix}")).name for suffix in taken}) > 1:
+        kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(taken.items(), key=str))
+        warnings.append(f"{folder} holds several kinds of files, and all are read: {kinds}")

@@ -1,0 +1,180 @@
+"""Tables that grow while a run goes on, and become one file at its end."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from defectscope.core.errors import OutputError
+from defectscope.core.files import atomic_path
+from defectscope.core.tables import empty_table
+
+__all__ = ["GrowingTable", "read_csv", "read_table", "write_table"]
+
+# Row groups of one size, wherever the parts ended: the same rows give the same bytes.
+ROWS_A_GROUP = 2**16
+
+
+class GrowingTable:
+    """A table kept as a folder of Parquet parts until it is finished.
+
+    Parameters
+    ----------
+    path
+        ``….parquet``: the folder of parts, and the name of the finished file.
+    columns
+        Columns that the table has even without rows.
+    """
+
+    def __init__(self, path: Path, columns: Mapping[str, str]) -> None:
+        self.path = path
+        self.columns = columns
+
+    def append(self, start: int, rows: list[pd.DataFrame]) -> None:
+        """Write the rows of the frames from position `start` on as one part."""
+        filled = [table for table in rows if len(table)] or rows[:1]
+        table = pd.concat(filled, ignore_index=True) if filled else empty_table(self.columns)
+        with atomic_path(self.path / f"part-{start:08d}.parquet") as temporary:
+            pq.write_table(pa.Table.from_pandas(table, preserve_index=False), temporary)
+
+    def drop_from(self, start: int) -> None:
+        """Delete parts that begin at position `start` or later: they were never committed."""
+        for part in self._parts():
+            if int(part.stem.removeprefix("part-")) >= start:
+                part.unlink()
+
+    def _parts(self) -> list[Path]:
+        return sorted(self.path.glob("part-*.parquet"))
+
+    def _schema(self, parts: list[Path]) -> pa.Schema:
+        # The types of an empty table mean nothing: only rows decide, wherever there are any.
+        plain = pa.Table.from_pandas(empty_table(self.columns), preserve_index=False).schema
+        filled, empty = [], [plain.remove_metadata()]
+        for part in parts:
+            with pq.ParquetFile(part) as file:
+                schema = file.schema_arrow.remove_metadata()
+                (filled if file.metadata.num_rows else empty).append(schema)
+        joined = pa.unify_schemas(filled or empty, promote_options="permissive")
+        for schema in empty:
+            for column in schema:
+                if column.name not in joined.names:
+                    joined = joined.append(column)
+        return joined
+
+    def finish(self, csv: bool = False, keep_parts: bool = False) -> Path:
+        """Join the parts into one file, holding a row group at a time, and delete them.
+
+        Returns
+        -------
+        Path
+            The file: ``….parquet``, or ``….csv``.
+        """
+        parts = self._parts()
+        schema = self._schema(parts)
+        target = self.path.with_suffix(".csv") if csv else self.path
+        if csv:
+            with atomic_path(target) as temporary:
+                _write_csv(temporary, schema, parts)
+        elif not keep_parts:
+            joined = self.path.with_name(f".{self.path.name}.joined")
+            with atomic_path(joined) as temporary:
+                _write_parquet(temporary, schema, parts)
+            # A folder cannot be replaced by a file in one step.
+            set_aside = self.path.with_name(f".{self.path.name}.parts")
+            shutil.rmtree(set_aside, ignore_errors=True)
+            if self.path.exists():
+                self.path.rename(set_aside)
+            joined.rename(self.path)
+            shutil.rmtree(set_aside, ignore_errors=True)
+        if csv and not keep_parts:
+            shutil.rmtree(self.path, ignore_errors=True)
+        return target
+
+
+def _groups(schema: pa.Schema, parts: list[Path]) -> Iterator[pa.Table]:
+    waiting = schema.empty_table()
+    for part in parts:
+        waiting = pa.concat_tables([waiting, _fitted(pq.read_table(part), schema)])
+        while waiting.num_rows >= ROWS_A_GROUP:
+            yield waiting.slice(0, ROWS_A_GROUP).combine_chunks()
+            waiting = waiting.slice(ROWS_A_GROUP)
+    yield waiting.combine_chunks()
+
+
+def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = [
+        table[column.name].cast(column.type)
+        if column.name in table.column_names
+        else pa.nulls(table.num_rows, column.type)
+        for column in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _write_parquet(path: Path, schema: pa.Schema, parts: list[Path]) -> None:
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for group in _groups(schema, parts):
+            writer.write_table(group, row_group_size=ROWS_A_GROUP)
+
+
+def _write_csv(path: Path, schema: pa.Schema, parts: list[Path]) -> None:
+    options = pyarrow.csv.WriteOptions(quoting_style="needed")
+    with pyarrow.csv.CSVWriter(path, schema, write_options=options) as writer:
+        for group in _groups(schema, parts):
+            writer.write_table(group)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a finished table as Parquet or CSV by its suffix, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        The suffix is neither ``.parquet`` nor ``.csv``, or the place cannot be written to.
+    """
+    if path.suffix not in {".parquet", ".csv"}:
+        raise OutputError(f"tables are written as .parquet or .csv, found {path.name!r}")
+    with atomic_path(path) as temporary:
+        if path.suffix == ".csv":
+            table.to_csv(temporary, index=False, lineterminator="\n")
+        else:
+            arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata()
+            pq.write_table(arrow, temporary, compression="zstd", row_group_size=ROWS_A_GROUP)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table that :class:`GrowingTable` or :func:`write_table` wrote.
+
+    Parameters
+    ----------
+    path
+        ``….parquet`` (a file or a folder of parts); where it is absent, ``….csv`` is tried.
+    """
+    if path.is_dir():
+        parts = sorted(path.glob("part-*.parquet"))
+        tables = [pq.read_table(part) for part in parts]
+        return _pandas(pa.concat_tables(tables, promote_options="permissive"))
+    if path.exists() and path.suffix == ".parquet":
+        return _pandas(pq.read_table(path))
+    return read_csv(path.with_suffix(".csv"))
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a CSV table with its numbers exactly as they were written."""
+    # pandas' own default from 3.1 on, where the argument is deprecated.
+    major, minor = (int(part) for part in pd.__version__.split(".")[:2])
+    exact: dict[str, Any] = {} if (major, minor) >= (3, 1) else {"float_precision": "round_trip"}
+    table: pd.DataFrame = pd.read_csv(path, low_memory=False, **exact)
+    return table
+
+
+def _pandas(table: pa.Table) -> pd.DataFrame:
+    converted: pd.DataFrame = table.to_pandas()
+    return converted

@@ -1,0 +1,340 @@
+"""One execution of a pipeline: from frames to a finished run folder."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from defectscope.core.errors import (
+    ComponentError,
+    DamagedFrameError,
+    DefectscopeError,
+    InputError,
+)
+from defectscope.core.frames import FrameSequence
+from defectscope.core.particles import particle_table
+from defectscope.core.provenance import file_digest, package_versions
+from defectscope.core.tables import FRAME_COLUMNS
+from defectscope.pipeline.execute import outcomes_in_order
+from defectscope.pipeline.overlay import write_overlays
+from defectscope.pipeline.parts import read_table, write_table
+from defectscope.pipeline.results import Result
+from defectscope.pipeline.runfolder import RunFolder
+from defectscope.pipeline.stages import FrameOutcome, FrameStages, NamedComponent, Roi
+
+if TYPE_CHECKING:
+    from defectscope.core.base import Runtime
+
+__all__ = ["Progress", "RunSettings", "Session"]
+
+COMMIT_FRAMES = 64
+COMMIT_SECONDS = 15.0
+
+# (stage, done, total)
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a run is executed; none of it changes a number in a table but `roi`.
+
+    Parameters
+    ----------
+    roi
+        x_min, y_min, x_max, y_max in px, half open.
+    workers, dask
+        Processes on this machine, or the address of a Dask scheduler.
+    resume, overwrite, strict
+        Go on with an interrupted run; replace a former one; stop at a damaged frame.
+    mixed_sizes
+        Frames may differ in size (then nothing can be tracked).
+    overlay, figures
+        Whether to write them.
+    table_format
+        ``parquet`` or ``csv``.
+    """
+
+    roi: Roi | None = None
+    workers: int = 1
+    dask: str | None = None
+    resume: bool = False
+    overwrite: bool = False
+    strict: bool = False
+    mixed_sizes: bool = False
+    overlay: bool = True
+    figures: bool = True
+    table_format: str = "parquet"
+
+
+@dataclass
+class Session:
+    """Runs built components over a series and writes the run folder.
+
+    Parameters
+    ----------
+    frames
+        The series, with its calibration.
+    detector, post, tracker, analyses
+        Built, not opened.
+    plan
+        What decides about the numbers; a run is only resumed under the same plan.
+    folder
+        Where the results go.
+    """
+
+    frames: FrameSequence
+    detector: NamedComponent
+    post: Sequence[NamedComponent]
+    tracker: NamedComponent | None
+    analyses: Sequence[NamedComponent]
+    plan: Mapping[str, Any]
+    folder: RunFolder
+    settings: RunSettings
+    runtime: Runtime
+    progress: Progress = field(default=lambda stage, done, total: None)
+    warnings: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    timings_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    _status: str = "running"
+
+    def run(self) -> Result:
+        """Run to the end, and return the tables.
+
+        Raises
+        ------
+        DefectscopeError
+            What was finished before stays in the folder.
+        KeyboardInterrupt
+            Likewise, marked as interrupted.
+        """
+        finished = self._prepare()
+        try:
+            self._detect(finished)
+            self._status = "tracking"
+            self._join_tables()
+            self._track()
+            self._draw()
+            self._status = "complete"
+        except KeyboardInterrupt:
+            self._status = "interrupted"
+            raise
+        except BaseException as error:
+            self._status = f"failed: {error}"
+            raise
+        finally:
+            if self._status != "complete" and self.settings.table_format == "csv":
+                self._join_tables(keep_parts=True)
+            self._write_info()
+        return Result(self.folder.path)
+
+    def _prepare(self) -> list[FrameOutcome]:
+        if not len(self.frames):
+            raise InputError(
+                "no frame is left to work on; --frames selects by frame index, and the last "
+                "index is exclusive"
+            )
+        finished: list[FrameOutcome] = []
+        if self.settings.resume and (self.folder.path / "run.json").exists():
+            finished = self.folder.take_up(self.plan)
+        else:
+            self.folder.create(self.settings.overwrite)
+        self._write_info()
+        return finished
+
+    def _detect(self, finished: list[FrameOutcome]) -> None:
+        total, start = len(self.frames), len(finished)
+        shape = next((o.shape for o in finished if o.shape is not None), None)
+        stages = FrameStages(
+            self.frames,
+            self.detector,
+            self.post,
+            self.settings.roi,
+            self.settings.mixed_sizes,
+            shape,
+            self.runtime.defect_types,
+        )
+        good = sum(outcome.error is None for outcome in finished)
+        waiting: list[FrameOutcome] = []
+        committed, last_commit = start, time.monotonic()
+        begun = time.perf_counter()
+        try:
+            for outcome in self._outcomes(stages, range(start, total)):
+                self._note(outcome)
+                waiting.append(outcome)
+                good += outcome.error is None
+                self.progress("detect", committed + len(waiting), total)
+                late = time.monotonic() - last_commit > COMMIT_SECONDS
+                if len(waiting) >= COMMIT_FRAMES or late:
+                    self._commit(committed, waiting)
+                    committed, waiting, last_commit = committed + len(waiting), [], time.monotonic()
+        finally:
+            # Also on the way out of an error: nothing finished is lost.
+            if waiting:
+                self._commit(committed, waiting)
+            stages.close()
+            self.timings_s["detection stage"] += time.perf_counter() - begun
+        if not good:
+            raise InputError(
+                self.damaged[0]
+                if total == 1
+                else f"none of {total} frames can be used; the "
+                f"first: {self.damaged[0] if self.damaged else 'see the former run'}"
+            )
+
+    def _outcomes(self, stages: FrameStages, positions: range) -> Iterator[FrameOutcome]:
+        settings = self.settings
+        parallel = settings.workers > 1 or settings.dask is not None
+        if positions and stages.expected_shape is None and not stages.mixed_sizes:
+            # The first readable frame sets the size of the series, whoever works on the rest.
+            # Workers get components that were never opened: only those can be pickled.
+            probe = pickle.loads(pickle.dumps(stages)) if parallel else stages
+            while positions and stages.expected_shape is None:
+                outcome = probe.process(positions[:1])[0]
+                stages.expected_shape = outcome.shape if outcome.error is None else None
+                positions = positions[1:]
+                yield outcome
+            if parallel:
+                probe.close()
+        yield from outcomes_in_order(
+            stages, positions, self.runtime.batch_size, settings.workers, settings.dask
+        )
+
+    def _note(self, outcome: FrameOutcome) -> None:
+        for text in outcome.warnings:
+            if text not in self.warnings:
+                self.warnings.append(text)
+        for stage, seconds in outcome.timings_s.items():
+            self.timings_s[stage] += seconds
+        if outcome.error is not None:
+            self.damaged.append(outcome.error)
+            if self.settings.strict:
+                raise DamagedFrameError(f"{outcome.error} (stopped because of --strict)")
+
+    def _commit(self, start: int, outcomes: list[FrameOutcome]) -> None:
+        begun = time.perf_counter()
+        calibration = self.frames.calibration
+        rows = [
+            (
+                o.index,
+                o.source,
+                calibration.time_s(o.index),
+                calibration.dose_dpa(o.index),
+                None if o.shape is None else o.shape[1],
+                None if o.shape is None else o.shape[0],
+                None if o.detections is None else len(o.detections),
+                "ok" if o.error is None else "damaged",
+            )
+            for o in outcomes
+        ]
+        table = pd.DataFrame(rows, columns=list(FRAME_COLUMNS)).astype(dict(FRAME_COLUMNS))
+        self.folder.commit(start, outcomes, table)
+        self.timings_s["write tables"] += time.perf_counter() - begun
+
+    def _join_tables(self, keep_parts: bool = False) -> None:
+        begun = time.perf_counter()
+        csv = self.settings.table_format == "csv"
+        self.folder.detections.finish(csv, keep_parts)
+        self.folder.geometry.finish(csv, keep_parts)
+        self.timings_s["write tables"] += time.perf_counter() - begun
+
+    def _track(self) -> None:
+        if self.tracker is None:
+            return
+        begun = time.perf_counter()
+        self.progress("track", 0, 1)
+        folder = self.folder.path
+        detections = read_table(folder / "detections.parquet")
+        geometry = read_table(folder / "geometry.parquet")
+        with self.tracker.component as tracker:
+            tracks = _guarded_call(self.tracker, lambda: tracker.link(detections, geometry))
+        if not isinstance(tracks, pd.DataFrame) or "particle" not in tracks:
+            raise ComponentError(
+                f"{self.tracker.describe()} must return a DataFrame with a column 'particle'"
+            )
+        write_table(folder / f"tracks.{self.settings.table_format}", tracks)
+        write_table(folder / "particles.csv", particle_table(tracks, self.frames.calibration))
+        self.timings_s[self.tracker.alias] += time.perf_counter() - begun
+        self.progress("track", 1, 1)
+
+    def _draw(self) -> None:
+        self._write_info()
+        result = Result(self.folder.path)
+        if self.settings.overlay:
+            begun = time.perf_counter()
+            write_overlays(self.frames, result, self.runtime.defect_types, self.progress)
+            self.timings_s["overlay"] += time.perf_counter() - begun
+        if self.settings.figures:
+            begun = time.perf_counter()
+            self._analyse(result)
+            self.timings_s["figures"] += time.perf_counter() - begun
+
+    def _analyse(self, result: Result) -> None:
+        tables = result.tables
+        for position, named in enumerate(self.analyses):
+            self.progress("figures", position, len(self.analyses))
+            with named.component as analysis:
+                findings = _guarded_call(named, lambda a=analysis: a.analyse(tables))  # type: ignore[misc]
+            for finding in findings:
+                target = result.folder / "figures" / f"{finding.name}.csv"
+                write_table(target, finding.table)
+                if finding.figure is not None:
+                    for suffix in (".png", ".svg"):
+                        finding.figure.savefig(
+                            target.with_suffix(suffix),
+                            metadata={"Date": None} if suffix == ".svg" else None,
+                        )
+        self.progress("figures", len(self.analyses), len(self.analyses))
+
+    def _write_info(self) -> None:
+        self.folder.write_info(
+            {
+                "status": self._status,
+                "plan": dict(self.plan),
+                "versions": package_versions(),
+                "settings": {
+                    name: value
+                    for name, value in vars(self.settings).items()
+                    if name not in {"roi", "resume", "overwrite"}
+                },
+                "runtime": {"device": self.runtime.device, "threads": self.runtime.threads},
+                "warnings": self.warnings,
+                "damaged_frames": self.damaged,
+                "timings_s": {name: round(value, 4) for name, value in self.timings_s.items()},
+            }
+        )
+
+
+def input_digests(frames: FrameSequence) -> dict[str, Any]:
+    """Return a digest of every input file by name, for ``run.json``.
+
+    Above 32 files their digests are joined into one, so that a folder of 40,000 frames does
+    not make 40,000 lines.
+    """
+    import hashlib
+
+    paths: Sequence[Path] = getattr(frames, "paths", ())
+    digests = {path.name: file_digest(path) for path in paths if path.is_file()}
+    if len(digests) <= 32:
+        return digests
+    joined = hashlib.sha256("".join(f"{n}\0{d}\n" for n, d in digests.items()).encode())
+    return {f"{len(digests)} files": f"sha256-joined:{joined.hexdigest()}"}
+
+
+def _guarded_call(named: NamedComponent, call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except DefectscopeError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise ComponentError(
+            f"{named.describe()} failed: {type(error).__name__}: {text}; "
+            "the tables that were written before stay"
+        ) from error

@@ -1,0 +1,245 @@
+"""What happens to one frame: read, detect, measure, turn into table rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from defectscope.core.errors import (
+    ComponentError,
+    DefectscopeError,
+    InputError,
+    OptionError,
+    UsageError,
+)
+from defectscope.core.frames import SMALLEST_SIDE_PX, Frame, FrameSequence
+from defectscope.core.instances import Instances
+from defectscope.core.masks import mask_outline
+from defectscope.core.tables import detection_table, geometry_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    from defectscope.core.base import Component, Detector, PostProcessor
+
+__all__ = ["FrameOutcome", "FrameStages", "NamedComponent", "Roi"]
+
+Roi = tuple[int, int, int, int]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class NamedComponent:
+    """A component and what the user calls it, for messages."""
+
+    alias: str
+    component: Any
+
+    def describe(self) -> str:
+        """Name and option values."""
+        values = self.component.options.model_dump()
+        return f"{self.alias!r} ({', '.join(f'{k}={v!r}' for k, v in values.items())})"
+
+
+@dataclass
+class FrameOutcome:
+    """What became of one frame; `error` is set where it was damaged."""
+
+    index: int
+    source: str
+    shape: tuple[int, int] | None = None
+    detections: pd.DataFrame | None = None
+    geometry: pd.DataFrame | None = None
+    error: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class FrameStages:
+    """The per-frame part of a pipeline; can be pickled before it is opened.
+
+    Parameters
+    ----------
+    frames
+        The series.
+    detector, post
+        Components in the order of their work.
+    roi
+        x_min, y_min, x_max, y_max in px, half open; only this part is looked at.
+    mixed_sizes
+        Whether frames may differ in size from `expected_shape`.
+    """
+
+    frames: FrameSequence
+    detector: NamedComponent
+    post: Sequence[NamedComponent] = ()
+    roi: Roi | None = None
+    mixed_sizes: bool = False
+    expected_shape: tuple[int, int] | None = None
+    defect_types: Mapping[str, Any] = field(default_factory=dict)
+    _stack: ExitStack | None = None
+    _said: int = 0
+
+    def open(self) -> None:
+        """Open the components, once; a failure names the component."""
+        if self._stack is not None:
+            return
+        import cv2
+
+        component: Component = self.detector.component
+        cv2.setNumThreads(component.runtime.threads)
+        stack = ExitStack()
+        for named in (self.detector, *self.post):
+            _guarded(named, "opening", lambda n=named: stack.enter_context(n.component))  # type: ignore[misc]
+        self._stack = stack
+
+    def close(self) -> None:
+        """Close the components and the series."""
+        if self._stack is not None:
+            self._stack.close()
+            self._stack = None
+        self.frames.close()
+
+    def process(self, positions: Sequence[int]) -> list[FrameOutcome]:
+        """Return the outcome of the frames at `positions`, in that order."""
+        self.open()
+        outcomes = [
+            FrameOutcome(self.frames.indices[position], self.frames.names[position])
+            for position in positions
+        ]
+        readable = [
+            (outcome, frame)
+            for outcome, position in zip(outcomes, positions, strict=True)
+            if (frame := self._read(position, outcome)) is not None
+        ]
+        if readable:
+            self._detect_and_measure(readable)
+        said = list(self.frames.warnings)
+        outcomes[0].warnings, self._said = said[self._said :], len(said)
+        return outcomes
+
+    def _read(self, position: int, outcome: FrameOutcome) -> Frame | None:
+        start = time.perf_counter()
+        try:
+            frame = self.frames[position]
+            outcome.shape = frame.shape
+            frame = _cropped(frame, self.roi)
+        except InputError as error:
+            outcome.error = str(error)
+            return None
+        finally:
+            outcome.timings_s["read"] = time.perf_counter() - start
+        self._check_shape(outcome)
+        # A component that changes its input would change what the next one sees.
+        frame.pixels.flags.writeable = False
+        return frame
+
+    def _check_shape(self, outcome: FrameOutcome) -> None:
+        expected, shape = self.expected_shape, outcome.shape
+        if self.mixed_sizes or expected is None or shape is None or shape == expected:
+            return
+        raise UsageError(
+            f"{outcome.source} is {shape[1]} x {shape[0]} px, but the series began with "
+            f"{expected[1]} x {expected[0]} px; run the sizes apart, or give --mixed-sizes "
+            "to take them as unrelated images"
+        )
+
+    def _detect_and_measure(self, readable: list[tuple[FrameOutcome, Frame]]) -> None:
+        start = time.perf_counter()
+        frames = [frame for _, frame in readable]
+        detector: Detector = self.detector.component
+        sources = ", ".join(frame.source for frame in frames)
+        found = _guarded(self.detector, f"on {sources}", lambda: detector.detect(frames))
+        _check_found(self.detector, found, frames)
+        share = (time.perf_counter() - start) / len(frames)
+        for (outcome, frame), instances in zip(readable, found, strict=True):
+            outcome.timings_s[self.detector.alias] = share
+            self._measure(outcome, frame, instances)
+
+    def _measure(self, outcome: FrameOutcome, frame: Frame, instances: Instances) -> None:
+        for named in self.post:
+            start = time.perf_counter()
+            processor: PostProcessor = named.component
+            before = instances
+            instances = _guarded(
+                named,
+                f"on {frame.source}",
+                lambda p=processor, i=before: p.process(frame, i),  # type: ignore[misc]
+            )
+            _check_found(named, [instances], [frame])
+            outcome.timings_s[named.alias] = time.perf_counter() - start
+        start = time.perf_counter()
+        if self.roi is not None and outcome.shape is not None:
+            instances = instances.moved(self.roi[0], self.roi[1], outcome.shape)
+        if instances.lines is None and instances.masks is not None:
+            instances = replace(instances, lines=tuple(mask_outline(m) for m in instances.masks))
+        outcome.detections = detection_table(frame, instances, self.defect_types)
+        outcome.geometry = geometry_table(frame, instances)
+        outcome.timings_s["tables"] = time.perf_counter() - start
+
+
+def _cropped(frame: Frame, roi: Roi | None) -> Frame:
+    if roi is None:
+        # A view of its own, so that it can be made read-only without touching the reader's array.
+        return replace(frame, pixels=frame.pixels[:])
+    x0, y0, x1, y1 = roi
+    height, width = frame.shape
+    if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+        raise OptionError(
+            f"the region of interest {x0},{y0},{x1},{y1} does not lie inside "
+            f"{frame.source} ({width} x {height} px)"
+        )
+    if min(x1 - x0, y1 - y0) < SMALLEST_SIDE_PX:
+        raise OptionError(
+            f"the region of interest {x0},{y0},{x1},{y1} is smaller than "
+            f"{SMALLEST_SIDE_PX} x {SMALLEST_SIDE_PX} px"
+        )
+    return replace(frame, pixels=frame.pixels[y0:y1, x0:x1])
+
+
+def _guarded(named: NamedComponent, where: str, call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except DefectscopeError:
+        raise
+    except Exception as error:
+        text = " ".join(str(error).split())
+        raise ComponentError(
+            f"{named.describe()} failed {where}: {type(error).__name__}: {text}"
+        ) from error
+
+
+def _check_found(named: NamedComponent, found: Any, frames: Sequence[Frame]) -> None:
+    if not isinstance(found, list | tuple) or len(found) != len(frames):
+        size = f"{len(found)} of them" if isinstance(found, list | tuple) else type(found).__name__
+        raise ComponentError(
+            f"{named.describe()} must return one Instances for each of {len(frames)} frames, "
+            f"found {size}"
+        )
+    for instances, frame in zip(found, frames, strict=True):
+        if not isinstance(instances, Instances):
+            raise ComponentError(
+                f"{named.describe()} must return Instances on {frame.source}, "
+                f"found {type(instances).__name__}"
+            )
+        if instances.image_shape != frame.shape:
+            raise ComponentError(
+                f"{named.describe()} returned instances of an image of {instances.image_shape} "
+                f"on {frame.source}, which is {frame.shape}"
+            )
+        outside = np.any(instances.boxes < -1) or np.any(
+            instances.boxes > np.array([*frame.shape[::-1], *frame.shape[::-1]]) + 1
+        )
+        if outside:
+            raise ComponentError(
+                f"{named.describe()} returned boxes outside of {frame.source} "
+                f"({frame.shape[1]} x {frame.shape[0]} px)"
+            )

@@ -1,0 +1,17 @@
+"""Registers the shipped trackers."""
+
+from __future__ import annotations
+
+from defectscope import ComponentSpec, hookimpl
+
+
+@hookimpl
+def defectscope_trackers() -> list[ComponentSpec]:
+    """Return the shipped trackers."""
+    return [
+        ComponentSpec(
+            "trackpy",
+            "Crocker-Grier linking of nearest neighbours (trackpy), the same at every run.",
+            "defectscope.trackers.trackpy_linker:Trackpy",
+        )
+    ]

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from defectscope import ComponentSpec, Tracker, hookimpl
+from defectscope.cli.track import track
+from defectscope.core.errors import (
+    ComponentError,
+    FormatError,
+    OptionError,
+    OutputError,
+    UnknownNameError,
+    UsageError,
+)
+from defectscope.plugins.host import PluginHost
+from defectscope.plugins.records import PluginRecord
+
+
+class Failing(Tracker):
+    def link(self, detections, geometry=None):
+        raise ZeroDivisionError("seven")
+
+
+class Silent(Tracker):
+    def link(self, detections, geometry=None):
+        return detections
+
+
+class OwnPlugin:
+    @hookimpl
+    def defectscope_trackers(self):
+        return [
+            ComponentSpec("failing", "Fails.", f"{__name__}:Failing"),
+            ComponentSpec("silent", "Adds nothing.", f"{__name__}:Silent"),
+        ]
+
+
+@pytest.fixture
+def detections():
+    rng = np.random.default_rng(0)
+    frame, who = np.divmod(np.arange(200), 20)
+    table = pd.DataFrame({"frame": frame, "x": 40.0 * who, "y": 7 / 3})
+    table["x"] += rng.normal(0, 0.3, 200)
+    return table.assign(defect_type="black dot", score=0.1 + 0.2)
+
+
+@pytest.fixture
+def csv(tmp_path, detections):
+    path = tmp_path / "detections.csv"
+    detections.to_csv(path, index=False)
+    return path
+
+
+def run(*arguments, host=None, tracker="trackpy"):
+    """Run the command; its errors come through as they are."""
+    words = [str(word) for word in arguments]
+    named = [] if tracker is None else ["--tracker", tracker]
+    runner = CliRunner()
+    return runner.invoke(track, [*words, *named], obj=host, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_rows_come_out_as_they_went_in_with_particles(tmp_path, detections, csv, suffix):
+    source = csv
+    if suffix == ".parquet":
+        source = tmp_path / "detections.parquet"
+        detections.to_parquet(source)
+    out = tmp_path / "new" / f"tracks{suffix}"
+    result = run(source, "--out", out)
+    assert result.stdout == ""
+    assert "200 rows, 20 particles, mean lifetime 10.0 frames" in result.stderr
+    written = pd.read_csv(out) if suffix == ".csv" else pd.read_parquet(out)
+    pd.testing.assert_frame_equal(written.drop(columns="particle"), detections)
+    assert written["particle"].tolist() == [*range(20)] * 10
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_twice_gives_the_same_bytes(tmp_path, csv, suffix):
+    digests = set()
+    for k in range(2):
+        out = tmp_path / f"tracks{k}{suffix}"
+        run(csv, "--out", out)
+        digests.add(hashlib.sha256(out.read_bytes()).hexdigest())
+    assert len(digests) == 1
+
+
+def test_a_folder_of_parts_is_one_table(tmp_path, detections):
+    folder = tmp_path / "detections.parquet"
+    folder.mkdir()
+    for k in range(4):
+        detections[detections["frame"] % 4 == k].to_parquet(folder / f"part-{k}.parquet")
+    out = tmp_path / "tracks.csv"
+    run(folder, "--out", out)
+    assert len(pd.read_csv(out)) == 200
+    assert pd.read_csv(out).groupby("particle")["frame"].nunique().tolist() == [10] * 20
+
+
+def test_a_table_indexed_by_frame_is_taken(tmp_path, detections):
+    source, out = tmp_path / "frames.parquet", tmp_path / "tracks.csv"
+    for table in (detections.set_index("frame"), detections.set_index("frame", drop=False)):
+        table.to_parquet(source)
+        run(source, "--out", out, "--overwrite")
+        assert sorted(pd.read_csv(out).columns) == sorted([*detections.columns, "particle"])
+
+
+@pytest.mark.parametrize(
+    ("tracker", "name"),
+    [("trackpy", "trackpy"), ("defectscope/trackpy", "trackpy"), ("mine=trackpy", "mine")],
+)
+def test_options_go_by_the_name_or_the_alias(tmp_path, csv, tracker, name):
+    out = tmp_path / "tracks.csv"
+    result = run(csv, "--out", out, "--set", f"{name}.min_length=11", tracker=tracker)
+    assert "no rows" in result.stderr
+    assert pd.read_csv(out).columns.tolist()[-1] == "particle"
+
+
+def test_what_exists_is_kept_unless_overwritten(tmp_path, csv):
+    out = tmp_path / "tracks.csv"
+    out.write_text("mine")
+    with pytest.raises(OutputError, match="--overwrite"):
+        run(csv, "--out", out)
+    assert out.read_text() == "mine"
+    run(csv, "--out", out, "--overwrite")
+    assert len(pd.read_csv(out)) == 200
+    run(out, "--out", out, "--overwrite")
+    assert len(pd.read_csv(out)) == 200
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path, csv):
+    pd.read_csv(csv).assign(x="far").to_csv(csv, index=False)
+    with pytest.raises(FormatError, match="'x' must hold numbers"):
+        run(csv, "--out", tmp_path / "tracks.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["detections.csv"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tracker", "error", "message"),
+    [
+        (["--out", "t.xlsx"], "trackpy", UsageError, r"\.parquet or \.csv, found 't\.xlsx'"),
+        (["--out", "folder.csv"], "trackpy", OutputError, "is a folder"),
+        (["--out", "t.csv"], "trackpi", UnknownNameError, "did you mean 'trackpy'"),
+        (["--out", "t.csv", "--set", "trackpy.mem=1"], "trackpy", OptionError, "'memory'"),
+        (["--out", "t.csv", "--set", "other.memory=1"], "trackpy", OptionError, "'other'"),
+        (["--out", "t.csv", "--set", "memory=1"], "trackpy", OptionError, "NAME.option=value"),
+    ],
+)
+def test_wrong_requests(tmp_path, csv, monkeypatch, arguments, tracker, error, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(error, match=message):
+        run(csv, *arguments, tracker=tracker)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "error", "message"),
+    [
+        ("absent.csv", None, UsageError, "there is no file"),
+        ("table.xlsx", b"", UsageError, "found 'table.xlsx'"),
+        ("table.csv", b"", FormatError, "cannot be read"),
+        ("table.csv", b"frame,x\n0,1\n", FormatError, "no 'y'"),
+        ("table.csv", b"frame,x,y\n\xff\xfe,1,1\n", FormatError, "cannot be read"),
+        ("table.parquet", b"frame,x,y\n", FormatError, "cannot be read"),
+    ],
+)
+def test_other_tables(tmp_path, name, content, error, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(error, match=message) as caught:
+        run(tmp_path / name, "--out", tmp_path / "out.csv")
+    assert "\n" not in str(caught.value)
+
+
+def test_folders_that_are_no_tables(tmp_path):
+    out = tmp_path / "out.csv"
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with pytest.raises(UsageError, match=r"holds no \.parquet"):
+        run(folder, "--out", out)
+    (folder / "run.json").write_text("{}")
+    with pytest.raises(UsageError, match="is a run folder"):
+        run(folder, "--out", out)
+
+
+@pytest.mark.parametrize(
+    ("tracker", "message"),
+    [("failing", "'failing' .*ZeroDivisionError: seven"), ("silent", "columns frame and particle")],
+)
+def test_a_tracker_that_misbehaves_is_named(tmp_path, csv, tracker, message):
+    host = PluginHost()
+    host.register(OwnPlugin(), PluginRecord("own", "own-trackers", "1.0", __name__))
+    with pytest.raises(ComponentError, match=message):
+        run(csv, "--out", tmp_path / "out.csv", host=host, tracker=tracker)
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_help_is_light_and_says_how():
+    program = (
+        "import sys; from click.testing import CliRunner; from defectscope.cli.track import track;"
+        "print(CliRunner().invoke(track, ['--help']).output);"
+        "print(sorted({'pandas', 'trackpy', 'numpy', 'pyarrow'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert "--tracker NAME" in done.stdout
+    assert done.stdout.strip().endswith("[]")

@@ -1,0 +1,183 @@
+"""Running a pipeline: tables, damaged frames, resume, failures."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import defectscope as ds
+
+PLAIN = {"overlay": False, "figures": False}
+
+
+@pytest.fixture
+def pipeline(host):
+    def make(detector="find", post=("axes",), tracker="by-rank", **options):
+        return ds.Pipeline(detector, post, tracker, options=options, host=host)
+
+    return make
+
+
+def test_tables_of_a_run(pipeline, series, tmp_path):
+    result = pipeline().run(series(5), tmp_path / "run", **PLAIN)
+    assert result.frames["count"].tolist() == [3] * 5
+    assert result.frames["dose_dpa"].tolist() == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+    assert result.frames["time_s"].isna().all()
+    found = result.detections
+    assert len(found) == 15
+    np.testing.assert_allclose(found["major_nm"], found["major_px"] * 0.5)
+    np.testing.assert_allclose(found["area_nm2"], found["area_px"] * 0.25)
+    expected = np.sqrt(found["major_nm"] * found["minor_nm"])
+    np.testing.assert_allclose(found["diameter_nm"], expected)
+    assert result.particles["lifetime_frames"].tolist() == [5, 5, 5]
+    assert json.loads((tmp_path / "run/run.json").read_text())["status"] == "complete"
+
+
+def test_the_same_run_gives_the_same_bytes(pipeline, series, tmp_path):
+    for name in ("a", "b"):
+        pipeline().run(series(5), tmp_path / name, **PLAIN)
+    for table in ("detections.parquet", "tracks.parquet", "geometry.parquet", "frames.csv"):
+        assert (tmp_path / "a" / table).read_bytes() == (tmp_path / "b" / table).read_bytes()
+
+
+def test_damaged_frames_are_counted_and_skipped(pipeline, series, tmp_path):
+    result = pipeline().run(series(5, damaged=(0, 3)), tmp_path / "run", **PLAIN)
+    assert result.frames["status"].tolist() == ["damaged", "ok", "ok", "damaged", "ok"]
+    assert result.frames["count"].isna().tolist() == [True, False, False, True, False]
+    assert sorted(set(result.detections["frame"])) == [1, 2, 4]
+    assert any("frame003.png" in text for text in result.info["damaged_frames"])
+
+
+def test_strict_stops_and_keeps_what_was_finished(pipeline, series, tmp_path):
+    with pytest.raises(ds.DamagedFrameError, match=r"frame003\.png.*--strict"):
+        pipeline().run(series(5, damaged=(3,)), tmp_path / "run", strict=True, **PLAIN)
+    assert ds.load_run(tmp_path / "run").detections["frame"].max() == 2
+
+
+def test_no_readable_frame_is_an_error(pipeline, series, tmp_path):
+    with pytest.raises(ds.InputError, match="none of 2 frames"):
+        pipeline().run(series(2, damaged=(0, 1)), tmp_path / "run", **PLAIN)
+
+
+def test_a_component_that_raises_is_named_and_the_rest_is_kept(pipeline, series, tmp_path):
+    broken = pipeline(find={"fail_on": 3})
+    with pytest.raises(ds.ComponentError, match=r"'find' .*fail_on=3.*frame003\.png.*no idea"):
+        broken.run(series(5), tmp_path / "run", **PLAIN)
+    run = ds.load_run(tmp_path / "run")
+    assert run.frames["frame"].tolist() == [0, 1, 2]
+    assert run.info["status"].startswith("failed")
+    assert len(run.detections) == 9
+
+
+@pytest.mark.parametrize(
+    ("detector", "message"),
+    [("too-many", "one Instances for each of 1 frames, found 2"), ("outside", "boxes outside")],
+)
+def test_nonsense_from_a_detector_is_named(pipeline, series, tmp_path, detector, message):
+    with pytest.raises(ds.ComponentError, match=message):
+        pipeline(detector).run(series(2), tmp_path / "run", **PLAIN)
+
+
+def test_a_component_cannot_change_the_frame(pipeline, series, tmp_path):
+    with pytest.raises(ds.ComponentError, match=r"'mutating'.*read-only"):
+        pipeline(post=("mutating",)).run(series(2), tmp_path / "run", **PLAIN)
+
+
+def test_resume_gives_the_same_bytes_as_one_go(pipeline, series, tmp_path):
+    whole = pipeline().run(series(6), tmp_path / "whole", **PLAIN)
+    pipeline().run(series(6), tmp_path / "cut", **PLAIN)
+    info = json.loads((tmp_path / "cut/run.json").read_text())
+    # As a kill leaves it: parts of three frames, one of them not committed, half a line.
+    (tmp_path / "cut/detections.parquet").unlink()
+    (tmp_path / "cut/geometry.parquet").unlink()
+    (tmp_path / "cut/tracks.parquet").unlink()
+    for name in ("detections", "geometry"):
+        folder = tmp_path / f"cut/{name}.parquet"
+        folder.mkdir()
+        table = getattr(whole, name)
+        table[table["frame"] < 2].to_parquet(folder / "part-00000000.parquet", index=False)
+        table[table["frame"] == 2].to_parquet(folder / "part-00000002.parquet", index=False)
+    lines = (tmp_path / "cut/frames.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "cut/frames.csv").write_text("".join(lines[:3]) + lines[3][:7])
+    (tmp_path / "cut/run.json").write_text(json.dumps({**info, "status": "running"}))
+    pipeline().run(series(6), tmp_path / "cut", resume=True, **PLAIN)
+    for table in ("detections.parquet", "tracks.parquet", "geometry.parquet", "frames.csv"):
+        assert (tmp_path / "cut" / table).read_bytes() == (tmp_path / "whole" / table).read_bytes()
+
+
+def test_resume_under_other_options_is_refused(pipeline, series, tmp_path):
+    pipeline().run(series(3), tmp_path / "run", **PLAIN)
+    with pytest.raises(ds.UsageError, match="cannot be resumed: its components"):
+        pipeline(find={"boxes": 4}).run(series(3), tmp_path / "run", resume=True, **PLAIN)
+
+
+def test_another_run_is_not_overwritten_unasked(pipeline, series, tmp_path):
+    pipeline().run(series(2), tmp_path / "run", **PLAIN)
+    with pytest.raises(ds.OutputError, match=r"--overwrite.*--resume"):
+        pipeline().run(series(2), tmp_path / "run", **PLAIN)
+    result = pipeline().run(series(4), tmp_path / "run", overwrite=True, **PLAIN)
+    assert len(result.frames) == 4
+
+
+def test_a_folder_with_something_else_is_never_cleared(pipeline, series, tmp_path):
+    (tmp_path / "thesis.txt").write_text("three years")
+    with pytest.raises(ds.OutputError, match=r"something else than a run \(thesis\.txt\)"):
+        pipeline().run(series(2), tmp_path, overwrite=True, **PLAIN)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+def test_frames_of_different_sizes_are_refused_unless_said(pipeline, series, tmp_path):
+    with pytest.raises(ds.UsageError, match=r"frame002\.png is 64 x 50 px.*--mixed-sizes"):
+        pipeline().run(series(4, odd=2), tmp_path / "run", **PLAIN)
+    mixed = pipeline(tracker=None).run(
+        series(4, odd=2), tmp_path / "mixed", mixed_sizes=True, **PLAIN
+    )
+    assert mixed.frames["height_px"].tolist() == [48, 48, 50, 48]
+    with pytest.raises(ds.UsageError, match="cannot be tracked"):
+        pipeline().run(series(4, odd=2), tmp_path / "no", mixed_sizes=True, **PLAIN)
+
+
+def test_positions_stay_in_the_whole_frame_under_a_roi(pipeline, series, tmp_path):
+    result = pipeline().run(series(3), tmp_path / "run", roi=(20, 10, 60, 40), **PLAIN)
+    assert result.detections["x_min"].min() >= 20
+    assert result.detections["y_max"].max() <= 40
+    assert result.frames["width_px"].tolist() == [64, 64, 64]
+
+
+@pytest.mark.parametrize("roi", [(0, 0, 65, 10), (-1, 0, 20, 20), (30, 30, 20, 40)])
+def test_a_roi_outside_the_frame_is_refused(pipeline, series, tmp_path, roi):
+    with pytest.raises(ds.OptionError, match="does not lie inside"):
+        pipeline().run(series(2), tmp_path / "run", roi=roi, **PLAIN)
+
+
+def test_csv_tables(pipeline, series, tmp_path):
+    result = pipeline().run(series(3), tmp_path / "run", table_format="csv", **PLAIN)
+    assert (tmp_path / "run/detections.csv").exists()
+    assert not (tmp_path / "run/detections.parquet").exists()
+    assert len(result.detections) == len(pd.read_csv(tmp_path / "run/tracks.csv")) == 9
+
+
+def test_a_series_without_detections(pipeline, series, tmp_path):
+    result = pipeline(find={"boxes": 0}).run(series(3), tmp_path / "run", overlay=True)
+    assert len(result.detections) == 0
+    assert result.frames["count"].tolist() == [0, 0, 0]
+    assert {"x", "y", "major_px", "diameter_nm"} <= set(result.detections)
+    assert len(result.particles) == 0
+
+
+def test_a_list_of_frames_without_a_folder(pipeline):
+    rng = np.random.default_rng(0)
+    frames = [ds.Frame(rng.integers(0, 999, (32, 40), dtype=np.uint16), index) for index in (4, 7)]
+    result = pipeline().run(frames, **PLAIN)
+    assert sorted(set(result.detections["frame"])) == [4, 7]
+    assert "major_nm" not in result.detections
+
+
+def test_wrong_names_and_options_show_before_any_frame_is_read(pipeline):
+    with pytest.raises(ds.UnknownNameError, match="did you mean 'find'"):
+        pipeline("fund")
+    with pytest.raises(ds.OptionError, match=r"has no option 'box'.*did you mean 'boxes'"):
+        pipeline(find={"box": 2})
+    with pytest.raises(ds.OptionError, match=r"find\.boxes = -1"):
+        pipeline(find={"boxes": -1})
