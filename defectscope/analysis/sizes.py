@@ -82,7 +82,8 @@ class SizeDistribution(Analysis):
                 x, own[f"median_{unit}"], marker=marker, markersize=3, linewidth=1, color=colour
             )
         left.set(xlabel=f"Diameter ({unit})", ylabel="Detections")
-        left.legend(frameon=False)
+        left.set_ylim(0, 1.2 * left.get_ylim()[1])
+        left.legend(frameon=False, loc="upper right")
         right.set(xlabel=axis_label, ylabel=f"Diameter ({unit})")
         right.set_ylim(bottom=0)
         title = "Sizes (line: median; band: first to third quartile)"

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from defectscope.cli.common import PATH, current_host, say, shown_progress
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from defectscope.core.datasets import Dataset
     from defectscope.pipeline.evaluation import Evaluation
+    from defectscope.pipeline.results import Result
     from defectscope.plugins.host import PluginHost
 
 __all__ = ["demo"]
@@ -51,7 +55,7 @@ def demo(context: click.Context, out: Path, seed: int, overwrite: bool) -> None:
     from defectscope.core.files import write_json
 
     write_json(out / "demo.json", {"seed": seed, "scores": scores.as_dict()})
-    _report(out, scores)
+    _report(out, scores, host)
 
 
 def make_data(folder: Path, seed: int, host: PluginHost) -> None:
@@ -95,11 +99,13 @@ def _run_and_score(out: Path, host: PluginHost) -> Evaluation:
     return evaluate(out / "run", out / "data", iou=0.4, host=host)
 
 
-def _report(out: Path, scores: Evaluation) -> None:
+def _report(out: Path, scores: Evaluation, host: PluginHost) -> None:
     from defectscope.core.files import atomic_path
+    from defectscope.pipeline.api import load_run
+    from defectscope.pipeline.labels import open_dataset
 
     overall, sizes = scores.overall, scores.sizes
-    figure = _figure(scores.per_frame)
+    figure = _figure(load_run(out / "run"), open_dataset(out / "data", host))
     with atomic_path(out / "against-truth.png") as temporary:
         figure.savefig(temporary)
     say("")
@@ -107,8 +113,7 @@ def _report(out: Path, scores: Evaluation) -> None:
     for label, value in (
         ("F1", overall.f1), ("precision", overall.precision), ("recall", overall.recall),
         ("number of loops, relative error", sizes["count_error"]),
-        ("median longer box side, mean error a frame", sizes["median_side_error_per_frame"]),
-        *((f"mean diameter of {n}, relative error", row["relative_error"])
+                *((f"mean diameter of {n}, relative error", row["relative_error"])
           for n, row in sizes["diameter_by_type"].items()),
         *((name, (scores.tracking or {}).get(name)) for name in ("mota", "idf1")),
     ):  # fmt: skip
@@ -118,19 +123,24 @@ def _report(out: Path, scores: Evaluation) -> None:
         say(f"see {out / name}")
 
 
-def _figure(per_frame: Any) -> Any:
+def _figure(run: Result, truth: Dataset) -> Figure:
+    """Return numbers and sizes of every frame beside the truth."""
+    import numpy as np
     from matplotlib.figure import Figure
 
+    frames = [image.frame for image in truth.images]
+    majors = [image.instances.measurements["major_px"] for image in truth.images]
+    found = run.detections.groupby("frame")["diameter_nm"].median()
     figure = Figure(figsize=(10, 3.6), dpi=150, layout="constrained")
     left, right = figure.subplots(1, 2)
-    for panel, kind, label in (
-        (left, "", "Loops in the frame"),
-        (right, "_median_side_px", "Median longer box side (px)"),
-    ):
-        panel.plot(per_frame["frame"], per_frame[f"true{kind}"], "k-", label="truth")
-        panel.plot(per_frame["frame"], per_frame[f"predicted{kind}"], "o", ms=3,
-                   color="#e69f00", label="found")  # fmt: skip
-        panel.set(xlabel="Frame", ylabel=label)
-        panel.set_ylim(bottom=0)
-        panel.legend(frameon=False)
+    left.plot(frames, [len(m) for m in majors], "k-", label="truth")
+    left.plot(run.frames["frame"], run.frames["count"].astype(float), "o", ms=3, color="#e69f00",
+              label="found")  # fmt: skip
+    left.set(xlabel="Frame", ylabel="Loops in the frame")
+    right.plot(frames, [PIXEL_SIZE_NM * np.median(m) for m in majors], "k-", label="truth")
+    right.plot(found.index, found, "o", ms=3, color="#e69f00", label="measured")
+    right.set(xlabel="Frame", ylabel="Median diameter (nm)")
+    for panel in (left, right):
+        panel.set_ylim(0, 1.25 * panel.get_ylim()[1])
+        panel.legend(frameon=False, loc="upper left")
     return figure

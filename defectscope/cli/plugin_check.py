@@ -1,10 +1,13 @@
-"""Which components ``defectscope plugins check`` checks, and with which options."""
+"""What ``defectscope plugins check`` checks, with which options, and how it shows that."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from defectscope.cli.common import say
 from defectscope.core.errors import (
     MissingPackageError,
     OptionError,
@@ -19,7 +22,15 @@ from defectscope.plugins.records import normalized
 if TYPE_CHECKING:
     from defectscope.plugins.host import PluginHost, Registered
 
-__all__ = ["check_entries", "entries_to_check"]
+__all__ = ["check_entries", "entries_to_check", "show_results"]
+
+# status -> the word and the colour that it is shown in
+MARKS = {
+    "passed": ("pass", "green"),
+    "failed": ("FAIL", "red"),
+    "warning": ("warn", "yellow"),
+    "skipped": ("skip", None),
+}
 
 
 def entries_to_check(host: PluginHost, name: str, family: str | None) -> list[Registered]:
@@ -85,3 +96,14 @@ def check_entries(
             if len(entries) == 1:
                 raise
             yield entry, [CheckResult("loads", "It can be imported", "skipped", str(error))]
+
+
+def show_results(entry: Registered, results: Sequence[CheckResult]) -> None:
+    """Write a line for each check to stdout, and how many came out how to stderr."""
+    click.echo(f"{entry.qualified} ({entry.family})")
+    for result in results:
+        word, colour = MARKS[result.status]
+        reason = f": {result.message}" if result.message else ""
+        click.echo(f"  {click.style(word, fg=colour)}  {result.title}{reason}")
+    counts = {status: sum(r.status == status for r in results) for status in MARKS}
+    say(", ".join(f"{count} {status}" for status, count in counts.items() if count))

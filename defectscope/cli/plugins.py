@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from defectscope.cli.common import current_host, say, warn
+from defectscope.cli.plain_tables import show_table
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
-    from defectscope.plugins.conformance import CheckResult
-    from defectscope.plugins.host import PluginHost, PluginRecord, Registered
+    from defectscope.plugins.host import PluginHost, PluginRecord
 
 __all__ = ["plugins"]
 
@@ -23,7 +20,6 @@ FAMILY_OPTION = click.option(
     "--family", metavar="FAMILY", help="Where a name stands in several families."
 )
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
-MARKS = {"passed": "pass", "failed": "FAIL", "warning": "warn", "skipped": "skip"}
 
 
 @click.group()
@@ -51,9 +47,9 @@ def list_plugins(context: click.Context, as_json: bool) -> None:
         }  # fmt: skip
         click.echo(json.dumps(found, indent=1, default=str))
     else:
-        console = _console()
-        console.print(_plugin_table(host))
-        console.print(_component_table(host))
+        show_table(("distribution", "version", "plugin", "status", "provides"), _plugin_rows(host))
+        click.echo()
+        show_table(("family", "name", "distribution", "summary", "notes"), _component_rows(host))
     _warn_of_trouble(host)
 
 
@@ -68,35 +64,27 @@ def _warn_of_trouble(host: PluginHost) -> None:
         warn(f"DEFECTSCOPE_PLUGINS names {name!r}, but no plugin or distribution is called that")
 
 
-def _plugin_table(host: PluginHost) -> Table:
-    table = _table("distribution", "version", "plugin", "status", "provides")
+def _plugin_rows(host: PluginHost) -> Iterator[tuple[str, ...]]:
     for record in host.plugins:
-        counts = ", ".join(f"{len(s)} {family}" for family, s in record.provides.items() if s)
-        what = counts or ", ".join(record.hooks)
-        error = "" if record.error is None else f"error: {record.error}"
-        table.add_row(
-            record.distribution,
-            record.version,
-            record.name,
-            record.status,
-            "; ".join(filter(None, (what, error))),
-        )
-    return table
+        provides = [f"{len(specs)} {family}" for family, specs in record.provides.items() if specs]
+        if "defectscope_commands" in record.hooks:
+            provides.append("commands")
+        if record.error is not None:
+            provides.append(f"error: {record.error}")
+        yield record.distribution, record.version, record.name, record.status, ", ".join(provides)
 
 
-def _component_table(host: PluginHost) -> Table:
+def _component_rows(host: PluginHost) -> Iterator[tuple[str, ...]]:
     from defectscope.plugins.host import FAMILIES
 
-    table = _table("family", "name", "distribution", "summary", "notes")
-    clashing = {(g[0].family, g[0].name) for g in host.clashes()}
+    clashing = {(group[0].family, group[0].name) for group in host.clashes()}
     for family in FAMILIES:
         for entry in host.registered(family):
             notes = _notes(entry.spec)
             if (family, entry.name) in clashing:
                 notes.append(f"several plugins offer this name; write {entry.qualified}")
             owner = entry.plugin.distribution
-            table.add_row(family, entry.name, owner, _summary(entry.spec), "; ".join(notes))
-    return table
+            yield family, entry.name, owner, _summary(entry.spec), "; ".join(notes)
 
 
 def _summary(spec: Any) -> str:
@@ -144,17 +132,17 @@ def info(context: click.Context, name: str, family: str | None, as_json: bool) -
     if as_json:
         click.echo(json.dumps(facts, indent=1, default=str))
         return
-    console = _console()
     options = facts.pop("options", None)
-    console.print(f"{entry.name}: {facts.pop('summary')}")
+    click.echo(f"{entry.name}: {facts.pop('summary')}")
     for key, value in facts.items():
         if key != "name" and value not in (None, ""):
-            console.print(f"  {key.replace('_', ' ')}: {_readable(value)}", soft_wrap=True)
+            click.echo(f"  {key.replace('_', ' ')}: {_readable(value)}")
     if options:
-        table = _table("option", "type", "default", "limits", "description")
-        for row in options:
-            table.add_row(*(_readable(value) for value in row.values()))
-        console.print(table)
+        click.echo()
+        show_table(
+            ("option", "type", "default", "limits", "description"),
+            ([_readable(value) for value in row.values()] for row in options),
+        )
         say(f"set an option with: --set {entry.name}.{options[0]['name']}=VALUE")
 
 
@@ -192,7 +180,7 @@ def check(
     NAME is what 'plugins list' shows, distribution/NAME, or a plugin or distribution, all of
     which is then checked. The exit code is 1 where a check fails.
     """
-    from defectscope.cli.plugin_check import check_entries, entries_to_check
+    from defectscope.cli.plugin_check import check_entries, entries_to_check, show_results
 
     host = current_host(context)
     entries = entries_to_check(host, name, family)
@@ -203,34 +191,7 @@ def check(
         rows.extend({"family": entry.family, "component": entry.qualified, **result._asdict()}
                     for result in results)  # fmt: skip
         if not as_json:
-            _show_results(entry, results)
+            show_results(entry, results)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     context.exit(1 if failed else 0)
-
-
-def _show_results(entry: Registered, results: list[CheckResult]) -> None:
-    click.echo(f"{entry.qualified} ({entry.family})")
-    for result in results:
-        colour = {"failed": "red", "warning": "yellow", "passed": "green"}.get(result.status)
-        mark = click.style(MARKS[result.status], fg=colour)
-        click.echo(f"  {mark}  {result.title}{f': {result.message}' if result.message else ''}")
-    counts = {status: sum(r.status == status for r in results) for status in MARKS}
-    say(", ".join(f"{count} {status}" for status, count in counts.items() if count))
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    # Markup off: an error text may hold square brackets. Piped, nothing must be cut or wrapped.
-    width = None if sys.stdout.isatty() else 10_000
-    return Console(file=sys.stdout, markup=False, highlight=False, emoji=False, width=width)
-
-
-def _table(*columns: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table

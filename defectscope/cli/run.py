@@ -175,13 +175,13 @@ def summarise(result: Result) -> None:
     """Say what came out: damaged frames, counts, sizes, tracks, and where it lies."""
     frames, detections = result.frames, result.detections
     damaged = result.info["damaged_frames"]
-    if damaged:
-        more = f" (and {len(damaged) - 3} more, see run.json)" if len(damaged) > 3 else ""
-        for text in damaged[:3]:
-            warn(f"skipped: {text}{more if text == damaged[2] else ''}")
+    for text in damaged[:3]:
+        warn(f"skipped: {text}")
+    if len(damaged) > 3:
+        warn(f"skipped {len(damaged) - 3} more damaged frames, named in run.json")
     bad = int((frames["status"] != "ok").sum())
     say(
-        f"{len(frames) - bad} frames"
+        f"{len(frames) - bad} frame{'s' if len(frames) - bad != 1 else ''}"
         + (f" ({bad} damaged and skipped)" if bad else "")
         + f", {len(detections)} detections"
     )

@@ -26,8 +26,11 @@ __all__ = ["draw_overlay", "to_display", "write_overlays"]
 FRAMES_A_SECOND = 15
 TAIL_FRAMES = 25
 STILLS = 3
+# Smaller frames are drawn enlarged: numbers of particles must stay readable.
+SMALL_FRAME_PX, ENLARGED = 700, 2
 # cv2 takes sub-pixel coordinates as integers with this many fractional bits.
 SHIFT = 4
+LABEL_SCALE = {1: 0.32, ENLARGED: 0.42}
 CAPTION = (255, 255, 255)
 CAPTION_PX = 20
 FALLBACK_COLOUR = "#e69f00"
@@ -43,6 +46,11 @@ def to_display(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(stretched, np.uint8)
 
 
+def overlay_zoom(width_px: int) -> int:
+    """Return how many times frames of this width are enlarged."""
+    return ENLARGED if width_px <= SMALL_FRAME_PX else 1
+
+
 def write_overlays(
     frames: FrameSequence,
     result: Result,
@@ -54,9 +62,11 @@ def write_overlays(
     table = result.frames
     good = np.flatnonzero(table["status"].to_numpy() == "ok")
     stills = set(good[np.linspace(0, len(good) - 1, STILLS).astype(int)].tolist())
-    size = (int(table["width_px"].max()), int(table["height_px"].max()) + CAPTION_PX)
+    width, height = int(table["width_px"].max()), int(table["height_px"].max())
+    zoom = overlay_zoom(width)
+    size = (zoom * width, zoom * height + CAPTION_PX)
     with atomic_path(result.folder / "overlay.mp4") as temporary:
-        pictures = _pictures(frames, rows, result, types, good)
+        pictures = _pictures(frames, rows, result, types, good, zoom)
         with _Video(temporary, size, FRAMES_A_SECOND if len(good) > 40 else 4) as video:
             for done, (position, picture) in enumerate(pictures, start=1):
                 video.write(picture)
@@ -71,6 +81,7 @@ def _pictures(
     result: Result,
     types: Mapping[str, DefectType],
     positions: NDArray[np.intp],
+    zoom: int,
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     by_frame = dict(tuple(rows.groupby("frame")))
     lines = _lines_by_frame(result, types)
@@ -84,7 +95,8 @@ def _pictures(
         found = by_frame.get(frame.index, rows.iloc[:0])
         _grow_tails(tails, found, frame.index)
         recent = [t for t in tails.values() if t[-1][0] == frame.index]
-        yield position, draw_overlay(frame, found, types, lines.get(frame.index, []), recent)
+        drawn = lines.get(frame.index, [])
+        yield position, draw_overlay(frame, found, types, drawn, recent, zoom)
 
 
 def _lines_by_frame(
@@ -118,8 +130,9 @@ def draw_overlay(
     types: Mapping[str, DefectType],
     lines: list[NDArray[np.float64]] | None = None,
     tails: list[list[tuple[int, float, float]]] | None = None,
+    zoom: int = 1,
 ) -> NDArray[np.uint8]:
-    """Return an (H + 20, W, 3) RGB picture of a frame with what was found in it.
+    """Return a (zoom·H + 20, zoom·W, 3) RGB picture of a frame with what was found in it.
 
     Parameters
     ----------
@@ -133,37 +146,53 @@ def draw_overlay(
         Polylines (k, 2) to draw.
     tails
         Recent positions of each particle, as (frame, x, y).
+    zoom
+        How many times the frame is enlarged.
     """
-    picture = cv2.cvtColor(to_display(frame.pixels), cv2.COLOR_GRAY2RGB)
+    grey = to_display(frame.pixels)
+    if zoom > 1:
+        grey = np.asarray(cv2.resize(grey, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC))
+    picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
     for tail in tails or []:
-        points = _fixed(np.array([(x, y) for _, x, y in tail]))
+        points = _fixed(zoom * np.array([(x, y) for _, x, y in tail]))
         cv2.polylines(picture, [points], False, (255, 255, 0), 1, cv2.LINE_AA, SHIFT)
     for row in found.to_dict("records"):
         colour = _colour(types, str(row["defect_type"]))
-        _draw_one(picture, row, colour)
+        _draw_one(picture, row, colour, zoom)
     for line in lines or []:
-        cv2.polylines(picture, [_fixed(line)], False, (213, 94, 0), 1, cv2.LINE_AA, SHIFT)
+        cv2.polylines(picture, [_fixed(zoom * line)], False, (213, 94, 0), 1, cv2.LINE_AA, SHIFT)
     return _captioned(picture, frame, len(found))
 
 
-def _draw_one(picture: NDArray[Any], row: Mapping[Any, Any], colour: tuple[int, ...]) -> None:
+def _draw_one(
+    picture: NDArray[Any], row: Mapping[Any, Any], colour: tuple[int, ...], zoom: int
+) -> None:
     major, minor, angle = (row.get(name) for name in ("major_px", "minor_px", "angle_deg"))
     if all(value is not None and np.isfinite(value) for value in (major, minor, angle)):
-        centre = _fixed(np.array([[row["x"], row["y"]]]))[0, 0].tolist()
-        axes = [round(float(v or 0) / 2 * 2**SHIFT) for v in (major, minor)]
+        centre = _fixed(zoom * np.array([[row["x"], row["y"]]]))[0, 0].tolist()
+        axes = [round(zoom * float(v or 0) / 2 * 2**SHIFT) for v in (major, minor)]
         # cv2 turns clockwise, our angles counter-clockwise as seen.
         cv2.ellipse(
             picture, centre, axes, -float(angle or 0), 0, 360, colour, 1, cv2.LINE_AA, SHIFT
         )
     else:
-        corners = _fixed(np.array([[row["x_min"], row["y_min"]], [row["x_max"], row["y_max"]]]))
+        corners = _fixed(
+            zoom * np.array([[row["x_min"], row["y_min"]], [row["x_max"], row["y_max"]]])
+        )
         first, second = corners[:, 0].tolist()
         cv2.rectangle(picture, first, second, colour, 1, cv2.LINE_AA, SHIFT)
     if "particle" in row:
-        place = (int(row["x_max"]) + 1, int(row["y_min"]) + 4)
+        place = (int(zoom * row["x_max"]) + 1, int(zoom * row["y_min"]) + 4)
         text = str(int(row["particle"]))
         cv2.putText(
-            picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.32, (255, 255, 0), 1, cv2.LINE_AA
+            picture,
+            text,
+            place,
+            cv2.FONT_HERSHEY_SIMPLEX,
+            LABEL_SCALE[zoom],
+            (255, 255, 0),
+            1,
+            cv2.LINE_AA,
         )
 
 

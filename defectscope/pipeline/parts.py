@@ -56,7 +56,8 @@ class GrowingTable:
     def _schema(self, parts: list[Path]) -> pa.Schema:
         # The types of an empty table mean nothing: only rows decide, wherever there are any.
         plain = pa.Table.from_pandas(empty_table(self.columns), preserve_index=False).schema
-        filled, empty = [], [plain.remove_metadata()]
+        filled: list[pa.Schema] = []
+        empty = [plain.remove_metadata()]
         for part in parts:
             with pq.ParquetFile(part) as file:
                 schema = file.schema_arrow.remove_metadata()

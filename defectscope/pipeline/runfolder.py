@@ -69,7 +69,7 @@ class RunFolder:
                 f"the folder {self.path} exists and holds something else than a run "
                 f"({present[0].name}); choose another --out"
             )
-        if not overwrite:
+        if not overwrite and self._holds_results():
             raise OutputError(
                 f"the folder {self.path} holds another run; choose another --out, "
                 "or give --overwrite to replace it or --resume to go on with it"
@@ -80,6 +80,13 @@ class RunFolder:
                 shutil.rmtree(target)
             else:
                 target.unlink(missing_ok=True)
+
+    def _holds_results(self) -> bool:
+        # A run that ended before its first good frame left nothing worth a question.
+        try:
+            return bool((pd.read_csv(self.frames_path)["status"] == "ok").any())
+        except (OSError, ValueError, KeyError):
+            return True
 
     def take_up(self, plan: Mapping[str, Any]) -> list[FrameOutcome]:
         """Return the finished frames of an interrupted run with the same plan.

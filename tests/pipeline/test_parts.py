@@ -59,9 +59,7 @@ def test_csv(tmp_path):
     expected = read_table(tmp_path / "t.parquet")
     assert table.finish(csv=True) == tmp_path / "t.csv"
     assert not (tmp_path / "t.parquet").exists()
-    pd.testing.assert_frame_equal(
-        read_table(tmp_path / "t.parquet"), expected, check_dtype=False
-    )
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet"), expected, check_dtype=False)
 
 
 def test_what_was_not_committed_is_dropped(tmp_path):

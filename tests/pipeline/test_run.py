@@ -120,6 +120,12 @@ def test_another_run_is_not_overwritten_unasked(pipeline, series, tmp_path):
     assert len(result.frames) == 4
 
 
+def test_a_run_that_found_no_good_frame_may_be_replaced(pipeline, series, tmp_path):
+    with pytest.raises(ds.InputError):
+        pipeline().run(series(2, damaged=(0, 1)), tmp_path / "run", **PLAIN)
+    assert len(pipeline().run(series(2), tmp_path / "run", **PLAIN).frames) == 2
+
+
 def test_a_folder_with_something_else_is_never_cleared(pipeline, series, tmp_path):
     (tmp_path / "thesis.txt").write_text("three years")
     with pytest.raises(ds.OutputError, match=r"something else than a run \(thesis\.txt\)"):
