@@ -113,7 +113,7 @@ def _executor(workers: int, dask: str | None) -> Iterator[tuple[Executor, int]]:
     except ImportError as error:
         raise MissingPackageError("distributed", "dask", "running on a Dask cluster") from error
     try:
-        client = Client(dask, timeout=10)
+        client = Client(dask, timeout=5)
     except (OSError, ValueError, TimeoutError) as error:
         raise UsageError(f"no Dask scheduler answers at {dask!r}: {error}") from error
     with client:

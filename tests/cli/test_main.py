@@ -1,0 +1,122 @@
+"""The root of the command line, as real processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"numpy", "pandas", "pydantic", "scipy", "skimage", "matplotlib", "torch", "cv2", "trackpy"}
+
+
+def call(*arguments, **more):
+    return subprocess.run(
+        [sys.executable, "-m", "defectscope", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        **more,
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["plugins", "list"], ["--version"]])
+def test_what_must_answer_at_once_imports_nothing_heavy(arguments):
+    traced = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "defectscope", *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {line.rsplit("|", 1)[-1].strip() for line in traced.stderr.splitlines()}
+    assert "click" in imported
+    assert not imported & HEAVY
+
+
+def test_help_lists_every_command_with_a_line():
+    shown = call("--help").stdout
+    for name in ("demo", "run", "evaluate", "track", "convert", "plugins"):
+        assert f"\n  {name} " in shown
+
+
+@pytest.mark.parametrize("name", ["demo", "run", "evaluate", "track", "convert", "plugins"])
+def test_every_command_has_help(name):
+    done = call(name, "--help")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"Usage: defectscope {name}")
+
+
+def test_an_unknown_command_suggests_the_nearest():
+    done = call("rn")
+    assert done.returncode == 2
+    assert "did you mean 'run'" in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_error_is_one_sentence_and_debug_shows_the_traceback(tmp_path):
+    arguments = ["run", tmp_path / "nothing", "--detector", "dark-blobs", "--out", tmp_path / "out"]
+    done = call(*arguments)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: there is no file or folder")
+    assert "Traceback" not in done.stderr
+    assert "Traceback" in call("--debug", *arguments).stderr
+    assert "Traceback" in call(*arguments, "--debug").stderr
+
+
+def test_a_plugin_can_be_left_out_before_and_after_the_command(tmp_path):
+    tail = ["run", tmp_path, "--detector", "dark-blobs", "--out", tmp_path / "out"]
+    for arguments in (["--no-plugin", "detectors", *tail], [*tail, "--no-plugin", "detectors"]):
+        done = call(*arguments)
+        assert done.returncode == 2
+        assert "there is no detector 'dark-blobs'" in done.stderr
+
+
+def test_a_wrong_name_to_leave_out_is_said():
+    done = call("--no-plugin", "nobody", "plugins", "list")
+    assert done.returncode == 0
+    assert "no plugin is called 'nobody'" in done.stderr
+
+
+def _install(folder, name, source):
+    """Put a distribution with one plugin onto a path, as pip would."""
+    (folder / f"{name}.py").write_text(source)
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[defectscope]\n{name} = {name}\n")
+
+
+def test_a_plugin_adds_a_command(tmp_path):
+    _install(
+        tmp_path,
+        "greeter",
+        "import click\nimport defectscope as ds\n"
+        "@ds.hookimpl\ndef defectscope_commands(cli):\n"
+        "    @cli.command()\n    def greet():\n        click.echo('hello')\n",
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = call("greet", env=environment)
+    assert (done.returncode, done.stdout) == (0, "hello\n")
+    assert call("greet", env={**environment, "DEFECTSCOPE_PLUGINS": ""}).returncode == 2
+
+
+def test_help_imports_no_plugin(tmp_path):
+    _install(tmp_path, "loud", "raise SystemExit('imported')\n")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    assert call("--help", env=environment).returncode == 0
+    listed = call("plugins", "list", env=environment)
+    assert listed.returncode == 0
+    assert "loud" in listed.stdout
+
+
+def test_a_closed_pipe_is_no_error():
+    done = subprocess.run(
+        f"{sys.executable} -m defectscope plugins list | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,207 @@
+"""``run``, ``evaluate`` and ``demo``, as real processes on real files."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+
+from defectscope.plugins.host import default_host
+
+DATA = Path(__file__).parents[2] / "../shared/data/insitu-loops"
+COMMAND = [sys.executable, "-m", "defectscope"]
+
+
+def call(*arguments, **more):
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        **more,
+    )
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    """A 16-bit TIFF stack of growing loops."""
+    path = tmp_path_factory.mktemp("stack") / "loops.tif"
+    rng = np.random.default_rng(3)
+    host = default_host()
+    canvas, _ = host.build("backgrounds", "texture").render((160, 200), rng)
+    loops = host.build("generators", "in-situ-loops", {"count": 12})
+    frames = [np.round(p * 60000).astype(np.uint16) for p, _ in loops.sequence(canvas, rng, 24)]
+    tifffile.imwrite(path, np.stack(frames))
+    return path
+
+
+ALL = ["--detector", "dark-blobs", "--post", "watershed-ellipse", "--tracker", "trackpy"]
+
+
+def test_a_run_leaves_what_the_contract_says(stack, tmp_path):
+    done = call("run", stack, *ALL, "--pixel-size", 0.4, "--frame-interval", 2, "--dose-start", 0.5,
+                "--dose-per-frame", 0.01, "--thickness", 80, "--out", tmp_path / "out")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert "24 frames" in done.stderr
+    for name in ("run.json", "frames.csv", "detections.parquet", "geometry.parquet",
+                 "tracks.parquet", "particles.csv", "overlay.mp4"):  # fmt: skip
+        assert (tmp_path / "out" / name).is_file()
+    figures = {path.stem for path in (tmp_path / "out/figures").glob("*.svg")}
+    assert {"number-density", "size-distribution", "trajectories"} <= figures
+    found = pd.read_parquet(tmp_path / "out/detections.parquet")
+    expected = ["frame", "time_s", "dose_dpa", "detection", "defect_type", "score", "origin",
+                "x", "y", "x_min", "y_min", "x_max", "y_max"]  # fmt: skip
+    assert list(found.columns[: len(expected)]) == expected
+    assert {
+        "major_px",
+        "major_nm",
+        "minor_nm",
+        "angle_deg",
+        "area_px",
+        "area_nm2",
+        "diameter_nm",
+    } <= (set(found.columns))
+    last = found[found["frame"] == 23]
+    assert last["time_s"].unique() == pytest.approx([46.0])
+    assert last["dose_dpa"].unique() == pytest.approx([0.73])
+
+
+def test_the_same_command_gives_the_same_bytes_with_any_workers(stack, tmp_path):
+    plain = [*ALL, "--no-overlay", "--no-figures"]
+    assert call("run", stack, *plain, "--out", tmp_path / "a").returncode == 0
+    assert call("run", stack, *plain, "--out", tmp_path / "b").returncode == 0
+    assert call("run", stack, *plain, "--workers", 2, "--out", tmp_path / "c").returncode == 0
+    for name in ("detections.parquet", "geometry.parquet", "tracks.parquet", "frames.csv",
+                 "particles.csv"):  # fmt: skip
+        one = (tmp_path / "a" / name).read_bytes()
+        assert one == (tmp_path / "b" / name).read_bytes() == (tmp_path / "c" / name).read_bytes()
+
+
+def test_aliases_configuration_and_set(stack, tmp_path):
+    config = tmp_path / "options.toml"
+    config.write_text("[small]\nmin_area_px = 10\nthreshold_sigma = 2.5\n")
+    done = call("run", stack, "--detector", "small=dark-blobs", "--config", config, "--set",
+                "small.threshold_sigma=4", "--frames", "3:9:2", "--no-overlay", "--no-figures",
+                "--out", tmp_path / "out")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    plan = json.loads((tmp_path / "out/run.json").read_text())["plan"]
+    assert plan["components"][0]["options"]["min_area_px"] == 10
+    assert plan["components"][0]["options"]["threshold_sigma"] == 4
+    assert pd.read_csv(tmp_path / "out/frames.csv")["frame"].tolist() == [3, 5, 7]
+
+
+def test_ctrl_c_leaves_what_was_finished_and_resume_goes_on(stack, tmp_path):
+    frames = tifffile.imread(stack)
+    long = tmp_path / "long.tif"
+    tifffile.imwrite(long, np.concatenate([frames] * 15))
+    arguments = ["run", long, *ALL, "--no-overlay", "--no-figures", "--out"]
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, arguments), str(tmp_path / "cut")], stderr=subprocess.PIPE, text=True
+    )
+    table = tmp_path / "cut/frames.csv"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (table.is_file() and table.stat().st_size > 200):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "go on with --resume" in said
+    done = len(pd.read_csv(table))
+    assert 0 < done < 360
+    assert pd.read_parquet(tmp_path / "cut/detections.parquet")["frame"].max() < done
+    assert call(*arguments, tmp_path / "cut", "--resume").returncode == 0
+    assert call(*arguments, tmp_path / "whole").returncode == 0
+    for name in ("detections.parquet", "tracks.parquet", "frames.csv"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+BAD = {
+    "unknown detector": (["--detector", "dark-blob"], 2, "did you mean 'dark-blobs'"),
+    "unknown option": (["--set", "dark-blobs.blurr=1"], 2, "did you mean 'blur_px'"),
+    "option of nobody": (["--set", "blobs.x=1"], 2, "not part of this pipeline"),
+    "set without value": (["--set", "dark-blobs"], 2, "NAME.option=value"),
+    "value out of limits": (["--set", "dark-blobs.blur_px=-1"], 2, "greater than or equal to 0"),
+    "negative pixel size": (["--pixel-size", "-1"], 2, "pixel_size_nm = -1.0 is not possible"),
+    "no frames left": (["--frames", "900:"], 1, "no frame is left"),
+    "malformed range": (["--frames", "1-5"], 2, "FIRST:STOP"),
+    "roi outside": (["--roi", "0,0,9999,10"], 2, "does not lie inside"),
+    "malformed roi": (["--roi", "0,0,10"], 2, "four integers"),
+    "resume and overwrite": (["--resume", "--overwrite"], 2, "give one of them"),
+    "no such configuration": (["--config", "nowhere.toml"], 1, "cannot be read"),
+    "no such scheduler": (["--dask", "tcp://127.0.0.1:9"], 2, "no Dask scheduler"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_requests(stack, tmp_path, case):
+    arguments, code, message = BAD[case]
+    if "--dask" in arguments:
+        pytest.importorskip("distributed", reason="the extra dask is not installed")
+    if "--detector" not in arguments:
+        arguments = ["--detector", "dark-blobs", *arguments]
+    done = call("run", stack, *arguments, "--out", tmp_path / "out", "--no-overlay")
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_one_damaged_frame_among_good_ones(stack, tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for index, frame in enumerate(tifffile.imread(stack)[:6]):
+        tifffile.imwrite(folder / f"Frame{index + 461}.tif", frame)
+    (folder / "Frame463.tif").write_bytes(b"not an image")
+    plain = ["--detector", "dark-blobs", "--no-overlay", "--no-figures", "--out"]
+    done = call("run", folder, *plain, tmp_path / "out")
+    assert done.returncode == 0
+    assert "Frame463.tif" in done.stderr
+    assert "5 frames (1 damaged and skipped)" in done.stderr
+    assert call("run", folder, *plain, tmp_path / "strict", "--strict").returncode == 1
+    table = pd.read_csv(tmp_path / "out/frames.csv")
+    assert table["frame"].tolist() == list(range(461, 467))
+    assert table["status"].tolist() == ["ok", "ok", "damaged", "ok", "ok", "ok"]
+
+
+def test_an_unwritable_folder(stack, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = call("run", stack, "--detector", "dark-blobs", "--out", tmp_path / "file" / "out")
+    assert done.returncode == 1
+    assert "cannot write" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_demo_scores_itself(tmp_path):
+    done = call("demo", "--out", tmp_path / "demo")
+    assert done.returncode == 0, done.stderr
+    scores = json.loads((tmp_path / "demo/demo.json").read_text())["scores"]
+    assert scores["overall"]["f1"] > 0.9
+    assert abs(scores["sizes"]["diameter_by_type"]["dislocation-loop"]["relative_error"]) < 0.1
+    assert scores["tracking"]["idf1"] > 0.85
+    assert (tmp_path / "demo/run/overlay.mp4").stat().st_size > 10_000
+    again = call("demo", "--out", tmp_path / "demo")
+    assert again.returncode == 1
+    assert "--overwrite" in again.stderr
+    evaluated = call("evaluate", tmp_path / "demo/run", tmp_path / "demo/data", "--json")
+    assert json.loads(evaluated.stdout)["overall"]["f1"] > 0.9
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not DATA.is_dir(), reason="the labelled frames in ../shared/data are absent")
+def test_real_frames_keep_their_index_and_are_found(tmp_path):
+    done = call("run", DATA / "frames", "--frames", "478:483", *ALL, "--pixel-size", 0.37197,
+                "--no-overlay", "--no-figures", "--out", tmp_path / "out")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    evaluated = call("evaluate", tmp_path / "out", DATA, "--json")
+    scores = json.loads(evaluated.stdout)
+    assert [row["frame"] for row in scores["per_frame"]] == [480]
+    assert scores["overall"]["f1"] > 0.8
