@@ -217,7 +217,16 @@ class Analysis(Component):
 
 
 class Reader(Component):
-    """Opens files that hold frames."""
+    """Opens files that hold frames.
+
+    Attributes
+    ----------
+    one_image_a_file
+        Whether every file holds one image, so that a folder of them is one series that can be
+        listed without opening each.
+    """
+
+    one_image_a_file: ClassVar[bool] = False
 
     @abstractmethod
     def read(self, path: Path) -> FrameSequence:

@@ -184,7 +184,10 @@ class DarkBlobs(Detector):
     def _peaks(
         self, height: NDArray[np.float32], mask: NDArray[np.uint8], least: float | None = None
     ) -> NDArray[np.intp]:
-        _, regions = cv2.connectedComponents(mask)
+        count, regions, statistics, _ = cv2.connectedComponentsWithStats(mask)
+        # Specks too small to become a blob are most of the regions, and cost most of the time.
+        speck = statistics[:, cv2.CC_STAT_AREA] < self.options.min_area_px
+        regions = np.where(speck, 0, np.arange(count))[regions]
         peaks: NDArray[np.intp] = peak_local_max(
             height,
             min_distance=self.options.min_distance_px,

@@ -31,7 +31,7 @@ def natural_key(text: str) -> tuple[object, ...]:
     """Return a key that sorts numbers in text by value: ``img2`` before ``img10``."""
     parts = NUMBER.split(text.casefold())
     # Text and numbers alternate, so that only like is compared with like; case decides last.
-    return (*(int(part) if k % 2 else part for k, part in enumerate(parts)), text)
+    return tuple(int(part) if k % 2 else part for k, part in enumerate(parts)), text
 
 
 class ReaderTable:

@@ -138,13 +138,15 @@ class InputSeries(FrameSequence):
         )
 
     def _labels(self) -> list[str]:
-        times = Counter(file.path.name for file in self._files)
-        return [
-            file.path.name
-            if times[file.path.name] == 1
-            else f"{file.path.parent.name}/{file.path.name}"
-            for file in self._files
-        ]
+        """Return the file names, with as much of the folder as tells them apart."""
+        labels = [file.path.name for file in self._files]
+        for spell in (_with_folder, str):
+            times = Counter(labels)
+            labels = [
+                label if times[label] == 1 else spell(file.path)
+                for label, file in zip(labels, self._files, strict=True)
+            ]
+        return labels
 
     def _counted(self, files: list[_File]) -> list[_File]:
         counted: list[_File] = []
@@ -168,8 +170,8 @@ class InputSeries(FrameSequence):
                 size_of_one[file.reader] = max(size, size_of_one.get(file.reader, 0))
             if count > 0:
                 counted.append(_File(file.path, file.reader, count))
-            if len(files) == 1:
-                self._current = (0, sequence)
+            if len(files) == 1 and count > 0:
+                self._current = (0, sequence)  # so that it is not opened again
             else:
                 sequence.close()
         return counted
@@ -257,6 +259,10 @@ class InputSeries(FrameSequence):
             for key, reader in self._readers.items()
         }
         return self.__dict__ | {"_current": None, "_opened_readers": set(), "_readers": readers}
+
+
+def _with_folder(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
 
 
 def _size(path: Path) -> int:

@@ -1,0 +1,1 @@
+"""Annotation formats: labelled images in and out."""

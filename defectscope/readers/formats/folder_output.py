@@ -1,0 +1,66 @@
+"""Folders written whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from defectscope.core.errors import OutputError
+
+__all__ = ["left_over", "whole_folder"]
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `path`; on success its files move to `path`.
+
+    A new folder appears with all of its files at once. In one that exists, each file is
+    replaced whole, and other files stay.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written to, or a file stands in its place.
+    """
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"cannot write the folder {path}: a file of that name exists; move it")
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        yield temporary
+        _move(temporary, path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _move(source: Path, target: Path) -> None:
+    # A temporary folder is private; the result gets the rights that any new folder gets.
+    target.mkdir(exist_ok=True)
+    rights = target.stat().st_mode
+    if not any(target.iterdir()):
+        source.chmod(rights)
+        target.rmdir()
+        source.rename(target)
+        return
+    for file in sorted(p for p in source.rglob("*") if p.is_file()):
+        place = target / file.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.replace(place)
+
+
+def left_over(folder: Path, written: set[Path], suffix: str) -> list[str]:
+    """Return a warning where label files of an earlier conversion stay beside the new ones."""
+    older = [p for p in folder.rglob(f"*{suffix}") if p.relative_to(folder) not in written]
+    if not older:
+        return []
+    return [
+        f"{folder} still holds {len(older)} other {suffix} files, such as {older[0].name}, "
+        "which will be read with the new ones; remove them if they are out of date"
+    ]

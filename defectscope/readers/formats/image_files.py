@@ -1,0 +1,203 @@
+"""The image files that annotations belong to: where they lie, how large they are."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shutil
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from pydantic import Field
+
+from defectscope.core.datasets import Dataset
+from defectscope.core.errors import FormatError, InputError
+from defectscope.core.files import atomic_path, inside
+from defectscope.core.options import Options
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "CopyOptions",
+    "check_size",
+    "copy_images",
+    "image_size",
+    "label_files",
+    "list_images",
+    "natural_key",
+    "page_count",
+    "relative_name",
+    "resting_place",
+]
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+_PAGE = re.compile(r"#\d+$")
+
+
+class CopyOptions(Options):
+    """Options of formats that can hold the images too."""
+
+    copy_images: bool = Field(
+        False, description="Copy the image files to where the format expects them."
+    )
+
+
+def natural_key(path: Path | str) -> list[tuple[int, str]]:
+    """Return a sorting key that puts Frame9 before Frame10."""
+    parts = re.split(r"(\d+)", str(path))
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return the image files in and below `folder`, in natural order."""
+    if not folder.is_dir():
+        return []
+    found = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    return sorted(found, key=natural_key)
+
+
+def relative_name(name: str, below: str = "", where: str = "") -> str:
+    """Return a file name with forward slashes, relative to the dataset's folder.
+
+    Parameters
+    ----------
+    name
+        As an annotation file gives it; backslashes are those of Windows.
+    below
+        Folder of the annotation file inside the dataset, which `name` is relative to.
+    where
+        File and entry, for the message.
+
+    Raises
+    ------
+    FormatError
+        The name is absolute, or leads out of the dataset's folder.
+    """
+    slashed = name.replace("\\", "/")
+    if below and not slashed.startswith("/"):
+        slashed = posixpath.normpath(posixpath.join(below, slashed))
+    try:
+        inside(Path(), slashed)
+    except FormatError as error:
+        raise FormatError(
+            f"{where}{': ' if where else ''}the file name {name!r} leads out of the dataset's "
+            "folder; names must be relative and without '..'"
+        ) from error
+    return slashed
+
+
+def file_of(folder: Path, name: str) -> Path:
+    """Return the file of an image name; ``stack.tif#3`` is a page of ``stack.tif``."""
+    path = inside(folder, name)
+    return path if path.exists() else inside(folder, _PAGE.sub("", name))
+
+
+def image_size(path: Path) -> tuple[int, int] | None:
+    """Return (height, width) from the header of an image, or None where it is no such file."""
+    from PIL import Image
+
+    if path.suffix.lower() in (".tif", ".tiff"):
+        pages = _tiff_pages(path)
+        return None if pages is None else pages[1]
+    try:
+        with warnings.catch_warnings():
+            # Only the header is read: a large image is no danger here.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                width, height = image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+    return height, width
+
+
+def page_count(path: Path) -> int:
+    """Return how many pages an image file has: more than one only in TIFF stacks."""
+    pages = _tiff_pages(path) if path.suffix.lower() in (".tif", ".tiff") else None
+    return 1 if pages is None else pages[0]
+
+
+def _tiff_pages(path: Path) -> tuple[int, tuple[int, int]] | None:
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            page = tiff.pages.first
+            count = len(tiff.pages)
+            if tiff.is_imagej and tiff.series:
+                # ImageJ writes large stacks behind a single page.
+                count = max(count, int(tiff.series[0].size // (page.size or 1)))
+            return count, (int(page.imagelength), int(page.imagewidth))
+    except (OSError, ValueError, IndexError, tifffile.TiffFileError):
+        return None
+
+
+def check_size(folder: Path, name: str, size: tuple[int, int], where: str) -> None:
+    """Compare the (height, width) that an annotation file gives with the image, if it is there.
+
+    Raises
+    ------
+    FormatError
+        They contradict each other.
+    """
+    path = file_of(folder, name)
+    actual = image_size(path) if path.is_file() else None
+    if actual is not None and actual != size:
+        raise FormatError(
+            f"{where}: the size of {name} is given as {size[1]} x {size[0]} px, but the image "
+            f"has {actual[1]} x {actual[0]} px; were they cropped or scaled after labelling?"
+        )
+
+
+def resting_place(root: Path, names: Iterable[str], below: Sequence[str]) -> Path:
+    """Return the folder the images lie in: `root`, or the folder of `below` with most of them."""
+    candidates = [root, *(root / name for name in below if (root / name).is_dir())]
+    wanted = list(names)
+    counts = [sum(file_of(folder, name).is_file() for name in wanted) for folder in candidates]
+    return candidates[counts.index(max(counts))]
+
+
+def label_files(dataset: Dataset, suffix: str) -> list[PurePosixPath]:
+    """Return the name of each image's label file, relative to the folder of the labels.
+
+    Raises
+    ------
+    FormatError
+        Two images would share one, or an image name leads out of the folder.
+    """
+    names: dict[PurePosixPath, str] = {}
+    for image in dataset.images:
+        page = _PAGE.search(image.file_name)
+        plain = PurePosixPath(relative_name(_PAGE.sub("", image.file_name)))
+        # Pages of one stack must not share a file.
+        stem = plain.stem + (page[0].replace("#", "-") if page else "")
+        target = plain.with_name(stem + suffix)
+        if target in names:
+            raise FormatError(
+                f"the labels of {names[target]} and {image.file_name} would share the file "
+                f"{target}; rename one of the images"
+            )
+        names[target] = image.file_name
+    return list(names)
+
+
+def copy_images(dataset: Dataset, target: Path) -> None:
+    """Copy the image files of `dataset` to the folder `target`.
+
+    Raises
+    ------
+    InputError
+        An image is not there.
+    """
+    sources: dict[str, Path] = {}
+    # All are looked for before the first is copied, so that a failure leaves nothing.
+    for name in dict.fromkeys(_PAGE.sub("", image.file_name) for image in dataset.images):
+        source = None if dataset.folder is None else inside(dataset.folder, name)
+        if source is None or not source.is_file():
+            raise InputError(
+                f"cannot copy the image {name}: it is not in {dataset.folder or 'any folder'}; "
+                "put it there, or leave copy_images off"
+            )
+        sources[name] = source
+    for name, source in sources.items():
+        with atomic_path(inside(target, name)) as temporary:
+            shutil.copyfile(source, temporary)

@@ -1,0 +1,182 @@
+"""Regions of interest of ImageJ: single ``.roi`` files and ``.zip`` sets of the ROI manager."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+
+from defectscope.core.base import AnnotationFormat
+from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.errors import FormatError, InputError, OutputError
+from defectscope.core.options import Options
+from defectscope.readers.formats.collecting import collect
+from defectscope.readers.formats.holdings import Notes, loaded, note_losses
+from defectscope.readers.formats.image_files import (
+    IMAGE_SUFFIXES,
+    file_of,
+    image_size,
+    list_images,
+    page_count,
+)
+from defectscope.readers.formats.imagej_regions import (
+    Region,
+    annotation_of,
+    read_regions,
+    smallest_size,
+)
+from defectscope.readers.formats.imagej_roi_writing import write_regions
+
+__all__ = ["ImageJRoi"]
+
+HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks")
+# The ROI manager proposes RoiSet.zip; people put the image's name before it.
+_SET = re.compile(r"[-_ ]?RoiSet$", re.IGNORECASE)
+
+
+class ImageJRoiOptions(Options):
+    """How to understand regions, which do not say which images they belong to."""
+
+    images: str = Field(
+        "",
+        description="Stack, image or folder of images that the positions of the regions count in; "
+        "empty: the image of the same name beside the regions.",
+    )
+    defect_type: str = Field(
+        "dislocation-loop", min_length=1, description="Defect type of regions that name none."
+    )
+
+
+@dataclass(frozen=True)
+class _Series:
+    """The images that positions count in."""
+
+    folder: Path
+    names: tuple[str, ...]
+    paged: bool
+
+
+class ImageJRoi(AnnotationFormat):
+    """A ``.roi`` file, a ``.zip`` of them, or a folder of them.
+
+    Rectangles, ovals and ellipses, polygons and outlines, and lines are read; the position
+    (from 1) says which image of the series is meant. The defect type is the property
+    ``defect_type``, else the region's name where that is a known type (a number may follow),
+    else the option. Written regions also carry the image's name and size, score, ignore flag
+    and track as properties, and have the digits of float32; the box of an ellipse, a line or an
+    outline is that of the shape.
+    """
+
+    Options = ImageJRoiOptions
+    options: ImageJRoiOptions
+
+    def accepts(self, path: Path) -> bool:
+        """Whether `path` is a region, a set of regions, or a folder of regions."""
+        if path.is_dir():
+            return any(path.glob("*.roi"))
+        return path.suffix.lower() in (".roi", ".zip") and path.is_file()
+
+    def load(self, path: Path) -> Dataset:
+        """Return the images that the regions belong to.
+
+        Raises
+        ------
+        FormatError
+            A region is malformed, or its position is not in the series.
+        """
+        notes = Notes()
+        series = self._series(path)
+        by_image: dict[str, list[Region]] = {}
+        folder = path if path.is_dir() else path.parent
+        for region in read_regions(path, notes):
+            name = region.image or _name_at(region, series)
+            by_image.setdefault(name, []).append(region)
+        if series is not None:
+            folder = series.folder
+        known = tuple(self.runtime.defect_types)
+        images = []
+        for name, regions in sorted(by_image.items(), key=lambda item: item[1][0].position):
+            size = _size(name, regions, folder, notes)
+            annotations = [
+                annotation_of(region, size, self.options.defect_type, known) for region in regions
+            ]
+            page = re.search(r"#(\d+)$", name)
+            frame = regions[0].frame if page is None else int(page[1])
+            images.append(LabelledImage(name, collect(annotations, size, notes), frame))
+        return loaded(images, folder, (), notes)
+
+    def _series(self, path: Path) -> _Series | None:
+        if self.options.images:
+            images = Path(self.options.images)
+            if images.is_dir():
+                names = tuple(f.relative_to(images).as_posix() for f in list_images(images))
+                return _Series(images, names, False)
+            if not images.is_file():
+                raise InputError(f"there is no file or folder {images} (option images)")
+            return _of_file(images)
+        stem = path.name if path.is_dir() else path.stem
+        for name in (stem, _SET.sub("", stem)):
+            for suffix in IMAGE_SUFFIXES:
+                beside = (path if path.is_dir() else path.parent) / f"{name}{suffix}"
+                if name and beside.is_file():
+                    return _of_file(beside)
+        return None
+
+    def save(self, dataset: Dataset, path: Path) -> list[str]:
+        """Write a ``.zip``: ellipses, lines, masks, else boxes; positions count the images."""
+        if path.suffix.lower() != ".zip":
+            raise OutputError(
+                f"a set of ImageJ regions is a .zip file; give a name other than {path}"
+            )
+        notes = Notes()
+        note_losses(dataset, HELD, notes)
+        notes.count(
+            "images without instances, which a set of regions cannot name",
+            sum(len(image.instances) == 0 for image in dataset.images),
+        )
+        write_regions(dataset, path, self.runtime.defect_types, notes)
+        return list(notes.texts())
+
+
+def _of_file(file: Path) -> _Series:
+    pages = page_count(file)
+    names = (file.name,) if pages == 1 else tuple(f"{file.name}#{page}" for page in range(pages))
+    return _Series(file.parent, names, pages > 1)
+
+
+def _name_at(region: Region, series: _Series | None) -> str:
+    if series is None:
+        stem = _SET.sub("", region.source) or region.source
+        return f"{stem}#{region.position - 1}" if region.position > 1 else stem
+    if region.position == 0 and len(series.names) == 1:
+        return series.names[0]
+    if not 1 <= region.position <= len(series.names):
+        raise FormatError(
+            f"{region.where}: expected a position from 1 to {len(series.names)}, the number of "
+            f"images in {series.folder}, found {region.position or 'none'}"
+        )
+    return series.names[region.position - 1]
+
+
+def _size(name: str, regions: Iterable[Region], folder: Path, notes: Notes) -> tuple[int, int]:
+    file = file_of(folder, name)
+    found = image_size(file) if file.is_file() else None
+    sizes = {region.image_size for region in regions if region.image_size is not None}
+    if len(sizes) > 1 or (found is not None and sizes - {found}):
+        sides = " and ".join(f"{w} x {h}" for h, w in sorted({*sizes, *([found] if found else [])}))
+        raise FormatError(
+            f"the regions and the image {name} in {folder} differ in size: {sides} px"
+        )
+    if found is not None:
+        return found
+    if sizes:
+        return sizes.pop()
+    size = smallest_size(regions)
+    notes.add(
+        f"there is no image {name} in {folder} to take the size from; {size[1]} x {size[0]} px "
+        "hold all of its regions"
+    )
+    return size

@@ -1,0 +1,136 @@
+"""labelme: one JSON file an image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from defectscope.core.base import AnnotationFormat
+from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.errors import FormatError, OutputError
+from defectscope.core.files import write_json
+from defectscope.readers.formats.collecting import collect
+from defectscope.readers.formats.folder_output import left_over, whole_folder
+from defectscope.readers.formats.holdings import Notes, loaded, note_losses
+from defectscope.readers.formats.image_files import (
+    CopyOptions,
+    check_size,
+    copy_images,
+    file_of,
+    image_size,
+    label_files,
+    natural_key,
+    relative_name,
+)
+from defectscope.readers.formats.json_values import Entry, read_json
+from defectscope.readers.formats.labelme_shapes import annotations_of, shapes_of
+
+__all__ = ["LabelMe"]
+
+# Ellipses count as held: their outlines are.
+HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks")
+
+
+class LabelMe(AnnotationFormat):
+    """A labelme ``.json`` file, or a folder of them, with the images beside them.
+
+    Rectangles, polygons, circles, lines and linestrips are read; polygons of one label and
+    one ``group_id`` are parts of one instance. The flag ``ignore`` (or ``difficult``) marks
+    truth that counts as neither hit nor miss. Masks and ellipses are written as polygons,
+    lines as linestrips, everything else as rectangles, all without loss of digits; the box of
+    a polygon is that of its vertices.
+    """
+
+    Options = CopyOptions
+    options: CopyOptions
+
+    def accepts(self, path: Path) -> bool:
+        """Whether `path` is a labelme file or a folder that holds one."""
+        if path.is_dir():
+            return any(_is_labelme(file) for file in path.glob("*.json"))
+        return path.suffix.lower() == ".json" and path.is_file() and _is_labelme(path)
+
+    def load(self, path: Path) -> Dataset:
+        """Return the images of one file, or of all labelme files in and below a folder.
+
+        Raises
+        ------
+        FormatError
+            A file is malformed; says which shape.
+        """
+        root = path if path.is_dir() else path.parent
+        files = [path]
+        if path.is_dir():
+            files = sorted(filter(_is_labelme, path.rglob("*.json")), key=natural_key)
+        if not files:
+            raise FormatError(f"{path} holds no labelme .json file")
+        notes = Notes()
+        images = [_image(file, root, notes) for file in files]
+        return loaded(images, root, (), notes)
+
+    def save(self, dataset: Dataset, path: Path) -> list[str]:
+        """Write a folder with one file an image, or a single ``.json`` for a single image."""
+        notes = Notes()
+        note_losses(dataset, HELD, notes)
+        if path.suffix.lower() == ".json":
+            if len(dataset.images) != 1:
+                raise OutputError(
+                    f"labelme keeps one file an image, but there are {len(dataset.images)} "
+                    f"images; give the name of a folder instead of {path}"
+                )
+            if self.options.copy_images:
+                copy_images(dataset, path.parent)
+            write_json(path, _document(dataset.images[0], notes, dataset.images[0].file_name))
+            return list(notes.texts())
+        names = label_files(dataset, ".json")
+        with whole_folder(path) as folder:
+            for image, name in zip(dataset.images, names, strict=True):
+                # The image name in a file is relative to that file.
+                here = relative_name(image.file_name).rsplit("/", 1)[-1]
+                write_json(folder / name, _document(image, notes, here))
+            if self.options.copy_images:
+                copy_images(dataset, folder)
+        return [*notes.texts(), *left_over(path, {Path(name) for name in names}, ".json")]
+
+
+def _is_labelme(path: Path) -> bool:
+    content = path.read_bytes()
+    return b'"shapes"' in content and b'"imagePath"' in content
+
+
+def _image(file: Path, root: Path, notes: Notes) -> LabelledImage:
+    top = Entry(read_json(file), str(file))
+    below = file.parent.relative_to(root).as_posix()
+    name = relative_name(top.text("imagePath"), below, top.where)
+    if top.has("imageWidth") or top.has("imageHeight"):
+        size = top.size("imageWidth", "imageHeight")
+        check_size(root, name, size, top.where)
+    else:
+        found = image_size(file_of(root, name))
+        if found is None:
+            raise FormatError(
+                f"{file}: 'imageWidth' and 'imageHeight' are missing, and there is no image "
+                f"{name} in {root} to take them from"
+            )
+        size = found
+    instances = collect(annotations_of(top, size, notes), size, notes)
+    return LabelledImage(name, instances, top.frame(), top.pixel_size_nm())
+
+
+def _document(image: LabelledImage, notes: Notes, image_path: str) -> dict[str, Any]:
+    height, width = image.instances.image_shape
+    document: dict[str, Any] = {
+        "version": "5.5.0",
+        "flags": {},
+        "shapes": shapes_of(image.instances, notes),
+        "imagePath": image_path,
+        "imageData": None,
+        "imageHeight": height,
+        "imageWidth": width,
+    }
+    # labelme keeps keys it does not know.
+    if image.frame is not None:
+        document["frame"] = image.frame
+    if image.pixel_size_nm is not None:
+        document["pixel_size_nm"] = image.pixel_size_nm
+    return document

@@ -1,0 +1,168 @@
+"""YOLO: one text file an image, coordinates as fractions of the image's size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from defectscope.core.base import AnnotationFormat
+from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.errors import FormatError, OutputError
+from defectscope.core.files import write_text
+from defectscope.core.instances import Instances
+from defectscope.readers.formats.collecting import Annotation, collect
+from defectscope.readers.formats.folder_output import left_over, whole_folder
+from defectscope.readers.formats.holdings import Notes, loaded, note_losses, type_names
+from defectscope.readers.formats.image_files import (
+    CopyOptions,
+    copy_images,
+    image_size,
+    label_files,
+    list_images,
+    natural_key,
+)
+from defectscope.readers.formats.json_values import read_text
+from defectscope.readers.formats.outlines import mask_polygons, polygon_box, united
+from defectscope.readers.formats.yolo_classes import CLASSES, DATA, data_yaml, read_classes
+
+__all__ = ["Yolo"]
+
+LABELS, IMAGES = "labels", "images"
+
+
+class Yolo(AnnotationFormat):
+    """A folder with ``labels/*.txt``, ``images/`` and data.yaml or classes.txt.
+
+    A line is ``class cx cy width height`` or ``class x1 y1 x2 y2 x3 y3 ...``, with a score at
+    its end where a detector wrote it. Written are polygons where every instance has a mask,
+    else boxes, with nine digits after the point: box corners come back within 0.001 px.
+    """
+
+    Options = CopyOptions
+    options: CopyOptions
+
+    def accepts(self, path: Path) -> bool:
+        """Whether `path` is a folder with a folder ``labels``."""
+        return path.is_dir() and (path / LABELS).is_dir()
+
+    def load(self, path: Path) -> Dataset:
+        """Return every image of ``images/``; one without a label file has no instances.
+
+        Raises
+        ------
+        FormatError
+            A line is malformed, or the image of a label file is missing.
+        """
+        if not self.accepts(path):
+            raise FormatError(f"{path}: expected a folder with {LABELS}/ and {IMAGES}/ in it")
+        names = read_classes(path)
+        labels = {
+            file.relative_to(path / LABELS).with_suffix(""): file
+            for file in sorted((path / LABELS).rglob("*.txt"), key=natural_key)
+            if file.name != CLASSES
+        }
+        notes = Notes()
+        folder = path / IMAGES
+        images = []
+        for image in list_images(folder):
+            size = image_size(image)
+            if size is None:
+                raise FormatError(f"{image}: the size of the image cannot be read")
+            relative = image.relative_to(folder)
+            file = labels.pop(relative.with_suffix(""), None)
+            rows = [] if file is None else _annotations(file, names, size)
+            images.append(LabelledImage(relative.as_posix(), collect(rows, size, notes)))
+        if labels:
+            stem, file = next(iter(labels.items()))
+            raise FormatError(
+                f"{file}: there is no image {stem.as_posix()} in {folder}; YOLO labels are "
+                "fractions of the image's size, so the images are needed"
+            )
+        return loaded(images, folder, names, notes)
+
+    def save(self, dataset: Dataset, path: Path) -> list[str]:
+        """Write labels/, classes.txt and data.yaml; instances to be ignored are left out."""
+        outlined = all(_all_outlined(image.instances) for image in dataset.images)
+        notes = Notes()
+        note_losses(dataset, ("masks",) if outlined else (), notes)
+        names = type_names(dataset.images, dataset.defect_types)
+        for name in names:
+            if not name.isprintable():
+                raise OutputError(f"YOLO cannot hold the name of the defect type {name!r}")
+        files = [Path(LABELS, name) for name in label_files(dataset, ".txt")]
+        with whole_folder(path) as folder:
+            (folder / LABELS).mkdir()
+            for image, file in zip(dataset.images, files, strict=True):
+                lines = _lines(image.instances, names, outlined, notes)
+                write_text(folder / file, "".join(f"{line}\n" for line in lines))
+            write_text(folder / CLASSES, "".join(f"{name}\n" for name in names))
+            write_text(folder / DATA, data_yaml(names))
+            if self.options.copy_images:
+                copy_images(dataset, folder / IMAGES)
+        if not (path / IMAGES).is_dir():
+            notes.add(f"reading it needs the images: put them into {path / IMAGES}")
+        stale = left_over(path / LABELS, {file.relative_to(LABELS) for file in files}, ".txt")
+        return [*notes.texts(), *stale]
+
+
+def _annotations(file: Path, names: Sequence[str], shape: tuple[int, int]) -> Iterator[Annotation]:
+    for number, line in enumerate(read_text(file).splitlines(), 1):
+        if line.strip():
+            yield _annotation(line.split(), names, shape, f"{file}, line {number}")
+
+
+def _annotation(
+    words: Sequence[str], names: Sequence[str], shape: tuple[int, int], where: str
+) -> Annotation:
+    try:
+        values = np.array([float(word) for word in words[1:]])
+        index = int(words[0])
+    except ValueError as error:
+        raise FormatError(f"{where}: expected a class number and fractions: {error}") from error
+    if not np.isfinite(values).all():
+        raise FormatError(f"{where}: expected finite numbers, found {' '.join(words)}")
+    if not 0 <= index < len(names):
+        raise FormatError(
+            f"{where}: there is no class {index}; {len(names)} are named, counted from 0"
+        )
+    if len(values) < 4:
+        raise FormatError(
+            f"{where}: expected a class and at least 4 fractions, found {len(values)}"
+        )
+    # Coordinates come in pairs: one number more is a detector's score.
+    values, score = (values[:-1], float(values[-1])) if len(values) % 2 else (values, 1.0)
+    points = values.reshape(-1, 2) * shape[::-1]
+    if len(points) > 2:
+        box = polygon_box([points])
+        return Annotation(where, box, names[index], score, mask=united([points], shape))
+    (x, y), (width, height) = points
+    box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+    return Annotation(where, box, names[index], score)
+
+
+def _all_outlined(instances: Instances) -> bool:
+    if instances.masks is None:
+        return len(instances) == 0
+    return all(mask.area_px for mask in instances.masks)
+
+
+def _lines(
+    instances: Instances, names: Sequence[str], outlined: bool, notes: Notes
+) -> Iterator[str]:
+    height, width = instances.image_shape
+    for position in np.flatnonzero(~instances.ignore):
+        if outlined and instances.masks is not None:
+            outer, holes = mask_polygons(instances.masks[position])
+            notes.count("holes in masks, filled because YOLO has none", len(holes))
+            notes.count("smaller parts of masks, left out", len(outer) - 1)
+            fractions = (outer[0] / (width, height)).ravel()
+        else:
+            x0, y0, x1, y1 = instances.boxes[position].astype(float)
+            fractions = np.array(
+                [(x0 + x1) / 2 / width, (y0 + y1) / 2 / height, (x1 - x0) / width,
+                 (y1 - y0) / height]
+            )  # fmt: skip
+        index = names.index(str(instances.defect_types[position]))
+        yield f"{index} {' '.join(f'{value:.9f}' for value in fractions)}"

@@ -1,0 +1,245 @@
+"""Reader of TIFF files: single images, stacks of pages, and ImageJ's stacks without pages."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+
+from defectscope import DamagedFrameError, FrameSequence, InputError, Reader
+from defectscope.readers.pixels import grey_pixels, warn_once
+from defectscope.readers.tiff_metadata import calibration_of, declared_images
+from defectscope.readers.tiff_pixels import page_pixels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from tifffile import TiffFile, TiffFrame, TiffPage
+
+__all__ = ["TiffFrames", "TiffReader"]
+
+LOGGER = logging.getLogger("tifffile")
+# Without any handler Python prints its complaints about damaged files to stderr.
+LOGGER.addHandler(logging.NullHandler())
+BROKEN_LIST = re.compile(r"invalid (page )?offset")
+# A thumbnail stands beside a few images, never in a long stack, whose pages are not all looked at.
+MOST_PAGES_WITH_THUMBNAIL = 64
+
+
+# What a damaged header may claim at most, before memory is asked for.
+MOST_PIXELS = 2**30
+MOST_IMAGES = 2_000_000
+
+
+class TiffReader(Reader):
+    """TIFF images and stacks, page by page."""
+
+    def read(self, path: Path) -> TiffFrames:
+        """Return the pages of `path`.
+
+        Raises
+        ------
+        InputError
+            It is no TIFF file, or none of its pages can be found.
+        """
+        return TiffFrames(path, self.runtime.threads)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Images that follow each other directly in the file, described by its first page only."""
+
+    offset: int
+    shape: tuple[int, ...]
+    dtype: str
+    count: int
+
+    @property
+    def image_bytes(self) -> int:
+        return math.prod(self.shape) * np.dtype(self.dtype).itemsize
+
+    def is_within(self, file_bytes: int) -> bool:
+        return self.offset + self.count * self.image_bytes <= file_bytes
+
+
+class TiffFrames(FrameSequence):
+    """The pages of one TIFF file in their order.
+
+    One page is held at a time. Where ImageJ wrote a stack behind a single page, the images are
+    read straight from their place; the file need not be whole for that.
+    """
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        self._file: TiffFile | None = None
+        self._path, self._threads = path, threads
+        self._is_imagej = False
+        self._run: _Run | None = None
+        self._pages: tuple[int, ...] = ()
+        self._declared = 0
+        self.warnings = []
+        try:
+            if path.stat().st_size == 0:
+                raise InputError(f"{path.name} is empty (0 bytes)")
+            self._examine()
+        except InputError:
+            self.close()
+            raise
+        except Exception as error:  # whatever a parser of damaged files may come across
+            self.close()
+            raise InputError(f"{path.name} cannot be read as TIFF: {_reason(error)}") from error
+        count = len(self._pages) if self._run is None else self._run.count
+        count = max(count, self._declared)
+        self.indices = tuple(range(count))
+        self.names = (path.name,) if count == 1 else tuple(f"{path.name}#{k}" for k in range(count))
+
+    def _examine(self) -> None:
+        with _complaints() as complaints:
+            file = self._opened()
+            number = len(file.pages)
+            self._pages = _without_thumbnails(file, number)
+            declared = min(declared_images(file), MOST_IMAGES)
+            self._run = _run_behind_first_page(file, declared, number)
+            self.calibration = calibration_of(file, self.warnings)
+        broken = any(BROKEN_LIST.search(text) for text in complaints)
+        # Metadata are copied from stack to single image too often to be believed by themselves.
+        self._declared = declared if broken else 0
+        if broken:
+            warn_once(
+                self.warnings,
+                f"the file is cut off: its list of pages ends after {number}"
+                + (f" of {declared}" if declared > number else "; what followed is lost"),
+            )
+        elif self._run is not None and not self._run.is_within(self._path.stat().st_size):
+            warn_once(self.warnings, f"the file is cut off inside its {declared} images")
+        elif declared > number and self._run is None:
+            warn_once(
+                self.warnings,
+                f"the metadata speak of {declared} images, the file holds {number}",
+            )
+
+    def read(self, position: int) -> NDArray[Any]:
+        """Return the pixels of one page, or raise DamagedFrameError."""
+        name = self.names[position]
+        try:
+            if self._run is not None:
+                return self._read_from_run(self._run, position, name)
+            if position >= len(self._pages):
+                raise DamagedFrameError(f"{name}: the file is cut off before this page")
+            page = self._opened().pages[self._pages[position]]
+            return self._read_page(page, name)
+        except DamagedFrameError:
+            raise
+        except Exception as error:  # whatever a decoder of damaged data may come across
+            raise DamagedFrameError(f"{name}: the page cannot be read: {_reason(error)}") from error
+
+    def _read_from_run(self, run: _Run, position: int, name: str) -> NDArray[Any]:
+        values = math.prod(run.shape)
+        start = run.offset + position * run.image_bytes
+        # Not a memory map: where the file shrinks or a network drive fails, that ends the process.
+        with self._path.open("rb") as stream:
+            stored = np.fromfile(stream, run.dtype, values, offset=start)
+        if stored.size < values:
+            raise DamagedFrameError(f"{name}: the file is cut off inside or before this image")
+        page = self._opened().pages.first
+        return self._grey(page, stored.reshape(run.shape), name)
+
+    def _read_page(self, page: TiffPage | TiffFrame, name: str) -> NDArray[Any]:
+        if page.size > MOST_PIXELS:
+            raise DamagedFrameError(
+                f"{name}: the page claims to have {page.size} pixels; its header is damaged"
+            )
+        size = self._path.stat().st_size
+        offsets, counts = page.dataoffsets, page.databytecounts
+        if page.is_final:
+            # Some writers count too many bytes for the last strip of a whole image.
+            offsets, counts = (offsets[0],), (page.nbytes,)
+        if any(start + count > size for start, count in zip(offsets, counts, strict=False)):
+            raise DamagedFrameError(f"{name}: the file is cut off inside this page")
+        # The decoder fills such holes with zeros.
+        if not offsets or 0 in counts:
+            raise DamagedFrameError(f"{name}: parts of this page were never written")
+        return self._grey(page, page.asarray(maxworkers=self._threads), name)
+
+    def _grey(self, page: TiffPage | TiffFrame, stored: NDArray[Any], name: str) -> NDArray[Any]:
+        pixels = page_pixels(page.keyframe, stored, name, with_palette=not self._is_imagej)
+        return grey_pixels(pixels, name, self.warnings)
+
+    def _opened(self) -> TiffFile:
+        if self._file is None:
+            # Each file for itself: OME metadata may name others, which are inputs of their own.
+            self._file = tifffile.TiffFile(self._path, _multifile=False)
+            self._is_imagej = bool(self._file.is_imagej)
+        return self._file
+
+    def close(self) -> None:
+        """Close the file; reading opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_file": None}
+
+
+def _without_thumbnails(file: TiffFile, number: int) -> tuple[int, ...]:
+    if number == 0:
+        raise InputError(f"{file.filename} is a TIFF file without any page")
+    if number == 1 or number > MOST_PAGES_WITH_THUMBNAIL:
+        return tuple(range(number))
+    full = tuple(k for k in range(number) if not _is_thumbnail(file, k))
+    return full or tuple(range(number))
+
+
+def _is_thumbnail(file: TiffFile, number: int) -> bool:
+    try:
+        page = file.pages[number]
+    except Exception:  # a damaged page is a frame all the same: reading it says what is wrong
+        return False
+    return isinstance(page, tifffile.TiffPage) and page.is_reduced
+
+
+def _run_behind_first_page(file: TiffFile, declared: int, number: int) -> _Run | None:
+    page = file.pages.first
+    if declared <= number or not page.is_final or page.dtype is None:
+        return None
+    if not 0 < page.size <= MOST_PIXELS:
+        return None
+    offset, image_bytes = page.dataoffsets[0], page.nbytes
+    # One image and less than another behind it: metadata copied from a stack.
+    if (file.filehandle.size - offset) // image_bytes <= number:
+        return None
+    if number > 1 and file.pages[1].dataoffsets[0] != offset + image_bytes:
+        return None
+    dtype = page.dtype.newbyteorder(file.byteorder).str
+    return _Run(offset, tuple(page.shape), dtype, declared)
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """Collect what tifffile logs, which is where it says that a file is damaged."""
+    said: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    listener = Listener()
+    LOGGER.addHandler(listener)
+    try:
+        yield said
+    finally:
+        LOGGER.removeHandler(listener)

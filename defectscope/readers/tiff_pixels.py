@@ -1,0 +1,83 @@
+"""What the values of a TIFF page mean: palettes, negatives, the order of colour samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tifffile import PHOTOMETRIC
+
+from defectscope import DamagedFrameError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["page_pixels"]
+
+NOT_GREY_OR_RGB = {
+    PHOTOMETRIC.SEPARATED: "CMYK",
+    PHOTOMETRIC.CIELAB: "CIE L*a*b*",
+    PHOTOMETRIC.ICCLAB: "ICC L*a*b*",
+    PHOTOMETRIC.ITULAB: "ITU L*a*b*",
+    PHOTOMETRIC.CFA: "those of a colour filter array",
+}
+
+
+def page_pixels(page: Any, stored: NDArray[Any], name: str, *, with_palette: bool) -> NDArray[Any]:
+    """Return the values of a page as (H, W) grey values or (H, W, samples) colours.
+
+    Parameters
+    ----------
+    page
+        The page that describes the values (tifffile's key frame).
+    stored
+        As tifffile decodes them.
+    name
+        Source of the frame, for messages.
+    with_palette
+        Whether to apply the page's palette. ImageJ's is for display only: the values are the data.
+
+    Raises
+    ------
+    DamagedFrameError
+        The colours are of a kind that cannot be turned to grey without a colour profile, or the
+        page is no 2-D image.
+    """
+    colours = NOT_GREY_OR_RGB.get(page.photometric)
+    if colours is not None:
+        raise DamagedFrameError(
+            f"{name}: expected grey or RGB values, found {colours}; convert the image first"
+        )
+    pixels = _samples_last(stored, page.axes, name)
+    if page.photometric == PHOTOMETRIC.PALETTE and with_palette:
+        return _through_palette(pixels, np.asarray(page.colormap))
+    if page.photometric == PHOTOMETRIC.MINISWHITE:
+        return _negative(pixels, page.bitspersample)
+    return pixels
+
+
+def _samples_last(stored: NDArray[Any], axes: str, name: str) -> NDArray[Any]:
+    keep = [k for k, axis in enumerate(axes) if axis in "YXS" or stored.shape[k] > 1]
+    pixels = stored.reshape([stored.shape[k] for k in keep])
+    left = "".join(axes[k] for k in keep)
+    if left not in ("YX", "YXS", "SYX"):
+        raise DamagedFrameError(
+            f"{name}: expected a 2-D image on each page, found the axes {axes} of {stored.shape}"
+        )
+    return np.moveaxis(pixels, 0, 2) if left == "SYX" else pixels
+
+
+def _through_palette(indices: NDArray[Any], palette: NDArray[Any]) -> NDArray[Any]:
+    # Colours of a palette have 16 bits; most were 8-bit ones multiplied by 256 or 257.
+    eight_bit = np.all(palette % 257 == 0) or np.all(palette % 256 == 0)
+    colours = (palette >> 8).astype(np.uint8) if eight_bit else palette
+    return np.asarray(colours.T[indices])
+
+
+def _negative(pixels: NDArray[Any], bits: int | tuple[int, ...]) -> NDArray[Any]:
+    if pixels.dtype.kind == "b":
+        return np.asarray(~pixels)
+    if pixels.dtype.kind == "u":
+        white = 2 ** (bits if isinstance(bits, int) else bits[0]) - 1
+        return np.asarray(pixels.dtype.type(white) - pixels)
+    return np.asarray(-pixels)

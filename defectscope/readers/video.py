@@ -1,0 +1,105 @@
+"""Reader of videos, by PyAV (FFmpeg)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+
+from defectscope import DamagedFrameError, FrameSequence, InputError, Reader
+from defectscope.readers.pixels import COLOURS, grey_pixels, warn_once
+from defectscope.readers.video_decoder import VideoDecoder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["VideoFrames", "VideoReader"]
+
+# Compression leaves small differences between the channels of a grey video.
+COLOUR_DIFFERENCE = 16
+COLOUR_TEST_PX = 64
+
+
+class VideoReader(Reader):
+    """Frames of a video in grey: the luminance over its full range, at full bit depth."""
+
+    def read(self, path: Path) -> VideoFrames:
+        """Return the frames of `path`.
+
+        Raises
+        ------
+        InputError
+            It cannot be read as a video, or has no frame.
+        """
+        return VideoFrames(path, self.runtime.threads)
+
+
+class VideoFrames(FrameSequence):
+    """The frames of one video.
+
+    The decoder stays open, so that reading in order decodes each frame once; any other order
+    goes by the key frame before. The rate at which a video plays says nothing about the rate at
+    which it was recorded, so the frame interval stays unknown.
+    """
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        self.warnings = []
+        self._is_colour: bool | None = None
+        self._decoder = VideoDecoder(path, threads)
+        count, announced = self._decoder.count, self._decoder.announced
+        if count == 0:
+            self.close()
+            raise InputError(f"{path.name} is a video without any frame")
+        if self._decoder.streams > 1:
+            warn_once(
+                self.warnings, f"the file holds {self._decoder.streams} videos; the first is used"
+            )
+        if announced > count:
+            warn_once(
+                self.warnings,
+                f"the video announces {announced} frames and holds {count}; it may be cut off",
+            )
+        self.indices = tuple(range(count))
+        self.names = tuple(f"{path.name}#{k}" for k in range(count))
+
+    def read(self, position: int) -> NDArray[Any]:
+        """Return the pixels of one frame, or raise DamagedFrameError."""
+        name = self.names[position]
+        try:
+            frame = self._decoder.frame(position)
+        except av.FFmpegError as error:
+            raise DamagedFrameError(
+                f"{name}: the frame cannot be decoded ({error.strerror or error})"
+            ) from error
+        if frame is None:
+            raise DamagedFrameError(f"{name}: the video ends, or is damaged, before this frame")
+        if frame.is_corrupt:
+            raise DamagedFrameError(f"{name}: the data of this frame are damaged")
+        return self._grey(frame, name)
+
+    def _grey(self, frame: av.VideoFrame, name: str) -> NDArray[Any]:
+        kind = frame.format
+        deep = max(component.bits for component in kind.components) > 8
+        if kind.name.startswith("gray"):
+            return grey_pixels(frame.to_ndarray(), name, self.warnings)
+        if self._is_colour is None:
+            self._is_colour = _has_colours(frame)
+            if self._is_colour:
+                warn_once(self.warnings, COLOURS)
+        if kind.is_rgb or kind.has_palette:
+            colours = frame.to_ndarray(format="rgb48le" if deep else "rgb24")
+            return grey_pixels(colours, name, [])  # what there is to say was said above
+        grey = frame.to_ndarray(format="gray16le" if deep else "gray")
+        return grey_pixels(grey, name, self.warnings)
+
+    def close(self) -> None:
+        """Close the file and the decoder; reading opens them again."""
+        self._decoder.close()
+
+
+def _has_colours(frame: av.VideoFrame) -> bool:
+    small = frame.reformat(width=COLOUR_TEST_PX, height=COLOUR_TEST_PX, format="rgb24")
+    colours = small.to_ndarray().astype(np.int16)
+    return bool(np.ptp(colours, axis=2).max() > COLOUR_DIFFERENCE)

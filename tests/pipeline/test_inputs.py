@@ -1,0 +1,514 @@
+"""Files and folders as one lazy series: order, indices, names, and what is said about them."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+
+import defectscope as ds
+from defectscope import (
+    ComponentError,
+    DamagedFrameError,
+    InputError,
+    MissingPackageError,
+    PluginClashError,
+    UsageError,
+)
+from defectscope.pipeline import inputs as inputs_module
+from defectscope.pipeline.input_files import natural_key
+from defectscope.pipeline.input_notes import MOST_WARNINGS, SeriesNotes
+from defectscope.pipeline.inputs import open_inputs
+from defectscope.plugins.host import PluginHost, PluginRecord
+
+DATA = Path(__file__).parents[2] / "../shared/data"
+
+
+@pytest.fixture
+def host() -> PluginHost:
+    return PluginHost(allowed=())
+
+
+def picture(value: int) -> np.ndarray:
+    pixels = np.zeros((12, 16), np.uint8)
+    pixels[0, 0], pixels[1, 1] = value, 255
+    return pixels
+
+
+def write_images(folder: Path, names: list[str]) -> list[Path]:
+    """Write an image a name; its first pixel is its place in `names`."""
+    folder.mkdir(exist_ok=True)
+    for k, name in enumerate(names):
+        assert cv2.imwrite(str(folder / name), picture(k))
+    return [folder / name for name in names]
+
+
+def write_stack(path: Path, values: list[int], pixel_nm: float | None = None) -> Path:
+    metadata = {"unit": "nm", "axes": "TYX"} if pixel_nm else {"axes": "TYX"}
+    resolution = (1 / pixel_nm, 1 / pixel_nm) if pixel_nm else None
+    stack = np.stack([picture(value) for value in values])
+    tifffile.imwrite(path, stack, imagej=True, metadata=metadata, resolution=resolution)
+    return path
+
+
+def values(frames: ds.FrameSequence) -> list[int]:
+    return [int(frame.pixels[0, 0]) for frame in frames]
+
+
+def test_a_folder_is_in_natural_order_with_the_numbers_as_indices(
+    tmp_path: Path, host: PluginHost
+) -> None:
+    write_images(tmp_path / "a", ["img10.png", "img2.png", "img1.png"])
+    frames = open_inputs([tmp_path / "a"], host)
+    assert frames.indices == (1, 2, 10)
+    assert frames.names == ("img1.png", "img2.png", "img10.png")
+    assert values(frames) == [2, 1, 0]
+    assert frames.paths == tuple(tmp_path / "a" / name for name in frames.names)
+    assert frames.warnings == []
+    assert frames[1:][0].index == 2
+
+
+def test_names_without_common_stem_count_from_zero(tmp_path: Path, host: PluginHost) -> None:
+    write_images(tmp_path / "a", ["b10.png", "a7.png", "b9.png"])
+    frames = open_inputs([tmp_path / "a"], host)
+    assert frames.indices == (0, 1, 2)
+    assert frames.names == ("a7.png", "b9.png", "b10.png")
+
+
+def test_files_given_one_by_one_are_a_series_too(tmp_path: Path, host: PluginHost) -> None:
+    paths = write_images(tmp_path / "a", ["Frame10.png", "Frame2.PNG", "Frame1.jpg"])
+    frames = open_inputs(paths, host)
+    assert frames.indices == (1, 2, 10)
+    assert frames.names == ("Frame1.jpg", "Frame2.PNG", "Frame10.png")
+
+
+def test_a_single_image_keeps_the_number_of_its_name(tmp_path: Path, host: PluginHost) -> None:
+    (path,) = write_images(tmp_path / "a", ["Frame461.png"])
+    frames = open_inputs([path], host)
+    assert (frames.indices, frames.names) == ((461,), ("Frame461.png",))
+
+
+def test_two_folders_follow_each_other(tmp_path: Path, host: PluginHost) -> None:
+    write_images(tmp_path / "b", ["F1.png", "F2.png"])
+    write_images(tmp_path / "a", ["F1.png", "F2.png"])
+    frames = open_inputs([tmp_path / "b", tmp_path / "a"], host)
+    assert frames.indices == (0, 1, 2, 3)
+    assert frames.names == ("b/F1.png", "b/F2.png", "a/F1.png", "a/F2.png")
+
+
+def test_names_are_always_different(tmp_path: Path, host: PluginHost) -> None:
+    folders = [tmp_path / "a/x", tmp_path / "b/x", tmp_path / "c"]
+    for folder in folders:
+        folder.parent.mkdir(exist_ok=True)
+        write_images(folder, ["F1.png"])
+    frames = open_inputs(folders, host)
+    assert frames.names == (str(folders[0] / "F1.png"), str(folders[1] / "F1.png"), "c/F1.png")
+
+
+def test_two_folders_that_continue_each_other(tmp_path: Path, host: PluginHost) -> None:
+    write_images(tmp_path / "b", ["F3.png", "F4.png"])
+    write_images(tmp_path / "a", ["F1.png", "F2.png"])
+    frames = open_inputs([tmp_path / "b", tmp_path / "a"], host)
+    assert frames.indices == (1, 2, 3, 4)
+    assert frames.names == ("F1.png", "F2.png", "F3.png", "F4.png")
+
+
+def test_a_stack_counts_from_zero(tmp_path: Path, host: PluginHost) -> None:
+    path = write_stack(tmp_path / "run 12.tif", [5, 6, 7], pixel_nm=0.25)
+    frames = open_inputs([path], host)
+    assert frames.indices == (0, 1, 2)
+    assert frames.names == ("run 12.tif#0", "run 12.tif#1", "run 12.tif#2")
+    assert frames.calibration.pixel_size_nm == pytest.approx(0.25)
+    assert frames[2].calibration == frames.calibration
+    assert values(frames) == [5, 6, 7]
+
+
+def test_stacks_and_images_are_joined_in_the_order_given(tmp_path: Path, host: PluginHost) -> None:
+    second = write_stack(tmp_path / "b.tif", [5, 6])
+    first = write_stack(tmp_path / "c.tif", [7, 8, 9])
+    (image,) = write_images(tmp_path / "a", ["x4.png"])
+    frames = open_inputs([first, image, second], host)
+    assert frames.indices == tuple(range(6))
+    assert frames.names == ("c.tif#0", "c.tif#1", "c.tif#2", "x4.png", "b.tif#0", "b.tif#1")
+    assert values(frames) == [7, 8, 9, 0, 5, 6]
+    assert [int(frames.read(k)[0, 0]) for k in (5, 0, 3, 2, 4)] == [6, 7, 0, 9, 5]
+
+
+def test_a_file_given_twice_is_read_once(tmp_path: Path, host: PluginHost) -> None:
+    paths = write_images(tmp_path / "a", ["a1.png", "a2.png"])
+    frames = open_inputs([tmp_path / "a", paths[0]], host)
+    assert len(frames) == 2
+    assert frames.warnings == ["1 files were given twice; each is read once"]
+
+
+def test_what_else_lies_in_a_folder(tmp_path: Path, host: PluginHost) -> None:
+    write_images(tmp_path, ["a1.png", "a2.png", ".hidden.png", "._a1.png"])
+    for name in ["a.json", "b.xml", "notes.txt", "t.csv", "r.zip", "Thumbs.db", "README"]:
+        (tmp_path / name).write_text("x")
+    (tmp_path / "folder.png").mkdir()
+    assert open_inputs([tmp_path], host).warnings == []
+    assert len(open_inputs([tmp_path], host)) == 2
+    for name in ["a.raw", "b.raw", "c.czi"]:
+        (tmp_path / name).write_text("x")
+    frames = open_inputs([tmp_path], host)
+    assert len(frames) == 2
+    assert frames.warnings == [
+        f"{tmp_path}: 3 files that no installed reader takes were left out (.czi, .raw)"
+    ]
+
+
+def test_several_kinds_in_a_folder_are_said(tmp_path: Path, host: PluginHost) -> None:
+    write_images(tmp_path, ["a1.png", "a2.jpg"])
+    assert open_inputs([tmp_path], host).warnings == []
+    write_stack(tmp_path / "s.tif", [1, 2])
+    frames = open_inputs([tmp_path], host)
+    assert len(frames) == 4
+    assert "several kinds of files, and all are read: 1 .jpg, 1 .png, 1 .tif" in frames.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "part"),
+    [
+        (lambda p: None, InputError, "there is no file or folder"),
+        (lambda p: p.mkdir(), InputError, "holds no image, stack or video; known suffixes are: "),
+        (lambda p: (p / "images").mkdir(parents=True), InputError, "perhaps "),
+        (lambda p: p.write_text("x"), InputError, "no installed reader takes files without"),
+        (lambda p: os.mkfifo(p), InputError, "is neither a file nor a folder"),
+    ],
+)
+def test_inputs_that_cannot_be(
+    tmp_path: Path, host: PluginHost, make: Any, error: type[Exception], part: str
+) -> None:
+    make(tmp_path / "in")
+    with pytest.raises(error, match=part) as caught:
+        open_inputs([tmp_path / "in"], host)
+    assert str(tmp_path / "in") in str(caught.value)
+
+
+def test_nothing_given(host: PluginHost) -> None:
+    with pytest.raises(UsageError, match="no input was given"):
+        open_inputs([], host)
+
+
+def test_an_unknown_suffix_names_the_known_ones(tmp_path: Path, host: PluginHost) -> None:
+    (tmp_path / "a.tff").write_text("x")
+    with pytest.raises(InputError) as caught:
+        open_inputs([tmp_path / "a.tff"], host)
+    assert "files ending in '.tff' (did you mean '.tif" in str(caught.value)
+    for suffix in (".png", ".dm4", ".mp4"):
+        assert suffix in str(caught.value)
+
+
+def test_without_permission(
+    tmp_path: Path, host: PluginHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path,) = write_images(tmp_path / "a", ["a.png"])
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(InputError, match=r"a\.png cannot be read: permission denied"):
+        open_inputs([path], host)
+
+    def refused(folder: Path) -> Iterator[Any]:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(InputError, match="a cannot be read: Permission denied"):
+        open_inputs([tmp_path / "a"], host)
+
+
+def test_damaged_images_are_found_when_they_are_read(tmp_path: Path, host: PluginHost) -> None:
+    paths = write_images(tmp_path / "a", [f"F{k}.png" for k in range(5)])
+    paths[1].write_text("this is text")
+    paths[2].write_bytes(paths[2].read_bytes()[:40])
+    paths[3].unlink()
+    paths[3].symlink_to(tmp_path / "gone.png")
+    frames = open_inputs([tmp_path / "a"], host)
+    assert frames.indices == (0, 1, 2, 3, 4)
+    for position in (1, 2, 3):
+        with pytest.raises(DamagedFrameError, match=rf"^F{position}\.png: "):
+            frames[position]
+    assert [int(frames.read(k)[0, 0]) for k in (0, 4)] == [0, 4]
+
+
+def test_a_damaged_stack_among_others_is_one_damaged_frame(
+    tmp_path: Path, host: PluginHost
+) -> None:
+    good = write_stack(tmp_path / "a.tif", [1, 2])
+    bad = tmp_path / "b.tif"
+    bad.write_text("this is text")
+    frames = open_inputs([good, bad], host)
+    assert frames.names == ("a.tif#0", "a.tif#1", "b.tif")
+    with pytest.raises(DamagedFrameError, match=r"b\.tif cannot be read as TIFF"):
+        frames[2]
+    with pytest.raises(InputError, match=r"b\.tif cannot be read as TIFF"):
+        open_inputs([bad], host)
+
+
+def test_a_file_that_shrinks_after_opening(tmp_path: Path, host: PluginHost) -> None:
+    path = write_stack(tmp_path / "a.tif", [1, 2, 3])
+    frames = open_inputs([path], host)
+    frames.close()
+    write_stack(path, [1, 2])
+    assert int(frames.read(1)[0, 0]) == 2
+    with pytest.raises(DamagedFrameError, match="held 3 frames when it was opened"):
+        frames.read(2)
+    frames.close()
+
+
+def test_calibration_is_the_first_files(tmp_path: Path, host: PluginHost) -> None:
+    paths = [write_stack(tmp_path / f"a{k}.tif", [1], size) for k, size in
+             enumerate([0.25, 0.251, 0.5, None])]  # fmt: skip
+    frames = open_inputs(paths[:2], host)
+    assert frames.calibration.pixel_size_nm == pytest.approx(0.25)
+    values(frames)
+    assert frames.warnings == []
+    frames = open_inputs(paths, host)
+    values(frames)
+    assert frames.calibration.pixel_size_nm == pytest.approx(0.25)
+    assert frames.warnings == [
+        "the files differ in pixel size: 0.25 nm in the first, 0.5 nm in a2.tif; "
+        "that of the first is used for all"
+    ]
+
+
+def test_warnings_of_many_files_come_once_with_the_first_name(
+    tmp_path: Path, host: PluginHost
+) -> None:
+    red = np.zeros((12, 16, 3), np.uint8)
+    red[3:, :, 2] = 200
+    for k in range(4):
+        assert cv2.imwrite(str(tmp_path / f"F{k}.png"), red)
+    frames = open_inputs([tmp_path], host)
+    selection = frames[1:]
+    values(selection)
+    assert len(frames.warnings) == 1
+    assert frames.warnings[0].startswith("F1.png: the image has real colours")
+    assert selection.warnings is frames.warnings
+
+
+def test_the_number_of_warnings_is_limited() -> None:
+    warnings: list[str] = []
+    notes = SeriesNotes(warnings)
+    for k in range(1000):
+        notes.add("a.png", [f"warning {k}"])
+    assert len(warnings) == MOST_WARNINGS + 1
+    assert warnings[-1] == "there are more warnings about files; they are left out"
+
+
+def test_survives_pickling_while_open(tmp_path: Path, host: PluginHost) -> None:
+    stack = write_stack(tmp_path / "a.tif", [1, 2, 3])
+    (image,) = write_images(tmp_path / "i", ["x.png"])
+    frames = open_inputs([stack, image], host)
+    frames.read(1)
+    copy = pickle.loads(pickle.dumps(frames))
+    assert (copy.names, copy.paths) == (frames.names, frames.paths)
+    assert values(copy) == values(frames) == [1, 2, 3, 0]
+    copy.close()
+    frames.close()
+
+
+def count_opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    opened: list[str] = []
+    original = tifffile.TiffFile.__init__
+
+    def counting(self: Any, file: Any, *args: Any, **options: Any) -> None:
+        opened.append(Path(file).name)
+        original(self, file, *args, **options)
+
+    monkeypatch.setattr(tifffile.TiffFile, "__init__", counting)
+    return opened
+
+
+def test_a_large_folder_is_not_opened_file_by_file(
+    tmp_path: Path, host: PluginHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs_module, "COUNT_ALL_FILES", 5)
+    first = write_stack(tmp_path / "F0.tif", [9])
+    for k in range(1, 30):
+        os.link(first, tmp_path / f"F{k}.tif")
+    opened = count_opened(monkeypatch)
+    frames = open_inputs([tmp_path], host)
+    assert opened == ["F0.tif"]
+    assert frames.indices == tuple(range(30))
+    assert values(frames) == [9] * 30
+    # A file that is clearly larger may be a stack: it is looked into.
+    write_stack(tmp_path / "F30.tif", [1, 2, 3, 4, 5, 6])
+    opened.clear()
+    frames = open_inputs([tmp_path], host)
+    assert opened == ["F0.tif", "F30.tif"]
+    assert len(frames) == 36
+    frames.close()
+
+
+def test_a_stack_taken_for_an_image_is_said(
+    tmp_path: Path, host: PluginHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputs_module, "COUNT_ALL_FILES", 1)
+    monkeypatch.setattr(inputs_module, "LARGER", 10)
+    write_stack(tmp_path / "F0.tif", [9])
+    write_stack(tmp_path / "F1.tif", [1, 2])
+    frames = open_inputs([tmp_path], host)
+    assert values(frames) == [9, 1]
+    assert "F1.tif: it holds 2 images, of which 1 is read" in frames.warnings[0]
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+def test_few_files_are_open_at_a_time(tmp_path: Path, host: PluginHost) -> None:
+    for k in range(40):
+        write_stack(tmp_path / f"a{k}.tif", [k, k])
+    before = open_files()
+    with open_inputs([tmp_path], host) as frames:
+        for frame in frames:
+            assert frame.pixels[0, 0] in range(40)
+            assert open_files() <= before + 2
+    assert open_files() <= before
+
+
+class Arrays(ds.Reader):
+    """A third party's reader: one .npy file, several frames."""
+
+    def read(self, path: Path) -> ds.FrameSequence:
+        if path.stem == "broken":
+            raise KeyError("no such thing")
+        return ArrayFrames(path)
+
+
+class ArrayFrames(ds.FrameSequence):
+    """As in the documentation of the hook, of as many frames as the array holds."""
+
+    def __init__(self, path: Path) -> None:
+        count = len(np.load(path, mmap_mode="r"))
+        self.path, self.indices, self.warnings = path, tuple(range(count)), []
+        self.names = tuple(f"{path.name}#{k}" for k in range(count))
+
+    def read(self, position: int) -> np.ndarray:
+        if self.path.stem == "raises":
+            raise ZeroDivisionError("division by zero")
+        if self.path.stem == "fails":
+            raise OSError(5, "Input/output error")
+        return np.load(self.path)[position]
+
+
+@pytest.fixture
+def arrays(monkeypatch: pytest.MonkeyPatch) -> str:
+    module = types.ModuleType("array_plugin")
+    module.Arrays, module.ArrayFrames = Arrays, ArrayFrames  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "array_plugin", module)
+    return "array_plugin:Arrays"
+
+
+def add_reader(host: PluginHost, distribution: str, target: str, *suffixes: str) -> None:
+    class Plugin:
+        @ds.hookimpl
+        def defectscope_readers(self) -> list[ds.ReaderSpec]:
+            return [ds.ReaderSpec("arrays", "Arrays.", target, suffixes=suffixes)]
+
+    record = PluginRecord("arrays", distribution, "1.0", target)
+    host.plugins.append(record)
+    host.register(Plugin(), record)
+
+
+def test_a_third_party_reads_what_no_shipped_reader_does(
+    tmp_path: Path, host: PluginHost, arrays: str
+) -> None:
+    add_reader(host, "lab-formats", arrays, ".npy", ".png")
+    np.save(tmp_path / "a.npy", np.stack([picture(5), picture(6)]))
+    write_images(tmp_path / "i", ["x.png"])
+    frames = open_inputs([tmp_path / "a.npy", tmp_path / "i"], host)
+    assert frames.names == ("a.npy#0", "a.npy#1", "x.png")
+    assert values(frames) == [5, 6, 0]
+
+
+def test_two_third_parties_for_one_suffix_clash(
+    tmp_path: Path, host: PluginHost, arrays: str
+) -> None:
+    add_reader(host, "lab-formats", arrays, ".npy")
+    add_reader(host, "other-lab", arrays, ".npy")
+    np.save(tmp_path / "a.npy", np.zeros((1, 9, 9)))
+    with pytest.raises(PluginClashError) as caught:
+        open_inputs([tmp_path / "a.npy"], host)
+    assert "lab-formats 1.0" in str(caught.value)
+    assert "other-lab 1.0" in str(caught.value)
+    assert "--no-plugin" in str(caught.value)
+
+
+def test_a_reader_that_raises_is_named(tmp_path: Path, host: PluginHost, arrays: str) -> None:
+    add_reader(host, "lab-formats", arrays, ".npy")
+    for name in ("broken", "raises", "fails"):
+        np.save(tmp_path / f"{name}.npy", np.stack([picture(5)] * 2))
+    with pytest.raises(ComponentError, match=r"'lab-formats/arrays' failed on broken\.npy: KeyErr"):
+        open_inputs([tmp_path / "broken.npy"], host)
+    with pytest.raises(ComponentError, match=r"failed on raises\.npy: ZeroDivisionError: division"):
+        open_inputs([tmp_path / "raises.npy"], host).read(0)
+    with pytest.raises(DamagedFrameError, match=r"fails\.npy#1: cannot be read: Input/output"):
+        open_inputs([tmp_path / "fails.npy"], host).read(1)
+
+
+def test_a_missing_package_is_not_a_damaged_frame(
+    tmp_path: Path, host: PluginHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "rsciio", None)
+    write_images(tmp_path, ["a.png"])
+    (tmp_path / "b.dm4").write_bytes(b"\0" * 100)
+    with pytest.raises(MissingPackageError, match=r"b\.dm4 needs the package rosettasciio"):
+        open_inputs([tmp_path], host)
+
+
+@given(st.lists(st.text(st.sampled_from("aB0129._"), max_size=6), min_size=2, max_size=5))
+def test_natural_order_is_an_order(names: list[str]) -> None:
+    ordered = sorted(names, key=natural_key)
+    assert sorted(set(names), key=natural_key) == list(dict.fromkeys(ordered))
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_natural_order_goes_by_value(a: int, b: int) -> None:
+    if a != b:  # else case decides
+        assert (natural_key(f"img{a}.png") < natural_key(f"IMG{b}.png")) == (a < b)
+
+
+@pytest.mark.real_data
+def test_the_real_in_situ_series(host: PluginHost) -> None:
+    folder = DATA / "insitu-loops/frames"
+    if not folder.is_dir():
+        pytest.skip("the labelled real frames are not here")
+    frames = open_inputs([folder], host)
+    assert len(frames) == 263
+    assert (frames.indices[0], frames.indices[-1]) == (0, 1170)
+    assert 629 not in frames.indices
+    clip = frames.select(461, 661, None)
+    assert len(clip) == 199
+    assert clip[0].source == "Frame461.jpg"
+    with pytest.raises(InputError, match=r"perhaps .*frames is meant"):
+        open_inputs([folder.parent], host)
+
+
+@pytest.mark.real_data
+def test_the_folder_of_microscope_files(host: PluginHost) -> None:
+    pytest.importorskip("rsciio", reason="RosettaSciIO (extra 'microscope') is not installed")
+    folder = DATA / "microscope"
+    if not folder.is_dir():
+        pytest.skip("the microscope files are not here")
+    frames = open_inputs([folder], host)
+    damaged = []
+    for position in range(len(frames)):
+        try:
+            frames[position]
+        except DamagedFrameError:
+            damaged.append(frames.names[position])
+    assert damaged == ["08_carbon.dm3"]
+    assert len(frames) == 1 + 1 + 66 + 66 + 1 + 1 + 3
+    frames.close()

@@ -1,0 +1,212 @@
+"""PNG, JPEG and BMP: exact pixels, and no half image taken for a whole one."""
+
+from __future__ import annotations
+
+import pickle
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from defectscope import DamagedFrameError
+from defectscope.readers.images import ImageFile, ImageReader
+from defectscope.readers.pixels import COLOURS
+
+DATA = Path(__file__).parents[2] / "../shared/data"
+
+
+@pytest.fixture
+def grey() -> np.ndarray:
+    noise = np.random.default_rng(0).integers(0, 256, (60, 90)).astype(np.uint8)
+    return cv2.GaussianBlur(noise, (0, 0), 2)
+
+
+def written(path: Path, pixels: np.ndarray) -> Path:
+    assert cv2.imwrite(str(path), pixels)
+    return path
+
+
+def opened(path: Path) -> ImageFile:
+    return ImageReader().read(path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp"])
+def test_8_bit_is_exact(tmp_path: Path, grey: np.ndarray, suffix: str) -> None:
+    frames = opened(written(tmp_path / f"Frame7{suffix}", grey))
+    assert (len(frames), frames.names) == (1, (f"Frame7{suffix}",))
+    assert frames[0].pixels.dtype == np.uint8
+    assert np.array_equal(frames[0].pixels, grey)
+    assert frames.calibration.pixel_size_nm is None
+    assert frames.warnings == []
+
+
+def test_16_bit_png_is_exact(tmp_path: Path) -> None:
+    deep = np.random.default_rng(1).integers(0, 65536, (40, 50)).astype(np.uint16)
+    frame = opened(written(tmp_path / "a.png", deep))[0]
+    assert frame.pixels.dtype == np.uint16
+    assert np.array_equal(frame.pixels, deep)
+
+
+def test_jpeg_is_close(tmp_path: Path, grey: np.ndarray) -> None:
+    found = opened(written(tmp_path / "a.jpg", grey))[0].pixels
+    assert np.abs(found.astype(int) - grey).mean() < 2
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_grey_stored_as_colour(
+    tmp_path: Path, grey: np.ndarray, channels: int, kind: type[np.generic]
+) -> None:
+    stored = np.dstack([grey.astype(kind)] * channels)
+    if channels == 4:
+        stored[..., 3] = 128
+    frames = opened(written(tmp_path / "a.png", stored))
+    assert np.array_equal(frames.read(0), grey)
+    assert frames.warnings == []
+
+
+def test_real_colours_are_announced_once(tmp_path: Path) -> None:
+    red = np.zeros((20, 20, 3), np.uint8)
+    red[:, 5:, 2] = 200  # OpenCV writes B, G, R
+    frames = opened(written(tmp_path / "a.png", red))
+    assert frames.warnings == []
+    assert frames.read(0)[0].tolist() == [0] * 5 + [60] * 15
+    frames.read(0)
+    assert frames.warnings == [COLOURS]
+
+
+def test_palette(tmp_path: Path) -> None:
+    palette = b"".join(bytes((v, v, v)) for v in (10, 200, 90))
+    indices = np.tile(np.array([0, 1, 2, 1], np.uint8), (12, 4))
+    path = tmp_path / "p.png"
+    path.write_bytes(png(indices, bits=8, colour_type=3, extra=(b"PLTE", palette)))
+    expected = np.array([10, 200, 90], np.uint8)[indices]
+    frames = opened(path)
+    assert np.array_equal(frames[0].pixels, expected)
+    assert frames.warnings == []
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
+@pytest.mark.parametrize("part", [0.02, 0.3, 0.9, 0.999])
+def test_a_file_that_is_cut_off_is_damaged(
+    tmp_path: Path, grey: np.ndarray, suffix: str, part: float
+) -> None:
+    path = written(tmp_path / f"a{suffix}", grey)
+    data = path.read_bytes()
+    path.write_bytes(data[: max(4, int(len(data) * part))])
+    with pytest.raises(DamagedFrameError, match=rf"a\{suffix}: the \w+ file is cut off"):
+        opened(path).read(0)
+
+
+def test_a_cut_off_jpeg_with_a_preview_is_damaged(tmp_path: Path, grey: np.ndarray) -> None:
+    whole = written(tmp_path / "a.jpg", grey).read_bytes()
+    preview = b"\xff\xe1" + struct.pack(">H", len(whole) + 2) + whole
+    path = tmp_path / "b.jpg"
+    path.write_bytes(whole[:2] + preview + whole[2:])
+    assert opened(path).read(0).shape == (60, 90)
+    path.write_bytes(path.read_bytes()[:-300])
+    with pytest.raises(DamagedFrameError, match="cut off"):
+        opened(path).read(0)
+
+
+def test_progressive_jpeg(tmp_path: Path, grey: np.ndarray) -> None:
+    path = tmp_path / "a.jpg"
+    assert cv2.imwrite(str(path), grey, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
+    assert opened(path).read(0).shape == (60, 90)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(DamagedFrameError, match="cut off"):
+        opened(path).read(0)
+
+
+def test_a_changed_byte_in_a_png_is_found(tmp_path: Path, grey: np.ndarray) -> None:
+    path = written(tmp_path / "a.png", grey)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DamagedFrameError, match="check sum"):
+        opened(path).read(0)
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"", "empty (0 bytes)"),
+        (b"this is text, not an image", "begins with b'this is '"),
+        (b"II*\x00\x08\x00\x00\x00", "expected a PNG, JPEG or BMP image"),
+    ],
+)
+def test_other_files_named_png(tmp_path: Path, content: bytes, part: str) -> None:
+    path = tmp_path / "fake.png"
+    path.write_bytes(content)
+    frames = opened(path)  # opening looks at nothing
+    with pytest.raises(DamagedFrameError) as caught:
+        frames.read(0)
+    assert str(caught.value).startswith("fake.png: ")
+    assert part in str(caught.value)
+
+
+def test_a_missing_file_is_a_damaged_frame(tmp_path: Path) -> None:
+    with pytest.raises(DamagedFrameError, match=r"gone\.png: cannot be read: No such file"):
+        opened(tmp_path / "gone.png").read(0)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 90), (60, 3)])
+def test_tiny_images_are_refused(tmp_path: Path, shape: tuple[int, int]) -> None:
+    frames = opened(written(tmp_path / "a.png", np.ones(shape, np.uint8)))
+    with pytest.raises(DamagedFrameError, match="at least 8 x 8 px"):
+        frames[0]
+
+
+def test_an_image_without_pixels_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(png(np.zeros((0, 5), np.uint8), bits=8, colour_type=0))
+    with pytest.raises(DamagedFrameError, match=r"a\.png: the image cannot be decoded"):
+        opened(path).read(0)
+
+
+def test_a_constant_image_is_refused(tmp_path: Path) -> None:
+    frames = opened(written(tmp_path / "a.png", np.full((20, 20), 7, np.uint8)))
+    with pytest.raises(DamagedFrameError, match="every pixel has the value 7"):
+        frames[0]
+
+
+def test_survives_pickling(tmp_path: Path, grey: np.ndarray) -> None:
+    frames = opened(written(tmp_path / "a.png", grey))
+    frames.read(0)
+    copy = pickle.loads(pickle.dumps(frames))
+    assert np.array_equal(copy.read(0), grey)
+    assert copy.names == frames.names
+
+
+@pytest.mark.real_data
+def test_frames_of_a_real_video() -> None:
+    folder = DATA / "insitu-loops/frames"
+    if not folder.is_dir():
+        pytest.skip("the labelled real frames are not here")
+    frame = opened(folder / "Frame461.jpg")[0]
+    assert (frame.shape, frame.pixels.dtype) == ((710, 1120), np.uint8)
+
+
+def png(
+    rows: np.ndarray, bits: int, colour_type: int, extra: tuple[bytes, bytes] | None = None
+) -> bytes:
+    """Write a PNG by hand: OpenCV writes neither palettes nor empty images."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", rows.shape[1], rows.shape[0], bits, colour_type, 0, 0, 0)
+    body = b"".join(b"\0" + row.tobytes() for row in rows)
+    middle = chunk(*extra) if extra else b""
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + middle
+        + chunk(b"IDAT", zlib.compress(body))
+        + chunk(b"IEND", b"")
+    )
