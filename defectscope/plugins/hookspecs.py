@@ -49,6 +49,7 @@ def defectscope_backgrounds() -> Iterable[ComponentSpec]:
     --------
     ::
 
+        import numpy as np
         import defectscope as ds
 
         @ds.hookimpl
@@ -70,6 +71,7 @@ def defectscope_generators() -> Iterable[ComponentSpec]:
     --------
     ::
 
+        import numpy as np
         import defectscope as ds
 
         @ds.hookimpl
@@ -95,6 +97,7 @@ def defectscope_detectors() -> Iterable[ComponentSpec]:
     --------
     ::
 
+        import numpy as np
         import defectscope as ds
 
         @ds.hookimpl
@@ -190,6 +193,7 @@ def defectscope_readers() -> Iterable[ReaderSpec]:
     --------
     ::
 
+        import numpy as np
         import defectscope as ds
 
         @ds.hookimpl
@@ -206,7 +210,10 @@ def defectscope_readers() -> Iterable[ReaderSpec]:
                 self.path, self.indices, self.names, self.warnings = path, (0,), (path.name,), []
 
             def read(self, position):
-                return np.load(self.path).astype(np.float32)
+                try:
+                    return np.load(self.path).astype(np.float32)
+                except (OSError, EOFError, ValueError) as error:
+                    raise ds.InputError(f"{self.path} is no NumPy array: {error}") from error
     """
 
 
@@ -241,6 +248,7 @@ def defectscope_weights() -> Iterable[ComponentSpec]:
     --------
     ::
 
+        from pathlib import Path
         import defectscope as ds
 
         @ds.hookimpl

@@ -1,0 +1,147 @@
+"""What all checks share: how a component is set up, and how a check reports."""
+
+from __future__ import annotations
+
+import pickle
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from defectscope.core.base import Runtime
+from defectscope.core.components import ComponentSpec
+from defectscope.core.defect_types import DefectType
+from defectscope.core.errors import (
+    DefectscopeError,
+    MissingPackageError,
+    OptionError,
+    PluginError,
+)
+from defectscope.core.options import validate_options
+
+__all__ = [
+    "Check",
+    "CheckResult",
+    "ConformanceError",
+    "NotCheckedError",
+    "Setup",
+    "expect",
+    "pickled",
+    "run_check",
+]
+
+# A defect type of each shape, so that a component that asks for shapes finds both.
+SAMPLE_TYPES: Mapping[str, DefectType] = {
+    "dislocation-loop": DefectType("dislocation-loop", "Dislocation loop", "ellipse"),
+    "dislocation": DefectType("dislocation", "Dislocation line", "line", colour="#d55e00"),
+}
+
+
+class ConformanceError(PluginError, AssertionError):
+    """A component breaks a promise of its family.
+
+    It is an ``AssertionError``, so that every test runner counts it as a failed test and not as
+    a broken one, and a ``PluginError``, so that the command line prints it as one sentence.
+    """
+
+
+class NotCheckedError(DefectscopeError):
+    """A check does not apply to a component, or lacks something that it needs."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How to build the component that is checked.
+
+    Parameters
+    ----------
+    options
+        Option values; what is not named keeps its default.
+    spec
+        What the plugin's hook returns for the component, where a check needs it.
+    runtime
+        By default one CPU thread and a defect type of each shape.
+    example
+        A file that a reader must be able to read.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    spec: ComponentSpec | None = None
+    runtime: Runtime = field(default_factory=lambda: Runtime(defect_types=SAMPLE_TYPES))
+    example: Path | None = None
+
+    def build(self, component: type[Any]) -> Any:
+        """Return the component, not yet opened."""
+        options = validate_options(component.Options, self.options, component.__name__)
+        return component(options, self.runtime)
+
+    @contextmanager
+    def opened(self, component: type[Any]) -> Iterator[Any]:
+        """Yield the component, opened."""
+        built = self.build(component)
+        with built:
+            yield built
+
+
+Check: TypeAlias = Callable[[Any, Setup], None]
+Status = Literal["passed", "failed", "warning", "skipped"]
+
+
+class CheckResult(NamedTuple):
+    """What one check found.
+
+    ``message`` is empty for a check that passed.
+    """
+
+    name: str
+    title: str
+    status: Status
+    message: str = ""
+
+
+def expect(condition: object, message: str) -> None:
+    """Raise ConformanceError with `message` unless `condition` holds."""
+    if not condition:
+        raise ConformanceError(message)
+
+
+def pickled(component: Any) -> Any:
+    """Return a copy that went through pickle, as a worker process gets it."""
+    try:
+        return pickle.loads(pickle.dumps(component))
+    except Exception as error:
+        raise ConformanceError(
+            f"a component must survive pickling before it is opened, so that worker processes "
+            f"can have one; found {type(error).__name__}: {error}"
+        ) from error
+
+
+def run_check(check: Check, component: Any, setup: Setup | None = None) -> CheckResult:
+    """Run one check, and catch whatever comes of it.
+
+    A component that says it needs an option or a package is skipped: that is no fault of it.
+    """
+    name = check.__name__.removeprefix("check_")
+    title = (check.__doc__ or name).strip().partition("\n")[0].rstrip(".")
+    try:
+        check(component, Setup() if setup is None else setup)
+    except NotCheckedError as error:
+        return CheckResult(name, title, "skipped", str(error))
+    except (OptionError, MissingPackageError) as error:
+        return CheckResult(name, title, "skipped", f"not checked: {error}")
+    except ConformanceError as error:
+        return CheckResult(name, title, "failed", str(error))
+    except Exception as error:
+        return CheckResult(name, title, "failed", _what_and_where(error))
+    return CheckResult(name, title, "passed")
+
+
+def _what_and_where(error: Exception) -> str:
+    # The innermost place outside the checks is the plugin author's line, or near to it.
+    frames = traceback.extract_tb(error.__traceback__)
+    own = str(Path(__file__).parent)
+    outside = [frame for frame in frames if not frame.filename.startswith(own)]
+    where = f" (at {outside[-1].filename}:{outside[-1].lineno})" if outside else ""
+    return f"it raised {type(error).__name__}: {error}{where}"

@@ -1,0 +1,170 @@
+"""What the plugins provide, by family and name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from defectscope.core.errors import (
+    PluginClashError,
+    UnknownNameError,
+    UsageError,
+    did_you_mean,
+)
+from defectscope.plugins.records import (
+    FAMILIES,
+    PluginRecord,
+    Registered,
+    normalized,
+    singular,
+)
+
+if TYPE_CHECKING:
+    from defectscope.core.defect_types import DefectType
+
+__all__ = ["Catalogue"]
+
+
+class Catalogue:
+    """Looks up what plugins provide.
+
+    Attributes
+    ----------
+    plugins
+        A record of every plugin found, shipped ones first.
+    """
+
+    def __init__(self) -> None:
+        self.plugins: list[PluginRecord] = []
+
+    def registered(self, family: str) -> list[Registered]:
+        """Return everything of a family, shipped first."""
+        return [
+            Registered(family, spec.name, spec, plugin)
+            for plugin in self.plugins
+            for spec in plugin.provides.get(family, ())
+        ]
+
+    def matching(self, family: str, name: str) -> list[Registered]:
+        """Return everything of a family that ``NAME`` or ``distribution/NAME`` means."""
+        # A distribution's name holds no slash, but that of a defect type may.
+        owner, slash, bare = name.partition("/")
+        return [
+            entry
+            for entry in self.registered(family)
+            if name == entry.name
+            or (
+                slash
+                and bare == entry.name
+                and normalized(owner) == normalized(entry.plugin.distribution)
+            )
+        ]
+
+    def find(self, family: str, name: str) -> Registered:
+        """Look up ``NAME`` or ``distribution/NAME``.
+
+        Raises
+        ------
+        UnknownNameError
+            Nothing of that name is installed; the nearest name is suggested.
+        PluginClashError
+            Several plugins offer it; they are named.
+        """
+        found = self.matching(family, name)
+        if not found:
+            names = sorted({entry.name for entry in self.registered(family)})
+            raise UnknownNameError(
+                f"there is no {singular(family)} {name!r}{did_you_mean(name, names)}; "
+                f"installed are: {', '.join(names) or 'none'}{self._left_out()}"
+            )
+        if _differ(found):
+            raise _clash(family, name, found)
+        return found[0]
+
+    def find_anywhere(self, name: str, family: str | None = None) -> Registered:
+        """Look up a name in one family, or in all of them.
+
+        Raises
+        ------
+        UnknownNameError, PluginClashError
+            As :meth:`find` does.
+        UsageError
+            Several families have it, or `family` is none of them.
+        """
+        if family is not None:
+            if family not in FAMILIES:
+                raise UsageError(
+                    f"there is no family {family!r}{did_you_mean(family, FAMILIES)}; "
+                    f"the families are: {', '.join(FAMILIES)}"
+                )
+            return self.find(family, name)
+        families = [family for family in FAMILIES if self.matching(family, name)]
+        if len(families) > 1:
+            options = " or ".join(f"--family {family}" for family in families)
+            raise UsageError(
+                f"{name!r} stands in several families ({', '.join(families)}); "
+                f"say which one with {options}"
+            )
+        if families:
+            return self.find(families[0], name)
+        everything = [entry for family in FAMILIES for entry in self.registered(family)]
+        known = sorted({entry.name for entry in everything})
+        raise UnknownNameError(
+            f"nothing installed is called {name!r}"
+            f"{_provided_by(name, everything) or did_you_mean(name, known)}; "
+            f"'defectscope plugins list' shows what there is{self._left_out()}"
+        )
+
+    def _left_out(self) -> str:
+        counts = {
+            "failed to load": sum(plugin.status == "failed" for plugin in self.plugins),
+            "blocked": sum(plugin.status == "blocked" for plugin in self.plugins),
+        }
+        parts = [f"plugins {what}: {count}" for what, count in counts.items() if count]
+        return f" ({', '.join(parts)}; see 'defectscope plugins list')" if parts else ""
+
+    def clashes(self) -> list[list[Registered]]:
+        """Return the names that several plugins offer, each with everything of that name."""
+        groups: dict[tuple[str, str], list[Registered]] = {}
+        for family in FAMILIES:
+            for entry in self.registered(family):
+                groups.setdefault((family, entry.name), []).append(entry)
+        return [group for group in groups.values() if _differ(group)]
+
+    def defect_types(self) -> dict[str, DefectType]:
+        """Return the defect types by name, without those that two plugins define differently."""
+        clashing = {group[0].name for group in self.clashes() if group[0].family == "defect-types"}
+        return {
+            entry.name: entry.spec
+            for entry in self.registered("defect-types")
+            if entry.name not in clashing
+        }
+
+
+def _provided_by(name: str, everything: list[Registered]) -> str:
+    names = [
+        entry.name
+        for entry in everything
+        if normalized(name)
+        in (normalized(entry.plugin.name), normalized(entry.plugin.distribution))
+    ]
+    return f" but a plugin, which provides: {', '.join(names)}" if names else ""
+
+
+def _differ(group: list[Registered]) -> bool:
+    # Every plugin that uses a defect type may declare it, as long as they agree.
+    if group[0].family == "defect-types":
+        return any(entry.spec != group[0].spec for entry in group)
+    return len(group) > 1
+
+
+def _clash(family: str, name: str, found: list[Registered]) -> PluginClashError:
+    owners = " and ".join(entry.plugin.label for entry in found)
+    choices = list(dict.fromkeys(entry.qualified for entry in found))
+    if len(choices) == len(found):
+        blocks = [entry.plugin.distribution for entry in found]
+        advice = f"write {' or '.join(choices)}, or leave one out with "
+    else:
+        blocks = [entry.plugin.name for entry in found]
+        advice = "leave one out with "
+    advice += " or ".join(f"--no-plugin {block}" for block in blocks)
+    return PluginClashError(f"{singular(family)} {name!r} is offered by {owners}; {advice}")
