@@ -53,8 +53,13 @@ class ComponentSpec:
                 f"found {self.target!r}"
             )
 
-    def load(self) -> Any:
+    def load(self, distribution: str = "defectscope") -> Any:
         """Import and return the class behind :attr:`target`.
+
+        Parameters
+        ----------
+        distribution
+            The one that has the extra, for the advice where a package is absent.
 
         Raises
         ------
@@ -69,7 +74,9 @@ class ComponentSpec:
         except ModuleNotFoundError as error:
             missing = (error.name or "").partition(".")[0]
             if self.extra is not None and missing not in ("", module_name.partition(".")[0]):
-                raise MissingPackageError(missing, self.extra, f"{self.name!r}") from error
+                raise MissingPackageError(
+                    missing, self.extra, f"{self.name!r}", distribution
+                ) from error
             raise PluginLoadError(
                 f"component {self.name!r} could not be imported from {module_name}: {error}"
             ) from error

@@ -86,19 +86,23 @@ class MissingPackageError(DefectscopeError):
     package
         Name of the package that failed to import.
     extra
-        The extra of defectscope that brings it.
+        The extra that brings it.
     purpose
         What it was needed for, as a noun phrase.
+    distribution
+        The distribution that has the extra.
     """
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
+    def __init__(
+        self, package: str, extra: str, purpose: str, distribution: str = "defectscope"
+    ) -> None:
         super().__init__(
             f"{purpose} needs the package {package}, which is not installed; "
-            f'install it with: pip install "defectscope[{extra}]"'
+            f'install it with: pip install "{distribution}[{extra}]"'
         )
-        self._given = (package, extra, purpose)
+        self._given = (package, extra, purpose, distribution)
 
-    def __reduce__(self) -> tuple[type[MissingPackageError], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[type[MissingPackageError], tuple[str, str, str, str]]:
         # Errors come back from worker processes pickled, by default from the message alone.
         return type(self), self._given
 

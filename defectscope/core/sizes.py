@@ -25,13 +25,20 @@ def _relative(value: float, truth: float) -> float | None:
     return value / truth - 1 if truth else None
 
 
-def count_error(pairs: Pairs) -> dict[str, Any]:
+def count_error(pairs: Pairs, iou: float) -> dict[str, Any]:
     """Return numbers of instances and the relative error of each frame's number.
 
     The number in a given field of view is the density up to a factor, so that this is the
-    relative error of the density as well.
+    relative error of the density as well. Predictions that fit ignored truth do not count.
+
+    Parameters
+    ----------
+    pairs
+        (predicted, true) of each frame.
+    iou
+        Overlap that fitting needs.
     """
-    predicted = np.array([len(p) for p, _ in pairs])
+    predicted = np.array([len(_counted(p, t, iou)) for p, t in pairs])
     true = np.array([int((~t.ignore).sum()) for _, t in pairs])
     errors = [abs(p / t - 1) for p, t in zip(predicted, true, strict=True) if t]
     return {
@@ -41,6 +48,11 @@ def count_error(pairs: Pairs) -> dict[str, Any]:
         "mean_absolute_count_error_per_frame": float(np.mean(errors)) if errors else None,
         "largest_absolute_count_error_per_frame": float(np.max(errors)) if errors else None,
     }
+
+
+def _counted(predicted: Instances, true: Instances, iou: float) -> Instances:
+    match = match_instances(predicted, true, iou)
+    return predicted[np.union1d(match.predicted, match.spurious)]
 
 
 def _sides(instances: Instances) -> NDArray[np.float64]:
@@ -79,9 +91,9 @@ def size_errors(pairs: Pairs, iou: float, types: Mapping[str, DefectType]) -> di
     side_errors = []
     matched: dict[str, list[tuple[float, float]]] = {}
     for predicted, true in pairs:
-        known = true[~true.ignore]
-        if len(known) and len(predicted):
-            p, t = np.median(_sides(predicted)), np.median(_sides(known))
+        known, counted = true[~true.ignore], _counted(predicted, true, iou)
+        if len(known) and len(counted):
+            p, t = np.median(_sides(counted)), np.median(_sides(known))
             side_errors.append(abs(p / t - 1))
         match = match_instances(predicted, true, iou)
         mine, theirs = _diameters(predicted, types), _diameters(true, types)

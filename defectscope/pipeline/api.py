@@ -90,6 +90,11 @@ def _merged_calibration(
         sequence.warnings.append(
             f"the files say {before:g} nm/px, but {after:g} nm/px was given and is used"
         )
+    if (merged.dose_start_dpa is None) != (merged.dose_per_frame_dpa is None):
+        sequence.warnings.append(
+            "the dose needs both dose_start_dpa (at frame index 0) and dose_per_frame_dpa; "
+            "only one is given, so that doses are left empty"
+        )
     return merged
 
 

@@ -140,7 +140,7 @@ def evaluate(
         per_frame,
         _sum_by_type(pairs, iou, names),
         _confusion(pairs, iou, names),
-        {**count_error(pairs), **size_errors(pairs, iou, host.defect_types())},
+        {**count_error(pairs, iou), **size_errors(pairs, iou, host.defect_types())},
         _sweep(pairs) if sweep else None,
         _tracking(predictions, joined, iou),
         warnings,

@@ -19,7 +19,7 @@ from defectscope.core.tables import empty_table
 __all__ = ["GrowingTable", "read_csv", "read_table", "write_table"]
 
 # Row groups of one size, wherever the parts ended: the same rows give the same bytes.
-ROWS_A_GROUP = 2**16
+ROWS_A_GROUP = 2**14
 
 
 class GrowingTable:
@@ -102,11 +102,17 @@ class GrowingTable:
 def _groups(schema: pa.Schema, parts: list[Path]) -> Iterator[pa.Table]:
     waiting = schema.empty_table()
     for part in parts:
-        waiting = pa.concat_tables([waiting, _fitted(pq.read_table(part), schema)])
+        waiting = pa.concat_tables([waiting, _fitted(_read_part(part), schema)])
         while waiting.num_rows >= ROWS_A_GROUP:
             yield waiting.slice(0, ROWS_A_GROUP).combine_chunks()
             waiting = waiting.slice(ROWS_A_GROUP)
     yield waiting.combine_chunks()
+
+
+def _read_part(path: Path) -> pa.Table:
+    # pq.read_table would import pyarrow's dataset machinery, which costs memory for nothing.
+    with pq.ParquetFile(path) as file:
+        return file.read()
 
 
 def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -160,10 +166,10 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     if path.is_dir():
         parts = sorted(path.glob("part-*.parquet"))
-        tables = [pq.read_table(part) for part in parts]
+        tables = [_read_part(part) for part in parts]
         return _pandas(pa.concat_tables(tables, promote_options="permissive"))
     if path.exists() and path.suffix == ".parquet":
-        return _pandas(pq.read_table(path))
+        return _pandas(_read_part(path))
     return read_csv(path.with_suffix(".csv"))
 
 

@@ -126,7 +126,8 @@ class RunFolder:
                 None if pd.isna(row["height_px"]) else (row["height_px"], row["width_px"]),
                 error=None if row["status"] == "ok" else "damaged",
             )
-            for row in table.to_dict("records")
+            # An interrupt at the wrong moment can have appended a row twice.
+            for row in table.drop_duplicates("frame").to_dict("records")
         ]
 
     def commit(self, start: int, outcomes: list[FrameOutcome], rows: pd.DataFrame) -> None:

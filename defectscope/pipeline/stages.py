@@ -179,11 +179,21 @@ class FrameStages:
         start = time.perf_counter()
         if self.roi is not None and outcome.shape is not None:
             instances = instances.moved(self.roi[0], self.roi[1], outcome.shape)
-        if instances.lines is None and instances.masks is not None:
-            instances = replace(instances, lines=tuple(mask_outline(m) for m in instances.masks))
+        instances = _outlined(instances)
         outcome.detections = detection_table(frame, instances, self.defect_types)
         outcome.geometry = geometry_table(frame, instances)
         outcome.timings_s["tables"] = time.perf_counter() - start
+
+
+def _outlined(instances: Instances) -> Instances:
+    """Give every instance that has a mask and no line of its own the outline of the mask."""
+    if instances.masks is None:
+        return instances
+    lines = instances.lines or (np.zeros((0, 2)),) * len(instances)
+    pairs = zip(lines, instances.masks, strict=True)
+    return replace(
+        instances, lines=tuple(line if len(line) else mask_outline(mask) for line, mask in pairs)
+    )
 
 
 def _cropped(frame: Frame, roi: Roi | None) -> Frame:

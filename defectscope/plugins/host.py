@@ -174,7 +174,7 @@ class PluginHost(Catalogue):
 
         try:
             with contextlib.redirect_stdout(sys.stderr):
-                loaded = entry.spec.load()
+                loaded = entry.spec.load(entry.plugin.distribution)
         except (PluginLoadError, SystemExit) as error:
             raise PluginLoadError(f"{entry.plugin.label}: {one_line(error)}") from error
         expected = getattr(base, BASES[entry.family])

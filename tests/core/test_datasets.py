@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.errors import FormatError
+from defectscope.core.instances import Instances
+
+NOTHING = Instances.empty((10, 10))
+
+
+@pytest.mark.parametrize(
+    ("file_name", "stem"),
+    [
+        ("Frame461.jpg", "Frame461"),
+        ("images/train/Frame461.jpg", "Frame461"),
+        ("a.b.tif", "a.b"),
+        ("images.v2/Frame461", "Frame461"),
+    ],
+)
+def test_the_stem_is_what_images_are_joined_by(file_name, stem):
+    assert LabelledImage(file_name, NOTHING).stem == stem
+
+
+def test_images_by_stem_keep_their_order_and_those_without_instances():
+    images = [LabelledImage(f"images/{name}.png", NOTHING) for name in ("b", "a", "c")]
+    assert list(Dataset(images).by_stem().items()) == [
+        ("b", images[0]),
+        ("a", images[1]),
+        ("c", images[2]),
+    ]
+    assert Dataset([]).by_stem() == {}
+
+
+def test_two_images_of_one_stem_cannot_be_joined():
+    images = [LabelledImage("a/1.png", NOTHING), LabelledImage("b/1.jpg", NOTHING)]
+    with pytest.raises(FormatError, match=r"share the name '1' \(a/1\.png and b/1\.jpg\)"):
+        Dataset(images).by_stem()

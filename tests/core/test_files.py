@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from defectscope.core.errors import FormatError, OutputError
+from defectscope.core.files import atomic_path, inside, write_json, write_text
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+class TestAtomicWriting:
+    def test_the_file_appears_at_the_end(self, tmp_path):
+        target = tmp_path / "new" / "folders" / "a.json"
+        with atomic_path(target) as temporary:
+            assert temporary.parent == target.parent
+            assert temporary.suffix == ".json"
+            temporary.write_text("{}", encoding="utf-8")
+            assert not target.exists()
+        assert target.read_text(encoding="utf-8") == "{}"
+        assert names(target.parent) == ["a.json"]
+
+    @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+    def test_a_failure_leaves_nothing_behind(self, tmp_path, error):
+        def write():
+            with atomic_path(tmp_path / "a.txt") as temporary:
+                temporary.write_text("half", encoding="utf-8")
+                raise error("stop")
+
+        with pytest.raises(error, match="stop"):
+            write()
+        assert names(tmp_path) == []
+
+    def test_a_failure_leaves_the_older_file(self, tmp_path):
+        write_text(tmp_path / "a.txt", "whole")
+
+        def write():
+            with atomic_path(tmp_path / "a.txt") as temporary:
+                temporary.write_text("half", encoding="utf-8")
+                raise RuntimeError("stop")
+
+        with pytest.raises(RuntimeError, match="stop"):
+            write()
+        assert names(tmp_path) == ["a.txt"]
+        assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "whole"
+
+    def test_a_full_disk_is_an_output_error(self, tmp_path):
+        def write():
+            with atomic_path(tmp_path / "a.txt"):
+                raise OSError(28, "No space left on device")
+
+        with pytest.raises(OutputError, match=r"cannot write .*a\.txt: No space left on device"):
+            write()
+        assert names(tmp_path) == []
+
+    def test_a_folder_that_cannot_be_made(self, tmp_path):
+        write_text(tmp_path / "file", "")
+        with pytest.raises(OutputError, match=r"cannot write .*file.inner.txt: "):
+            write_text(tmp_path / "file" / "inner.txt", "x")
+
+    def test_a_folder_in_the_place_of_the_file(self, tmp_path):
+        (tmp_path / "a.txt").mkdir()
+        with pytest.raises(OutputError, match=r"cannot write .*a\.txt: "):
+            write_text(tmp_path / "a.txt", "x")
+        assert names(tmp_path) == ["a.txt"]
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no file modes")
+    def test_the_mode_is_that_of_any_new_file(self, tmp_path):
+        write_text(tmp_path / "a.txt", "x")
+        (tmp_path / "b.txt").write_text("x", encoding="utf-8")
+        assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "b.txt").stat().st_mode
+
+    def test_json(self, tmp_path):
+        value = {"name": "a/2⟨111⟩", "counts": [1, 2.5, None]}
+        write_json(tmp_path / "a.json", value)
+        text = (tmp_path / "a.json").read_text(encoding="utf-8")
+        assert json.loads(text) == value
+        assert "⟨111⟩" in text
+        assert text.endswith("}\n")
+
+    def test_json_of_other_values(self, tmp_path):
+        with pytest.raises(TypeError):
+            write_json(tmp_path / "a.json", {"path": Path("x")})
+        assert names(tmp_path) == []
+        write_json(tmp_path / "a.json", {"path": Path("x")}, default=str)
+        assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"path": "x"}
+
+
+class TestInside:
+    @pytest.mark.parametrize(
+        ("name", "expected"),
+        [
+            ("a.png", "a.png"),
+            ("images/a.png", "images/a.png"),
+            ("images\\a.png", "images/a.png"),
+            ("./a.png", "a.png"),
+            ("images//a.png", "images/a.png"),
+            ("a..b.png", "a..b.png"),
+            ("..a/b.png", "..a/b.png"),
+            ("Messung 5 µm.png", "Messung 5 µm.png"),
+        ],
+    )
+    def test_names_below_the_folder(self, name, expected):
+        assert inside(Path("set"), name) == Path("set", *expected.split("/"))
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "",
+            ".",
+            "..",
+            "../a.png",
+            "a/../../b.png",
+            "a/../b.png",
+            "..\\a.png",
+            "a\\..\\..\\b.png",
+            "/etc/passwd",
+            "//server/share/a.png",
+            "\\a.png",
+            "\\\\server\\share\\a.png",
+            "C:\\a.png",
+            "C:/a.png",
+            "c:a.png",
+            "\\\\?\\C:\\a.png",
+            "a\0b.png",
+        ],
+    )
+    def test_names_that_lead_elsewhere_are_refused(self, name):
+        with pytest.raises(FormatError, match="is not the name of a file inside") as caught:
+            inside(Path("set"), name)
+        assert repr(name) in str(caught.value)
+        assert str(Path("set")) in str(caught.value)
+
+    @settings(deadline=None)
+    @given(st.text(alphabet="ab./\\: C\0", max_size=12))
+    def test_whatever_is_let_through_stays_inside(self, name):
+        folder = Path("/set/images") if os.name != "nt" else Path("C:/set/images")
+        try:
+            path = inside(folder, name)
+        except FormatError:
+            return
+        resolved = Path(os.path.normpath(path))
+        assert folder in resolved.parents
+        assert "\\" not in name or os.sep == "\\" or "\\" not in str(path)
