@@ -52,58 +52,45 @@ if TYPE_CHECKING:
     from defectscope.pipeline.api import Pipeline as Pipeline
     from defectscope.pipeline.api import evaluate as evaluate
     from defectscope.pipeline.api import load_run as load_run
-    from defectscope.pipeline.api import open_frames as open  # noqa: A004
+    from defectscope.pipeline.api import open_frames as open  # noqa: F401
     from defectscope.pipeline.results import Result as Result
     from defectscope.plugins.markers import hookimpl as hookimpl
 
-# public name -> module that holds it, and its name there where that differs
-_HOMES: dict[str, tuple[str, str | None]] = {
-    **{
-        name: ("defectscope.core.base", None)
-        for name in (
-            "Analysis", "AnnotationFormat", "Background", "Component", "Detector", "Finding",
-            "Generator", "PostProcessor", "Reader", "Runtime", "Tables", "Tracker",
-        )
-    },
-    **{
-        name: ("defectscope.core.errors", None)
-        for name in (
-            "ComponentError", "DamagedFrameError", "DefectscopeError", "FormatError",
-            "InputError", "MissingPackageError", "OptionError", "OutputError",
-            "PluginClashError", "PluginError", "PluginLoadError", "UnknownNameError",
-            "UsageError",
-        )
-    },
-    "Calibration": ("defectscope.core.calibration", None),
-    "ComponentSpec": ("defectscope.core.components", None),
-    "FormatSpec": ("defectscope.core.components", None),
-    "ReaderSpec": ("defectscope.core.components", None),
-    "Dataset": ("defectscope.core.datasets", None),
-    "LabelledImage": ("defectscope.core.datasets", None),
-    "DefectType": ("defectscope.core.defect_types", None),
-    "Frame": ("defectscope.core.frames", None),
-    "FrameSequence": ("defectscope.core.frames", None),
-    "Instances": ("defectscope.core.instances", None),
-    "Mask": ("defectscope.core.masks", None),
-    "Options": ("defectscope.core.options", None),
-    "Pipeline": ("defectscope.pipeline.api", None),
-    "Result": ("defectscope.pipeline.results", None),
-    "evaluate": ("defectscope.pipeline.api", None),
-    "load_run": ("defectscope.pipeline.api", None),
-    "open": ("defectscope.pipeline.api", "open_frames"),
-    "hookimpl": ("defectscope.plugins.markers", None),
+# Where public names live; `open` has another name at home, where it would hide the builtin.
+_MODULES = {
+    "core.base": (
+        "Analysis", "AnnotationFormat", "Background", "Component", "Detector", "Finding",
+        "Generator", "PostProcessor", "Reader", "Runtime", "Tables", "Tracker",
+    ),
+    "core.calibration": ("Calibration",),
+    "core.components": ("ComponentSpec", "FormatSpec", "ReaderSpec"),
+    "core.datasets": ("Dataset", "LabelledImage"),
+    "core.defect_types": ("DefectType",),
+    "core.errors": (
+        "ComponentError", "DamagedFrameError", "DefectscopeError", "FormatError", "InputError",
+        "MissingPackageError", "OptionError", "OutputError", "PluginClashError", "PluginError",
+        "PluginLoadError", "UnknownNameError", "UsageError",
+    ),
+    "core.frames": ("Frame", "FrameSequence"),
+    "core.instances": ("Instances",),
+    "core.masks": ("Mask",),
+    "core.options": ("Options",),
+    "pipeline.api": ("Pipeline", "evaluate", "load_run", "open"),
+    "pipeline.results": ("Result",),
+    "plugins.markers": ("hookimpl",),
 }  # fmt: skip
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+_NAMES_AT_HOME = {"open": "open_frames"}
 
 # `open` is public too, but a star import must not hide the builtin.
-__all__ = ["__version__", *(name for name in _HOMES if name != "open")]  # noqa: PLE0604
+__all__ = ["__version__", *(name for name in _HOMES if name != "open")]
 
 
 def __getattr__(name: str) -> Any:
-    try:
-        module, attribute = _HOMES[name]
-    except KeyError:
-        raise AttributeError(f"module 'defectscope' has no attribute {name!r}") from None
-    value = getattr(importlib.import_module(module), attribute or name)
+    if name not in _HOMES:
+        raise AttributeError(f"module 'defectscope' has no attribute {name!r}")
+    module = importlib.import_module(f"defectscope.{_HOMES[name]}")
+    value = getattr(module, _NAMES_AT_HOME.get(name, name))
     globals()[name] = value
     return value
 

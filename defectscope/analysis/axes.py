@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -10,11 +11,20 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["new_figure", "series_axis", "type_colour"]
+    from defectscope import DefectType
+
+__all__ = ["SeriesStyle", "new_figure", "series_axis", "series_styles", "type_colour"]
 
 LABELS = {"dose_dpa": "Dose (dpa)", "time_s": "Time (s)", "frame": "Frame"}
-# Okabe and Ito's palette, for types that are registered without a colour.
+# Okabe and Ito's palette, for types that are not registered or share a colour with another.
 PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#0072b2")
+
+
+class SeriesStyle(NamedTuple):
+    """How the series of one defect type is drawn."""
+
+    title: str
+    colour: str
 
 
 def series_axis(frames: pd.DataFrame) -> tuple[str, str]:
@@ -40,3 +50,21 @@ def new_figure(
 def type_colour(position: int) -> str:
     """Return the colour of the `position`-th series."""
     return PALETTE[position % len(PALETTE)]
+
+
+def series_styles(names: Iterable[str], types: Mapping[str, DefectType]) -> dict[str, SeriesStyle]:
+    """Return title and colour of the series of each defect type, as its registration says.
+
+    A type that is not registered keeps its name for a title. Two series get one colour only
+    where there are more of them than colours.
+    """
+    wanted = list(names)
+    own = {name: types[name].colour.lower() for name in wanted if name in types}
+    spare = [colour for colour in PALETTE if colour not in own.values()]
+    styles: dict[str, SeriesStyle] = {}
+    for name in wanted:
+        colour = own.get(name)
+        if colour is None or any(style.colour == colour for style in styles.values()):
+            colour = spare.pop(0) if spare else type_colour(len(styles))
+        styles[name] = SeriesStyle(types[name].title if name in types else name, colour)
+    return styles

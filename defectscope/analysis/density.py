@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from defectscope import Analysis, Finding, Tables
-from defectscope.analysis.axes import new_figure, series_axis, type_colour
+from defectscope.analysis.axes import new_figure, series_axis, series_styles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,15 +92,15 @@ class NumberDensity(Analysis):
                 quantity, label = name, text
         axis, axis_label = series_axis(table)
         figure, (panel,) = new_figure()
-        for position, (kind, rows) in enumerate(table.groupby("defect_type")):
+        groups = {str(name): rows for name, rows in table.groupby("defect_type")}
+        for name, style in series_styles(groups, self.runtime.defect_types).items():
+            rows = groups[name]
             x, y = rows[axis].to_numpy(float), rows[quantity].to_numpy(float)
             error = np.sqrt(y) if quantity == "count" else rows[f"{quantity}_error"].to_numpy(float)
-            colour = type_colour(position)
+            title, colour = style
             panel.fill_between(x, y - error, y + error, color=colour, alpha=0.25, linewidth=0)
             marker = "o" if len(x) < 40 else ""
-            panel.plot(
-                x, y, marker=marker, markersize=3, linewidth=1, color=colour, label=str(kind)
-            )
+            panel.plot(x, y, marker=marker, markersize=3, linewidth=1, color=colour, label=title)
         panel.set(xlabel=axis_label, ylabel=label)
         panel.set_ylim(bottom=0)
         panel.legend(frameon=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from defectscope import Analysis, Finding, Tables
-from defectscope.analysis.axes import new_figure, series_axis, type_colour
+from defectscope.analysis.axes import new_figure, series_axis, series_styles
 
 __all__ = ["SizeDistribution", "size_table"]
 
@@ -65,14 +65,15 @@ class SizeDistribution(Analysis):
         axis, axis_label = series_axis(tables.frames)
         figure, (left, right) = new_figure(2)
         sizes = tables.detections[column].dropna().to_numpy(float)
-        # The far tail of a few bad fits must not squeeze the histogram.
-        edges = np.histogram_bin_edges(
-            sizes, bins=40, range=(0.0, float(np.quantile(sizes, 0.995)))
-        ).tolist()
-        groups = tables.detections.dropna(subset=[column]).groupby("defect_type")
-        for position, (name, rows) in enumerate(groups):
-            colour = type_colour(position)
-            left.hist(rows[column], edges, color=colour, alpha=0.6, label=f"{name} ({len(rows)})")
+        # The far tail of a few bad fits must not squeeze the histogram; "higher", so that the
+        # largest of a small number is no tail.
+        largest = float(np.quantile(sizes, 0.995, method="higher"))
+        edges = np.histogram_bin_edges(sizes, bins=40, range=(0.0, largest)).tolist()
+        measured = tables.detections.dropna(subset=[column])
+        groups = {str(name): rows for name, rows in measured.groupby("defect_type")}
+        for name, (title, colour) in series_styles(groups, self.runtime.defect_types).items():
+            rows = groups[name]
+            left.hist(rows[column], edges, color=colour, alpha=0.6, label=f"{title} ({len(rows)})")
             own = table[table["defect_type"] == name]
             x = own[axis].to_numpy(float)
             low, high = own[f"first_quartile_{unit}"], own[f"third_quartile_{unit}"]

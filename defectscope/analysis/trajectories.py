@@ -10,6 +10,8 @@ from defectscope.analysis.axes import new_figure
 
 __all__ = ["Trajectories"]
 
+MOST_BINS = 40
+
 
 class Trajectories(Analysis):
     """Map of trajectories, coloured by the first frame, and the distribution of lifetimes."""
@@ -33,9 +35,10 @@ class Trajectories(Analysis):
         width, height = float(frames["width_px"].max()), float(frames["height_px"].max())
         left.set(xlabel="x (px)", ylabel="y (px)", xlim=(0, width), ylim=(height, 0))
         left.set_aspect("equal")
-        right.hist(
-            lifetimes, bins=np.linspace(0, lifetimes.max() + 1, 40).tolist(), color="#56b4e9"
-        )
+        # As many whole frames in every bin, or some would stand out for holding one more.
+        step = -(-int(lifetimes.max()) // MOST_BINS)
+        edges = np.arange(0.5, lifetimes.max() + step + 0.5, step).tolist()
+        right.hist(lifetimes, bins=edges, color="#56b4e9")
         right.axvline(lifetimes.mean(), color="k", linewidth=1, linestyle="--")
         right.set(
             xlabel="Lifetime (frames)",

@@ -46,7 +46,6 @@ def convert(
     """
     from defectscope.core.errors import UsageError
     from defectscope.pipeline.labels import (
-        dataset_warnings,
         detect_format,
         open_dataset,
         save_dataset,
@@ -63,7 +62,7 @@ def convert(
         options[to_format] = {**options[to_format], "copy_images": True}
     _refuse_existing(target, overwrite)
     dataset = open_dataset(source, host, from_format, options[from_format])
-    for text in dataset_warnings(dataset):
+    for text in dataset.warnings:
         warn(text)
     for text in save_dataset(dataset, target, to_format, host, options[to_format]):
         warn(text)

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from defectscope.core.errors import FormatError
 from defectscope.core.instances import Instances
 
-__all__ = ["Dataset", "LabelledImage"]
+__all__ = ["Dataset", "LabelledImage", "joining_name"]
+
+
+def joining_name(source: str) -> str:
+    """Return the name by which a frame and its truth find each other.
+
+    The file name without folders and suffix; a page of a stack keeps its number, so that
+    ``run/stack.tif#3`` gives ``stack#3``.
+    """
+    file_name, hash_sign, page = source.rsplit("/", 1)[-1].partition("#")
+    stem = file_name.rsplit(".", 1)[0] if not file_name.startswith(".") else file_name
+    return f"{stem}{hash_sign}{page}"
 
 
 @dataclass(frozen=True)
@@ -35,8 +46,8 @@ class LabelledImage:
 
     @property
     def stem(self) -> str:
-        """The file name without folders and suffix: what images are joined by."""
-        return self.file_name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+        """The name that images are joined by."""
+        return joining_name(self.file_name)
 
 
 @dataclass(frozen=True)
@@ -51,11 +62,14 @@ class Dataset:
         Where the image files lie, or None.
     defect_types
         Names in the order of the source's categories.
+    warnings
+        What a user should know about how it was read.
     """
 
     images: Sequence[LabelledImage]
     folder: Path | None = None
-    defect_types: tuple[str, ...] = field(default=())
+    defect_types: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def by_stem(self) -> dict[str, LabelledImage]:
         """Return the images by file stem.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 from scipy import ndimage
 from skimage.feature import peak_local_max
 from skimage.segmentation import watershed
@@ -36,6 +36,8 @@ __all__ = ["DarkBlobs", "DarkBlobsOptions", "texture_contrast"]
 MAD_TO_SIGMA = 1.4826
 # Pixels further out than this belong to blobs, and must not count as background or texture.
 OUTLIER_SIGMA = 3.0
+# Smoothing in float32 leaves ripples this large, as a fraction of the range, where nothing was.
+ROUNDING = 1e-5
 
 
 class DarkBlobsOptions(Options):
@@ -69,9 +71,13 @@ class DarkBlobsOptions(Options):
     min_distance_px: int = Field(
         8, ge=1, le=1000, description="touching blobs are parted where their centres are this far"
     )
-    grow_px: float = Field(
-        0.0, ge=0, le=1000, description="margin added to each side of a box, px"
-    )
+    grow_px: float = Field(0.0, ge=0, le=1000, description="margin added to each side of a box, px")
+
+    @model_validator(mode="after")
+    def _least_is_least(self) -> DarkBlobsOptions:
+        if self.max_area_px is not None and self.min_area_px > self.max_area_px:
+            raise ValueError("min_area_px must not exceed max_area_px")
+        return self
 
 
 def _smooth(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
@@ -114,7 +120,9 @@ def texture_contrast(
     Background and texture are estimated with outliers cut at 3 robust sigmas, twice, so that
     dark blobs do not pull the background down.
     """
-    smooth = _smooth(pixels.astype(np.float32), blur_px)
+    values = pixels.astype(np.float32)
+    # Without the offset, rounding in float32 is small beside the contrast, whatever the level.
+    smooth = _smooth(values - values.min(), blur_px)
     below = _local_mean(smooth, background_px) - smooth
     centre, sigma = _robust(below)
     for _ in range(2):
@@ -131,8 +139,11 @@ def _robust(values: NDArray[np.float32]) -> tuple[float, float]:
     sample = values[::3, ::3]
     centre = float(np.median(sample))
     sigma = MAD_TO_SIGMA * float(np.median(np.abs(sample - centre)))
-    # More than half of the pixels alike (a synthetic or clipped image): the plain deviation.
-    return centre, sigma or float(values.std())
+    # More than half of the pixels alike (a synthetic or clipped image), but for the rounding of
+    # the smoothing: the plain deviation.
+    if sigma <= ROUNDING * float(np.ptp(values)):
+        sigma = float(values.std(dtype=np.float64))
+    return centre, sigma
 
 
 class DarkBlobs(Detector):
@@ -204,7 +215,8 @@ class DarkBlobs(Detector):
     ) -> NDArray[np.int32]:
         markers = np.zeros(height.shape, np.int32)
         markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-        labels: NDArray[np.int32] = watershed(-height, markers, mask=mask)
+        # Across corners too, as the regions are: a part that only a corner joins has no marker.
+        labels: NDArray[np.int32] = watershed(-height, markers, mask=mask, connectivity=2)
         return labels
 
     def _boxes(

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from scipy.special import erfc
 
 from defectscope import Generator, Instances, Mask, Options
-from defectscope.core.geometry.ellipses import ellipse_boxes
+from defectscope.core.geometry.ellipses import ellipse_boxes, ellipse_distances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["InSituLoops", "InSituLoopsOptions"]
 
 DEFECT_TYPE = "dislocation-loop"
+# Smaller major axes leave no trace on a grid of pixels.
+PAINTED_FROM_PX = 1.0
 UNITS = {"x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": "deg",
          "track_id": ""}  # fmt: skip
 
@@ -27,12 +29,14 @@ UNITS = {"x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": 
 class InSituLoopsOptions(Options):
     """Options of ``in-situ-loops``."""
 
-    count: int = Field(60, ge=0, le=100_000, description="loops that exist at the end")
+    count: int = Field(
+        60, ge=0, le=100_000, description="loops that exist at the end, or in a still image"
+    )
     nucleated: float = Field(
         0.5, ge=0, le=1, description="fraction that exists from the start; the rest nucleates"
     )
-    smallest_px: float = Field(9.0, gt=0, description="smallest final major axis, px")
-    largest_px: float = Field(26.0, gt=0, description="largest final major axis, px")
+    smallest_px: float = Field(9.0, gt=0, le=10_000, description="smallest final major axis, px")
+    largest_px: float = Field(26.0, gt=0, le=10_000, description="largest final major axis, px")
     aspect_low: float = Field(0.55, gt=0, le=1, description="least minor/major axis")
     edge_px: float = Field(1.3, gt=0, le=20, description="softness of the edge, px")
     depth_low: float = Field(0.22, gt=0, le=1, description="least contrast of a loop, grey 0 to 1")
@@ -46,7 +50,10 @@ class InSituLoopsOptions(Options):
     )
     noise: float = Field(0.02, ge=0, le=1, description="noise of each frame, grey 0 to 1")
     visible_from_px: float = Field(
-        7.0, ge=0, description="loops with a smaller major axis are painted, not labelled"
+        7.0,
+        ge=0,
+        description="loops with a smaller major axis are painted, not labelled; "
+        "below 1 px there is nothing to see, and loops are neither",
     )
 
     @model_validator(mode="after")
@@ -101,7 +108,8 @@ class InSituLoops(Generator):
         for time in range(length):
             offset = velocity * (time - (length - 1) / 2)
             pixels = _shifted(canvas, offset)
-            depth = loops.depth * (1 + options.flicker * rng.standard_normal(len(loops.depth)))
+            flicker = options.flicker * rng.standard_normal(len(loops.depth))
+            depth = loops.depth * np.clip(1 + flicker, 0, None)
             major = loops.major(float(time))
             centres = loops.position + offset
             _paint(pixels, centres, major, loops, depth, options.edge_px)
@@ -114,7 +122,8 @@ class InSituLoops(Generator):
         self, shape: tuple[int, int], length: int, rng: np.random.Generator
     ) -> _Population:
         options, n = self.options, self.options.count
-        old = rng.random(n) < options.nucleated
+        # In a still image nothing can nucleate later.
+        old = (rng.random(n) < options.nucleated) | (length == 1)
         growth_time = rng.uniform(0.3, 0.8, n) * max(length, 2)
         # Those from before the sequence have grown for one to three growth times already.
         birth = np.where(
@@ -142,7 +151,8 @@ class InSituLoops(Generator):
         boxes = ellipse_boxes(centres[:, 0], centres[:, 1], major, minor, loops.angle_deg)
         height, width = shape
         inside = np.all((centres > 0) & (centres < [width, height]), axis=1)
-        shown = np.flatnonzero(inside & (major >= self.options.visible_from_px))
+        least = max(self.options.visible_from_px, PAINTED_FROM_PX)
+        shown = np.flatnonzero(inside & (major >= least))
         columns = {
             "x": centres[:, 0], "y": centres[:, 1], "major_px": major, "minor_px": minor,
             "angle_deg": loops.angle_deg, "track_id": np.arange(len(major)),
@@ -184,20 +194,18 @@ def _shifted(canvas: NDArray[np.float32], offset: NDArray[np.float64]) -> NDArra
     return np.asarray(moved, np.float32).copy()
 
 
-def _radius(
-    rows: NDArray[np.float64],
-    columns: NDArray[np.float64],
+def _distances(
+    place: tuple[slice, slice],
     centre: NDArray[np.float64],
     major: float,
     minor: float,
     angle_deg: float,
 ) -> NDArray[np.float64]:
-    """Return the elliptical radius of pixel centres: 1 on the rim."""
-    angle = np.deg2rad(angle_deg)
-    dx, dy = columns + 0.5 - centre[0], rows + 0.5 - centre[1]
-    along = dx * np.cos(angle) - dy * np.sin(angle)
-    across = dx * np.sin(angle) + dy * np.cos(angle)
-    return np.asarray(np.hypot(along / (major / 2), across / (minor / 2)))
+    """Return how far the pixel centres of a window lie outside an ellipse (negative: inside)."""
+    rows, columns = np.mgrid[place] + 0.5
+    points = np.stack([columns.ravel(), rows.ravel()], axis=1)
+    x, y = centre
+    return ellipse_distances(points, x, y, major, minor, angle_deg).reshape(rows.shape)
 
 
 def _window(
@@ -216,15 +224,12 @@ def _paint(
     depth: NDArray[np.float64],
     edge_px: float,
 ) -> None:
-    for k in np.flatnonzero(major > 1.0):
+    for k in np.flatnonzero(major >= PAINTED_FROM_PX):
         place = _window((pixels.shape[0], pixels.shape[1]), centres[k], major[k] / 2 + 4 * edge_px)
         if place is None:
             continue
-        rows, columns = np.mgrid[place]
         minor = major[k] * loops.aspect[k]
-        radius = _radius(rows, columns, centres[k], major[k], minor, loops.angle_deg[k])
-        # Distance from the rim, exact on the axes of the ellipse.
-        distance = (radius - 1) * np.sqrt(major[k] * minor) / 2
+        distance = _distances(place, centres[k], major[k], minor, loops.angle_deg[k])
         soft = 0.5 * erfc(distance / (edge_px * np.sqrt(2)))
         pixels[place] -= (depth[k] * soft).astype(np.float32)
 
@@ -236,6 +241,8 @@ def _mask(
     place = _window(shape, centre, major / 2 + 1)
     if place is None:
         return Mask(0, 0, np.zeros((0, 0), bool))
-    rows, columns = np.mgrid[place]
-    inside = _radius(rows, columns, centre, major, minor, angle_deg) <= 1
+    inside = _distances(place, centre, major, minor, angle_deg) <= 0
+    if not inside.any():
+        # Thinner than a pixel, it may pass between all centres; it has a place all the same.
+        inside[int(y) - place[0].start, int(x) - place[1].start] = True
     return Mask(place[1].start, place[0].start, inside).trimmed()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from defectscope.core.datasets import Dataset
+from defectscope.core.datasets import Dataset, joining_name
 from defectscope.core.errors import OptionError, UsageError
+from defectscope.core.geometry.boxes import box_centres
 from defectscope.core.instances import Instances
 from defectscope.core.metrics import Counts, confusion_matrix, count_matches, counts_by_type
 from defectscope.core.sizes import count_error, size_errors
@@ -129,11 +130,13 @@ def evaluate(
         path = Path(predictions)
         is_run = (path / "run.json").is_file()
         predictions = Result(path) if is_run else open_dataset(path, host)
-    warnings: list[str] = []
+    warnings = [*getattr(predictions, "warnings", ()), *truth.warnings]
     joined = _join(predictions, truth, warnings)
+    if isinstance(predictions, Result):
+        joined = _within_roi(joined, predictions.tables.roi, warnings)
     names = _type_names(joined)
     pairs = [(j.predicted, j.true) for j in joined]
-    per_frame = pd.DataFrame([_frame_row(j, iou) for j in joined])
+    per_frame = pd.DataFrame([_frame_row(j, iou) for j in joined]).astype({"frame": "Int64"})
     return Evaluation(
         iou,
         sum((count_matches(p, t, iou) for p, t in pairs), Counts()),
@@ -186,14 +189,43 @@ def _from_run(run: Result) -> dict[str, tuple[Instances, int | None]]:
     by_frame = dict(tuple(run.detections.groupby("frame")))
     nothing = run.detections.iloc[:0]
     found: dict[str, tuple[Instances, int | None]] = {}
+    sources: dict[str, str] = {}
     for row in run.frames[run.frames["status"] == "ok"].to_dict("records"):
         shape = (int(row["height_px"]), int(row["width_px"]))
         source, index = str(row["source"]), int(row["frame"])
         instances = _instances(by_frame.get(index, nothing), shape)
-        # A frame of a stack or video has no file of its own: it is joined by its index.
-        name = source.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-        found[f"#{index}" if "#" in source else name] = (instances, index)
+        name = joining_name(source)
+        if name in sources:
+            raise UsageError(
+                f"two frames of {run.folder} share the name {name!r} ({sources[name]} and "
+                f"{source}); predictions and truth are joined by name, so names must differ"
+            )
+        sources[name] = source
+        found[name] = (instances, index)
+        if "#" in source:
+            # A frame of a stack or video has no file of its own: its index will do as well.
+            found[f"#{index}"] = (instances, index)
     return found
+
+
+def _within_roi(
+    joined: list[Joined], roi: tuple[int, int, int, int] | None, warnings: list[str]
+) -> list[Joined]:
+    """Flag truth that the run did not look at, so that it counts as neither hit nor miss."""
+    if roi is None:
+        return joined
+    result, left_out = [], 0
+    for j in joined:
+        centres = box_centres(j.true.boxes)
+        outside = ((centres < roi[:2]) | (centres >= roi[2:])).any(axis=1)
+        left_out += int((outside & ~j.true.ignore).sum())
+        result.append(replace(j, true=replace(j.true, ignore=j.true.ignore | outside)))
+    if left_out:
+        warnings.append(
+            f"the run looked at the region {','.join(map(str, roi))} only; {left_out} labelled "
+            "defects with their centre outside of it are left out"
+        )
+    return result
 
 
 def _instances(rows: pd.DataFrame, shape: tuple[int, int]) -> Instances:
@@ -286,10 +318,18 @@ def _tracking(
     boxes = ["x_min", "y_min", "x_max", "y_max"]
     parts = []
     for j in joined:
-        known = j.true[~j.true.ignore]
-        ids = known.measurements.get("track_id", np.full(len(known), np.nan))
-        part = pd.DataFrame(known.boxes.astype(float), columns=boxes)
-        parts.append(part.assign(frame=j.frame, track_id=ids)[np.isfinite(ids)])
+        n = len(j.true)
+        ids = np.asarray(j.true.measurements.get("track_id", np.full(n, np.nan)), float)
+        # Truth without an identity is there all the same: what fits it is no false alarm.
+        unknown = ~np.isfinite(ids)
+        part = pd.DataFrame(j.true.boxes.astype(float), columns=boxes)
+        parts.append(
+            part.assign(
+                frame=j.frame,
+                track_id=np.where(unknown, -1 - np.arange(n), ids),
+                ignore=j.true.ignore | unknown,
+            )
+        )
     true = pd.concat(parts, ignore_index=True).astype({"frame": "int64", "track_id": "int64"})
     tracks = predictions.tracks
     tracks = tracks[tracks["frame"].isin([j.frame for j in joined])]

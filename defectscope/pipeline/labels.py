@@ -18,7 +18,7 @@ from defectscope.core.errors import (
 )
 from defectscope.plugins.host import PluginHost, Registered
 
-__all__ = ["dataset_warnings", "detect_format", "format_names", "open_dataset", "save_dataset"]
+__all__ = ["detect_format", "format_names", "open_dataset", "save_dataset"]
 
 
 def format_names(host: PluginHost, *, writes: bool = False) -> list[str]:
@@ -154,11 +154,6 @@ def save_dataset(
             f"the format {format_name!r} failed while it wrote {path}: "
             f"{type(error).__name__}: {error}"
         ) from error
-
-
-def dataset_warnings(dataset: Dataset) -> tuple[str, ...]:
-    """Return what a user should know about how a dataset was read."""
-    return tuple(getattr(dataset, "warnings", ()))
 
 
 def _runtime(host: PluginHost) -> Runtime:

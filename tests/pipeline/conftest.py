@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ class Find(ds.Detector):
 class Axes(ds.PostProcessor):
     """Box sides as axes."""
 
-    columns = {"major_px": "px", "minor_px": "px", "area_px": "px2"}
+    columns: ClassVar = {"major_px": "px", "minor_px": "px", "area_px": "px2"}
 
     def process(self, frame, instances):
         sides = instances.boxes[:, 2:] - instances.boxes[:, :2]

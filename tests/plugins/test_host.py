@@ -457,7 +457,7 @@ COMPONENTS = {
     "needs-package-of-extra": (
         "{m}_needy:Thing", "torch", ds.MissingPackageError,
         "needs the package unobtainium, which is not installed; install it with: pip install "
-        r'"defectscope\[torch\]"',
+        r'"maker\[torch\]"',
     ),
     "raises": ("{m}_raising:Thing", None, ds.PluginLoadError, "RuntimeError: not today"),
     "exits": ("{m}_exiting:Thing", None, ds.PluginLoadError, "tried to end the program"),

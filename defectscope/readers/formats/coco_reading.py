@@ -194,7 +194,7 @@ def _mask(entry: Entry, shape: tuple[int, int]) -> Mask | None:
                 f"least 6 numbers, found {len(flat) if isinstance(flat, list) else kind_of(flat)}"
             )
         polygons.append(np.array([finite(c, what) for c in flat]).reshape(-1, 2))
-    return united(polygons, shape)
+    return united(polygons, shape, what)
 
 
 def _run_lengths(runs: Entry, shape: tuple[int, int]) -> Mask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,12 @@ from defectscope.core.instances import Instances
 from defectscope.core.masks import Mask
 from defectscope.readers.formats.holdings import ELLIPSE_UNITS, Ellipse, Notes
 
-__all__ = ["Annotation", "collect"]
+__all__ = ["Annotation", "collect", "smallest_size"]
 
 UNCERTAIN = "uncertain"
 # Other tools score in percent or log-odds; only what no float32 holds is nonsense.
 LARGEST_SCORE = 1e30
+LARGEST_SIDE_PX = 2**15
 # A box that ends at the rim may come back this far beyond it, from fractions or short decimals.
 ROUNDING_PX = 1e-3
 
@@ -98,6 +100,30 @@ def collect(annotations: Iterable[Annotation], shape: tuple[int, int], notes: No
         columns,
         {name: ELLIPSE_UNITS.get(name, "") for name in columns},
     )
+
+
+def smallest_size(annotations: Iterable[tuple[str, Sequence[float]]]) -> tuple[int, int]:
+    """Return (height, width) of the smallest frame that holds all boxes.
+
+    Parameters
+    ----------
+    annotations
+        Where each box stands, and the box.
+
+    Raises
+    ------
+    FormatError
+        A box reaches farther than any image does.
+    """
+    width, height = 1, 1
+    for where, (_, _, right, bottom) in annotations:
+        if not max(right, bottom) <= LARGEST_SIDE_PX:
+            raise FormatError(
+                f"{where}: the box reaches to {right:g}, {bottom:g} px, and there is no image to "
+                "compare it with; is it in another unit?"
+            )
+        width, height = max(width, math.ceil(right)), max(height, math.ceil(bottom))
+    return height, width
 
 
 def _box_inside(

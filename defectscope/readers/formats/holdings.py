@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ from defectscope.core.instances import Instances
 __all__ = [
     "ELLIPSE_UNITS",
     "Ellipse",
-    "LoadedDataset",
     "Notes",
     "ellipse_at",
     "known_ellipses",
@@ -27,13 +25,6 @@ __all__ = [
 
 ELLIPSE_UNITS = {"x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": "deg"}
 Ellipse = tuple[float, float, float, float, float]
-
-
-@dataclass(frozen=True)
-class LoadedDataset(Dataset):
-    """A dataset, and what a user should know about how it was read."""
-
-    warnings: tuple[str, ...] = ()
 
 
 class Notes:
@@ -115,6 +106,6 @@ def type_names(images: Iterable[LabelledImage], known: Iterable[str] = ()) -> tu
 
 def loaded(
     images: Sequence[LabelledImage], folder: Path | None, types: Iterable[str], notes: Notes
-) -> LoadedDataset:
+) -> Dataset:
     """Return a dataset with the warnings of `notes`."""
-    return LoadedDataset(tuple(images), folder, type_names(images, types), notes.texts())
+    return Dataset(tuple(images), folder, type_names(images, types), notes.texts())

@@ -11,7 +11,7 @@ from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import FormatError
 from defectscope.core.files import write_text
 from defectscope.core.options import Options
-from defectscope.readers.formats.collecting import collect
+from defectscope.readers.formats.collecting import collect, smallest_size
 from defectscope.readers.formats.holdings import Notes, loaded, note_losses
 from defectscope.readers.formats.image_files import (
     file_of,
@@ -25,7 +25,6 @@ from defectscope.readers.formats.imagej_results import (
     annotation_of,
     is_results_table,
     read_rows,
-    smallest_size,
 )
 from defectscope.readers.formats.imagej_table import table_text
 
@@ -96,7 +95,7 @@ class ImageJCsv(AnnotationFormat):
             file = file_of(folder, name)
             size = image_size(file) if file.is_file() else None
             if size is None:
-                size = smallest_size(annotations)
+                size = smallest_size((a.where, a.box) for a in annotations)
                 notes.add(
                     f"there is no image {name} in {folder} to take the size from; "
                     f"{size[1]} x {size[0]} px hold all of its boxes"

@@ -6,8 +6,6 @@ import json
 import math
 import re
 import struct
-import zipfile
-import zlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,20 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 from roifile import ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 
-from defectscope.core.errors import FormatError, InputError
+from defectscope.core.errors import FormatError
 from defectscope.core.geometry.ellipses import ellipse_boxes
 from defectscope.core.geometry.polylines import polyline_box
 from defectscope.readers.formats.collecting import Annotation
 from defectscope.readers.formats.holdings import Ellipse, Notes
-from defectscope.readers.formats.image_files import natural_key, relative_name
+from defectscope.readers.formats.image_files import relative_name
+from defectscope.readers.formats.imagej_files import region_bytes
 from defectscope.readers.formats.outlines import crossed_polygons, polygon_box
 
-__all__ = ["LINE_OFFSET", "Region", "annotation_of", "read_regions", "smallest_size"]
+__all__ = ["LINE_OFFSET", "Region", "annotation_of", "read_regions"]
 
 # ImageJ's lines and points give pixel centres whole numbers; its areas give them to corners.
 LINE_OFFSET = 0.5
-LARGEST_REGION_BYTES = 2**24
-LARGEST_SET_BYTES = 2**29
 AREAS = (ROI_TYPE.POLYGON, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED)
 LINES = (ROI_TYPE.LINE, ROI_TYPE.POLYLINE, ROI_TYPE.FREELINE)
 # What foreign bytes can make the decoder of roifile raise.
@@ -97,7 +94,7 @@ def read_regions(path: Path, notes: Notes) -> Iterator[Region]:
     FormatError
         A file is damaged.
     """
-    for source, where, data in _files(path):
+    for source, where, data in region_bytes(path):
         try:
             roi = ImagejRoi.frombytes(data)
             region = _region(roi, where, source)
@@ -113,38 +110,6 @@ def read_regions(path: Path, notes: Notes) -> Iterator[Region]:
             notes.count(f"regions of the kind {kind!r}, left out")
         else:
             yield region
-
-
-def _files(path: Path) -> Iterator[tuple[str, str, bytes]]:
-    try:
-        if path.is_dir():
-            for file in sorted(path.glob("*.roi"), key=natural_key):
-                yield path.name, str(file), file.read_bytes()[:LARGEST_REGION_BYTES]
-        elif path.suffix.lower() == ".roi":
-            yield path.stem, str(path), path.read_bytes()[:LARGEST_REGION_BYTES]
-        else:
-            yield from _entries(path)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def _entries(path: Path) -> Iterator[tuple[str, str, bytes]]:
-    total = 0
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for entry in archive.infolist():
-                # The entry's name is used in messages only, never as a path.
-                if entry.is_dir() or not entry.filename.lower().endswith(".roi"):
-                    continue
-                where = f"{path}: {entry.filename}"
-                with archive.open(entry) as file:
-                    data = file.read(LARGEST_REGION_BYTES + 1)
-                total += len(data)
-                if len(data) > LARGEST_REGION_BYTES or total > LARGEST_SET_BYTES:
-                    raise FormatError(f"{where}: the region is too large to be one")
-                yield path.stem, where, data
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise FormatError(f"{path}: the archive cannot be read: {error}") from error
 
 
 def _region(roi: ImagejRoi, where: str, source: str) -> Region | None:
@@ -255,15 +220,8 @@ def annotation_of(
         properties.get("defect_type") or named,
         score=score,
         ignore=properties.get("ignore") in ("1", "true"),
-        mask=crossed_polygons(region.polygons, shape) if region.polygons else None,
+        mask=crossed_polygons(region.polygons, shape, region.where) if region.polygons else None,
         line=region.line,
         ellipse=region.ellipse,
         track_id=track_id,
     )
-
-
-def smallest_size(regions: Iterable[Region]) -> tuple[int, int]:
-    """Return (height, width) of the smallest frame that holds all boxes."""
-    far = np.ceil(np.array([region.box for region in regions])[:, 2:].max(axis=0))
-    width, height = np.clip(far, 1, 2**15).astype(int).tolist()
-    return height, width

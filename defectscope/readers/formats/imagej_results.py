@@ -10,8 +10,6 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from defectscope.core.errors import FormatError, InputError
 from defectscope.core.geometry.ellipses import ellipse_boxes
 from defectscope.readers.formats.collecting import Annotation
@@ -25,7 +23,6 @@ __all__ = [
     "annotation_of",
     "is_results_table",
     "read_rows",
-    "smallest_size",
 ]
 
 RECTANGLE = ("BX", "BY", "Width", "Height")
@@ -209,10 +206,3 @@ def annotation_of(
         ellipse=ellipse,
         track_id=None if track_id is None else int(track_id),
     )
-
-
-def smallest_size(annotations: Collection[Annotation]) -> tuple[int, int]:
-    """Return (height, width) of the smallest frame that holds all boxes."""
-    far = np.ceil(np.array([a.box for a in annotations], float)[:, 2:].max(axis=0))
-    width, height = np.clip(far, 1, 2**15).astype(int).tolist()
-    return height, width

@@ -13,7 +13,7 @@ from defectscope.core.base import AnnotationFormat
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import FormatError, InputError, OutputError
 from defectscope.core.options import Options
-from defectscope.readers.formats.collecting import collect
+from defectscope.readers.formats.collecting import collect, smallest_size
 from defectscope.readers.formats.holdings import Notes, loaded, note_losses
 from defectscope.readers.formats.image_files import (
     IMAGE_SUFFIXES,
@@ -22,12 +22,7 @@ from defectscope.readers.formats.image_files import (
     list_images,
     page_count,
 )
-from defectscope.readers.formats.imagej_regions import (
-    Region,
-    annotation_of,
-    read_regions,
-    smallest_size,
-)
+from defectscope.readers.formats.imagej_regions import Region, annotation_of, read_regions
 from defectscope.readers.formats.imagej_roi_writing import write_regions
 
 __all__ = ["ImageJRoi"]
@@ -174,7 +169,7 @@ def _size(name: str, regions: Iterable[Region], folder: Path, notes: Notes) -> t
         return found
     if sizes:
         return sizes.pop()
-    size = smallest_size(regions)
+    size = smallest_size((region.where, region.box) for region in regions)
     notes.add(
         f"there is no image {name} in {folder} to take the size from; {size[1]} x {size[0]} px "
         "hold all of its regions"

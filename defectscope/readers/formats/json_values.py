@@ -15,7 +15,7 @@ from defectscope.core.errors import FormatError, InputError
 __all__ = ["Entry", "finite", "point_list", "read_json", "read_text"]
 
 # Beyond this, an annotation file asks for more memory than any micrograph needs.
-LARGEST_IMAGE_PX = 2**30
+LARGEST_IMAGE_PX = 2**29
 
 
 def read_text(path: Path) -> str:

@@ -54,7 +54,7 @@ def _annotation(entry: Entry, kind: str, parts: list[Points], shape: tuple[int, 
     points = parts[0]
     box, mask, line, ellipse = polygon_box(parts), None, None, None
     if kind == "polygon":
-        mask = united(parts, shape)
+        mask = united(parts, shape, entry.where)
     elif kind == "circle":
         # The centre, and any point of the rim.
         (x, y), radius = points[0], float(np.hypot(*(points[1] - points[0])))

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from defectscope.core.errors import FormatError
 from defectscope.core.masks import Mask, mask_from_polygon
 
 __all__ = ["crossed_polygons", "mask_polygons", "polygon_box", "united"]
 
 Points = NDArray[np.float64]
+# Filling takes 16 bytes a pixel; no defect is larger than a whole frame of 4096 x 8192 px.
+LARGEST_MASK_PX = 2**25
 
 
 def mask_polygons(mask: Mask) -> tuple[list[Points], list[Points]]:
@@ -59,14 +62,37 @@ def polygon_box(polygons: Iterable[Points]) -> tuple[float, float, float, float]
     return float(x0), float(y0), float(x1), float(y1)
 
 
-def united(polygons: Sequence[Points], shape: tuple[int, int]) -> Mask:
-    """Return the mask of everything inside any of the polygons."""
-    return _combined([mask_from_polygon(points, shape) for points in polygons], np.logical_or)
+def united(polygons: Sequence[Points], shape: tuple[int, int], where: str = "") -> Mask:
+    """Return the mask of everything inside any of the polygons.
+
+    Raises
+    ------
+    FormatError
+        It is larger than any defect; `where` names the place in the message.
+    """
+    return _combined([_filled(points, shape, where) for points in polygons], np.logical_or)
 
 
-def crossed_polygons(polygons: Sequence[Points], shape: tuple[int, int]) -> Mask:
-    """Return the mask of what lies inside an odd number of polygons: inner ones are holes."""
-    return _combined([mask_from_polygon(points, shape) for points in polygons], np.logical_xor)
+def crossed_polygons(polygons: Sequence[Points], shape: tuple[int, int], where: str = "") -> Mask:
+    """Return the mask of what lies inside an odd number of polygons: inner ones are holes.
+
+    Raises
+    ------
+    FormatError
+        It is larger than any defect; `where` names the place in the message.
+    """
+    return _combined([_filled(points, shape, where) for points in polygons], np.logical_xor)
+
+
+def _filled(points: Points, shape: tuple[int, int], where: str) -> Mask:
+    low, high = np.clip([points.min(axis=0), points.max(axis=0)], 0, shape[::-1])
+    if np.prod(high - low) > LARGEST_MASK_PX:
+        width, height = high - low
+        raise FormatError(
+            f"{where}{': ' if where else ''}a polygon covers {width:.0f} x {height:.0f} px; masks "
+            f"of more than {LARGEST_MASK_PX} pixels cannot be read"
+        )
+    return mask_from_polygon(points, shape)
 
 
 def _combined(parts: Sequence[Mask], join: np.ufunc) -> Mask:

@@ -136,7 +136,7 @@ def _annotation(
     points = values.reshape(-1, 2) * shape[::-1]
     if len(points) > 2:
         box = polygon_box([points])
-        return Annotation(where, box, names[index], score, mask=united([points], shape))
+        return Annotation(where, box, names[index], score, mask=united([points], shape, where))
     (x, y), (width, height) = points
     box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
     return Annotation(where, box, names[index], score)

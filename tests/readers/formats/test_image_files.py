@@ -1,0 +1,73 @@
+"""Where images lie and how large they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from defectscope.core.errors import FormatError
+from defectscope.readers.formats.image_files import (
+    image_size,
+    list_images,
+    page_count,
+    relative_name,
+    resting_place,
+)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif", ".webp"])
+def test_size_comes_from_the_header(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    Image.new("L", (31, 17)).save(path)
+    assert image_size(path) == (17, 31)
+    assert page_count(path) == 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("imagej", [True, False])
+def test_pages_of_a_stack(tmp_path: Path, dtype: type, imagej: bool) -> None:
+    path = tmp_path / "s.tif"
+    data = np.zeros((5, 17, 31), dtype)
+    tifffile.imwrite(path, data, imagej=imagej, photometric="minisblack")
+    assert (image_size(path), page_count(path)) == ((17, 31), 5)
+
+
+def test_large_images_are_no_bombs_because_only_headers_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("1", (12_000, 10_000)).save(path)
+    assert image_size(path) == (10_000, 12_000)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.dm3"])
+def test_other_files_have_no_size(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"no image at all")
+    assert image_size(tmp_path / name) is None
+    assert page_count(tmp_path / name) == 1
+
+
+def test_images_come_in_natural_order(tmp_path: Path) -> None:
+    for name in ("Frame10.png", "Frame9.PNG", "notes.txt", "Frame100.png"):
+        (tmp_path / name).touch()
+    assert [p.name for p in list_images(tmp_path)] == ["Frame9.PNG", "Frame10.png", "Frame100.png"]
+    assert list_images(tmp_path / "none") == []
+
+
+def test_most_images_decide_where_they_lie(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for name in ("a.png", "images/a.png", "images/b.png"):
+        (tmp_path / name).touch()
+    below = ("images", "frames")
+    assert resting_place(tmp_path, ["a.png", "b.png"], below) == tmp_path / "images"
+    assert resting_place(tmp_path, ["a.png"], below) == tmp_path
+    assert resting_place(tmp_path, [], below) == tmp_path
+
+
+def test_names_are_relative_with_forward_slashes() -> None:
+    assert relative_name("a\\b.png") == "a/b.png"
+    assert relative_name("../images/b.png", "labels") == "images/b.png"
+    with pytest.raises(FormatError, match=r"f\.json: the file name '\.\./\.\./b\.png' leads out"):
+        relative_name("../../b.png", "labels", "f.json")

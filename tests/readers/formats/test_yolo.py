@@ -1,0 +1,190 @@
+"""YOLO datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.errors import FormatError, OutputError
+from defectscope.core.instances import Instances
+from defectscope.core.masks import Mask
+from defectscope.readers.formats.yolo import Yolo
+from defectscope.readers.formats.yolo_classes import data_yaml, names_from_yaml, read_classes
+
+
+def folder_with(tmp_path: Path, *lines: str, names: str = "dot\nloop\n") -> Path:
+    for name in ("labels", "images"):
+        (tmp_path / name).mkdir()
+    Image.new("L", (100, 50)).save(tmp_path / "images/a.png")
+    (tmp_path / "labels/a.txt").write_text("\n".join(lines))
+    (tmp_path / "classes.txt").write_text(names)
+    return tmp_path
+
+
+def test_boxes_polygons_and_scores(tmp_path: Path) -> None:
+    path = folder_with(
+        tmp_path,
+        "0 0.5 0.5 0.2 0.4",
+        "",
+        "1 0.1 0.2 0.3 0.2 0.3 0.6 0.1 0.6",
+        "1 0.5 0.5 0.2 0.4 0.75",
+        "0 0.1 0.2 0.3 0.2 0.3 0.6 0.1 0.6 0.25",
+    )
+    found = Yolo().load(path).images[0].instances
+    assert found.image_shape == (50, 100)
+    np.testing.assert_allclose(
+        found.boxes, [[40, 15, 60, 35], [10, 10, 30, 30], [40, 15, 60, 35], [10, 10, 30, 30]]
+    )
+    assert found.defect_types.tolist() == ["dot", "loop", "loop", "dot"]
+    assert found.scores.tolist() == [1, 1, 0.75, 0.25]
+    assert found.masks is not None
+    assert [mask.area_px for mask in found.masks] == [0, 400, 0, 400]
+
+
+def test_images_without_labels_have_no_instances(tmp_path: Path) -> None:
+    path = folder_with(tmp_path, "0 0.5 0.5 0.2 0.4")
+    (path / "images/sub").mkdir()
+    Image.new("L", (9, 8)).save(path / "images/sub/b.jpg")
+    images = Yolo().load(path).images
+    assert [(i.file_name, len(i.instances)) for i in images] == [("a.png", 1), ("sub/b.jpg", 0)]
+
+
+def test_labels_without_image_are_refused(tmp_path: Path) -> None:
+    path = folder_with(tmp_path)
+    (path / "labels/b.txt").write_text("0 0.5 0.5 0.2 0.4")
+    with pytest.raises(FormatError, match=r"b\.txt: there is no image b in .*images are needed"):
+        Yolo().load(path)
+
+
+def test_damaged_image_is_refused(tmp_path: Path) -> None:
+    path = folder_with(tmp_path)
+    (path / "images/a.png").write_bytes(b"no image")
+    with pytest.raises(FormatError, match=r"a\.png: the size of the image cannot be read"):
+        Yolo().load(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("0 0.5 0.5 0.2", "a class and at least 4 fractions, found 3"),
+        ("x 0.5 0.5 0.2 0.2", "expected a class number and fractions"),
+        ("0 0.5 0.5 0.2 y", "expected a class number and fractions"),
+        ("0.5 0.5 0.5 0.2 0.2", "expected a class number and fractions"),
+        ("2 0.5 0.5 0.2 0.2", "there is no class 2; 2 are named, counted from 0"),
+        ("-1 0.5 0.5 0.2 0.2", "there is no class -1"),
+        ("0 0.5 0.5 nan 0.2", "expected finite numbers"),
+        ("0 0.5 0.5 1e400 0.2", "expected finite numbers"),
+        ("0 0.5 0.5 0 0.2", "positive width and height, found 0 x 10 px"),
+    ],
+)
+def test_mistakes_name_file_and_line(tmp_path: Path, line: str, message: str) -> None:
+    with pytest.raises(FormatError, match=message) as caught:
+        Yolo().load(folder_with(tmp_path, "0 0.5 0.5 0.2 0.4", line))
+    assert "a.txt, line 2" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "names: [dot, 'it''s', \"c, d\"]",
+        "path: .\nnames: [dot, it's, 'c, d']  # all\n",
+        "names:\n- dot\n- it's # a comment\n- 'c, d'\nnc: 3",
+        "names: # by number\n  # first\n  0: dot\n\n  1: \"it's\"\n  2: 'c, d'\nroboflow:\n  x: 1",
+        "names: {0: dot, 1: \"it's\", 2: 'c, d'}",
+        "names: [dot,\n  it's,  # two\n  'c, d']",
+    ],
+)
+def test_forms_of_yaml(text: str) -> None:
+    assert names_from_yaml(text, Path("data.yaml")) == ("dot", "it's", "c, d")
+
+
+@given(st.lists(st.text(min_size=1).filter(lambda s: s.isprintable() and s.strip()), min_size=1))
+def test_written_yaml_comes_back(names: list[str]) -> None:
+    assert names_from_yaml(data_yaml(names), Path("data.yaml")) == tuple(names)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nc: 2", "expected one key 'names' at the left, found 0"),
+        ("names: [a]\nnames: [b]", "found 2"),
+        ("names: a", "expected a list or a mapping, found 'a'"),
+        ("names: []", "numbered from 0, found"),
+        ("names:\n  1: a", r"numbered from 0, found \[1\]"),
+        ("names: [a", "expected a list or a mapping"),
+        ("names: [!!python/object/apply:os.system x]", "expected a name, found '!!python"),
+        ("names: [&a x, *a]", "expected a name"),
+        ("names:\n  - {a: b}", "expected a name"),
+        ("names:\n  - a: b", "expected a name"),
+        ('names: ["\\x41"]', "cannot be read"),
+        ("names: ['']", "a name is empty"),
+    ],
+)
+def test_other_yaml_is_refused_with_advice(text: str, message: str) -> None:
+    with pytest.raises(FormatError, match=message) as caught:
+        names_from_yaml(text, Path("data.yaml"))
+    assert "data.yaml" in str(caught.value)
+
+
+def test_classes_of_splits_lie_beside_them(tmp_path: Path) -> None:
+    split = tmp_path / "train"
+    (split / "labels").mkdir(parents=True)
+    with pytest.raises(FormatError, match=r"neither data\.yaml nor classes\.txt; add"):
+        read_classes(split)
+    (split / "labels/classes.txt").write_text("x\n")
+    assert read_classes(split) == ("x",)
+    (tmp_path / "data.yaml").write_text("names: [y]")
+    assert read_classes(split) == ("y",)
+
+
+def dataset(**values: object) -> Dataset:
+    found = Instances((20, 30), [[1, 2, 5, 6], [7, 8, 9, 10]], defect_types=["x", "y"], **values)  # type: ignore[arg-type]
+    return Dataset([LabelledImage("s/a.png", found)])
+
+
+def test_what_cannot_be_kept_is_counted(tmp_path: Path) -> None:
+    masks = [Mask(1, 2, np.ones((2, 2), bool)), Mask(0, 0, np.zeros((0, 0), bool))]
+    lines = [np.zeros((0, 2)), np.array([[7.0, 8], [9, 10]])]
+    given = dataset(scores=[1, 0.5], ignore=[False, True], masks=masks, lines=lines)
+    warnings = Yolo().save(given, tmp_path / "out")
+    assert warnings == [
+        "scores that the format has no place for, left out: 1",
+        "instances to be ignored that the format has no place for, left out: 1",
+        "masks that the format has no place for, left out: 1",
+        "lines that the format has no place for, left out: 1",
+        f"reading it needs the images: put them into {tmp_path / 'out/images'}",
+    ]
+    assert (tmp_path / "out/labels/s/a.txt").read_text() == (
+        "0 0.100000000 0.200000000 0.133333333 0.200000000\n"
+    )
+    assert (tmp_path / "out/classes.txt").read_text() == "x\ny\n"
+
+
+def test_parts_and_holes_of_masks_are_counted(tmp_path: Path) -> None:
+    ring = np.ones((3, 3), bool)
+    ring[1, 1] = False
+    dots = np.array([[1, 0, 1]], bool)
+    warnings = Yolo().save(dataset(masks=[Mask(1, 2, ring), Mask(7, 8, dots)]), tmp_path / "out")
+    assert warnings[:2] == [
+        "holes in masks, filled because YOLO has none: 1",
+        "smaller parts of masks, left out: 1",
+    ]
+
+
+def test_class_names_with_line_breaks_are_refused(tmp_path: Path) -> None:
+    found = Instances((20, 30), [[1, 2, 5, 6]], defect_types=["x\ny"])
+    with pytest.raises(OutputError, match="cannot hold the name"):
+        Yolo().save(Dataset([LabelledImage("a.png", found)]), tmp_path / "out")
+
+
+def test_names_that_lead_out_are_refused_on_writing(tmp_path: Path) -> None:
+    found = Instances((20, 30), [[1, 2, 5, 6]], defect_types=["x"])
+    with pytest.raises(FormatError, match="leads out of"):
+        Yolo().save(Dataset([LabelledImage("../../a.png", found)]), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
