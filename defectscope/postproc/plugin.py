@@ -1,0 +1,17 @@
+"""Registers the shipped post-processors."""
+
+from __future__ import annotations
+
+from defectscope import ComponentSpec, hookimpl
+
+
+@hookimpl
+def defectscope_postprocessors() -> list[ComponentSpec]:
+    """Return the shipped post-processors."""
+    return [
+        ComponentSpec(
+            "watershed-ellipse",
+            "Segments each loop or dot inside its box by watershed, and fits an ellipse to it.",
+            "defectscope.postproc.watershed_ellipse:WatershedEllipse",
+        ),
+    ]
