@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from defectscope.cli.common import PATH, current_host, say
-from defectscope.core.errors import (
-    ComponentError,
-    DefectscopeError,
-    FormatError,
-    OutputError,
-    UsageError,
-)
+from defectscope.core.errors import FormatError, OutputError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,29 +82,14 @@ def _check_target(out: Path, overwrite: bool) -> None:
 
 
 def _linked(context: click.Context, choice: Choice, detections: pd.DataFrame) -> pd.DataFrame:
-    import pandas as pd
-
     from defectscope.core.base import Runtime
+    from defectscope.pipeline.finishing import linked
+    from defectscope.pipeline.named import NamedComponent
 
     host = current_host(context)
     runtime = Runtime(defect_types=host.defect_types())
     tracker = host.build("trackers", choice.name, choice.options, runtime, alias=choice.alias)
-    try:
-        with tracker:
-            tracks = tracker.link(detections)
-    except DefectscopeError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise ComponentError(
-            f"tracker {choice.alias!r} ({tracker.options!r}) failed: "
-            f"{type(error).__name__}: {reason}"
-        ) from error
-    if not isinstance(tracks, pd.DataFrame) or not {"particle", "frame"} <= set(tracks.columns):
-        raise ComponentError(
-            f"tracker {choice.alias!r} must return a table with the columns frame and particle"
-        )
-    return tracks
+    return linked(NamedComponent(choice.alias, tracker), detections)
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -12,13 +12,14 @@ from defectscope.core.base import Runtime
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import OptionError, UsageError
 from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
+from defectscope.core.provenance import input_digests
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.inputs import open_inputs
+from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
-from defectscope.pipeline.session import Progress, RunSettings, Session, input_digests
-from defectscope.pipeline.stages import NamedComponent
+from defectscope.pipeline.session import Progress, RunSettings, Session
 from defectscope.plugins.host import PluginHost, default_host
 
 __all__ = ["Pipeline", "evaluate", "load_run", "open_frames"]
@@ -103,6 +104,12 @@ class _GivenFrames(FrameSequence):
 
     def __init__(self, frames: Sequence[Frame]) -> None:
         self._frames = list(frames)
+        for frame in self._frames:
+            if not isinstance(frame, Frame):
+                raise UsageError(
+                    "a pipeline runs on what defectscope.open returns, or on a list of "
+                    f"defectscope.Frame; found {type(frame).__name__}"
+                )
         self.indices = tuple(frame.index for frame in self._frames)
         self.names = tuple(f.source or f"frame {f.index}" for f in self._frames)
         self.warnings = []
@@ -110,6 +117,10 @@ class _GivenFrames(FrameSequence):
             self.calibration = self._frames[0].calibration
         if len(set(self.indices)) < len(self.indices):
             raise UsageError("every frame of a series needs an index of its own")
+        if any(frame.calibration != self.calibration for frame in self._frames):
+            self.warnings.append(
+                "the frames differ in calibration; that of the first is used for all"
+            )
 
     def read(self, position: int) -> Any:
         return self._frames[position].pixels
@@ -210,7 +221,7 @@ class Pipeline:
             "calibration": frames.calibration.model_dump(),
             "frames": [len(frames), *(f(frames.indices) for f in (min, max) if len(frames))],
             "roi": list(roi) if roi else None,
-            "inputs": input_digests(frames),
+            "inputs": input_digests(getattr(frames, "paths", ())),
         }
 
     def run(
@@ -247,11 +258,26 @@ class Pipeline:
                 "frames of different sizes cannot be tracked; "
                 "leave out the tracker or --mixed-sizes"
             )
-        holder = tempfile.TemporaryDirectory() if out is None else None
-        folder = Path(holder.name if holder else out or "")
+        if out is not None:
+            return self._session(frames, Path(out), chosen, progress).run()
+        holder = tempfile.TemporaryDirectory()
+        try:
+            self._session(frames, Path(holder.name), chosen, progress).run()
+            return Result(Path(holder.name), holder)
+        except BaseException:
+            holder.cleanup()
+            raise
+
+    def _session(
+        self,
+        frames: FrameSequence,
+        folder: Path,
+        chosen: RunSettings,
+        progress: Progress | None,
+    ) -> Session:
         runtime = self._runtime(chosen.workers)
         built = self._build(runtime)
-        session = Session(
+        return Session(
             frames,
             built["detectors"][0],
             built.get("postprocessors", []),
@@ -263,8 +289,6 @@ class Pipeline:
             runtime,
             progress or (lambda stage, done, total: None),
         )
-        result = session.run()
-        return Result(folder, holder) if holder else result
 
 
 def _plain_options(

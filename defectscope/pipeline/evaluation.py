@@ -133,7 +133,7 @@ def evaluate(
     warnings = [*getattr(predictions, "warnings", ()), *truth.warnings]
     joined = _join(predictions, truth, warnings)
     if isinstance(predictions, Result):
-        joined = _within_roi(joined, predictions.tables.roi, warnings)
+        joined = _within_roi(joined, predictions.roi, warnings)
     names = _type_names(joined)
     pairs = [(j.predicted, j.true) for j in joined]
     per_frame = pd.DataFrame([_frame_row(j, iou) for j in joined]).astype({"frame": "Int64"})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import collections
-import functools
 import multiprocessing
 import pickle
 import signal
-from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeAlias
 
 from defectscope.core.errors import DefectscopeError, MissingPackageError, UsageError
 from defectscope.pipeline.stages import FrameOutcome, FrameStages
@@ -19,6 +19,10 @@ __all__ = ["outcomes_in_order"]
 
 # Batches that wait for each worker: enough to keep it busy, few enough to keep memory flat.
 WAITING_A_WORKER = 2
+CONNECT_S = 10.0
+
+# Hands a batch of positions to a worker.
+Submit: TypeAlias = Callable[[list[int]], "Future[list[FrameOutcome]]"]
 
 
 def outcomes_in_order(
@@ -55,19 +59,20 @@ def outcomes_in_order(
             stages.close()
         return
     payload = pickle.dumps(stages)
-    with _executor(workers, dask) as (executor, parallel):
-        yield from _in_order(executor, payload, batches, WAITING_A_WORKER * parallel)
+    shared = _processes(payload, workers) if dask is None else _cluster(payload, dask)
+    with shared as (submit, parallel):
+        yield from _in_order(submit, batches, WAITING_A_WORKER * parallel)
 
 
 def _in_order(
-    executor: Executor, payload: bytes, batches: list[list[int]], most_waiting: int
+    submit: Submit, batches: list[list[int]], most_waiting: int
 ) -> Iterator[FrameOutcome]:
-    waiting: collections.deque[Future[Any]] = collections.deque()
+    waiting: collections.deque[Future[list[FrameOutcome]]] = collections.deque()
     rest = iter(batches)
     try:
         while True:
             while len(waiting) < most_waiting and (batch := next(rest, None)) is not None:
-                waiting.append(executor.submit(_process_batch, payload, batch))
+                waiting.append(submit(batch))
             if not waiting:
                 return
             yield from waiting.popleft().result()
@@ -81,42 +86,74 @@ def _in_order(
             future.cancel()
 
 
-@functools.lru_cache(maxsize=1)
-def _opened(payload: bytes) -> FrameStages:
-    stages: FrameStages = pickle.loads(payload)
-    stages.open()
-    return stages
-
-
-def _process_batch(payload: bytes, batch: list[int]) -> list[FrameOutcome]:
-    return _opened(payload).process(batch)
-
-
-def _ignore_interrupts() -> None:
-    # Ctrl-C reaches every process of the terminal; the parent decides what to do.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _processes(payload: bytes, workers: int) -> Iterator[tuple[Submit, int]]:
+    # Spawned, not forked: OpenCV and torch threads do not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    # The payload may hold a whole series in memory: it goes to each process once, not with
+    # every batch.
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_process, initargs=(payload,)
+    )
+    try:
+        yield lambda batch: pool.submit(_process_in_worker, batch), workers
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager
-def _executor(workers: int, dask: str | None) -> Iterator[tuple[Executor, int]]:
-    if dask is None:
-        # Spawned, not forked: OpenCV and torch threads do not survive a fork.
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupts)
-        try:
-            yield pool, workers
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-        return
+def _cluster(payload: bytes, address: str) -> Iterator[tuple[Submit, int]]:
     try:
         from distributed import Client
     except ImportError as error:
         raise MissingPackageError("distributed", "dask", "running on a Dask cluster") from error
+    # In two steps, so that a client that cannot connect can be closed: left to the garbage
+    # collector, it may wait for itself.
+    client = Client.__new__(Client)
     try:
-        client = Client(dask, timeout=5)
+        Client.__init__(client, address, timeout=CONNECT_S)
     except (OSError, ValueError, TimeoutError) as error:
-        raise UsageError(f"no Dask scheduler answers at {dask!r}: {error}") from error
+        client.close()
+        raise UsageError(f"no Dask scheduler answers at {address!r}: {error}") from error
     with client:
-        parallel = max(1, sum(client.nthreads().values()))
-        # One task a process at a time: components are not made to be shared between threads.
-        yield client.get_executor(pure=False), parallel
+        threads = client.nthreads()
+        # Likewise once to each worker; where none is up yet, with the batches after all.
+        handle = client.scatter(payload, hash=False, broadcast=True) if threads else payload
+        executor = client.get_executor(pure=False)
+        yield (
+            lambda batch: executor.submit(_process_batch, handle, batch),
+            max(1, sum(threads.values())),
+        )
+
+
+# The payload of a worker process, from its start on.
+_payload = b""
+# The stages of each thread: components are not made to be shared between the threads of a worker.
+_own = threading.local()
+
+
+def _start_process(payload: bytes) -> None:
+    global _payload
+    _payload = payload
+    # Ctrl-C reaches every process of the terminal; the parent decides what to do.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _process_in_worker(batch: list[int]) -> list[FrameOutcome]:
+    return _process_batch(_payload, batch)
+
+
+def _process_batch(payload: bytes, batch: list[int]) -> list[FrameOutcome]:
+    if getattr(_own, "payload", None) != payload:
+        _let_go()
+        _own.stages = pickle.loads(payload)
+        _own.payload = payload
+    stages: FrameStages = _own.stages
+    return stages.process(batch)
+
+
+def _let_go() -> None:
+    # A Dask worker outlives the run; what the former one opened must not.
+    if hasattr(_own, "stages"):
+        _own.stages.close()
+        del _own.stages, _own.payload

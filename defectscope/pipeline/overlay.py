@@ -30,10 +30,13 @@ STILLS = 3
 SMALL_FRAME_PX, ENLARGED = 700, 2
 # cv2 takes sub-pixel coordinates as integers with this many fractional bits.
 SHIFT = 4
-LABEL_SCALE = {1: 0.32, ENLARGED: 0.42}
+LABEL_SCALE, LABEL_SCALE_ENLARGED = 0.32, 0.42
 CAPTION = (255, 255, 255)
 CAPTION_PX = 20
 FALLBACK_COLOUR = "#e69f00"
+
+# A polyline (k, 2) and the defect type that it is of.
+Line = tuple[str, "NDArray[np.float64]"]
 
 
 def to_display(pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -99,17 +102,16 @@ def _pictures(
         yield position, draw_overlay(frame, found, types, drawn, recent, zoom)
 
 
-def _lines_by_frame(
-    result: Result, types: Mapping[str, DefectType]
-) -> dict[int, list[NDArray[np.float64]]]:
+def _lines_by_frame(result: Result, types: Mapping[str, DefectType]) -> dict[int, list[Line]]:
     names = {name for name, kind in types.items() if kind.shape == "line"}
     wanted = result.detections[result.detections["defect_type"].isin(names)]
     if wanted.empty:
         return {}
-    vertices = result.geometry.merge(wanted[["frame", "detection"]], on=["frame", "detection"])
-    lines: dict[int, list[NDArray[np.float64]]] = {}
-    for (frame, _), points in vertices.groupby(["frame", "detection"]):
-        lines.setdefault(int(str(frame)), []).append(points[["x", "y"]].to_numpy())
+    key = ["frame", "detection", "defect_type"]
+    vertices = result.geometry.merge(wanted[key], on=key[:2])
+    lines: dict[int, list[Line]] = {}
+    for (frame, _, name), points in vertices.groupby(key):
+        lines.setdefault(int(str(frame)), []).append((str(name), points[["x", "y"]].to_numpy()))
     return lines
 
 
@@ -128,7 +130,7 @@ def draw_overlay(
     frame: Frame,
     found: pd.DataFrame,
     types: Mapping[str, DefectType],
-    lines: list[NDArray[np.float64]] | None = None,
+    lines: list[Line] | None = None,
     tails: list[list[tuple[int, float, float]]] | None = None,
     zoom: int = 1,
 ) -> NDArray[np.uint8]:
@@ -143,7 +145,7 @@ def draw_overlay(
     types
         Defect types, for their colours.
     lines
-        Polylines (k, 2) to draw.
+        Polylines (k, 2) to draw, each with the name of its defect type.
     tails
         Recent positions of each particle, as (frame, x, y).
     zoom
@@ -159,8 +161,9 @@ def draw_overlay(
     for row in found.to_dict("records"):
         colour = _colour(types, str(row["defect_type"]))
         _draw_one(picture, row, colour, zoom)
-    for line in lines or []:
-        cv2.polylines(picture, [_fixed(zoom * line)], False, (213, 94, 0), 1, cv2.LINE_AA, SHIFT)
+    for name, line in lines or []:
+        colour = _colour(types, name)
+        cv2.polylines(picture, [_fixed(zoom * line)], False, colour, 1, cv2.LINE_AA, SHIFT)
     return _captioned(picture, frame, len(found))
 
 
@@ -189,7 +192,7 @@ def _draw_one(
             text,
             place,
             cv2.FONT_HERSHEY_SIMPLEX,
-            LABEL_SCALE[zoom],
+            LABEL_SCALE if zoom == 1 else LABEL_SCALE_ENLARGED,
             (255, 255, 0),
             1,
             cv2.LINE_AA,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import tempfile
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,15 @@ import pandas as pd
 
 from defectscope.core.base import Tables
 from defectscope.core.calibration import Calibration
+from defectscope.core.errors import FormatError, InputError
+from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS, empty_table
 from defectscope.pipeline.parts import read_table
 from defectscope.pipeline.runfolder import read_info
 
 __all__ = ["Result"]
+
+# Columns of frames.csv whose type cannot be told from the text.
+NOT_AS_GUESSED = ("source", "width_px", "height_px", "count")
 
 
 class Result:
@@ -44,7 +50,20 @@ class Result:
     @property
     def calibration(self) -> Calibration:
         """Calibration of the series."""
-        return Calibration.model_validate(self.info["plan"]["calibration"])
+        return Calibration.model_validate(self._plan.get("calibration", {}))
+
+    @property
+    def roi(self) -> tuple[int, int, int, int] | None:
+        """x_min, y_min, x_max, y_max in px of the part that was looked at; None for all of it."""
+        roi = self._plan.get("roi")
+        return tuple(roi) if roi else None
+
+    @property
+    def _plan(self) -> Mapping[str, Any]:
+        plan = self.info.get("plan")
+        if not isinstance(plan, dict):
+            raise FormatError(f"{self.folder / 'run.json'} lacks the plan of the run")
+        return plan
 
     @property
     def warnings(self) -> list[str]:
@@ -54,17 +73,30 @@ class Result:
     @functools.cached_property
     def frames(self) -> pd.DataFrame:
         """One row a frame."""
-        return pd.read_csv(self.folder / "frames.csv", dtype={"count": "Int64"})
+        path = self.folder / "frames.csv"
+        if not path.is_file():
+            raise InputError(f"the run folder {self.folder} lacks its table frames.csv")
+        # A file name may look like a number, and a damaged frame has no size.
+        return pd.read_csv(path, dtype={name: FRAME_COLUMNS[name] for name in NOT_AS_GUESSED})
 
     @functools.cached_property
     def detections(self) -> pd.DataFrame:
         """One row a detection."""
-        return read_table(self.folder / "detections.parquet")
+        return self._table("detections", DETECTION_COLUMNS)
 
     @functools.cached_property
     def geometry(self) -> pd.DataFrame:
         """One row a vertex of a line or outline."""
-        return read_table(self.folder / "geometry.parquet")
+        return self._table("geometry", GEOMETRY_COLUMNS)
+
+    def _table(self, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
+        path = self.folder / f"{name}.parquet"
+        if path.is_file() or path.with_suffix(".csv").is_file() or any(path.glob("part-*")):
+            return read_table(path)
+        # A run that ended before its first frame was finished has no table yet.
+        if len(self.frames):
+            raise InputError(f"the run folder {self.folder} lacks its table {path.name}")
+        return empty_table(columns)
 
     @functools.cached_property
     def tracks(self) -> pd.DataFrame | None:
@@ -83,12 +115,11 @@ class Result:
     @property
     def tables(self) -> Tables:
         """All of it, as analyses take it."""
-        roi = self.info["plan"].get("roi")
         return Tables(
             self.frames,
             self.detections,
             self.geometry,
             self.tracks,
             self.calibration,
-            tuple(roi) if roi else None,
+            self.roi,
         )

@@ -7,27 +7,24 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from defectscope.core.errors import (
-    ComponentError,
     DamagedFrameError,
-    DefectscopeError,
     InputError,
 )
 from defectscope.core.frames import FrameSequence
-from defectscope.core.particles import particle_table
-from defectscope.core.provenance import file_digest, package_versions
+from defectscope.core.provenance import package_versions
 from defectscope.core.tables import FRAME_COLUMNS
 from defectscope.pipeline.execute import outcomes_in_order
+from defectscope.pipeline.finishing import track_detections, write_findings
+from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.overlay import write_overlays
-from defectscope.pipeline.parts import read_table, write_table
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
-from defectscope.pipeline.stages import FrameOutcome, FrameStages, NamedComponent, Roi
+from defectscope.pipeline.stages import FrameOutcome, FrameStages, Roi
 
 if TYPE_CHECKING:
     from defectscope.core.base import Runtime
@@ -249,17 +246,9 @@ class Session:
             return
         begun = time.perf_counter()
         self.progress("track", 0, 1)
-        folder = self.folder.path
-        detections = read_table(folder / "detections.parquet")
-        geometry = read_table(folder / "geometry.parquet")
-        with self.tracker.component as tracker:
-            tracks = _guarded_call(self.tracker, lambda: tracker.link(detections, geometry))
-        if not isinstance(tracks, pd.DataFrame) or "particle" not in tracks:
-            raise ComponentError(
-                f"{self.tracker.describe()} must return a DataFrame with a column 'particle'"
-            )
-        write_table(folder / f"tracks.{self.settings.table_format}", tracks)
-        write_table(folder / "particles.csv", particle_table(tracks, self.frames.calibration))
+        track_detections(
+            self.folder.path, self.tracker, self.frames.calibration, self.settings.table_format
+        )
         self.timings_s[self.tracker.alias] += time.perf_counter() - begun
         self.progress("track", 1, 1)
 
@@ -272,25 +261,8 @@ class Session:
             self.timings_s["overlay"] += time.perf_counter() - begun
         if self.settings.figures:
             begun = time.perf_counter()
-            self._analyse(result)
+            write_findings(result, self.analyses, self.progress)
             self.timings_s["figures"] += time.perf_counter() - begun
-
-    def _analyse(self, result: Result) -> None:
-        tables = result.tables
-        for position, named in enumerate(self.analyses):
-            self.progress("figures", position, len(self.analyses))
-            with named.component as analysis:
-                findings = _guarded_call(named, lambda a=analysis: a.analyse(tables))  # type: ignore[misc]
-            for finding in findings:
-                target = result.folder / "figures" / f"{finding.name}.csv"
-                write_table(target, finding.table)
-                if finding.figure is not None:
-                    for suffix in (".png", ".svg"):
-                        finding.figure.savefig(
-                            target.with_suffix(suffix),
-                            metadata={"Date": None} if suffix == ".svg" else None,
-                        )
-        self.progress("figures", len(self.analyses), len(self.analyses))
 
     def _write_info(self) -> None:
         self.folder.write_info(
@@ -309,32 +281,3 @@ class Session:
                 "timings_s": {name: round(value, 4) for name, value in self.timings_s.items()},
             }
         )
-
-
-def input_digests(frames: FrameSequence) -> dict[str, Any]:
-    """Return a digest of every input file by name, for ``run.json``.
-
-    Above 32 files their digests are joined into one, so that a folder of 40,000 frames does
-    not make 40,000 lines.
-    """
-    import hashlib
-
-    paths: Sequence[Path] = getattr(frames, "paths", ())
-    digests = {path.name: file_digest(path) for path in paths if path.is_file()}
-    if len(digests) <= 32:
-        return digests
-    joined = hashlib.sha256("".join(f"{n}\0{d}\n" for n, d in digests.items()).encode())
-    return {f"{len(digests)} files": f"sha256-joined:{joined.hexdigest()}"}
-
-
-def _guarded_call(named: NamedComponent, call: Callable[[], Any]) -> Any:
-    try:
-        return call()
-    except DefectscopeError:
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise ComponentError(
-            f"{named.describe()} failed: {type(error).__name__}: {text}; "
-            "the tables that were written before stay"
-        ) from error

@@ -6,13 +6,12 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from defectscope.core.errors import (
     ComponentError,
-    DefectscopeError,
     InputError,
     OptionError,
     UsageError,
@@ -21,31 +20,16 @@ from defectscope.core.frames import SMALLEST_SIDE_PX, Frame, FrameSequence
 from defectscope.core.instances import Instances
 from defectscope.core.masks import mask_outline
 from defectscope.core.tables import detection_table, geometry_table
+from defectscope.pipeline.named import NamedComponent, guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
 
     from defectscope.core.base import Component, Detector, PostProcessor
 
-__all__ = ["FrameOutcome", "FrameStages", "NamedComponent", "Roi"]
+__all__ = ["FrameOutcome", "FrameStages", "Roi"]
 
 Roi = tuple[int, int, int, int]
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class NamedComponent:
-    """A component and what the user calls it, for messages."""
-
-    alias: str
-    component: Any
-
-    def describe(self) -> str:
-        """Name and option values."""
-        values = self.component.options.model_dump()
-        return f"{self.alias!r} ({', '.join(f'{k}={v!r}' for k, v in values.items())})"
 
 
 @dataclass
@@ -98,7 +82,7 @@ class FrameStages:
         cv2.setNumThreads(component.runtime.threads)
         stack = ExitStack()
         for named in (self.detector, *self.post):
-            _guarded(named, "opening", lambda n=named: stack.enter_context(n.component))  # type: ignore[misc]
+            guarded(named, "while it opened", stack.enter_context, named.component)
         self._stack = stack
 
     def close(self) -> None:
@@ -157,7 +141,7 @@ class FrameStages:
         frames = [frame for _, frame in readable]
         detector: Detector = self.detector.component
         sources = ", ".join(frame.source for frame in frames)
-        found = _guarded(self.detector, f"on {sources}", lambda: detector.detect(frames))
+        found = guarded(self.detector, f"on {sources}", detector.detect, frames)
         _check_found(self.detector, found, frames)
         share = (time.perf_counter() - start) / len(frames)
         for (outcome, frame), instances in zip(readable, found, strict=True):
@@ -168,12 +152,8 @@ class FrameStages:
         for named in self.post:
             start = time.perf_counter()
             processor: PostProcessor = named.component
-            before = instances
-            instances = _guarded(
-                named,
-                f"on {frame.source}",
-                lambda p=processor, i=before: p.process(frame, i),  # type: ignore[misc]
-            )
+            where = f"on {frame.source}"
+            instances = guarded(named, where, processor.process, frame, instances)
             _check_found(named, [instances], [frame])
             outcome.timings_s[named.alias] = time.perf_counter() - start
         start = time.perf_counter()
@@ -213,18 +193,6 @@ def _cropped(frame: Frame, roi: Roi | None) -> Frame:
             f"{SMALLEST_SIDE_PX} x {SMALLEST_SIDE_PX} px"
         )
     return replace(frame, pixels=frame.pixels[y0:y1, x0:x1])
-
-
-def _guarded(named: NamedComponent, where: str, call: Callable[[], T]) -> T:
-    try:
-        return call()
-    except DefectscopeError:
-        raise
-    except Exception as error:
-        text = " ".join(str(error).split())
-        raise ComponentError(
-            f"{named.describe()} failed {where}: {type(error).__name__}: {text}"
-        ) from error
 
 
 def _check_found(named: NamedComponent, found: Any, frames: Sequence[Frame]) -> None:

@@ -1,0 +1,91 @@
+"""What happens when all frames are done: tracks, particles, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from defectscope.core.errors import ComponentError
+from defectscope.core.files import atomic_path
+from defectscope.core.particles import particle_table
+from defectscope.pipeline.named import NamedComponent, guarded
+from defectscope.pipeline.parts import read_table, write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+
+    from defectscope.core.base import Finding
+    from defectscope.core.calibration import Calibration
+    from defectscope.pipeline.results import Result
+
+__all__ = ["linked", "track_detections", "write_findings"]
+
+
+def linked(
+    named: NamedComponent, detections: pd.DataFrame, geometry: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Return what a tracker makes of a table.
+
+    Raises
+    ------
+    ComponentError
+        The tracker raised, or returned no particles.
+    """
+    with named.component as tracker:
+        tracks = guarded(named, "while it linked", tracker.link, detections, geometry)
+    if not isinstance(tracks, pd.DataFrame) or not {"frame", "particle"} <= set(tracks):
+        raise ComponentError(
+            f"{named.describe()} must return a table with the columns frame and particle, "
+            f"found {type(tracks).__name__}"
+        )
+    return tracks
+
+
+def track_detections(
+    folder: Path, named: NamedComponent, calibration: Calibration, table_format: str
+) -> None:
+    """Link the detections of a run folder, and write its tracks and particles."""
+    detections = read_table(folder / "detections.parquet")
+    geometry = read_table(folder / "geometry.parquet")
+    tracks = linked(named, detections, geometry)
+    write_table(folder / f"tracks.{table_format}", tracks)
+    write_table(folder / "particles.csv", particle_table(tracks, calibration))
+
+
+def write_findings(
+    result: Result, analyses: Sequence[NamedComponent], progress: Callable[[str, int, int], None]
+) -> None:
+    """Run every analysis, and write its figures and the tables behind them.
+
+    Raises
+    ------
+    ComponentError
+        An analysis raised.
+    """
+    tables = result.tables
+    for position, named in enumerate(analyses):
+        progress("figures", position, len(analyses))
+        with named.component as analysis:
+            findings = guarded(named, "on the tables", analysis.analyse, tables)
+        for finding in findings:
+            _write(result.folder / "figures", finding)
+    progress("figures", len(analyses), len(analyses))
+
+
+def _write(folder: Path, finding: Finding) -> None:
+    write_table(folder / f"{finding.name}.csv", finding.table)
+    if finding.figure is not None:
+        for suffix in ("png", "svg"):
+            _save(finding.figure, folder / f"{finding.name}.{suffix}")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    # An SVG file holds the time it was made unless told otherwise.
+    metadata = {"Date": None} if path.suffix == ".svg" else None
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, metadata=metadata)

@@ -1,0 +1,367 @@
+"""Overlays: what is drawn lies where it was found, and everything that was found is drawn."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+import defectscope as ds
+from defectscope.core.geometry.ellipses import ellipse_distances, ellipse_points
+from defectscope.pipeline import overlay
+from defectscope.pipeline.overlay import (
+    CAPTION_PX,
+    FALLBACK_COLOUR,
+    draw_overlay,
+    overlay_zoom,
+    to_display,
+    write_overlays,
+)
+from defectscope.plugins.testing import isolated_host
+
+TYPES = {
+    "loop": ds.DefectType("loop", "Loop", "ellipse", colour="#e69f00"),
+    "line": ds.DefectType("line", "Line", "line", colour="#00ff40"),
+}
+SHAPE = (90, 120)
+
+
+def grey_frame(shape=SHAPE, index=7, **more):
+    pixels = np.full(shape, 120, np.uint8)
+    pixels[0, 0] = 121  # a frame needs some contrast
+    return ds.Frame(pixels, index, **more)
+
+
+def row(x=60.0, y=45.0, major=30.0, minor=16.0, angle=25.0, name="loop", **more):
+    return {
+        "frame": 7, "detection": 0, "defect_type": name, "x": x, "y": y, "x_min": x - major / 2,
+        "y_min": y - minor / 2, "x_max": x + major / 2, "y_max": y + minor / 2,
+        "major_px": major, "minor_px": minor, "angle_deg": angle, **more,
+    }  # fmt: skip
+
+
+def table(*rows):
+    return pd.DataFrame(list(rows), columns=list(row()) if not rows else None)
+
+
+def draw(rows=(), frame=None, zoom=1, **more):
+    return draw_overlay(frame or grey_frame(), table(*rows), TYPES, zoom=zoom, **more)
+
+
+def coloured(picture, zoom=1, least=40):
+    """Return the (k, 2) places x, y in px of the frame where the picture is not grey."""
+    inner = picture[CAPTION_PX:].astype(int)
+    y, x = np.nonzero(inner.max(axis=2) - inner.min(axis=2) >= least)
+    return (np.stack([x, y], axis=1) + 0.5) / zoom
+
+
+def rgb(text):
+    return tuple(int(text[k : k + 2], 16) for k in (1, 3, 5))
+
+
+BLACK = ds.Frame(np.eye(*SHAPE, dtype=np.uint8))
+
+
+def of_full_strength(colour):
+    return [255 * value / max(colour) for value in colour]
+
+
+def hue(picture):
+    """Return the colour of what is drawn on black, where it is strongest, at full strength."""
+    pixels = picture[CAPTION_PX:].reshape(-1, 3).astype(int)
+    return of_full_strength(pixels[pixels.max(axis=1).argmax()].tolist())
+
+
+@pytest.mark.parametrize("zoom", [1, 2, 3])
+@pytest.mark.parametrize("angle", [0.0, 25.0, 90.0, 140.0])
+def test_ellipses_lie_where_they_were_measured(angle, zoom):
+    shape = (60.3, 44.6, 30.0, 16.0, angle)
+    places = coloured(draw([row(*shape)], zoom=zoom), zoom)
+    assert len(places)
+    assert np.abs(ellipse_distances(places, *shape)).max() < 1.3 / zoom
+    # All around, not only in part.
+    rim = ellipse_points(*shape, count=40)
+    gaps = np.linalg.norm(rim[:, None] - places[None], axis=2).min(axis=1)
+    assert gaps.max() < 1.2
+
+
+@pytest.mark.parametrize("zoom", [1, 2])
+def test_there_is_no_shift_by_half_a_pixel(zoom):
+    for x, y in ((60.0, 45.0), (60.5, 45.5), (60.25, 44.75)):
+        inner = draw([row(x, y, 21.0, 21.0)], zoom=zoom)[CAPTION_PX:].astype(float)
+        weight = inner.max(axis=2) - inner.min(axis=2)
+        weight[weight < 8] = 0
+        rows, columns = np.indices(weight.shape) + 0.5
+        found = [(columns * weight).sum() / weight.sum(), (rows * weight).sum() / weight.sum()]
+        np.testing.assert_allclose(np.array(found) / zoom, [x, y], atol=0.12)
+
+
+@pytest.mark.parametrize("zoom", [1, 2])
+@pytest.mark.parametrize("missing", ["major_px", "minor_px", "angle_deg"])
+def test_without_axes_the_box_is_drawn(missing, zoom):
+    one = row(40, 30, 20, 12)
+    assert (one["x_min"], one["y_min"], one["x_max"], one["y_max"]) == (30, 24, 50, 36)
+    for found in ({**one, missing: np.nan}, {k: v for k, v in one.items() if k != missing}):
+        places = coloured(draw([found], zoom=zoom), zoom)
+        inside = np.minimum(places - [30, 24], [50, 36] - places).min(axis=1)
+        assert np.abs(inside).max() <= 1
+        for edge in ((30, 30), (50, 30), (40, 24), (40, 36)):
+            assert np.linalg.norm(places - edge, axis=1).min() <= 1
+
+
+def test_colours_are_those_of_the_types():
+    for name, colour in (("loop", "#e69f00"), ("line", "#00ff40"), ("new", FALLBACK_COLOUR)):
+        assert hue(draw([row(name=name)], BLACK)) == pytest.approx(
+            of_full_strength(rgb(colour)), abs=4
+        )
+
+
+@pytest.mark.parametrize("zoom", [1, 2, 3])
+def test_a_frame_without_detections_is_itself_below_its_caption(zoom):
+    y, x = np.indices(SHAPE)
+    frame = ds.Frame(np.uint8(120 + 60 * np.sin(x / 5) * np.cos(y / 7)))
+    before = frame.pixels.copy()
+    picture = draw(frame=frame, zoom=zoom)
+    np.testing.assert_array_equal(frame.pixels, before)
+    assert picture.dtype == np.uint8
+    assert picture.shape == (zoom * SHAPE[0] + CAPTION_PX, zoom * SHAPE[1], 3)
+    inner = picture[CAPTION_PX:]
+    assert (inner == inner[..., :1]).all()
+    if zoom == 1:
+        np.testing.assert_array_equal(inner[..., 0], frame.pixels)
+    else:
+        small = cv2.resize(inner[..., 0], SHAPE[::-1], interpolation=cv2.INTER_AREA)
+        assert np.abs(small.astype(int) - frame.pixels).max() <= 2
+
+
+def test_the_caption_is_in_its_strip_and_depends_on_frame_count_and_dose():
+    calibration = ds.Calibration(dose_start_dpa=0.0, dose_per_frame_dpa=0.1)
+    frames = [grey_frame((90, 300), k, calibration=c) for k, c in
+              ((7, ds.Calibration()), (8, ds.Calibration()), (7, calibration))]  # fmt: skip
+    strips = [draw(frame=frame)[:CAPTION_PX] for frame in frames]
+    strips.append(draw([row()], frames[0])[:CAPTION_PX])
+    assert all(strip.max() > 200 for strip in strips)
+    assert len({strip.tobytes() for strip in strips}) == 4
+    assert not coloured(draw(frame=frames[0])).size
+
+
+def test_lines_are_drawn_in_the_colour_of_their_type():
+    points = np.array([[10.0, 20.5], [50.5, 20.5], [50.5, 70.0]])
+    for zoom in (1, 2):
+        picture = draw(lines=[("line", points)], zoom=zoom)
+        places = coloured(picture, zoom)
+        along = np.minimum(
+            np.where(places[:, 0] <= 51.5, np.abs(places[:, 1] - 20.5), 99),
+            np.where(places[:, 1] >= 19.5, np.abs(places[:, 0] - 50.5), 99),
+        )
+        assert along.max() <= 1
+        for end in points:
+            assert np.linalg.norm(places - end, axis=1).min() <= 1
+    for name, colour in (("line", "#00ff40"), ("loop", "#e69f00")):
+        picture = draw(frame=BLACK, lines=[(name, points)])
+        assert hue(picture) == pytest.approx(of_full_strength(rgb(colour)), abs=4)
+
+
+@pytest.mark.parametrize("zoom", [1, 2, 3])
+def test_particles_bear_their_number_beside_the_box(zoom):
+    plain = draw([row()], zoom=zoom)
+    texts = [draw([row(particle=number)], zoom=zoom) for number in (3, 8)]
+    changed = [np.argwhere((text != plain).any(axis=2)) for text in texts]
+    for places in changed:
+        x = places[:, 1] / zoom
+        assert x.min() >= row()["x_max"] - 1
+        assert x.max() <= row()["x_max"] + 12
+    assert (texts[0] != texts[1]).any()
+
+
+def test_tails_show_where_particles_came_from():
+    picture = draw(tails=[[(5, 20.0, 30.0), (6, 40.0, 30.0), (7, 40.0, 60.0)]])
+    places = coloured(picture)
+    for x, y in ((20, 30), (30, 30), (40, 45), (40, 60)):
+        assert np.linalg.norm(places - [x, y], axis=1).min() <= 1
+
+
+def test_what_reaches_out_of_the_frame_is_cut():
+    corners = [row(x, y) for x in (0, 120) for y in (0, 90)]
+    assert draw([{**c, "particle": 12345} for c in corners]).shape == (110, 120, 3)
+    assert draw([row(major=1e5, minor=1e5)]).shape == (110, 120, 3)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "float32"])
+def test_deep_pixels_are_stretched_to_their_content(dtype):
+    ramp = np.linspace(1000, 1400, 256 * 64).reshape(64, 256).astype(dtype)
+    shown = to_display(ramp)
+    assert shown.dtype == np.uint8
+    assert (shown.min(), shown.max()) == (0, 255)
+    assert (np.diff(shown.ravel().astype(int)) >= 0).all()
+    assert shown.mean() == pytest.approx(127.5, abs=2)
+
+
+def test_hot_pixels_do_not_darken_the_rest():
+    pixels = np.random.default_rng(0).normal(500, 10, (200, 200)).astype(np.float32)
+    pixels[5, 5], pixels[6, 6] = 1e6, -1e6
+    assert 100 < to_display(pixels).mean() < 155
+
+
+def test_eight_bits_are_shown_as_they_are():
+    pixels = np.random.default_rng(0).integers(90, 110, (20, 20), dtype=np.uint8)
+    shown = to_display(pixels)
+    np.testing.assert_array_equal(shown, pixels)
+    assert not np.shares_memory(shown, pixels)
+
+
+def test_almost_uniform_deep_pixels_can_be_shown():
+    pixels = np.full((40, 40), 700, np.uint16)
+    pixels[3, 3] = 701
+    assert to_display(pixels).shape == (40, 40)
+
+
+def decoded(path):
+    av = pytest.importorskip("av")
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def still(path):
+    return cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+
+
+@pytest.fixture
+def run(host, tmp_path):
+    def make(frames, detector="find", post=("axes",), tracker="by-rank", **settings):
+        pipeline = ds.Pipeline(detector, post, tracker, analyses=[], host=host)
+        return pipeline.run(frames, tmp_path / "run", figures=False, **settings)
+
+    return make
+
+
+def test_the_video_shows_every_good_frame(run, series):
+    result = run(series(6, damaged=(1, 4)))
+    pictures = decoded(result.folder / "overlay.mp4")
+    assert len(pictures) == 4
+    assert {picture.shape for picture in pictures} == {(2 * 48 + CAPTION_PX, 2 * 64, 3)}
+    stills = sorted(path.name for path in (result.folder / "figures").glob("*.png"))
+    assert stills == ["overlay_000000.png", "overlay_000002.png", "overlay_000005.png"]
+    # The first good frame is 0, the last 5; H.264 loses a little.
+    for index, position in ((0, 0), (2, 1), (5, 3)):
+        shown = still(result.folder / f"figures/overlay_{index:06d}.png").astype(int)
+        assert np.abs(shown - pictures[position]).mean() < 25
+        others = [np.abs(shown - picture).mean() for picture in pictures]
+        assert int(np.argmin(others)) == position
+
+
+def test_a_still_is_the_picture_of_its_frame(run, series):
+    frames = series(2)
+    result = run(frames, tracker=None)
+    rows = result.detections[result.detections["frame"] == 1]
+    # The type of the test detector has the colour of those without one.
+    expected = draw_overlay(frames[1], rows, {}, zoom=2)
+    shown = still(result.folder / "figures/overlay_000001.png")
+    np.testing.assert_array_equal(shown, expected)
+
+
+def test_tracks_are_drawn_with_their_tails(run, series):
+    tracked = run(series(3))
+    with_numbers = still(tracked.folder / "figures/overlay_000002.png")
+    plain = run(series(3), tracker=None, overwrite=True)
+    without = still(plain.folder / "figures/overlay_000002.png")
+    yellow = [(shown == [255, 255, 0]).all(axis=2).sum() for shown in (with_numbers, without)]
+    assert yellow[0] >= 10
+    assert yellow[1] == 0
+
+
+@pytest.mark.parametrize("shape", [(33, 41), (21, 701)])
+def test_odd_sides_are_padded_to_even_ones(run, shape):
+    rng = np.random.default_rng(0)
+    frames = [ds.Frame(rng.integers(0, 4000, shape, dtype=np.uint16), k) for k in range(3)]
+    result = run(frames)
+    zoom = overlay_zoom(shape[1])
+    assert zoom == (2 if shape[1] == 41 else 1)
+    pictures = decoded(result.folder / "overlay.mp4")
+    height, width = zoom * shape[0] + CAPTION_PX, zoom * shape[1]
+    assert [p.shape for p in pictures] == [(height + height % 2, width + width % 2, 3)] * 3
+    assert still(result.folder / "figures/overlay_000000.png").shape == (height, width, 3)
+
+
+def test_frames_of_several_sizes_share_one_video(run, series):
+    result = run(series(3, odd=1), tracker=None, mixed_sizes=True)
+    pictures = decoded(result.folder / "overlay.mp4")
+    assert [p.shape for p in pictures] == [(2 * 50 + CAPTION_PX, 128, 3)] * 3
+    assert pictures[0][-3:].max() < 40  # the smaller frame ends earlier
+
+
+def test_a_run_without_detections_has_a_video_too(host, series, tmp_path):
+    pipeline = ds.Pipeline("find", options={"find": {"boxes": 0}}, analyses=[], host=host)
+    result = pipeline.run(series(2), tmp_path / "run", figures=False)
+    assert len(decoded(result.folder / "overlay.mp4")) == 2
+
+
+def test_a_single_frame_has_a_still_and_a_video(run, series):
+    result = run(series(1))
+    assert len(decoded(result.folder / "overlay.mp4")) == 1
+    assert [p.name for p in (result.folder / "figures").iterdir()] == ["overlay_000000.png"]
+
+
+class Lines(ds.Detector):
+    """One line a frame, from corner to corner."""
+
+    defect_types = ("line",)
+
+    def detect(self, frames):
+        return [
+            ds.Instances(f.shape, [[4, 4, 60, 44]], defect_types="line", lines=[[[4, 4], [60, 44]]])
+            for f in frames
+        ]
+
+
+def test_lines_of_a_run_are_drawn(series, tmp_path, monkeypatch):
+    @ds.hookimpl
+    def defectscope_detectors():
+        return [ds.ComponentSpec("lines", "Test lines.", "lines_for_the_overlay:Lines")]
+
+    @ds.hookimpl
+    def defectscope_defect_types():
+        return [TYPES["line"]]
+
+    monkeypatch.setitem(sys.modules, "lines_for_the_overlay", SimpleNamespace(Lines=Lines))
+    host = isolated_host(
+        SimpleNamespace(
+            defectscope_detectors=defectscope_detectors,
+            defectscope_defect_types=defectscope_defect_types,
+        )
+    )
+    result = ds.Pipeline("lines", analyses=[], host=host).run(
+        series(2), tmp_path / "run", figures=False
+    )
+    shown = still(result.folder / "figures/overlay_000000.png")
+    x, y = 2 * 32, 2 * 24 + CAPTION_PX
+    middle = shown[y - 2 : y + 2, x - 2 : x + 2].reshape(-1, 3).astype(int)
+    assert np.abs(middle - rgb("#00ff40")).max(axis=1).min() < 30
+
+
+def test_a_frame_that_became_unreadable_is_left_out(run, series):
+    frames = series(4)
+    result = run(frames)
+    frames.damaged = (2,)
+    told = []
+    write_overlays(frames, result, {}, lambda *what: told.append(what))
+    assert len(decoded(result.folder / "overlay.mp4")) == 3
+    assert [what[0] for what in told] == ["overlay"] * 3
+
+
+def test_nothing_half_written_stays_behind(run, series, monkeypatch):
+    frames = series(3)
+    result = run(frames, overlay=False)
+
+    def fail(*_):
+        raise RuntimeError("the encoder broke")
+
+    monkeypatch.setattr(overlay, "draw_overlay", fail)
+    with pytest.raises(RuntimeError, match="the encoder broke"):
+        write_overlays(frames, result, {}, lambda *_: None)
+    names = {path.name for path in result.folder.iterdir()}
+    assert not any("overlay" in name for name in names)
