@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from defectscope.pipeline.session import Progress
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["calibration_options", "current_host", "say", "shown_progress", "warn"]
+__all__ = ["calibration_options", "current_host", "plural", "say", "shown_progress", "warn"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -23,6 +23,11 @@ PATH = click.Path(path_type=Path)
 def say(text: str) -> None:
     """Tell the user something that is not data."""
     click.echo(text, err=True)
+
+
+def plural(count: int, noun: str) -> str:
+    """Return ``1 frame``, ``2 frames``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def warn(text: str) -> None:

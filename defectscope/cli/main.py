@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
+import errno
 import importlib
+import io
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import click
@@ -139,6 +145,21 @@ def _stop(*_: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _prepare_process() -> None:
+    # A batch system that ends a job must leave as much behind as Ctrl-C does.
+    signal.signal(signal.SIGTERM, _stop)
+    # A terminal that cannot show a letter gets a mark in its place, not a traceback.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    # matplotlib complains at length where it cannot keep its font cache.
+    home = Path.home() if "HOME" in os.environ else None
+    if "MPLCONFIGDIR" not in os.environ and not (home and os.access(home, os.W_OK)):
+        folder = tempfile.mkdtemp(prefix="defectscope-matplotlib-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["MPLCONFIGDIR"] = folder
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
@@ -147,15 +168,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     int
         0 done, 1 failed, 2 wrong usage.
     """
-    # A batch system that ends a job must leave as much behind as Ctrl-C does.
-    signal.signal(signal.SIGTERM, _stop)
+    _prepare_process()
+    given = list(sys.argv[1:] if arguments is None else arguments)
     context: click.Context | None = None
     try:
-        context = cli.make_context(
-            "defectscope", list(sys.argv[1:] if arguments is None else arguments)
-        )
+        context = cli.make_context("defectscope", given)
         with context:
             cli.invoke(context)
+        sys.stdout.flush()
     except click.exceptions.Exit as stop:
         return int(stop.exit_code)
     except click.ClickException as error:
@@ -166,11 +186,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except BrokenPipeError:
         # The reader of our stdout (head, less) has gone: nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
         return 0
-    except DefectscopeError as error:
+    except Exception as error:
         if context is not None and context.meta.get("defectscope.debug"):
             raise
+        return _explain(error)
+    return 0
+
+
+def _explain(error: Exception) -> int:
+    if isinstance(error, DefectscopeError):
         click.echo(f"error: {error}", err=True)
         return error.exit_code
-    return 0
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError):
+        click.echo(f"error: {text} (--debug shows where)", err=True)
+        if error.errno == errno.ENOSPC:
+            _close_stdout()
+        return 1
+    click.echo(
+        f"error: {type(error).__name__}: {text}; this should not happen: please report it with "
+        "what --debug shows",
+        err=True,
+    )
+    return 1
+
+
+def _close_stdout() -> None:
+    # Python would try to flush it once more at exit, and complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -11,6 +11,7 @@ from defectscope.cli.common import (
     PATH,
     calibration_options,
     current_host,
+    plural,
     say,
     shown_progress,
     warn,
@@ -168,7 +169,7 @@ def _say_interrupted(folder: Path) -> None:
     frames = folder / "frames.csv"
     if frames.is_file():
         done = max(0, frames.read_text(encoding="utf-8").count("\n") - 1)
-        say(f"{done} frames are finished and stay in {folder}; go on with --resume")
+        say(f"{plural(done, 'frame')} finished, kept in {folder}; go on with --resume")
 
 
 def summarise(result: Result) -> None:
@@ -181,9 +182,9 @@ def summarise(result: Result) -> None:
         warn(f"skipped {len(damaged) - 3} more damaged frames, named in run.json")
     bad = int((frames["status"] != "ok").sum())
     say(
-        f"{len(frames) - bad} frame{'s' if len(frames) - bad != 1 else ''}"
+        plural(len(frames) - bad, "frame")
         + (f" ({bad} damaged and skipped)" if bad else "")
-        + f", {len(detections)} detections"
+        + f", {plural(len(detections), 'detection')}"
     )
     for name in ("diameter_nm", "diameter_px"):
         if name in detections and len(detections):
@@ -193,5 +194,5 @@ def summarise(result: Result) -> None:
     if result.particles is not None:
         life = result.particles["lifetime_frames"]
         mean = f", mean lifetime {life.mean():.1f} frames" if len(life) else ""
-        say(f"{len(life)} particles{mean}")
+        say(f"{plural(len(life), 'particle')}{mean}")
     say(f"results are in {result.folder}")

@@ -68,9 +68,16 @@ class Runtime:
 
 
 class Component(ABC):
-    """Base of all component families."""
+    """Base of all component families.
+
+    Attributes
+    ----------
+    uses_device
+        Whether it can work on another device than the CPU.
+    """
 
     Options: ClassVar[type[Options]] = Options
+    uses_device: ClassVar[bool] = False
 
     def __init__(self, options: Any = None, runtime: Runtime | None = None) -> None:
         self.options = self.Options() if options is None else options
@@ -149,7 +156,15 @@ class PostProcessor(Component):
 
 
 class Tracker(Component):
-    """Links detections of different frames that are the same particle."""
+    """Links detections of different frames that are the same particle.
+
+    Attributes
+    ----------
+    needs_geometry
+        Whether it wants the vertices of lines and outlines, which are many.
+    """
+
+    needs_geometry: ClassVar[bool] = False
 
     @abstractmethod
     def link(self, detections: pd.DataFrame, geometry: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -160,7 +175,7 @@ class Tracker(Component):
         detections
             At least ``frame``, ``x``, ``y``; rows are not changed, but may be left out.
         geometry
-            Vertices of lines and outlines, where there are any.
+            Vertices of lines and outlines, for those that ask for them.
         """
 
 
@@ -171,7 +186,8 @@ class Tables:
     Parameters
     ----------
     frames, detections, geometry, tracks
-        As in the run folder; `tracks` is None where nothing was tracked.
+        As in the run folder; `tracks` is None where nothing was tracked, `geometry` where the
+        analysis did not ask for it.
     calibration
         Calibration of the series.
     roi
@@ -209,7 +225,15 @@ class Finding:
 
 
 class Analysis(Component):
-    """Turns tables into materials quantities and figures."""
+    """Turns tables into materials quantities and figures.
+
+    Attributes
+    ----------
+    needs_geometry
+        Whether it wants the vertices of lines and outlines, which are many.
+    """
+
+    needs_geometry: ClassVar[bool] = False
 
     @abstractmethod
     def analyse(self, tables: Tables) -> list[Finding]:

@@ -203,9 +203,15 @@ class Pipeline:
             built.setdefault(family, []).append(NamedComponent(choice.alias, component))
         return built
 
-    def plan(self, frames: FrameSequence, roi: Sequence[int] | None = None) -> dict[str, Any]:
+    def _plan(
+        self,
+        frames: FrameSequence,
+        settings: RunSettings,
+        built: Mapping[str, Sequence[NamedComponent]],
+        progress: Progress,
+    ) -> dict[str, Any]:
         """Return what decides about the numbers of a run: its part of ``run.json``."""
-        components = self._build(self._runtime(1))
+        paths: Sequence[Path] = getattr(frames, "paths", ())
         return {
             "components": [
                 {
@@ -214,14 +220,15 @@ class Pipeline:
                     "alias": choice.alias,
                     "distribution": self.host.find(family, choice.name).plugin.distribution,
                     "version": self.host.find(family, choice.name).plugin.version,
-                    "options": _plain_options(components, family, choice.alias),
+                    "options": _plain_options(built, family, choice.alias),
                 }
                 for family, choice in self.choices
             ],
             "calibration": frames.calibration.model_dump(),
             "frames": [len(frames), *(f(frames.indices) for f in (min, max) if len(frames))],
-            "roi": list(roi) if roi else None,
-            "inputs": input_digests(getattr(frames, "paths", ())),
+            "roi": list(settings.roi) if settings.roi else None,
+            "table_format": settings.table_format,
+            "inputs": input_digests(paths, lambda done: progress("check input", done, len(paths))),
         }
 
     def run(
@@ -277,17 +284,23 @@ class Pipeline:
     ) -> Session:
         runtime = self._runtime(chosen.workers)
         built = self._build(runtime)
+        show = progress or (lambda stage, done, total: None)
+        named = [component for family in built.values() for component in family]
+        if self.device != "cpu" and not any(n.component.uses_device for n in named):
+            frames.warnings.append(
+                f"no component of this pipeline can work on {self.device}; the CPU is used"
+            )
         return Session(
             frames,
             built["detectors"][0],
             built.get("postprocessors", []),
             next(iter(built.get("trackers", [])), None),
             built.get("analyses", []),
-            self.plan(frames, chosen.roi),
+            self._plan(frames, chosen, built, show),
             RunFolder(folder),
             chosen,
             runtime,
-            progress or (lambda stage, done, total: None),
+            show,
         )
 
 

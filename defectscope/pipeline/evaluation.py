@@ -124,6 +124,11 @@ def evaluate(
     if not 0 < iou <= 1:
         raise OptionError(f"--iou must be above 0 and at most 1, found {iou:g}")
     host = host or default_host()
+    if not isinstance(truth, Dataset) and (Path(truth) / "run.json").is_file():
+        raise UsageError(
+            f"{truth} is a run folder; the prediction comes first and the truth second, and the "
+            "truth must be labelled data"
+        )
     if not isinstance(truth, Dataset):
         truth = open_dataset(Path(truth), host)
     if isinstance(predictions, str | Path):
@@ -131,6 +136,10 @@ def evaluate(
         is_run = (path / "run.json").is_file()
         predictions = Result(path) if is_run else open_dataset(path, host)
     warnings = [*getattr(predictions, "warnings", ()), *truth.warnings]
+    if isinstance(predictions, Result) and predictions.info.get("status") != "complete":
+        warnings.append(
+            f"the run in {predictions.folder} is not complete ({predictions.info.get('status')})"
+        )
     joined = _join(predictions, truth, warnings)
     if isinstance(predictions, Result):
         joined = _within_roi(joined, predictions.roi, warnings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -38,12 +38,23 @@ def linked(
     """
     with named.component as tracker:
         tracks = guarded(named, "while it linked", tracker.link, detections, geometry)
+    _check_tracks(named, tracks, detections)
+    return tracks
+
+
+def _check_tracks(named: NamedComponent, tracks: Any, detections: pd.DataFrame) -> None:
     if not isinstance(tracks, pd.DataFrame) or not {"frame", "particle"} <= set(tracks):
         raise ComponentError(
             f"{named.describe()} must return a table with the columns frame and particle, "
             f"found {type(tracks).__name__}"
         )
-    return tracks
+    if not pd.api.types.is_integer_dtype(tracks["particle"]) or tracks["particle"].isna().any():
+        raise ComponentError(
+            f"{named.describe()} must return whole numbers in the column particle, "
+            f"found {tracks['particle'].dtype}"
+        )
+    if not tracks["frame"].isin(detections["frame"]).all():
+        raise ComponentError(f"{named.describe()} returned rows of frames that it was not given")
 
 
 def track_detections(
@@ -51,7 +62,8 @@ def track_detections(
 ) -> None:
     """Link the detections of a run folder, and write its tracks and particles."""
     detections = read_table(folder / "detections.parquet")
-    geometry = read_table(folder / "geometry.parquet")
+    wanted = named.component.needs_geometry
+    geometry = read_table(folder / "geometry.parquet") if wanted else None
     tracks = linked(named, detections, geometry)
     write_table(folder / f"tracks.{table_format}", tracks)
     write_table(folder / "particles.csv", particle_table(tracks, calibration))
@@ -59,33 +71,46 @@ def track_detections(
 
 def write_findings(
     result: Result, analyses: Sequence[NamedComponent], progress: Callable[[str, int, int], None]
-) -> None:
+) -> list[str]:
     """Run every analysis, and write its figures and the tables behind them.
+
+    Returns
+    -------
+    list of str
+        Names of the files in ``figures/``.
 
     Raises
     ------
     ComponentError
         An analysis raised.
     """
-    tables = result.tables
+    geometry = any(named.component.needs_geometry for named in analyses)
+    tables = result.tables_for_analysis(geometry)
+    written = []
     for position, named in enumerate(analyses):
         progress("figures", position, len(analyses))
         with named.component as analysis:
             findings = guarded(named, "on the tables", analysis.analyse, tables)
         for finding in findings:
-            _write(result.folder / "figures", finding)
+            written += _write(result.folder / "figures", finding)
     progress("figures", len(analyses), len(analyses))
+    return written
 
 
-def _write(folder: Path, finding: Finding) -> None:
-    write_table(folder / f"{finding.name}.csv", finding.table)
+def _write(folder: Path, finding: Finding) -> list[str]:
+    names = [f"{finding.name}.csv"]
+    write_table(folder / names[0], finding.table)
     if finding.figure is not None:
         for suffix in ("png", "svg"):
-            _save(finding.figure, folder / f"{finding.name}.{suffix}")
+            names.append(f"{finding.name}.{suffix}")
+            _save(finding.figure, folder / names[-1])
+    return names
 
 
 def _save(figure: Figure, path: Path) -> None:
-    # An SVG file holds the time it was made unless told otherwise.
+    from matplotlib import rc_context
+
+    # An SVG file holds the time it was made, and random names, unless told otherwise.
     metadata = {"Date": None} if path.suffix == ".svg" else None
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, rc_context({"svg.hashsalt": "defectscope"}):
         figure.savefig(temporary, metadata=metadata)

@@ -59,8 +59,15 @@ def write_overlays(
     result: Result,
     types: Mapping[str, DefectType],
     progress: Callable[[str, int, int], None],
-) -> None:
-    """Write ``overlay.mp4``, and the first, middle and last frame as PNG under ``figures/``."""
+) -> list[str]:
+    """Write ``overlay.mp4``, and the first, middle and last frame as PNG under ``figures/``.
+
+    Returns
+    -------
+    list of str
+        Names of the files in ``figures/``.
+    """
+    written = []
     rows = result.tracks if result.tracks is not None else result.detections
     table = result.frames
     good = np.flatnonzero(table["status"].to_numpy() == "ok")
@@ -74,8 +81,11 @@ def write_overlays(
             for done, (position, picture) in enumerate(pictures, start=1):
                 video.write(picture)
                 if position in stills:
-                    _write_png(result.folder / "figures", frames.indices[position], picture)
+                    name = f"overlay_{frames.indices[position]:06d}.png"
+                    _write_png(result.folder / "figures" / name, picture)
+                    written.append(name)
                 progress("overlay", done, len(good))
+    return written
 
 
 def _pictures(
@@ -97,7 +107,7 @@ def _pictures(
             continue
         found = by_frame.get(frame.index, rows.iloc[:0])
         _grow_tails(tails, found, frame.index)
-        recent = [t for t in tails.values() if t[-1][0] == frame.index]
+        recent = [tails[int(p)] for p in found["particle"]] if "particle" in found else []
         drawn = lines.get(frame.index, [])
         yield position, draw_overlay(frame, found, types, drawn, recent, zoom)
 
@@ -124,6 +134,9 @@ def _grow_tails(
         tail = tails.setdefault(int(particle), [])
         tail.append((index, float(x), float(y)))
         del tail[:-TAIL_FRAMES]
+    # A particle that was not seen for so long is gone: tails must not pile up.
+    for gone in [p for p, tail in tails.items() if tail[-1][0] < index - TAIL_FRAMES]:
+        del tails[gone]
 
 
 def draw_overlay(
@@ -219,8 +232,8 @@ def _captioned(picture: NDArray[Any], frame: Frame, count: int) -> NDArray[np.ui
     return np.vstack([strip, picture])
 
 
-def _write_png(folder: Path, index: int, picture: NDArray[np.uint8]) -> None:
-    with atomic_path(folder / f"overlay_{index:06d}.png") as temporary:
+def _write_png(path: Path, picture: NDArray[np.uint8]) -> None:
+    with atomic_path(path) as temporary:
         encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
         temporary.write_bytes(encoded.tobytes())
 

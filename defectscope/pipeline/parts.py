@@ -41,8 +41,11 @@ class GrowingTable:
         """Write the rows of the frames from position `start` on as one part."""
         filled = [table for table in rows if len(table)] or rows[:1]
         table = pd.concat(filled, ignore_index=True) if filled else empty_table(self.columns)
-        with atomic_path(self.path / f"part-{start:08d}.parquet") as temporary:
-            pq.write_table(pa.Table.from_pandas(table, preserve_index=False), temporary)
+        with (
+            atomic_path(self.path / f"part-{start:08d}.parquet") as temporary,
+            temporary.open("wb") as stream,
+        ):
+            pq.write_table(pa.Table.from_pandas(table, preserve_index=False), stream)
 
     def drop_from(self, start: int) -> None:
         """Delete parts that begin at position `start` or later: they were never committed."""
@@ -53,13 +56,37 @@ class GrowingTable:
     def _parts(self) -> list[Path]:
         return sorted(self.path.glob("part-*.parquet"))
 
+    @property
+    def _joined(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.joined")
+
+    @property
+    def _set_aside(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.parts")
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the parts have become one file already."""
+        return self.path.is_file() or self.path.with_suffix(".csv").is_file()
+
+    def recover(self) -> None:
+        """Complete what :meth:`finish` began, where it was killed between two renames."""
+        if not self.path.exists():
+            for left in (self._joined, self._set_aside):
+                if left.exists():
+                    left.rename(self.path)
+                    break
+        if self.path.exists():
+            shutil.rmtree(self._set_aside, ignore_errors=True)
+            self._joined.unlink(missing_ok=True)
+
     def _schema(self, parts: list[Path]) -> pa.Schema:
         # The types of an empty table mean nothing: only rows decide, wherever there are any.
         plain = pa.Table.from_pandas(empty_table(self.columns), preserve_index=False).schema
         filled: list[pa.Schema] = []
         empty = [plain.remove_metadata()]
         for part in parts:
-            with pq.ParquetFile(part) as file:
+            with part.open("rb") as stream, pq.ParquetFile(stream) as file:
                 schema = file.schema_arrow.remove_metadata()
                 (filled if file.metadata.num_rows else empty).append(schema)
         joined = pa.unify_schemas(filled or empty, promote_options="permissive")
@@ -69,33 +96,34 @@ class GrowingTable:
                     joined = joined.append(column)
         return joined
 
-    def finish(self, csv: bool = False, keep_parts: bool = False) -> Path:
+    def finish(self, csv: bool = False) -> Path:
         """Join the parts into one file, holding a row group at a time, and delete them.
+
+        A table that is finished already stays as it is.
 
         Returns
         -------
         Path
             The file: ``….parquet``, or ``….csv``.
         """
+        self.recover()
+        target = self.path.with_suffix(".csv") if csv else self.path
+        if self.is_finished and not self.path.is_dir():
+            return target
         parts = self._parts()
         schema = self._schema(parts)
-        target = self.path.with_suffix(".csv") if csv else self.path
         if csv:
             with atomic_path(target) as temporary:
                 _write_csv(temporary, schema, parts)
-        elif not keep_parts:
-            joined = self.path.with_name(f".{self.path.name}.joined")
-            with atomic_path(joined) as temporary:
+            shutil.rmtree(self.path, ignore_errors=True)
+        else:
+            with atomic_path(self._joined) as temporary:
                 _write_parquet(temporary, schema, parts)
             # A folder cannot be replaced by a file in one step.
-            set_aside = self.path.with_name(f".{self.path.name}.parts")
-            shutil.rmtree(set_aside, ignore_errors=True)
             if self.path.exists():
-                self.path.rename(set_aside)
-            joined.rename(self.path)
-            shutil.rmtree(set_aside, ignore_errors=True)
-        if csv and not keep_parts:
-            shutil.rmtree(self.path, ignore_errors=True)
+                self.path.rename(self._set_aside)
+            self._joined.rename(self.path)
+            shutil.rmtree(self._set_aside, ignore_errors=True)
         return target
 
 
@@ -111,7 +139,8 @@ def _groups(schema: pa.Schema, parts: list[Path]) -> Iterator[pa.Table]:
 
 def _read_part(path: Path) -> pa.Table:
     # pq.read_table would import pyarrow's dataset machinery, which costs memory for nothing.
-    with pq.ParquetFile(path) as file:
+    # Files and not paths go to pyarrow, which takes a path for a URI and trips over its letters.
+    with path.open("rb") as stream, pq.ParquetFile(stream) as file:
         return file.read()
 
 
@@ -126,14 +155,17 @@ def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _write_parquet(path: Path, schema: pa.Schema, parts: list[Path]) -> None:
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with path.open("wb") as stream, pq.ParquetWriter(stream, schema, compression="zstd") as writer:
         for group in _groups(schema, parts):
             writer.write_table(group, row_group_size=ROWS_A_GROUP)
 
 
 def _write_csv(path: Path, schema: pa.Schema, parts: list[Path]) -> None:
     options = pyarrow.csv.WriteOptions(quoting_style="needed")
-    with pyarrow.csv.CSVWriter(path, schema, write_options=options) as writer:
+    with (
+        path.open("wb") as stream,
+        pyarrow.csv.CSVWriter(stream, schema, write_options=options) as writer,
+    ):
         for group in _groups(schema, parts):
             writer.write_table(group)
 
@@ -153,7 +185,8 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
             table.to_csv(temporary, index=False, lineterminator="\n")
         else:
             arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata()
-            pq.write_table(arrow, temporary, compression="zstd", row_group_size=ROWS_A_GROUP)
+            with temporary.open("wb") as stream:
+                pq.write_table(arrow, stream, compression="zstd", row_group_size=ROWS_A_GROUP)
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -92,7 +92,7 @@ class Result:
     def _table(self, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
         path = self.folder / f"{name}.parquet"
         if path.is_file() or path.with_suffix(".csv").is_file() or any(path.glob("part-*")):
-            return read_table(path)
+            return _typed(read_table(path), columns)
         # A run that ended before its first frame was finished has no table yet.
         if len(self.frames):
             raise InputError(f"the run folder {self.folder} lacks its table {path.name}")
@@ -104,7 +104,7 @@ class Result:
         names = ("tracks.parquet", "tracks.csv")
         if not any((self.folder / name).exists() for name in names):
             return None
-        return read_table(self.folder / "tracks.parquet")
+        return _typed(read_table(self.folder / "tracks.parquet"), DETECTION_COLUMNS)
 
     @functools.cached_property
     def particles(self) -> pd.DataFrame | None:
@@ -115,11 +115,20 @@ class Result:
     @property
     def tables(self) -> Tables:
         """All of it, as analyses take it."""
+        return self.tables_for_analysis(geometry=True)
+
+    def tables_for_analysis(self, geometry: bool) -> Tables:
+        """Return all of it, without reading the `geometry` where nobody needs it."""
         return Tables(
             self.frames,
             self.detections,
-            self.geometry,
+            self.geometry if geometry else None,
             self.tracks,
             self.calibration,
             self.roi,
         )
+
+
+def _typed(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    # CSV does not tell a score of 1.0 from the number 1.
+    return table.astype({name: columns[name] for name in table.columns if name in columns})

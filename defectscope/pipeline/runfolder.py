@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,19 +13,24 @@ from typing import Any
 import pandas as pd
 
 from defectscope.core.errors import FormatError, OutputError, UsageError
-from defectscope.core.files import atomic_path, write_json
+from defectscope.core.files import atomic_path, write_json, write_text
 from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS
 from defectscope.pipeline.parts import GrowingTable
+from defectscope.pipeline.plans import plan_difference
 from defectscope.pipeline.stages import FrameOutcome
 
 __all__ = ["RunFolder", "read_info"]
 
 INFO = "run.json"
-# What a run writes, and may therefore delete again when it is overwritten.
+# What a run writes, and may therefore delete again when it is overwritten; figures are listed in
+# run.json, as analyses name them.
 OWN_FILES = (
-    INFO, "frames.csv", "detections.parquet", "detections.csv", "geometry.parquet",
-    "geometry.csv", "tracks.parquet", "tracks.csv", "particles.csv", "overlay.mp4", "figures",
+    "frames.csv", "detections.parquet", "detections.csv", "geometry.parquet", "geometry.csv",
+    "tracks.parquet", "tracks.csv", "particles.csv", "overlay.mp4", INFO,
 )  # fmt: skip
+FIGURES = "figures"
+# Names under which files are written before they are whole; a kill leaves them behind.
+HALF_WRITTEN = re.compile(r"\.+(run|frames|detections|geometry|tracks|particles|overlay)[-.].*")
 
 
 class RunFolder:
@@ -50,10 +56,10 @@ class RunFolder:
         """
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"{self.path} is a file; --out takes a folder")
-        present = sorted(self.path.iterdir()) if self.path.is_dir() else []
-        if present:
-            self._clear(present, overwrite)
         try:
+            present = sorted(self.path.iterdir()) if self.path.is_dir() else []
+            if present:
+                self._clear(present, overwrite)
             self.path.mkdir(parents=True, exist_ok=True)
             header = pd.DataFrame(columns=list(FRAME_COLUMNS))
             with atomic_path(self.frames_path) as temporary:
@@ -64,7 +70,8 @@ class RunFolder:
             ) from error
 
     def _clear(self, present: list[Path], overwrite: bool) -> None:
-        if not (self.path / INFO).is_file():
+        info = self.info()
+        if info is None:
             raise OutputError(
                 f"the folder {self.path} exists and holds something else than a run "
                 f"({present[0].name}); choose another --out"
@@ -74,12 +81,25 @@ class RunFolder:
                 f"the folder {self.path} holds another run; choose another --out, "
                 "or give --overwrite to replace it or --resume to go on with it"
             )
-        for name in OWN_FILES:
-            target = self.path / name
-            if target.is_dir():
-                shutil.rmtree(target)
-            else:
-                target.unlink(missing_ok=True)
+        figures = self.path / FIGURES
+        for name in info.get("figures", []):
+            if Path(name).name == name:
+                (figures / name).unlink(missing_ok=True)
+        if figures.is_dir() and not any(figures.iterdir()):
+            figures.rmdir()
+        for target in (*self._half_written(), *(self.path / name for name in OWN_FILES)):
+            _remove(target)
+
+    def info(self) -> dict[str, Any] | None:
+        """Return ``run.json``, or None where there is none of ours."""
+        try:
+            info = read_info(self.path)
+        except (UsageError, FormatError):
+            return None
+        return info if {"plan", "versions", "status"} <= info.keys() else None
+
+    def _half_written(self) -> list[Path]:
+        return [path for path in self.path.iterdir() if HALF_WRITTEN.fullmatch(path.name)]
 
     def _holds_results(self) -> bool:
         # A run that ended before its first good frame left nothing worth a question.
@@ -88,43 +108,64 @@ class RunFolder:
         except (OSError, ValueError, KeyError):
             return True
 
-    def take_up(self, plan: Mapping[str, Any]) -> list[FrameOutcome]:
+    def take_up(self, plan: Mapping[str, Any], total: int) -> list[FrameOutcome]:
         """Return the finished frames of an interrupted run with the same plan.
+
+        Parameters
+        ----------
+        plan
+            What decides about the numbers.
+        total
+            Number of frames of the series.
 
         Raises
         ------
         UsageError
-            There is no run to go on with, it is complete, or its plan differs.
+            There is no run to go on with, or its plan differs; says in what.
+        FormatError
+            Its tables do not fit together.
         """
-        info = read_info(self.path)
-        former = info.get("plan", {})
-        for key in plan:
-            if former.get(key) != plan[key]:
-                raise UsageError(
-                    f"the run in {self.path} cannot be resumed: its {key} was "
-                    f"{json.dumps(former.get(key))[:200]}, "
-                    f"now it is {json.dumps(plan[key])[:200]}; "
-                    "use the same command, or --overwrite"
-                )
+        difference = plan_difference(read_info(self.path).get("plan", {}), plan)
+        if difference:
+            raise UsageError(
+                f"the run in {self.path} cannot be resumed: {difference}; "
+                "use the same command, or --overwrite"
+            )
         finished = self._finished_rows()
-        self.detections.drop_from(len(finished))
-        self.geometry.drop_from(len(finished))
+        tables = (self.detections, self.geometry)
+        for table in tables:
+            table.recover()
+        if len(finished) < total and any(table.is_finished for table in tables):
+            raise FormatError(
+                f"{self.frames_path} has {len(finished)} of {total} frames, but the tables beside "
+                "it are complete; start again with --overwrite"
+            )
+        for target in self._half_written():
+            _remove(target)
+        for table in tables:
+            table.drop_from(len(finished))
         return finished
 
     def _finished_rows(self) -> list[FrameOutcome]:
+        try:
+            text = self.frames_path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise FormatError(
+                f"{self.frames_path} cannot be read ({error.strerror}), so that the run cannot be "
+                "resumed; start again with --overwrite"
+            ) from error
         # A run that was killed may have left half a line at the end.
-        text = self.frames_path.read_text(encoding="utf-8")
         whole = text[: text.rfind("\n") + 1]
         if whole != text:
-            with atomic_path(self.frames_path) as temporary:
-                temporary.write_text(whole, encoding="utf-8")
-        table = pd.read_csv(self.frames_path, dtype={"width_px": "Int64", "height_px": "Int64"})
+            write_text(self.frames_path, whole)
+        types = {name: FRAME_COLUMNS[name] for name in ("source", "width_px", "height_px")}
+        table = pd.read_csv(self.frames_path, dtype=types)
         return [
             FrameOutcome(
                 int(row["frame"]),
                 str(row["source"]),
                 None if pd.isna(row["height_px"]) else (row["height_px"], row["width_px"]),
-                error=None if row["status"] == "ok" else "damaged",
+                error=None if row["status"] == "ok" else f"{row['source']}: damaged",
             )
             # An interrupt at the wrong moment can have appended a row twice.
             for row in table.drop_duplicates("frame").to_dict("records")
@@ -147,6 +188,13 @@ class RunFolder:
     def write_info(self, info: Mapping[str, Any]) -> None:
         """Write ``run.json``."""
         write_json(self.path / INFO, info, default=str)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def read_info(folder: Path) -> dict[str, Any]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pickle
+import signal
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +17,7 @@ import pandas as pd
 from defectscope.core.errors import (
     DamagedFrameError,
     InputError,
+    UsageError,
 )
 from defectscope.core.frames import FrameSequence
 from defectscope.core.provenance import package_versions
@@ -36,6 +40,19 @@ COMMIT_SECONDS = 15.0
 
 # (stage, done, total)
 Progress = Callable[[str, int, int], None]
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let a second, impatient Ctrl-C wait until what was finished is written."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 @dataclass(frozen=True)
@@ -100,6 +117,7 @@ class Session:
     damaged: list[str] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     _status: str = "running"
+    _figures: list[str] = field(default_factory=list)
 
     def run(self) -> Result:
         """Run to the end, and return the tables.
@@ -112,6 +130,8 @@ class Session:
             Likewise, marked as interrupted.
         """
         finished = self._prepare()
+        if finished is None:
+            return Result(self.folder.path)
         try:
             self._detect(finished)
             self._status = "tracking"
@@ -126,24 +146,41 @@ class Session:
             self._status = f"failed: {error}"
             raise
         finally:
-            if self._status != "complete" and self.settings.table_format == "csv":
-                self._join_tables(keep_parts=True)
-            self._write_info()
+            with uninterrupted():
+                self._write_info()
         return Result(self.folder.path)
 
-    def _prepare(self) -> list[FrameOutcome]:
+    def _prepare(self) -> list[FrameOutcome] | None:
+        """Return the frames that are finished already; None where the whole run is."""
         if not len(self.frames):
-            raise InputError(
-                "no frame is left to work on; --frames selects by frame index, and the last "
+            raise UsageError(
+                "no frame is left to work on; frames are selected by their index, and the last "
                 "index is exclusive"
             )
-        finished: list[FrameOutcome] = []
-        if self.settings.resume and (self.folder.path / "run.json").exists():
-            finished = self.folder.take_up(self.plan)
-        else:
+        former = self.folder.info() if self.settings.resume else None
+        if former is None:
             self.folder.create(self.settings.overwrite)
+            if self.settings.resume:
+                self.warnings.append(
+                    f"there was no run in {self.folder.path} to go on with; a new one was started"
+                )
+            self._write_info()
+            return []
+        finished = self.folder.take_up(self.plan, len(self.frames))
+        if former["status"] == "complete":
+            return None
+        self._take_over(former)
         self._write_info()
         return finished
+
+    def _take_over(self, former: Mapping[str, Any]) -> None:
+        self.warnings += former.get("warnings", [])
+        self.damaged += former.get("damaged_frames", [])
+        self._figures += former.get("figures", [])
+        for stage, seconds in former.get("timings_s", {}).items():
+            self.timings_s[stage] += seconds
+        if self.damaged and self.settings.strict:
+            raise DamagedFrameError(f"{self.damaged[0]} (stopped because of --strict)")
 
     def _detect(self, finished: list[FrameOutcome]) -> None:
         total, start = len(self.frames), len(finished)
@@ -173,16 +210,16 @@ class Session:
                     committed, waiting, last_commit = committed + len(waiting), [], time.monotonic()
         finally:
             # Also on the way out of an error: nothing finished is lost.
-            if waiting:
-                self._commit(committed, waiting)
-            stages.close()
-            self.timings_s["detection stage"] += time.perf_counter() - begun
+            with uninterrupted():
+                if waiting:
+                    self._commit(committed, waiting)
+                stages.close()
+                self.timings_s["detection stage"] += time.perf_counter() - begun
         if not good:
             raise InputError(
                 self.damaged[0]
                 if total == 1
-                else f"none of {total} frames can be used; the "
-                f"first: {self.damaged[0] if self.damaged else 'see the former run'}"
+                else f"none of {total} frames can be used; the first: {self.damaged[0]}"
             )
 
     def _outcomes(self, stages: FrameStages, positions: range) -> Iterator[FrameOutcome]:
@@ -192,13 +229,15 @@ class Session:
             # The first readable frame sets the size of the series, whoever works on the rest.
             # Workers get components that were never opened: only those can be pickled.
             probe = pickle.loads(pickle.dumps(stages)) if parallel else stages
-            while positions and stages.expected_shape is None:
-                outcome = probe.process(positions[:1])[0]
-                stages.expected_shape = outcome.shape if outcome.error is None else None
-                positions = positions[1:]
-                yield outcome
-            if parallel:
-                probe.close()
+            try:
+                while positions and stages.expected_shape is None:
+                    outcome = probe.process(positions[:1])[0]
+                    stages.expected_shape = outcome.shape if outcome.error is None else None
+                    positions = positions[1:]
+                    yield outcome
+            finally:
+                if parallel:
+                    probe.close()
         yield from outcomes_in_order(
             stages, positions, self.runtime.batch_size, settings.workers, settings.dask
         )
@@ -234,11 +273,11 @@ class Session:
         self.folder.commit(start, outcomes, table)
         self.timings_s["write tables"] += time.perf_counter() - begun
 
-    def _join_tables(self, keep_parts: bool = False) -> None:
+    def _join_tables(self) -> None:
         begun = time.perf_counter()
         csv = self.settings.table_format == "csv"
-        self.folder.detections.finish(csv, keep_parts)
-        self.folder.geometry.finish(csv, keep_parts)
+        self.folder.detections.finish(csv)
+        self.folder.geometry.finish(csv)
         self.timings_s["write tables"] += time.perf_counter() - begun
 
     def _track(self) -> None:
@@ -257,11 +296,13 @@ class Session:
         result = Result(self.folder.path)
         if self.settings.overlay:
             begun = time.perf_counter()
-            write_overlays(self.frames, result, self.runtime.defect_types, self.progress)
+            self._figures += write_overlays(
+                self.frames, result, self.runtime.defect_types, self.progress
+            )
             self.timings_s["overlay"] += time.perf_counter() - begun
         if self.settings.figures:
             begun = time.perf_counter()
-            write_findings(result, self.analyses, self.progress)
+            self._figures += write_findings(result, self.analyses, self.progress)
             self.timings_s["figures"] += time.perf_counter() - begun
 
     def _write_info(self) -> None:
@@ -278,6 +319,7 @@ class Session:
                 "runtime": {"device": self.runtime.device, "threads": self.runtime.threads},
                 "warnings": self.warnings,
                 "damaged_frames": self.damaged,
+                "figures": sorted(set(self._figures)),
                 "timings_s": {name: round(value, 4) for name, value in self.timings_s.items()},
             }
         )

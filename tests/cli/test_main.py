@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -120,3 +121,39 @@ def test_a_closed_pipe_is_no_error():
         check=False,
     )
     assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_behind_stdout_is_one_sentence():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "defectscope", "plugins", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_letters_that_cannot_be_shown_are_no_error(encoding):
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = call("plugins", "list", env=environment)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+
+
+def test_a_home_that_cannot_be_written_is_not_talked_about(tmp_path):
+    import numpy as np
+    import tifffile
+
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 64, 64), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack")
+    environment = {**os.environ, "HOME": "/proc/1/nowhere"}
+    environment.pop("MPLCONFIGDIR", None)
+    done = call("run", tmp_path / "a.tif", "--detector", "dark-blobs", "--out", tmp_path / "out",
+                env=environment)  # fmt: skip
+    assert done.returncode == 0
+    assert "atplotlib" not in done.stderr

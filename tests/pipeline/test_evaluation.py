@@ -448,7 +448,7 @@ def test_wrong_paths_are_one_sentence(run, tmp_path, formats):
         evaluate(result, tmp_path / "nowhere", host=formats)
     with pytest.raises(ds.InputError, match="there is no file or folder"):
         evaluate(tmp_path / "nowhere", truth_of(result), host=formats)
-    with pytest.raises(ds.FormatError, match="in none of the known annotation formats"):
+    with pytest.raises(ds.UsageError, match="is a run folder; the prediction comes first"):
         evaluate(result, result.folder, host=formats)
 
 

@@ -1,0 +1,53 @@
+"""Whether two runs would give the same numbers, and if not, what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["plan_difference"]
+
+Plan = Mapping[str, Any]
+
+
+def plan_difference(former: Plan, now: Plan) -> str | None:
+    """Return what differs between two plans as a clause, or None.
+
+    Parameters
+    ----------
+    former, now
+        Plans as they stand in ``run.json``.
+    """
+    for key in now:
+        if former.get(key) == now[key]:
+            continue
+        if key == "components":
+            return _component_difference(former.get(key) or [], now[key])
+        if key == "inputs":
+            return "its input files have changed, or other files were given"
+        return f"its {key} was {_shown(key, former.get(key))}, now it is {_shown(key, now[key])}"
+    return None
+
+
+def _component_difference(former: list[Plan], now: list[Plan]) -> str:
+    one, other = ([f"{c['family']} {c['alias']}" for c in side] for side in (former, now))
+    if one != other:
+        return f"its components were {', '.join(one)}, now they are {', '.join(other)}"
+    for before, after in zip(former, now, strict=True):
+        for name in ("name", "distribution", "version"):
+            if before.get(name) != after[name]:
+                return f"{after['alias']} had the {name} {before.get(name)}, now {after[name]}"
+        old, new = before.get("options", {}), after["options"]
+        for name in new:
+            if old.get(name) != new[name]:
+                was = old.get(name)
+                return f"{after['alias']}.{name} was {was!r}, now it is {new[name]!r}"
+    return "its components differ"
+
+
+def _shown(key: str, value: Any) -> str:
+    if key == "frames" and isinstance(value, list) and len(value) == 3:
+        return f"{value[0]} ({value[1]} to {value[2]})"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k}={v}" for k, v in value.items() if v not in (None, {}))
+    return str(value)

@@ -1,0 +1,196 @@
+"""Runs that end early, at every stage, and are taken up again: nothing finished is lost."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pandas as pd
+import pytest
+
+import defectscope as ds
+from defectscope.pipeline import parts, session
+
+PLAIN = {"overlay": False, "figures": False}
+TABLES = ("detections.parquet", "geometry.parquet", "tracks.parquet", "frames.csv", "particles.csv")
+
+
+@pytest.fixture
+def pipeline(host):
+    return ds.Pipeline("find", ["axes"], "by-rank", host=host)
+
+
+@pytest.fixture
+def whole(pipeline, series, tmp_path):
+    """A run in one go, to compare with."""
+    pipeline.run(series(6, damaged=(2,)), tmp_path / "whole", **PLAIN)
+    return tmp_path / "whole"
+
+
+def same(one, other):
+    for name in TABLES:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def raising(error):
+    def stop(*_, **__):
+        raise error
+
+    return stop
+
+
+STAGES = ("track_detections", "write_overlays", "write_findings")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ds.ComponentError("no idea")])
+def test_a_stop_after_the_tables_were_joined(
+    pipeline, series, tmp_path, whole, monkeypatch, stage, error
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(session, stage, raising(error))
+        with pytest.raises(type(error)):
+            pipeline.run(series(6, damaged=(2,)), tmp_path / "run")
+    before = ds.load_run(tmp_path / "run").detections
+    pipeline.run(series(6, damaged=(2,)), tmp_path / "run", resume=True, **PLAIN)
+    same(tmp_path / "run", whole)
+    pd.testing.assert_frame_equal(before, ds.load_run(tmp_path / "run").detections)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_same_with_csv(pipeline, series, tmp_path, monkeypatch, stage):
+    csv = {"table_format": "csv"}
+    pipeline.run(series(6), tmp_path / "whole", **csv, **PLAIN)
+    with monkeypatch.context() as patch:
+        patch.setattr(session, stage, raising(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run(series(6), tmp_path / "run", **csv)
+    assert len(pd.read_csv(tmp_path / "run/detections.csv")) == 18
+    pipeline.run(series(6), tmp_path / "run", resume=True, **csv, **PLAIN)
+    for name in ("detections.csv", "tracks.csv", "frames.csv"):
+        one, other = tmp_path / "run" / name, tmp_path / "whole" / name
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_resume_of_a_complete_run_leaves_it_as_it_is(pipeline, series, tmp_path, whole):
+    shutil.copytree(whole, tmp_path / "copy")
+    result = pipeline.run(series(6, damaged=(2,)), whole, resume=True, **PLAIN)
+    same(whole, tmp_path / "copy")
+    assert len(result.detections) == 15
+
+
+@pytest.mark.parametrize("left", ["parts", "both", "joined"])
+def test_a_kill_between_the_renames(pipeline, series, tmp_path, whole, left):
+    """As `finish` leaves it when it is killed before, between and after its two renames."""
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    (run / "tracks.parquet").unlink()
+    for name in ("detections", "geometry"):
+        path = run / f"{name}.parquet"
+        folder = run / f".{name}.parquet.parts"
+        folder.mkdir()
+        table = ds.load_run(whole)
+        getattr(table, name).to_parquet(folder / "part-00000000.parquet", index=False)
+        if left == "parts":
+            path.unlink()
+        elif left == "both":
+            path.rename(run / f".{name}.parquet.joined")
+    info = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**info, "status": "running"}))
+    pipeline.run(series(6, damaged=(2,)), run, resume=True, **PLAIN)
+    same(run, whole)
+    assert not [path.name for path in run.iterdir() if path.name.startswith(".")]
+
+
+def test_what_a_kill_left_half_written_is_cleared(pipeline, series, tmp_path, whole):
+    for name in (".overlay-abc123.mp4", ".detections-x1.parquet", ".run-77.json"):
+        (whole / name).write_bytes(b"half")
+    (whole / ".thesis-notes.txt").write_text("mine")
+    pipeline.run(series(2), whole, overwrite=True, **PLAIN)
+    assert [path.name for path in whole.iterdir() if path.name.startswith(".")] == [
+        ".thesis-notes.txt"
+    ]
+
+
+def test_damaged_frames_warnings_and_times_survive_a_resume(
+    pipeline, series, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "track_detections", raising(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run(series(6, damaged=(2,)), tmp_path / "run", **PLAIN)
+    result = pipeline.run(series(6, damaged=(2,)), tmp_path / "run", resume=True, **PLAIN)
+    assert "frame002.png" in result.info["damaged_frames"][0]
+    assert result.info["timings_s"]["find"] > 0
+
+
+def test_strict_also_stops_at_a_frame_that_was_damaged_before(pipeline, series, tmp_path):
+    frames = series(6, damaged=(2,))
+    pipeline.run(frames, tmp_path / "run", **PLAIN)
+    info = json.loads((tmp_path / "run/run.json").read_text())
+    (tmp_path / "run/run.json").write_text(json.dumps({**info, "status": "interrupted"}))
+    with pytest.raises(ds.DamagedFrameError, match=r"frame002\.png"):
+        pipeline.run(frames, tmp_path / "run", resume=True, strict=True, **PLAIN)
+
+
+def test_another_format_is_another_plan(pipeline, series, tmp_path):
+    pipeline.run(series(2), tmp_path / "run", table_format="csv", **PLAIN)
+    info = json.loads((tmp_path / "run/run.json").read_text())
+    (tmp_path / "run/run.json").write_text(json.dumps({**info, "status": "interrupted"}))
+    with pytest.raises(ds.UsageError, match=r"cannot be resumed.*table_format"):
+        pipeline.run(series(2), tmp_path / "run", resume=True, **PLAIN)
+
+
+def test_a_refusal_names_what_differs(host, pipeline, series, tmp_path):
+    pipeline.run(series(3), tmp_path / "run", **PLAIN)
+    other = ds.Pipeline("find", ["axes"], "by-rank", options={"find": {"boxes": 4}}, host=host)
+    with pytest.raises(ds.UsageError, match=r"find\.boxes was 3, now it is 4"):
+        other.run(series(3), tmp_path / "run", resume=True, **PLAIN)
+    with pytest.raises(ds.UsageError, match=r"frames was 3 \(0 to 2\), now it is 4 \(0 to 3\)"):
+        pipeline.run(series(4), tmp_path / "run", resume=True, **PLAIN)
+
+
+def test_a_run_without_its_table_of_frames(pipeline, series, tmp_path, whole):
+    info = json.loads((whole / "run.json").read_text())
+    (whole / "run.json").write_text(json.dumps({**info, "status": "interrupted"}))
+    (whole / "frames.csv").unlink()
+    with pytest.raises(ds.FormatError, match=r"frames\.csv.*--overwrite"):
+        pipeline.run(series(6, damaged=(2,)), whole, resume=True, **PLAIN)
+
+
+def test_fewer_rows_than_the_joined_table(pipeline, series, tmp_path, whole):
+    info = json.loads((whole / "run.json").read_text())
+    (whole / "run.json").write_text(json.dumps({**info, "status": "interrupted"}))
+    lines = (whole / "frames.csv").read_text().splitlines(keepends=True)
+    (whole / "frames.csv").write_text("".join(lines[:3]))
+    with pytest.raises(ds.FormatError, match=r"frames\.csv.*--overwrite"):
+        pipeline.run(series(6, damaged=(2,)), whole, resume=True, **PLAIN)
+    assert len(ds.load_run(whole).detections) == 15
+
+
+def test_resume_without_a_run_says_so(pipeline, series, tmp_path):
+    result = pipeline.run(series(2), tmp_path / "typo", resume=True, **PLAIN)
+    assert any("no run" in text for text in result.warnings)
+
+
+def test_a_foreign_run_json_protects_its_folder(pipeline, series, tmp_path):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures/my.png").write_text("mine")
+    (tmp_path / "run.json").write_text('{"tool": "another"}')
+    with pytest.raises(ds.OutputError, match="something else than a run"):
+        pipeline.run(series(2), tmp_path, overwrite=True, **PLAIN)
+    assert (tmp_path / "figures/my.png").exists()
+
+
+def test_overwriting_leaves_strange_figures_alone(pipeline, series, tmp_path):
+    pipeline.run(series(2), tmp_path / "run")
+    (tmp_path / "run/figures/mine.png").write_text("mine")
+    pipeline.run(series(2), tmp_path / "run", overwrite=True, **PLAIN)
+    assert [p.name for p in (tmp_path / "run/figures").iterdir()] == ["mine.png"]
+
+
+def test_join_is_done_once(tmp_path):
+    table = parts.GrowingTable(tmp_path / "t.parquet", {"frame": "int64"})
+    table.append(0, [pd.DataFrame({"frame": [1, 2]})])
+    first = table.finish().read_bytes()
+    assert table.finish().read_bytes() == first
