@@ -33,6 +33,9 @@ class Lazy(NamedTuple):
 COMMANDS = {
     "demo": Lazy("defectscope.cli.demo:demo", "The whole pipeline on synthetic data, offline."),
     "run": Lazy("defectscope.cli.run:run", "Find, measure and follow defects in images or videos."),
+    "generate": Lazy(
+        "defectscope.cli.generate:generate", "Generate labelled synthetic images and sequences."
+    ),
     "evaluate": Lazy("defectscope.cli.evaluate:evaluate", "Score predictions against truth."),
     "track": Lazy("defectscope.cli.track:track", "Link the rows of a table through time."),
     "convert": Lazy("defectscope.cli.convert:convert", "Convert annotations between formats."),

@@ -108,9 +108,22 @@ class Background(Component):
 
 
 class Generator(Component):
-    """Draws defects whose truth is known."""
+    """Draws defects whose truth is known.
+
+    Attributes
+    ----------
+    defect_types
+        What it can draw.
+    last_parameters
+        Everything that was drawn at random for the last image or sequence, as plain values; it
+        goes into the parameters file of the sample.
+    """
 
     defect_types: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, options: Any = None, runtime: Runtime | None = None) -> None:
+        super().__init__(options, runtime)
+        self.last_parameters: dict[str, Any] = {}
 
     @abstractmethod
     def draw(self, canvas: NDArray[np.float32], rng: np.random.Generator) -> Instances:

@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -107,12 +108,15 @@ class FrameSequence(ABC, Sequence[Frame]):
         What the files say about the scale.
     warnings : list of str
         What a user should know about how the files were read; may grow while frames are read.
+    paths : tuple of pathlib.Path
+        The files behind the frames, for digests; empty where there are none.
     """
 
     indices: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
     calibration: Calibration = Calibration()
     warnings: list[str]
+    paths: tuple[Path, ...] = ()
 
     @abstractmethod
     def read(self, position: int) -> NDArray[Any]:
@@ -172,6 +176,7 @@ class FrameSelection(FrameSequence):
         self.names = tuple(parent.names[p] for p in self._positions)
         self.calibration = parent.calibration if calibration is None else calibration
         self.warnings = parent.warnings
+        self.paths = parent.paths
 
     def read(self, position: int) -> NDArray[Any]:
         """Return the pixels at a position of the selection."""

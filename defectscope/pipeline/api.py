@@ -66,7 +66,6 @@ def open_frames(
     selected: FrameSequence = sequence.calibrated(merged)
     if frames is not None:
         selected = selected.select(*parse_frame_range(frames))
-    selected.paths = sequence.paths  # type: ignore[attr-defined]
     return selected
 
 
@@ -211,7 +210,7 @@ class Pipeline:
         progress: Progress,
     ) -> dict[str, Any]:
         """Return what decides about the numbers of a run: its part of ``run.json``."""
-        paths: Sequence[Path] = getattr(frames, "paths", ())
+        paths = frames.paths
         return {
             "components": [
                 {

@@ -37,9 +37,7 @@ def linked(
         The tracker raised, or returned no particles.
     """
     with named.component as tracker:
-        tracks: pd.DataFrame = guarded(
-            named, "while it linked", tracker.link, detections, geometry
-        )
+        tracks: pd.DataFrame = guarded(named, "while it linked", tracker.link, detections, geometry)
     _check_tracks(named, tracks, detections)
     return tracks
 

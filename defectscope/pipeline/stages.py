@@ -80,10 +80,11 @@ class FrameStages:
 
         component: Component = self.detector.component
         cv2.setNumThreads(component.runtime.threads)
-        stack = ExitStack()
-        for named in (self.detector, *self.post):
-            guarded(named, "while it opened", stack.enter_context, named.component)
-        self._stack = stack
+        with ExitStack() as stack:
+            for named in (self.detector, *self.post):
+                guarded(named, "while it opened", stack.enter_context, named.component)
+            # Left open from here on; what was opened before a failure is closed again.
+            self._stack = stack.pop_all()
 
     def close(self) -> None:
         """Close the components and the series."""

@@ -1,0 +1,172 @@
+"""``defectscope generate``: labelled synthetic data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from defectscope.cli.common import PATH, current_host, plural, say, shown_progress
+
+if TYPE_CHECKING:
+    from defectscope.core.datasets import Dataset
+    from defectscope.pipeline.samples import SamplePlan
+    from defectscope.plugins.host import PluginHost
+
+__all__ = ["generate"]
+
+PREVIEWED = 6
+
+
+def _shape(_: click.Context, __: click.Parameter, text: str) -> tuple[int, int]:
+    try:
+        width, height = (int(part) for part in (text.lower().split("x") * 2)[:2])
+    except ValueError:
+        raise click.BadParameter(
+            f"expected SIDE or WIDTHxHEIGHT in px, such as 512 or 1120x710, found {text!r}"
+        ) from None
+    return height, width
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="NAME...")
+@click.option(
+    "--background",
+    default="texture",
+    show_default=True,
+    metavar="NAME",
+    help="Background to draw on.",
+)
+@click.option(
+    "--count", type=click.IntRange(1), default=1, show_default=True, help="Number of samples."
+)
+@click.option(
+    "--length",
+    type=click.IntRange(1),
+    metavar="FRAMES",
+    help="Make each sample a sequence of this many frames.",
+)
+@click.option(
+    "--size",
+    "shape",
+    default="512",
+    show_default=True,
+    callback=_shape,
+    metavar="PX",
+    help="SIDE or WIDTHxHEIGHT.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--bit-depth", type=click.Choice(["8", "16"]), default="8", show_default=True)
+@click.option("--out", required=True, type=PATH, metavar="DIR", help="Dataset folder.")
+@click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="NAME.OPTION=VALUE",
+    help="Set an option of a component; may be repeated.",
+)
+@click.option(
+    "--config",
+    type=PATH,
+    metavar="FILE.toml",
+    help="Options of components, one table each; --set overrules them.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that draw."
+)
+@click.option("--masks", is_flag=True, help="Also write a PNG mask of every instance.")
+@click.option("--preview", is_flag=True, help="Also write a contact sheet, preview.png.")
+@click.option(
+    "--from",
+    "source",
+    type=PATH,
+    metavar="FILE.json",
+    help="Draw the sample of this parameters file again.",
+)
+@click.option("--resume", is_flag=True, help="Go on with an interrupted dataset.")
+@click.option("--overwrite", is_flag=True, help="Replace a former dataset in --out.")
+@click.pass_context
+def generate(context: click.Context, /, **given: Any) -> None:
+    """Generate labelled images with the generators NAME, which share each image.
+
+    \b
+    Examples:
+      defectscope generate in-situ-loops --length 60 --out sequence
+      defectscope generate in-situ-loops --count 100 --workers 2 --out data --preview
+      defectscope generate --from data/parameters/000042.json --out again
+    """
+    from defectscope.core.errors import UsageError
+    from defectscope.pipeline.generation import generate_dataset
+
+    host = current_host(context)
+    if given["source"] is not None:
+        if given["names"]:
+            raise UsageError("--from draws one sample again; leave out the names of generators")
+        _again(given["source"], given["out"], host)
+        return
+    plan = _plan(given)
+    with shown_progress() as progress:
+        dataset = generate_dataset(
+            plan,
+            given["count"],
+            given["out"],
+            host,
+            progress=progress,
+            **{name: given[name] for name in ("workers", "masks", "resume", "overwrite")},
+        )
+    if given["preview"]:
+        _preview(dataset, given["out"])
+    found = sum(len(image.instances) for image in dataset.images)
+    say(f"{plural(len(dataset.images), 'image')}, {plural(found, 'instance')} in {given['out']}")
+
+
+def _plan(given: dict[str, Any]) -> SamplePlan:
+    from defectscope.pipeline.choices import gather_options, make_choices, read_config
+    from defectscope.pipeline.samples import SamplePlan
+
+    options = gather_options(given["assignments"], read_config(given["config"]))
+    background, *generators = make_choices([given["background"], *given["names"]], options)
+    return SamplePlan(
+        background, tuple(generators), given["shape"], given["seed"], given["length"],
+        int(given["bit_depth"]),
+    )  # fmt: skip
+
+
+def _again(source: Path, out: Path, host: PluginHost) -> None:
+    from defectscope.core.errors import FormatError, OutputError
+    from defectscope.pipeline.generation import DatasetWriter
+    from defectscope.pipeline.labels import save_dataset
+    from defectscope.pipeline.samples import SampleMaker, read_parameters
+
+    plan, number, digest = read_parameters(source)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputError(f"{out} exists; choose another --out")
+    frames, parameters = SampleMaker(plan, host).make(number)
+    if parameters["pixels_sha256"] != digest:
+        raise FormatError(
+            f"the sample of {source} comes out with other pixels here; other versions of numpy, "
+            "OpenCV or a plugin are installed"
+        )
+    dataset = DatasetWriter(out).write(frames, parameters)
+    save_dataset(dataset, out / "annotations.json", "coco", host)
+    say(f"{plural(len(frames), 'image')}, the same pixels, in {out}")
+
+
+def _preview(dataset: Dataset, out: Path) -> None:
+    import cv2
+    import numpy as np
+
+    from defectscope.core.files import atomic_path
+    from defectscope.pipeline.contact_sheet import contact_sheet
+
+    images = [
+        (
+            np.asarray(cv2.imread(str(out / image.file_name), cv2.IMREAD_UNCHANGED)),
+            image.instances,
+        )
+        for image in dataset.images[:PREVIEWED]
+    ]
+    with atomic_path(out / "preview.png") as temporary:
+        sheet = cv2.cvtColor(contact_sheet(images, 2), cv2.COLOR_RGB2BGR)
+        temporary.write_bytes(cv2.imencode(".png", sheet)[1].tobytes())

@@ -1,0 +1,97 @@
+"""A sheet of small pictures of labelled images, with the truth drawn on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import cv2
+import numpy as np
+
+from defectscope.core.geometry.ellipses import ellipse_points
+from defectscope.pipeline.overlay import to_display
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from defectscope.core.instances import Instances
+
+__all__ = ["contact_sheet", "draw_truth"]
+
+# points, colour, whether closed
+Outline: TypeAlias = "tuple[NDArray[np.float64], tuple[int, ...], bool]"
+
+SHIFT = 4
+LINE, ELLIPSE, BOX = (0, 114, 178), (230, 159, 0), (204, 121, 167)
+ELLIPSE_COLUMNS = ("x", "y", "major_px", "minor_px", "angle_deg")
+
+
+def draw_truth(pixels: NDArray[Any], truth: Instances, zoom: float = 1.0) -> NDArray[np.uint8]:
+    """Return an (H·zoom, W·zoom, 3) RGB picture with lines, ellipses or boxes of the truth.
+
+    Parameters
+    ----------
+    pixels
+        (H, W) image.
+    truth
+        What is in it; an instance is drawn as its line, else its ellipse, else its box.
+    zoom
+        How many times larger the picture is.
+    """
+    grey = to_display(pixels)
+    if zoom != 1:
+        how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
+        grey = np.asarray(cv2.resize(grey, None, fx=zoom, fy=zoom, interpolation=how))
+    picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
+    for points, colour, closed in _outlines(truth):
+        fixed = np.round((zoom * points - 0.5) * 2**SHIFT).astype(np.int32).reshape(-1, 1, 2)
+        cv2.polylines(picture, [fixed], closed, colour, 1, cv2.LINE_AA, SHIFT)
+    return picture
+
+
+def _outlines(truth: Instances) -> list[Outline]:
+    outlines: list[Outline] = []
+    measured = truth.measurements
+    has_ellipses = set(ELLIPSE_COLUMNS) <= set(measured)
+    for k, (x0, y0, x1, y1) in enumerate(truth.boxes.tolist()):
+        values = [float(measured[name][k]) for name in ELLIPSE_COLUMNS] if has_ellipses else []
+        if truth.lines is not None and len(truth.lines[k]):
+            outlines.append((truth.lines[k], LINE, False))
+        elif values and np.isfinite(values).all():
+            x, y, major, minor, angle = values
+            outlines.append((ellipse_points(x, y, major, minor, angle), ELLIPSE, True))
+        else:
+            corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+            outlines.append((corners, BOX, True))
+    return outlines
+
+
+def contact_sheet(
+    images: Sequence[tuple[NDArray[Any], Instances]], columns: int = 3, width_px: int = 420
+) -> NDArray[np.uint8]:
+    """Return an RGB sheet: each image beside itself with its truth.
+
+    Parameters
+    ----------
+    images
+        Pixels (H, W) and truth.
+    columns
+        Pairs in a row.
+    width_px
+        Width of one picture.
+    """
+    pairs = []
+    for pixels, truth in images:
+        zoom = width_px / pixels.shape[1]
+        plain = draw_truth(pixels, truth[:0], zoom)
+        pairs.append(np.hstack([plain, draw_truth(pixels, truth, zoom)]))
+    height = max(pair.shape[0] for pair in pairs)
+    width = max(pair.shape[1] for pair in pairs)
+    rows = -(-len(pairs) // columns)
+    used = min(columns, len(pairs))
+    sheet = np.full((rows * (height + 6) - 6, used * (width + 12) - 12, 3), 255, np.uint8)
+    for position, pair in enumerate(pairs):
+        y, x = divmod(position, columns)
+        top, left = y * (height + 6), x * (width + 12)
+        sheet[top : top + pair.shape[0], left : left + pair.shape[1]] = pair
+    return sheet

@@ -1,0 +1,131 @@
+"""Which prediction belongs to which truth: frames joined by their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from defectscope.core.datasets import Dataset, joining_name
+from defectscope.core.errors import UsageError
+from defectscope.core.geometry.boxes import box_centres
+from defectscope.core.instances import Instances
+from defectscope.pipeline.results import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Joined", "join_frames", "within_roi"]
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Prediction and truth of one frame."""
+
+    name: str
+    frame: int | None
+    predicted: Instances
+    true: Instances
+
+
+def join_frames(predictions: Result | Dataset, truth: Dataset, warnings: list[str]) -> list[Joined]:
+    """Return prediction and truth of every frame that has both, joined by name.
+
+    Parameters
+    ----------
+    predictions, truth
+        A run or a dataset, and a dataset.
+    warnings
+        Gains a line where labelled images have no prediction.
+
+    Raises
+    ------
+    UsageError
+        No frame has both, two frames share a name, or sizes of images differ.
+    """
+    found = (
+        _from_run(predictions)
+        if isinstance(predictions, Result)
+        else {name: (image.instances, image.frame) for name, image in predictions.by_stem().items()}
+    )
+    joined, missing = [], []
+    for name, image in truth.by_stem().items():
+        key = name if name in found else f"#{image.frame}"
+        if key not in found:
+            missing.append(image.file_name)
+            continue
+        predicted, frame = found[key]
+        if predicted.image_shape != image.instances.image_shape:
+            raise UsageError(
+                f"{image.file_name} is {image.instances.image_shape[::-1]} px (width, height) in "
+                f"the truth but {predicted.image_shape[::-1]} px in the prediction; "
+                "they cannot be compared"
+            )
+        joined.append(Joined(name, image.frame if frame is None else frame, predicted,
+                             image.instances))  # fmt: skip
+    if not joined:
+        some = ", ".join(list(found)[:3])
+        raise UsageError(
+            f"no labelled image has a prediction: frames are joined by file name, the truth has "
+            f"{', '.join(missing[:3])}, … and the prediction {some or 'no frame'}, …"
+        )
+    if missing:
+        warnings.append(
+            f"{len(missing)} labelled images have no prediction and are left out: "
+            f"{', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}"
+        )
+    return joined
+
+
+def _from_run(run: Result) -> dict[str, tuple[Instances, int | None]]:
+    by_frame = dict(tuple(run.detections.groupby("frame")))
+    nothing = run.detections.iloc[:0]
+    found: dict[str, tuple[Instances, int | None]] = {}
+    sources: dict[str, str] = {}
+    for row in run.frames[run.frames["status"] == "ok"].to_dict("records"):
+        shape = (int(row["height_px"]), int(row["width_px"]))
+        source, index = str(row["source"]), int(row["frame"])
+        instances = _instances(by_frame.get(index, nothing), shape)
+        name = joining_name(source)
+        if name in sources:
+            raise UsageError(
+                f"two frames of {run.folder} share the name {name!r} ({sources[name]} and "
+                f"{source}); predictions and truth are joined by name, so names must differ"
+            )
+        sources[name] = source
+        found[name] = (instances, index)
+        if "#" in source:
+            # A frame of a stack or video has no file of its own: its index will do as well.
+            found[f"#{index}"] = (instances, index)
+    return found
+
+
+def within_roi(
+    joined: list[Joined], roi: tuple[int, int, int, int] | None, warnings: list[str]
+) -> list[Joined]:
+    """Flag truth that the run did not look at, so that it counts as neither hit nor miss."""
+    if roi is None:
+        return joined
+    result, left_out = [], 0
+    for j in joined:
+        centres = box_centres(j.true.boxes)
+        outside = ((centres < roi[:2]) | (centres >= roi[2:])).any(axis=1)
+        left_out += int((outside & ~j.true.ignore).sum())
+        result.append(replace(j, true=replace(j.true, ignore=j.true.ignore | outside)))
+    if left_out:
+        warnings.append(
+            f"the run looked at the region {','.join(map(str, roi))} only; {left_out} labelled "
+            "defects with their centre outside of it are left out"
+        )
+    return result
+
+
+def _instances(rows: pd.DataFrame, shape: tuple[int, int]) -> Instances:
+    measured = [n for n in ("major_px", "minor_px", "angle_deg") if n in rows]
+    return Instances(
+        shape,
+        rows[["x_min", "y_min", "x_max", "y_max"]].to_numpy(),
+        rows["score"].to_numpy(),
+        rows["defect_type"].astype(str).to_numpy(),
+        measurements={name: rows[name].to_numpy(float) for name in measured},
+        units={name: "deg" if name == "angle_deg" else "px" for name in measured},
+    )

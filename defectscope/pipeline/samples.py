@@ -1,0 +1,243 @@
+"""One synthetic sample: drawn from a plan and a number, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from defectscope._version import __version__
+from defectscope.core.errors import ComponentError, FormatError, UsageError
+from defectscope.core.instances import Instances
+from defectscope.pipeline.choices import Choice
+from defectscope.pipeline.named import NamedComponent, guarded
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from defectscope.plugins.host import PluginHost
+
+__all__ = ["DrawnFrame", "SampleMaker", "SamplePlan", "read_parameters"]
+
+PARAMETERS_FORMAT = 1
+SMALLEST_SIDE_PX, LARGEST_SIDE_PX = 16, 16_384
+
+
+@dataclass(frozen=True)
+class SamplePlan:
+    """What decides about every pixel of a dataset.
+
+    Parameters
+    ----------
+    background, generators
+        Components with their options; generators draw one after the other.
+    shape
+        (height, width) in px.
+    seed
+        Of the whole dataset; a sample's own is made of it and of the sample's number.
+    length
+        Frames of a sequence, or None for stills.
+    bit_depth
+        8 or 16.
+    """
+
+    background: Choice
+    generators: tuple[Choice, ...]
+    shape: tuple[int, int] = (512, 512)
+    seed: int = 0
+    length: int | None = None
+    bit_depth: int = 8
+
+    def __post_init__(self) -> None:
+        height, width = self.shape
+        if not SMALLEST_SIDE_PX <= min(self.shape) <= max(self.shape) <= LARGEST_SIDE_PX:
+            raise UsageError(
+                f"images must have sides of {SMALLEST_SIDE_PX} to {LARGEST_SIDE_PX} px, "
+                f"found {width} x {height} px"
+            )
+        if not self.generators:
+            raise UsageError("name at least one generator")
+        if self.length is not None and len(self.generators) > 1:
+            raise UsageError("a sequence is made by one generator; name one, or leave out --length")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "background": _plain_choice(self.background),
+            "generators": [_plain_choice(choice) for choice in self.generators],
+            "shape": list(self.shape),
+            "seed": self.seed,
+            "length": self.length,
+            "bit_depth": self.bit_depth,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> SamplePlan:
+        """Read what :meth:`as_dict` gave."""
+        return cls(
+            Choice(**values["background"]),
+            tuple(Choice(**choice) for choice in values["generators"]),
+            (values["shape"][0], values["shape"][1]),
+            values["seed"],
+            values["length"],
+            values["bit_depth"],
+        )
+
+
+def _plain_choice(choice: Choice) -> dict[str, Any]:
+    return {"name": choice.name, "alias": choice.alias, "options": dict(choice.options)}
+
+
+@dataclass(frozen=True)
+class DrawnFrame:
+    """One image of a sample and its truth.
+
+    Parameters
+    ----------
+    name
+        File name without suffix.
+    pixels
+        (H, W) uint8 or uint16.
+    truth
+        What was drawn and is to be found.
+    frame
+        Index in a sequence, or None.
+    """
+
+    name: str
+    pixels: NDArray[Any]
+    truth: Instances
+    frame: int | None = None
+
+
+class SampleMaker:
+    """Draws samples; components are built once.
+
+    Parameters
+    ----------
+    plan
+        What to draw.
+    host
+        Where components are looked up.
+    """
+
+    def __init__(self, plan: SamplePlan, host: PluginHost) -> None:
+        self.plan = plan
+
+        def build(family: str, choice: Choice) -> NamedComponent:
+            component = host.build(family, choice.name, choice.options, alias=choice.alias)
+            return NamedComponent(choice.alias, component)
+
+        self._background = build("backgrounds", plan.background)
+        self._generators = [build("generators", choice) for choice in plan.generators]
+
+    def make(self, number: int) -> tuple[list[DrawnFrame], dict[str, Any]]:
+        """Return the images of a sample and every parameter that made them.
+
+        The same plan, number and versions give the same pixels and truth, whoever draws them.
+        """
+        plan = self.plan
+        root = np.random.SeedSequence(plan.seed, spawn_key=(number,))
+        seeds = [np.random.default_rng(child) for child in root.spawn(1 + len(self._generators))]
+        canvas, drawn = self._render(number, seeds[0])
+        record: dict[str, Any] = {
+            "format": PARAMETERS_FORMAT,
+            "version": __version__,
+            "plan": plan.as_dict(),
+            "number": number,
+            "background": drawn,
+            "generators": [],
+        }
+        frames = list(
+            self._stills(number, canvas, seeds[1:], record)
+            if plan.length is None
+            else self._sequence(number, canvas, seeds[1], record)
+        )
+        digest = hashlib.sha256()
+        for frame in frames:
+            digest.update(frame.pixels.tobytes())
+        record["pixels_sha256"] = digest.hexdigest()
+        return frames, record
+
+    def _render(
+        self, number: int, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        named, where = self._background, f"for sample {number}"
+        canvas, parameters = guarded(named, where, named.component.render, self.plan.shape, rng)
+        if canvas.shape != self.plan.shape or canvas.dtype != np.float32:
+            raise ComponentError(
+                f"{named.describe()} must render float32 pixels of {self.plan.shape}, "
+                f"found {canvas.dtype} of {canvas.shape}"
+            )
+        return canvas, parameters
+
+    def _stills(
+        self,
+        number: int,
+        canvas: NDArray[np.float32],
+        seeds: Sequence[np.random.Generator],
+        record: dict[str, Any],
+    ) -> Iterator[DrawnFrame]:
+        truths = []
+        for named, rng in zip(self._generators, seeds, strict=True):
+            draw = named.component.draw
+            truths.append(guarded(named, f"for sample {number}", draw, canvas, rng))
+            record["generators"].append(_parameters(named))
+        truth = Instances.concatenate(truths)
+        yield DrawnFrame(f"{number:06d}", self._digitised(canvas), truth)
+
+    def _sequence(
+        self,
+        number: int,
+        canvas: NDArray[np.float32],
+        rng: np.random.Generator,
+        record: dict[str, Any],
+    ) -> Iterator[DrawnFrame]:
+        named, length = self._generators[0], self.plan.length or 0
+        frames = guarded(
+            named,
+            f"for sample {number}",
+            lambda: list(named.component.sequence(canvas, rng, length)),
+        )
+        record["generators"].append(_parameters(named))
+        for index, (pixels, truth) in enumerate(frames):
+            yield DrawnFrame(f"{number:06d}-{index:04d}", self._digitised(pixels), truth, index)
+
+    def _digitised(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
+        top = 2**self.plan.bit_depth - 1
+        kind = np.uint8 if self.plan.bit_depth == 8 else np.uint16
+        return np.round(np.clip(pixels, 0, 1) * np.float32(top)).astype(kind)
+
+
+def _parameters(named: NamedComponent) -> dict[str, Any]:
+    return {
+        "alias": named.alias,
+        "options": named.component.options.model_dump(mode="json"),
+        "parameters": named.component.last_parameters,
+    }
+
+
+def read_parameters(path: Path) -> tuple[SamplePlan, int, str]:
+    """Return the plan, the number and the digest of the pixels of a parameters file.
+
+    Raises
+    ------
+    FormatError
+        It cannot be read, or was written by another version.
+    """
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        version = record["format"], record["version"]
+        if version != (PARAMETERS_FORMAT, __version__):
+            raise FormatError(
+                f"{path} was written by defectscope {record['version']}, this is {__version__}; "
+                "only the same version draws the same pixels"
+            )
+        return SamplePlan.from_dict(record["plan"]), record["number"], record["pixels_sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FormatError(f"{path} is no parameters file of a sample: {error}") from error

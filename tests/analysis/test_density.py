@@ -1,0 +1,183 @@
+"""Densities against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from defectscope import Calibration, Runtime, Tables
+from defectscope.analysis.density import NumberDensity, density_table
+from defectscope.plugins.shipped_types import SHIPPED
+from defectscope.plugins.testing import AnalysisConformance, PluginConformance
+
+LOOP = ("dislocation-loop", 10.0)
+DOT = ("black dot", 3.0)
+
+
+class TestNumberDensity(AnalysisConformance):
+    component = NumberDensity
+
+
+class TestShippedAnalyses(PluginConformance):
+    plugin = "defectscope.analysis.plugin"
+
+
+def test_the_density_of_a_hundred_loops_in_the_frames_of_p2(make_tables):
+    # 1120 x 710 px of 0.37197 nm are 416.6 nm x 264.1 nm = 1.10026e-13 m²; times 75 nm
+    # 8.2519e-21 m³. 100 loops seen are 175 loops: 1.5905e15 m⁻² and 2.1207e22 m⁻³.
+    table = density_table(make_tables({461: [LOOP] * 100}))
+    (row,) = table.to_dict("records")
+    assert row["count"] == 100
+    assert row["area_px"] == 795200
+    assert row["areal_density_per_m2"] == pytest.approx(1.59053e15, rel=1e-4)
+    assert row["number_density_per_m3"] == pytest.approx(2.12071e22, rel=1e-4)
+    # Counting 100 has an error of 10, a tenth.
+    assert row["areal_density_per_m2_error"] == pytest.approx(1.59053e14, rel=1e-4)
+    assert row["number_density_per_m3_error"] == pytest.approx(2.12071e21, rel=1e-4)
+    assert row["dose_dpa"] == pytest.approx(0.8534 + 461 * 1.6466 / 1175)
+    assert row["time_s"] == pytest.approx(461 * 1.75)
+
+
+def test_frames_without_detections_count_zero_and_damaged_ones_do_not_count(make_tables):
+    tables = make_tables({3: [LOOP] * 4, 7: [LOOP]}, indices=[3, 4, 5, 7], damaged=[5])
+    table = density_table(tables)
+    assert table["frame"].tolist() == [3, 4, 7]
+    assert table["count"].tolist() == [4, 0, 1]
+    assert table["number_density_per_m3"].tolist()[1] == 0
+    assert table["number_density_per_m3_error"].tolist()[1] == 0
+
+
+def test_every_type_has_its_own_count_and_visible_fraction(make_tables):
+    calibration = Calibration(
+        pixel_size_nm=1.0, thickness_nm=100, visible_fraction={"black dot": 0.5, "*": 0.8}
+    )
+    found = {0: [LOOP, DOT, LOOP], 1: [DOT]}
+    tables = make_tables(found, calibration=calibration, shape=(100, 200))
+    table = density_table(tables).set_index(["defect_type", "frame"])
+    assert table["count"].to_dict() == {
+        ("black dot", 0): 1, ("black dot", 1): 1,
+        ("dislocation-loop", 0): 2, ("dislocation-loop", 1): 0,
+    }  # fmt: skip
+    # 20000 nm² are 2e-14 m².
+    areal = table["areal_density_per_m2"]
+    assert areal["black dot", 0] == pytest.approx(1 / 2e-14 / 0.5)
+    assert areal["dislocation-loop", 0] == pytest.approx(2 / 2e-14 / 0.8)
+    volume = table["number_density_per_m3"]
+    np.testing.assert_allclose(volume, areal / 100e-9)
+
+
+def test_the_field_of_view_is_the_roi(make_tables):
+    found = {0: [LOOP] * 5}
+    whole = density_table(make_tables(found, shape=(100, 200)))
+    part = density_table(make_tables(found, shape=(100, 200), roi=(20, 10, 120, 60)))
+    assert whole["area_px"].tolist() == [20000]
+    assert part["area_px"].tolist() == [5000]
+    ratio = part["number_density_per_m3"] / whole["number_density_per_m3"]
+    assert ratio.tolist() == pytest.approx([4])
+
+
+def test_frames_of_different_sizes_have_each_their_area(make_tables):
+    tables = make_tables({0: [LOOP], 1: [LOOP]}, shape=(100, 100))
+    tables.frames.loc[1, ["width_px", "height_px"]] = [50, 40]
+    assert density_table(tables)["area_px"].tolist() == [10000, 2000]
+
+
+@pytest.mark.parametrize(
+    ("known", "columns"),
+    [
+        ({}, set()),
+        ({"thickness_nm": 75}, set()),
+        ({"pixel_size_nm": 0.5}, {"areal_density_per_m2"}),
+        (
+            {"pixel_size_nm": 0.5, "thickness_nm": 75},
+            {"areal_density_per_m2", "number_density_per_m3"},
+        ),
+    ],
+)
+def test_what_is_unknown_is_left_out(make_tables, drawn, known, columns):
+    tables = make_tables({0: [LOOP] * 2, 1: [LOOP]}, calibration=Calibration(**known))
+    (finding,) = NumberDensity().analyse(tables)
+    own = {"frame", "time_s", "dose_dpa", "defect_type", "count", "area_px"}
+    assert set(finding.table) == own | columns | {f"{name}_error" for name in columns}
+    (panel,) = drawn(finding)
+    label = panel.get_ylabel()
+    assert label == {
+        0: "Number a frame", 1: "Areal density (m$^{-2}$)", 2: "Number density (m$^{-3}$)"
+    }[len(columns)]  # fmt: skip
+    assert panel.get_xlabel() == "Frame"
+
+
+def test_the_figure_shows_the_table(make_tables, drawn):
+    tables = make_tables({461: [LOOP] * 9, 462: [LOOP] * 4 + [DOT], 463: []})
+    types = {kind.name: kind for kind in SHIPPED}
+    (finding,) = NumberDensity(None, Runtime(defect_types=types)).analyse(tables)
+    assert finding.name == "number-density"
+    (panel,) = drawn(finding)
+    assert panel.get_xlabel() == "Dose (dpa)"
+    lines = {line.get_label(): line for line in panel.lines}
+    assert set(lines) == {"Dislocation loop", "Black dot"}
+    for name, title in (("dislocation-loop", "Dislocation loop"), ("black dot", "Black dot")):
+        rows = finding.table[finding.table["defect_type"] == name]
+        np.testing.assert_allclose(lines[title].get_xdata(), rows["dose_dpa"])
+        np.testing.assert_allclose(lines[title].get_ydata(), rows["number_density_per_m3"])
+        assert lines[title].get_color() == types[name].colour
+    assert panel.get_ylim()[0] == 0
+
+
+def test_the_band_of_plain_numbers_is_the_square_root(make_tables):
+    tables = make_tables({0: [LOOP] * 9, 1: [LOOP] * 16}, calibration=Calibration())
+    (finding,) = NumberDensity().analyse(tables)
+    (band,) = finding.figure.axes[0].collections
+    corners = band.get_paths()[0].vertices
+    assert {tuple(corner) for corner in corners.tolist()} >= {(0, 6), (0, 12), (1, 12), (1, 20)}
+
+
+def test_a_run_that_found_nothing(make_tables, drawn):
+    tables = make_tables({0: [], 1: []})
+    (finding,) = NumberDensity().analyse(tables)
+    assert finding.table["count"].tolist() == [0, 0]
+    assert finding.table["defect_type"].tolist() == ["all", "all"]
+    drawn(finding)
+
+
+def test_a_run_without_frames_says_nothing(make_tables):
+    assert NumberDensity().analyse(make_tables({})) == []
+    assert NumberDensity().analyse(make_tables({4: []}, damaged=[4])) == []
+
+
+def test_a_single_frame_and_many(make_tables, drawn):
+    for count in (1, 60):
+        (finding,) = NumberDensity().analyse(make_tables({k: [LOOP] for k in range(count)}))
+        (panel,) = drawn(finding)
+        # Markers show single points; of many only the line is drawn.
+        assert panel.lines[0].get_marker() == ("o" if count == 1 else "")
+
+
+@given(
+    counts=st.lists(st.integers(0, 30), min_size=1, max_size=8),
+    pixel_size_nm=st.floats(0.01, 10),
+    thickness_nm=st.floats(1, 500),
+    visible=st.floats(0.01, 1),
+)
+def test_densities_give_back_the_counts(counts, pixel_size_nm, thickness_nm, visible):
+    calibration = Calibration(
+        pixel_size_nm=pixel_size_nm, thickness_nm=thickness_nm, visible_fraction=visible
+    )
+    frames = pd.DataFrame(
+        {"frame": range(len(counts)), "time_s": np.nan, "dose_dpa": np.nan, "width_px": 64,
+         "height_px": 32, "status": "ok"}
+    )  # fmt: skip
+    detections = pd.DataFrame(
+        {"frame": np.repeat(np.arange(len(counts)), counts), "defect_type": "x"}
+    )
+    table = density_table(Tables(frames, detections, None, None, calibration))
+    assert table["count"].tolist() == counts
+    volume_m3 = 64 * 32 * (pixel_size_nm * 1e-9) ** 2 * thickness_nm * 1e-9
+    seen = calibration.visible(str(table["defect_type"].iloc[0])) * volume_m3
+    np.testing.assert_allclose(table["number_density_per_m3"] * seen, counts, rtol=1e-9)
+    np.testing.assert_allclose(
+        table["number_density_per_m3_error"] * seen, np.sqrt(counts), rtol=1e-9
+    )

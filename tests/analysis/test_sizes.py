@@ -1,0 +1,139 @@
+"""Sizes against quartiles worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from defectscope import Calibration, Runtime, Tables
+from defectscope.analysis.sizes import SizeDistribution, size_table
+from defectscope.plugins.shipped_types import SHIPPED
+from defectscope.plugins.testing import AnalysisConformance
+
+LOOP, DOT = "dislocation-loop", "black dot"
+
+
+class TestSizeDistribution(AnalysisConformance):
+    component = SizeDistribution
+
+
+def loops(*sizes):
+    return [(LOOP, float(size)) for size in sizes]
+
+
+def test_quartiles_and_mean_of_each_frame(make_tables):
+    # Linear between the ranks: of 1, 2, 4, 8 the quartiles lie at 1.75, 3 and 5.
+    table = size_table(make_tables({461: loops(8, 1, 4, 2), 462: loops(6)}), "diameter_nm")
+    first, second = table.to_dict("records")
+    assert list(table) == [
+        "frame", "time_s", "dose_dpa", "defect_type", "count", "first_quartile_nm", "median_nm",
+        "third_quartile_nm", "mean_nm", "standard_error_nm",
+    ]  # fmt: skip
+    assert (first["frame"], first["count"], first["defect_type"]) == (461, 4, LOOP)
+    assert first["first_quartile_nm"] == 1.75
+    assert first["median_nm"] == 3
+    assert first["third_quartile_nm"] == 5
+    assert first["mean_nm"] == 3.75
+    # Variance with n - 1: (2.75² + 1.75² + 0.25² + 4.25²) / 3, over n, root.
+    assert first["standard_error_nm"] == pytest.approx(np.sqrt(28.75 / 3 / 4))
+    assert first["dose_dpa"] == pytest.approx(0.8534 + 461 * 1.6466 / 1175)
+    assert (second["first_quartile_nm"], second["median_nm"], second["third_quartile_nm"]) == (
+        6, 6, 6,
+    )  # fmt: skip
+    # One defect has no spread to estimate an error from.
+    assert np.isnan(second["standard_error_nm"])
+
+
+def test_types_are_kept_apart_and_frames_in_order(make_tables):
+    found = {5: [(DOT, 2.0), (LOOP, 10.0), (DOT, 4.0)], 9: [(LOOP, 12.0)]}
+    table = size_table(make_tables(found, indices=[5, 7, 9]), "diameter_nm")
+    assert table[["frame", "defect_type", "count", "median_nm"]].values.tolist() == [
+        [5, DOT, 2, 3.0], [5, LOOP, 1, 10.0], [9, LOOP, 1, 12.0],
+    ]  # fmt: skip
+
+
+def test_what_could_not_be_measured_does_not_count(make_tables):
+    table = size_table(
+        make_tables({0: loops(4, np.nan, 6), 1: loops(np.nan)}), "diameter_nm"
+    ).set_index("frame")
+    assert table.loc[0, "count"] == 2
+    assert table.loc[0, "median_nm"] == 5
+    assert table.loc[1, "count"] == 0
+    assert np.isnan(table.loc[1, "median_nm"])
+
+
+def test_the_unit_is_that_of_the_column(make_tables, drawn):
+    tables = make_tables({0: loops(4, 6)}, calibration=Calibration(), unit="px")
+    (finding,) = SizeDistribution().analyse(tables)
+    assert {"median_px", "mean_px"} <= set(finding.table)
+    left, right = drawn(finding)
+    assert left.get_xlabel() == right.get_ylabel() == "Diameter (px)"
+    assert left.get_ylabel() == "Detections"
+    assert right.get_xlabel() == "Frame"
+
+
+def test_nanometres_are_preferred_where_they_are_known(make_tables):
+    tables = make_tables({0: loops(4, 6)})
+    tables.detections["diameter_px"] = [40.0, 60.0]
+    assert "median_nm" in SizeDistribution().analyse(tables)[0].table
+    tables.detections["diameter_nm"] = np.nan
+    assert SizeDistribution().analyse(tables)[0].table["median_px"].tolist() == [50]
+
+
+@pytest.mark.parametrize("found", [{}, {0: []}, {0: loops(np.nan, np.nan)}])
+def test_nothing_measured_is_no_finding(make_tables, found):
+    assert SizeDistribution().analyse(make_tables(found)) == []
+
+
+def test_detections_without_any_diameter_column_are_no_finding(make_tables):
+    tables = make_tables({0: loops(3)})
+    del tables.detections["diameter_nm"]
+    assert SizeDistribution().analyse(tables) == []
+
+
+def histogram(panel):
+    return sum(patch.get_height() for patch in panel.patches)
+
+
+@pytest.mark.parametrize(
+    "sizes", [[7.0], [10.0, 20.0], [5.0, 6.0, 50.0], [0.0], list(range(1, 41))]
+)
+def test_the_histogram_of_a_few_shows_them_all(make_tables, drawn, sizes):
+    (finding,) = SizeDistribution().analyse(make_tables({0: loops(*sizes)}))
+    left, _ = drawn(finding)
+    assert histogram(left) == len(sizes)
+
+
+def test_the_far_tail_of_many_does_not_squeeze_the_histogram(make_tables, drawn):
+    sizes = [*np.linspace(5, 15, 998), 900.0, 5000.0]
+    (finding,) = SizeDistribution().analyse(make_tables({0: loops(*sizes)}))
+    left, _ = drawn(finding)
+    assert left.get_xlim()[1] < 20
+    assert histogram(left) >= 0.99 * len(sizes)
+
+
+def test_the_figure_shows_the_table(make_tables, drawn):
+    found = {k: [*loops(8 + k, 10 + k, 15 + k), (DOT, 3.0)] for k in range(3)}
+    types = {kind.name: kind for kind in SHIPPED}
+    (finding,) = SizeDistribution(None, Runtime(defect_types=types)).analyse(make_tables(found))
+    left, right = drawn(finding)
+    labels = [text.get_text() for text in left.get_legend().get_texts()]
+    assert labels == ["Black dot (3)", "Dislocation loop (9)"]
+    medians = {line.get_color(): line.get_ydata().tolist() for line in right.lines}
+    assert medians == {types[DOT].colour: [3, 3, 3], types[LOOP].colour: [10, 11, 12]}
+    assert right.get_xlabel() == "Dose (dpa)"
+    assert right.get_ylim()[0] == 0
+
+
+@given(st.lists(st.floats(0.1, 1e3), min_size=1, max_size=40))
+def test_quartiles_are_ordered_within_the_sizes(sizes):
+    frames = pd.DataFrame({"frame": [0], "time_s": [np.nan], "dose_dpa": [np.nan]})
+    detections = pd.DataFrame({"frame": 0, "defect_type": LOOP, "diameter_nm": sizes})
+    tables = Tables(frames, detections, None, None, Calibration())
+    (row,) = size_table(tables, "diameter_nm").to_dict("records")
+    quartiles = [row[f"{name}_nm"] for name in ("first_quartile", "median", "third_quartile")]
+    assert quartiles == pytest.approx(np.quantile(sizes, [0.25, 0.5, 0.75]).tolist())
+    assert min(sizes) * (1 - 1e-9) <= row["mean_nm"] <= max(sizes) * (1 + 1e-9)

@@ -1,0 +1,99 @@
+"""Trajectories: lifetimes by hand, the map in frame coordinates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from defectscope.analysis.trajectories import MOST_BINS, Trajectories
+from defectscope.plugins.testing import AnalysisConformance
+
+
+class TestTrajectories(AnalysisConformance):
+    component = Trajectories
+
+
+def tracks(paths):
+    """Return a track table: {particle: [(frame, x, y), ...]}."""
+    rows = [
+        {"frame": frame, "particle": particle, "x": x, "y": y}
+        for particle, path in paths.items()
+        for frame, x, y in path
+    ]
+    return pd.DataFrame(rows, columns=["frame", "particle", "x", "y"])
+
+
+def analyse(make_tables, paths, frames=range(10)):
+    table = tracks(paths)
+    return Trajectories().analyse(make_tables({k: [] for k in frames}, tracks=table))
+
+
+def test_lifetimes_count_the_first_and_the_last_frame(make_tables):
+    paths = {
+        7: [(2, 10.0, 20.0), (3, 11.0, 20.0), (6, 12.0, 21.0)],  # a gap counts as life
+        3: [(4, 50.0, 60.0)],
+    }
+    (finding,) = analyse(make_tables, paths)
+    assert finding.name == "trajectories"
+    assert finding.table.to_dict("list") == {
+        "particle": [3, 7], "first_frame": [4, 2], "last_frame": [4, 6], "lifetime_frames": [1, 5],
+    }  # fmt: skip
+
+
+def test_the_map_shows_every_path_in_the_order_of_time(make_tables, drawn):
+    paths = {1: [(5, 30.0, 40.0), (3, 10.0, 20.0), (4, 20.0, 30.0)], 2: [(4, 5.0, 6.0)]}
+    (finding,) = analyse(make_tables, paths)
+    left, right, _ = drawn(finding)
+    (lines,) = left.collections
+    segments = [segment.tolist() for segment in lines.get_segments()]
+    assert segments[0] == [[10, 20], [20, 30], [30, 40]]
+    assert lines.get_array().tolist() == [3, 4]
+    assert left.get_xlim() == (0, 1120)
+    # y points down, as in the image.
+    assert left.get_ylim() == (710, 0)
+    assert (left.get_xlabel(), left.get_ylabel()) == ("x (px)", "y (px)")
+    assert right.get_xlabel() == "Lifetime (frames)"
+    assert right.get_title() == "2 particles, mean lifetime 2.0 frames"
+    assert finding.figure.axes[2].get_ylabel() == "First frame"
+
+
+@pytest.mark.parametrize("longest", [1, 2, MOST_BINS, MOST_BINS + 1, 54, 700])
+def test_every_bin_holds_as_many_whole_frames(make_tables, drawn, longest):
+    paths = {k: [(0, 1.0, 1.0), (k, 2.0, 2.0)] for k in range(1, longest)} | {0: [(0, 1.0, 1.0)]}
+    (finding,) = analyse(make_tables, paths, range(longest))
+    assert sorted(finding.table["lifetime_frames"]) == list(range(1, longest + 1))
+    _, right, _ = drawn(finding)
+    heights = [patch.get_height() for patch in right.patches]
+    assert sum(heights) == longest
+    assert len(heights) <= MOST_BINS
+    # One particle of each lifetime: all bins are alike, but for the last.
+    assert len(set(heights[:-1])) <= 1
+    assert heights[-1] <= heights[0]
+
+
+def test_nothing_tracked_is_no_finding(make_tables):
+    assert Trajectories().analyse(make_tables({0: []})) == []
+    assert analyse(make_tables, {}) == []
+
+
+def test_a_single_point_can_be_drawn(make_tables, drawn):
+    (finding,) = analyse(make_tables, {0: [(0, 3.0, 4.0)]})
+    drawn(finding)
+    assert finding.table["lifetime_frames"].tolist() == [1]
+
+
+def test_damaged_frames_do_not_hide_the_size_of_the_others(make_tables, drawn):
+    table = tracks({1: [(0, 1.0, 1.0), (2, 3.0, 3.0)]})
+    (finding,) = Trajectories().analyse(
+        make_tables({0: [], 1: [], 2: []}, damaged=[0, 1], tracks=table)
+    )
+    assert drawn(finding)[0].get_xlim() == (0, 1120)
+
+
+def test_many_short_tracks(make_tables, drawn):
+    rng = np.random.default_rng(0)
+    paths = {k: [(k % 10, *rng.uniform(0, 700, 2))] for k in range(500)}
+    (finding,) = analyse(make_tables, paths)
+    assert len(finding.table) == 500
+    drawn(finding)

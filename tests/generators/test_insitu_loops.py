@@ -1,0 +1,381 @@
+"""In-situ loops: the picture, the truth and the laws of growth and motion agree."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from defectscope.core.errors import OptionError
+from defectscope.core.geometry.ellipses import ellipse_from_moments
+from defectscope.core.options import validate_options
+from defectscope.generators.insitu_loops import InSituLoops, InSituLoopsOptions
+from defectscope.generators.texture import Texture
+from defectscope.plugins.testing import GeneratorConformance
+
+LEVEL, DEPTH = 0.9, 0.5
+# Nothing random but where a loop is and what it looks like.
+STILL = {
+    "flicker": 0.0, "diffusion_px2_per_frame": 0.0, "drift_px_per_frame": 0.0, "noise": 0.0,
+    "depth_low": DEPTH, "depth_high": DEPTH, "nucleated": 1.0,
+}  # fmt: skip
+
+
+class TestInSituLoops(GeneratorConformance):
+    component = InSituLoops
+
+
+def generator(**options):
+    return InSituLoops(InSituLoopsOptions(**options))
+
+
+def flat(shape=(96, 96)):
+    return np.full(shape, LEVEL, np.float32)
+
+
+def sequence(length, shape=(96, 96), seed=0, canvas=None, **options):
+    canvas = flat(shape) if canvas is None else canvas
+    return list(generator(**options).sequence(canvas, np.random.default_rng(seed), length))
+
+
+def lone_loop(seed, **options):
+    """Return a picture with one whole loop, and its truth."""
+    rng = np.random.default_rng(seed)
+    while True:
+        canvas = flat()
+        truth = generator(count=1, **{**STILL, **options}).draw(canvas, rng)
+        if len(truth) and truth.boxes.min() > 8 and truth.boxes.max() < 88:
+            return canvas.astype(float), truth
+
+
+def column(truth, name):
+    return np.asarray(truth.measurements[name], float)
+
+
+def by_track(frames, *names):
+    """Return {track_id: (k, 1 + len(names)) rows of frame and values}."""
+    tracks: dict[int, list[list[float]]] = {}
+    for time, (_, truth) in enumerate(frames):
+        for k, track in enumerate(column(truth, "track_id").astype(int).tolist()):
+            row = [time, *(column(truth, name)[k] for name in names)]
+            tracks.setdefault(track, []).append(row)
+    return {track: np.array(rows) for track, rows in tracks.items()}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_painted_area_is_that_of_the_ellipse(seed):
+    pixels, truth = lone_loop(seed, smallest_px=16, largest_px=40)
+    major, minor = column(truth, "major_px")[0], column(truth, "minor_px")[0]
+    area = np.pi / 4 * major * minor
+    edge = InSituLoopsOptions().edge_px
+    # A Gaussian edge adds pi sigma^2 to what a hard edge encloses.
+    assert (LEVEL - pixels).sum() / DEPTH == pytest.approx(area + np.pi * edge**2, rel=0.004)
+    assert truth.masks[0].area_px == pytest.approx(area, rel=0.03)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_mask_is_where_it_is_darker_than_half(seed):
+    pixels, truth = lone_loop(seed, smallest_px=12, largest_px=40)
+    distance = pixels - (LEVEL - DEPTH / 2)
+    sure = np.abs(distance) > 1e-5  # float32 may round either way on the rim itself
+    # The middle of a small loop lies deeper still, the rim at half the depth.
+    mask = truth.masks[0].to_dense(pixels.shape)
+    np.testing.assert_array_equal(mask[sure], (distance < 0)[sure])
+    np.testing.assert_allclose(truth.masks[0].box, truth.boxes[0], atol=1)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_position_axes_and_angle_are_those_of_the_picture(seed):
+    pixels, truth = lone_loop(seed, smallest_px=20, largest_px=40, aspect_low=0.5)
+    x, y, *_ = ellipse_from_moments(LEVEL - pixels)
+    assert x == pytest.approx(column(truth, "x")[0], abs=0.02)
+    assert y == pytest.approx(column(truth, "y")[0], abs=0.02)
+    mask = truth.masks[0].to_dense(pixels.shape).astype(float)
+    _, _, major, minor, angle = ellipse_from_moments(mask)
+    assert major == pytest.approx(column(truth, "major_px")[0], rel=0.03)
+    assert minor == pytest.approx(column(truth, "minor_px")[0], rel=0.03)
+    if minor < 0.85 * major:
+        turn = (angle - column(truth, "angle_deg")[0] + 90) % 180 - 90
+        assert abs(turn) < 5
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_edge_is_as_soft_along_both_axes(seed):
+    edge = 2.0
+    pixels, truth = lone_loop(seed, smallest_px=40, largest_px=44, aspect_low=0.5, edge_px=edge)
+    angle = math.radians(column(truth, "angle_deg")[0])
+    along = np.array([math.cos(angle), -math.sin(angle)])
+    across = np.array([math.sin(angle), math.cos(angle)])
+    middle = np.array([column(truth, "x")[0], column(truth, "y")[0]])
+    for direction, axis in ((along, "major_px"), (across, "minor_px")):
+        for steps in (-1, 1):
+            place = middle + direction * (column(truth, axis)[0] / 2 + steps * edge)
+            shade = (LEVEL - bilinear(pixels, place)) / DEPTH
+            assert shade == pytest.approx(0.5 * math.erfc(steps / math.sqrt(2)), abs=0.02)
+
+
+def bilinear(pixels, place):
+    x, y = place - 0.5
+    x0, y0 = math.floor(x), math.floor(y)
+    rows = pixels[y0 : y0 + 2, x0] * (x0 + 1 - x) + pixels[y0 : y0 + 2, x0 + 1] * (x - x0)
+    return float(rows[0] * (y0 + 1 - y) + rows[1] * (y - y0))
+
+
+def test_depth_flicker_and_noise_are_what_the_options_say():
+    frames = sequence(80, (64, 64), **{**STILL, "flicker": 0.1}, count=1, smallest_px=30,
+                      largest_px=30, aspect_low=0.9, seed=3)  # fmt: skip
+    depths = [LEVEL - float(pixels.min()) for pixels, _ in frames]
+    assert np.mean(depths) == pytest.approx(DEPTH, abs=0.02)
+    assert np.std(depths) / DEPTH == pytest.approx(0.1, abs=0.03)
+    (pixels, _), *_ = sequence(1, (200, 200), count=0, noise=0.02)
+    assert pixels.std() == pytest.approx(0.02, rel=0.05)
+
+
+def test_flicker_never_turns_a_loop_bright():
+    for pixels, _ in sequence(20, **{**STILL, "flicker": 1.0}, count=10):
+        assert pixels.max() <= np.float32(LEVEL)
+
+
+def test_loops_grow_by_their_law():
+    length = 40
+    frames = sequence(
+        length, (300, 300), **{**STILL, "nucleated": 0.5}, count=60, visible_from_px=1.0
+    )
+    tracks = by_track(frames, "major_px", "minor_px")
+    assert len(tracks) == 60
+    for rows in tracks.values():
+        time, major, minor = rows.T
+        assert np.ptp(minor / major) < 1e-9
+        steps = np.diff(major)
+        assert (steps > 0).all()
+        if len(steps) < 5 or steps[-2] < 1e-6:
+            continue
+        # d = d_end (1 - exp(-t / tau)): what is missing shrinks by one factor each frame.
+        factors = steps[1:] / steps[:-1]
+        assert np.ptp(factors) < 1e-4
+        growth_time = -1 / np.log(factors.mean())
+        assert 0.3 * length <= growth_time <= 0.8 * length
+        final = major[0] + steps[0] / (1 - factors.mean())
+        assert 9 - 1e-3 <= final <= 26 + 1e-3
+        # So that the law, run backwards, gives the moment of nucleation.
+        birth = time[0] + growth_time * np.log1p(-major[0] / final)
+        assert birth <= 0.8 * (length - 1) + 1e-3
+
+
+def test_loops_are_there_from_their_nucleation_on():
+    still = {**STILL, "visible_from_px": 0.0}
+    numbers = {
+        share: [len(truth) for _, truth in sequence(30, count=40, **{**still, "nucleated": share})]
+        for share in (0.0, 1.0)
+    }
+    assert numbers[1.0] == [40] * 30
+    assert numbers[0.0][0] == 0
+    assert numbers[0.0] == sorted(numbers[0.0])
+    assert numbers[0.0][-1] == 40
+
+
+def test_a_still_image_holds_all_loops():
+    canvas = flat((400, 400))
+    truth = generator(count=60, visible_from_px=0).draw(canvas, np.random.default_rng(0))
+    assert len(truth) == 60
+    assert (column(truth, "major_px") > 0.6 * 9).all()
+
+
+def test_the_least_visible_size_decides_what_is_labelled_not_what_is_painted():
+    options = {**STILL, "nucleated": 0.3}
+    every = sequence(12, (200, 200), count=40, visible_from_px=0, **options)
+    some = sequence(12, (200, 200), count=40, visible_from_px=10, **options)
+    for (pixels, truth), (same, fewer) in zip(every, some, strict=True):
+        np.testing.assert_array_equal(pixels, same)
+        large = column(truth, "major_px") >= 10
+        np.testing.assert_array_equal(column(truth, "track_id")[large], column(fewer, "track_id"))
+    assert len(some[0][1]) < len(every[0][1])
+
+
+def test_every_loop_keeps_its_identity():
+    frames = sequence(15, (200, 200), count=30, diffusion_px2_per_frame=0.5, drift_px_per_frame=1.0)
+    for rows in by_track(frames, "angle_deg", "major_px", "minor_px").values():
+        _, angle, major, minor = rows.T
+        assert np.ptp(angle) == 0
+        assert np.ptp(minor / major) < 1e-9
+    for _, truth in frames:
+        ids = column(truth, "track_id").astype(int).tolist()
+        assert len(set(ids)) == len(ids)
+        assert set(ids) <= set(range(30))
+
+
+def steps_of(frames):
+    """Return the displacements (k, 2) of every loop from frame to frame, and their frames."""
+    steps, times = [], []
+    for rows in by_track(frames, "x", "y").values():
+        # A loop that leaves the frame for a while makes no step.
+        next_frame = np.diff(rows[:, 0]) == 1
+        steps.append(np.diff(rows[:, 1:], axis=0)[next_frame])
+        times.append(rows[:-1, 0][next_frame])
+    return np.concatenate(steps), np.concatenate(times)
+
+
+@pytest.mark.parametrize("coefficient", [0.02, 0.4])
+def test_loops_diffuse_as_the_option_says(coefficient):
+    frames = sequence(
+        30, (400, 400), count=250, nucleated=1.0, visible_from_px=1.0, smallest_px=2.0,
+        largest_px=3.0, diffusion_px2_per_frame=coefficient, drift_px_per_frame=0.7,
+    )  # fmt: skip
+    steps, times = steps_of(frames)
+    for time in range(29):
+        steps[times == time] -= steps[times == time].mean(axis=0)
+    # In two dimensions <r^2> = 4 D tau; the mean that was subtracted took 1/250 of it.
+    expected = 4 * coefficient * (1 - 1 / 250)
+    assert (steps**2).sum(axis=1).mean() == pytest.approx(expected, rel=0.04)
+    # No direction is preferred.
+    assert steps[:, 0].var() == pytest.approx(steps[:, 1].var(), rel=0.08)
+
+
+@pytest.mark.parametrize("speed", [0.15, 2.0])
+def test_the_stage_drifts_at_its_speed_in_one_direction(speed):
+    frames = sequence(20, (200, 200), **{**STILL, "drift_px_per_frame": speed}, count=30)
+    steps, _ = steps_of(frames)
+    assert np.ptp(steps, axis=0).max() < 1e-9
+    assert np.hypot(*steps[0]) == pytest.approx(speed)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_background_moves_with_the_loops(seed):
+    y, x = np.mgrid[:120, :140] + 0.5
+
+    def pattern(dx, dy):
+        return 0.5 + 0.2 * np.sin((x - dx) / 7) * np.cos((y - dy) / 9)
+
+    # Loops too faint to see, so that only the background is compared.
+    faint = {**STILL, "drift_px_per_frame": 0.8, "depth_low": 1e-9, "depth_high": 1e-9}
+    frames = sequence(9, canvas=pattern(0, 0).astype(np.float32), seed=seed, count=4, **faint)
+    steps, _ = steps_of(frames)
+    inner = np.s_[10:-10, 10:-10]
+    for time, (pixels, _) in enumerate(frames):
+        # The middle of the sequence is where the canvas lies. OpenCV's cubic kernel moves slopes
+        # (here at most 0.036 a px) by up to 0.05 px too much or too little.
+        expected = pattern(*(steps[0] * (time - 4)))
+        np.testing.assert_allclose(pixels[inner], expected[inner], rtol=0, atol=0.036 * 0.05)
+
+
+def test_nothing_is_labelled_whose_centre_is_outside():
+    frames = sequence(
+        40, (64, 80), count=40, drift_px_per_frame=3.0, diffusion_px2_per_frame=4.0, seed=2
+    )
+    ids = [set(column(truth, "track_id").tolist()) for _, truth in frames]
+    assert len(set.union(*ids)) > len(ids[-1])
+    for _, truth in frames:
+        assert ((column(truth, "x") > 0) & (column(truth, "x") < 80)).all()
+        assert ((column(truth, "y") > 0) & (column(truth, "y") < 64)).all()
+        assert truth.boxes.min(initial=0) >= 0
+        assert (truth.boxes <= [80, 64, 80, 64]).all()
+
+
+def digest(frames):
+    return [hashlib.sha256(pixels.tobytes()).hexdigest() for pixels, _ in frames]
+
+
+def test_the_seed_decides_and_the_canvas_stays():
+    canvas, _ = Texture().render((80, 90), np.random.default_rng(0))
+    before = canvas.copy()
+    canvas.flags.writeable = False
+    first, again, other = (sequence(4, canvas=canvas, seed=seed, count=8) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(canvas, before)
+    assert digest(first) == digest(again)
+    assert not set(digest(first)) & set(digest(other))
+    assert len(set(digest(first))) == 4
+    for (_, one), (_, two) in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one.boxes, two.boxes)
+
+
+def test_frames_do_not_share_memory():
+    for (one, _), (two, _) in itertools.pairwise(sequence(3, count=2)):
+        assert not np.shares_memory(one, two)
+
+
+def test_a_canvas_is_drawn_on_in_place():
+    canvas = flat()
+    truth = generator(count=5, noise=0).draw(canvas, np.random.default_rng(0))
+    assert canvas.min() < LEVEL - 0.15
+    assert len(truth)
+
+
+def test_no_loops_and_no_frames():
+    (pixels, truth), *rest = sequence(2, count=0, noise=0)
+    np.testing.assert_allclose(pixels, flat(), rtol=1e-6)
+    assert len(truth) == 0
+    assert truth.masks == ()
+    assert len(rest) == 1
+    assert sequence(0) == []
+
+
+def test_many_loops_fit_into_one_frame():
+    canvas = flat((256, 256))
+    truth = generator(count=800, visible_from_px=1).draw(canvas, np.random.default_rng(0))
+    assert len(truth) == 800
+    assert canvas.min() >= 0
+
+
+def test_loops_keep_apart_while_there_is_room():
+    truth = generator(count=20, visible_from_px=0).draw(flat((400, 400)), np.random.default_rng(0))
+    places = np.stack([column(truth, "x"), column(truth, "y")], axis=1)
+    gaps = np.linalg.norm(places[:, None] - places[None], axis=2)[~np.eye(20, dtype=bool)]
+    assert gaps.min() > 0.6 * (9 + 26)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.tuples(st.integers(16, 40), st.integers(16, 40)),
+    length=st.integers(1, 4),
+    seed=st.integers(0, 99),
+    sizes=st.tuples(st.floats(0.1, 60), st.floats(0.1, 60)),
+    options=st.fixed_dictionaries(
+        {},
+        optional={
+            "count": st.integers(0, 12),
+            "nucleated": st.floats(0, 1),
+            "aspect_low": st.floats(0.001, 1),
+            "edge_px": st.floats(0.01, 20),
+            "flicker": st.floats(0, 1),
+            "diffusion_px2_per_frame": st.floats(0, 100),
+            "drift_px_per_frame": st.floats(0, 50),
+            "noise": st.floats(0, 1),
+            "visible_from_px": st.floats(0, 20),
+        },
+    ),
+)
+def test_any_options_on_small_frames_give_a_valid_truth(shape, length, seed, sizes, options):
+    smallest, largest = sorted(sizes)
+    frames = sequence(length, shape, seed, smallest_px=smallest, largest_px=largest, **options)
+    assert len(frames) == length
+    for pixels, truth in frames:
+        assert pixels.shape == truth.image_shape == shape
+        assert pixels.dtype == np.float32
+        assert pixels.min() >= 0
+        assert pixels.max() <= 1
+        assert all(mask.area_px > 0 for mask in truth.masks)
+        for mask, box in zip(truth.masks, truth.boxes, strict=True):
+            assert mask.clipped(shape).area_px == mask.area_px
+            assert (np.array(mask.box)[:2] >= np.floor(box[:2])).all()
+            assert (np.array(mask.box)[2:] <= np.ceil(box[2:])).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"smallest_px": 30}, "smallest_px must not exceed largest_px"),
+        ({"depth_low": 0.6}, "depth_low must not exceed depth_high"),
+        ({"count": -1}, "greater than or equal to 0"),
+        ({"largest_px": float("inf")}, "less than or equal to 10000"),
+        ({"aspect_low": 0}, "greater than 0"),
+        ({"colour": 1}, "has no option 'colour'"),
+    ],
+)
+def test_impossible_options_are_refused(values, message):
+    with pytest.raises(OptionError, match=message):
+        validate_options(InSituLoopsOptions, values, "in-situ-loops")
