@@ -49,7 +49,7 @@ def demo(context: click.Context, out: Path, seed: int, overwrite: bool) -> None:
             raise OutputError(f"{out} exists: {advice}")
         shutil.rmtree(out)
     say(f"generating {FRAMES} frames of {SIZE_PX} x {SIZE_PX} px")
-    make_data(out / "data", seed, host)
+    _make_data(out / "data", seed, host)
     say("running dark-blobs, watershed-ellipse and trackpy on them")
     scores = _run_and_score(out, host)
     from defectscope.core.files import write_json
@@ -58,28 +58,15 @@ def demo(context: click.Context, out: Path, seed: int, overwrite: bool) -> None:
     _report(out, scores, host)
 
 
-def make_data(folder: Path, seed: int, host: PluginHost) -> None:
+def _make_data(folder: Path, seed: int, host: PluginHost) -> None:
     """Write the synthetic sequence as a labelled dataset."""
-    import cv2
-    import numpy as np
+    from defectscope.pipeline.choices import Choice
+    from defectscope.pipeline.generation import generate_dataset
+    from defectscope.pipeline.samples import SamplePlan
 
-    from defectscope.core.datasets import Dataset, LabelledImage
-    from defectscope.core.files import atomic_path
-    from defectscope.pipeline.labels import save_dataset
-
-    background_seed, loops_seed = np.random.SeedSequence(seed).spawn(2)
-    background = host.build("backgrounds", "texture")
-    canvas, _ = background.render((SIZE_PX, SIZE_PX), np.random.default_rng(background_seed))
-    generator = host.build("generators", "in-situ-loops")
-    images = []
-    rng = np.random.default_rng(loops_seed)
-    for index, (pixels, truth) in enumerate(generator.sequence(canvas, rng, FRAMES)):
-        name = f"frame{index:04d}.png"
-        with atomic_path(folder / "images" / name) as temporary:
-            grey = np.round(pixels * 65535).astype(np.uint16)
-            temporary.write_bytes(cv2.imencode(".png", grey)[1].tobytes())
-        images.append(LabelledImage(f"images/{name}", truth, index, PIXEL_SIZE_NM))
-    save_dataset(Dataset(images, folder, generator.defect_types), folder, "coco", host)
+    background, loops = Choice("texture", "texture"), Choice("in-situ-loops", "in-situ-loops")
+    plan = SamplePlan(background, (loops,), (SIZE_PX, SIZE_PX), seed, FRAMES, bit_depth=16)
+    generate_dataset(plan, 1, folder, host)
 
 
 def _run_and_score(out: Path, host: PluginHost) -> Evaluation:
