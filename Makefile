@@ -48,6 +48,7 @@ benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/watershed.py
 	$(BIN)/python benchmarks/linking.py
+	$(BIN)/python benchmarks/perlin.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/clip.py --data $(DATA)
 

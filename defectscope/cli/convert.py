@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from defectscope.cli.common import PATH, current_host, say, warn
+from defectscope.cli.common import PATH, current_host, plural, say, warn
 
 __all__ = ["convert"]
 
@@ -69,8 +69,8 @@ def convert(
     instances = sum(len(image.instances) for image in dataset.images)
     types = ", ".join(dataset.defect_types) or "none"
     say(
-        f"{target}: {len(dataset.images)} images, {instances} instances, defect types: {types} "
-        f"(from {from_format} to {to_format})"
+        f"{target}: {plural(len(dataset.images), 'image')}, {plural(instances, 'instance')}, "
+        f"defect types: {types} (from {from_format} to {to_format})"
     )
 
 

@@ -142,7 +142,8 @@ def _again(source: Path, out: Path, host: PluginHost) -> None:
     plan, number, digest = read_parameters(source)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"{out} exists; choose another --out")
-    frames, parameters = SampleMaker(plan, host).make(number)
+    with SampleMaker(plan, host) as maker:
+        frames, parameters = maker.make(number)
     if parameters["pixels_sha256"] != digest:
         raise FormatError(
             f"the sample of {source} comes out with other pixels here; other versions of numpy, "

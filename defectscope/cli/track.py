@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from defectscope.cli.common import PATH, current_host, say
+from defectscope.cli.common import PATH, current_host, plural, say, warn
 from defectscope.core.errors import FormatError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["track"]
 
 SUFFIXES = (".csv", ".parquet")
+NEEDED = ("frame", "x", "y")
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 
 
 @click.command(short_help="Link the detections of a table into particles.")
@@ -63,7 +68,9 @@ def track(
 
     _check_target(out, overwrite)
     choice = make_choices([named], gather_options(assignments, {}))[0]
-    tracks = _linked(context, choice, _read(table))
+    detections = _read(table)
+    _warn_of_repeated(detections)
+    tracks = _linked(context, choice, detections)
 
     from defectscope.pipeline.parts import write_table
 
@@ -104,21 +111,75 @@ def _read(path: Path) -> pd.DataFrame:
         raise UsageError(f"TABLE must be a .parquet or .csv file, found {path.name!r}")
     else:
         parts = [path]
-    from defectscope.pipeline.parts import read_csv
-
     try:
-        return _plain(read_csv(path) if path.suffix == ".csv" else _read_parquet(parts))
+        return _plain(_read_csv(path) if path.suffix == ".csv" else _read_parquet(parts))
     except FileNotFoundError as error:
         raise UsageError(f"there is no file {path}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         reason = " ".join(str(error).split())
         raise FormatError(f"the table {path} cannot be read: {reason}") from error
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    from defectscope.pipeline.parts import read_csv
+
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header = next((line for line in file if line.strip()), "").rstrip("\r\n")
+    names = next(csv.reader([header]), [])
+    if not set(NEEDED) <= set(names):
+        _refuse_other_separators(path, header)
+    _check_names(path, names)
+    table = read_csv(path)
+    # pandas takes the values too many for row names, and so moves all others by a column.
+    if not isinstance(table.index, pd.RangeIndex):
+        raise FormatError(
+            f"{path}: rows have more values than the {len(names)} columns that the first line names"
+        )
+    return table
+
+
+def _refuse_other_separators(path: Path, header: str) -> None:
+    for separator, name in SEPARATORS.items():
+        cells = [cell.strip(" \"'").lower() for cell in header.split(separator)]
+        if set(NEEDED) <= set(cells):
+            raise FormatError(
+                f"{path}: columns must be separated by commas, found {name} in the first line; "
+                "save the table as comma-separated values, with points in the numbers"
+            )
+
+
+def _check_names(path: Path, names: Sequence[str]) -> None:
+    """Refuse names that come twice, and those that are meant, but spelt in another way."""
+    twice = next((name for name, times in Counter(names).items() if name and times > 1), None)
+    if twice is not None:
+        raise FormatError(f"{path}: the column {twice!r} comes twice; names must differ")
+    missing = set(NEEDED) - set(names)
+    meant = [name for name in names if name not in NEEDED and name.strip().lower() in missing]
+    if meant:
+        found = ", ".join(map(repr, meant))
+        raise FormatError(
+            f"{path}: column names are lower case and without blanks: expected frame, x and y, "
+            f"found {found}"
+        )
+
+
+def _warn_of_repeated(detections: pd.DataFrame) -> None:
+    if not set(NEEDED) <= set(detections.columns):
+        return  # the tracker says what is missing
+    repeated = int(detections.duplicated(list(NEEDED)).sum())
+    if repeated:
+        rows = "1 row repeats" if repeated == 1 else f"{repeated} rows repeat"
+        warn(f"{rows} the frame, x and y of an earlier one; all are linked")
 
 
 def _read_parquet(parts: list[Path]) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    for part in parts:
+        _check_names(part, pq.read_schema(part).names)
     tables = [pq.read_table(part) for part in parts]
     return pa.concat_tables(tables, promote_options="permissive").to_pandas()
 
@@ -136,6 +197,6 @@ def _summary(tracks: pd.DataFrame) -> str:
     frames = tracks.groupby("particle")["frame"]
     lifetime = (frames.max() - frames.min() + 1).mean()
     return (
-        f"{len(tracks)} rows, {frames.ngroups} particles, mean lifetime {lifetime:.1f} frames "
-        "(last - first + 1)"
+        f"{plural(len(tracks), 'row')}, {plural(frames.ngroups, 'particle')}, mean lifetime "
+        f"{lifetime:.1f} frames (last - first + 1)"
     )

@@ -11,8 +11,18 @@ def defectscope_backgrounds() -> list[ComponentSpec]:
     return [
         ComponentSpec(
             "texture",
-            "Grey texture of a thin foil: grain of two sizes, shot noise, uneven illumination.",
+            "Grey texture of a thin foil: grain of two sizes on uneven illumination.",
             "defectscope.generators.texture:Texture",
+        ),
+        ComponentSpec(
+            "perlin",
+            "Two Perlin noises and smoothed white noise (Govind et al., eqs. 1-6).",
+            "defectscope.generators.perlin_background:Perlin",
+        ),
+        ComponentSpec(
+            "images",
+            "Two patches of your own defect-free images, laid over each other.",
+            "defectscope.generators.image_background:ImagePatches",
         ),
     ]
 
@@ -21,6 +31,16 @@ def defectscope_backgrounds() -> list[ComponentSpec]:
 def defectscope_generators() -> list[ComponentSpec]:
     """Return the shipped generators."""
     return [
+        ComponentSpec(
+            "dislocations",
+            "Dislocation lines in pile-ups on slip traces (Govind et al., sections 2.3, 2.4).",
+            "defectscope.generators.dislocations:Dislocations",
+        ),
+        ComponentSpec(
+            "loops",
+            "Still images of a/2<111> and a<100> loops, black dots and filled dark loops.",
+            "defectscope.generators.loops:Loops",
+        ),
         ComponentSpec(
             "in-situ-loops",
             "Dislocation loops that nucleate, grow and wander under a drifting stage.",

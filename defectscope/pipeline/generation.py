@@ -177,9 +177,10 @@ def _written(
     maker: SampleMaker, writer: DatasetWriter, numbers: list[int], host: PluginHost, workers: int
 ) -> Iterator[int]:
     if workers == 1:
-        for number in numbers:
-            writer.write_with_truth(*maker.make(number), host)
-            yield number
+        with maker:
+            for number in numbers:
+                writer.write_with_truth(*maker.make(number), host)
+                yield number
         return
     pool = ProcessPoolExecutor(
         workers,
@@ -199,7 +200,8 @@ _worker: dict[str, Any] = {}
 def _start_worker(plan: SamplePlan, writer: DatasetWriter) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
-    _worker["maker"] = SampleMaker(plan, default_host())
+    # Open until the process ends.
+    _worker["maker"] = SampleMaker(plan, default_host()).__enter__()
     _worker["writer"] = writer
 
 

@@ -112,7 +112,9 @@ def input_files(paths: Sequence[Path], table: ReaderTable, warnings: list[str]) 
             raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     unique = {os.path.abspath(file): file for file in reversed(files)}  # noqa: PTH100
     if len(unique) < len(files):
-        warnings.append(f"{len(files) - len(unique)} files were given twice; each is read once")
+        twice = len(files) - len(unique)
+        what = "1 file was" if twice == 1 else f"{twice} files were"
+        warnings.append(f"{what} given twice; each is read once")
     return list(reversed(unique.values()))
 
 
@@ -165,9 +167,10 @@ def _describe(
     data = {kind: count for kind, count in ignored.items() if kind and kind not in COMPANIONS}
     if data:
         kinds = ", ".join(sorted(data))
+        count = sum(data.values())
+        nouns, were = ("file", "was") if count == 1 else ("files", "were")
         warnings.append(
-            f"{folder}: {sum(data.values())} files that no installed reader takes were left out "
-            f"({kinds})"
+            f"{folder}: {count} {nouns} that no installed reader takes {were} left out ({kinds})"
         )
     taken = Counter(table.suffix_of(name) for name in names)
     if len({table.reader_for(Path(f"x{suffix}")).name for suffix in taken}) > 1:

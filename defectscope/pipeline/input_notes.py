@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from defectscope.core.calibration import Calibration
 
-__all__ = ["SeriesNotes"]
+__all__ = ["SeriesNotes", "broken_numbering"]
 
 SCALE_TOLERANCE = 0.01
 MOST_WARNINGS = 50
+MOST_NAMES = 3
+_STEM_AND_NUMBER = re.compile(r"(.*?)(\d+)")
 
 
 class SeriesNotes:
@@ -63,3 +68,49 @@ class SeriesNotes:
 
 def _size(pixel_size_nm: float | None) -> str:
     return "unknown" if pixel_size_nm is None else f"{pixel_size_nm:.6g} nm"
+
+
+def broken_numbering(names: Sequence[str], paths: Sequence[Path]) -> str | None:
+    """Say why most, but not all files of a series look numbered; None where there is no such case.
+
+    Their frames count from 0 then, which changes times and doses.
+
+    Parameters
+    ----------
+    names
+        What to call the files in the message.
+    paths
+        The files.
+    """
+    matches = [_STEM_AND_NUMBER.fullmatch(path.stem) for path in paths]
+    stems = [None if match is None else match[1] for match in matches]
+    known = Counter(stem for stem in stems if stem is not None)
+    stem, fitting = max(known.items(), key=lambda item: item[1], default=("", 0))
+    if fitting < 2 or 2 * fitting <= len(paths):
+        return None
+    counts = (
+        "so frames count from 0 and not by the numbers in the names; if they should count by them, "
+    )
+    others = [name for name, s in zip(names, stems, strict=True) if s != stem]
+    if others:
+        pattern = f"{stem} and a number" if stem else "a number"
+        does, it = ("does", "it") if len(others) == 1 else ("do", "them")
+        return (
+            f"{_listed(others)} {does} not fit the names of the {fitting} other files ({pattern}), "
+            f"{counts}take {it} out or rename {it}"
+        )
+    by_number: dict[int, list[str]] = {}
+    for name, match in zip(names, matches, strict=True):
+        by_number.setdefault(int(match[2]) if match else -1, []).append(name)
+    same = next((shared for shared in by_number.values() if len(shared) > 1), None)
+    if same is None:
+        return None
+    return f"{_listed(same)} have the same number, {counts}each number must come once"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return ``a``, ``a and b``, ``a, b and c``, ``a, b, c and 4 more``."""
+    shown = list(names[:MOST_NAMES])
+    if len(names) > MOST_NAMES:
+        shown.append(f"{len(names) - MOST_NAMES} more")
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))

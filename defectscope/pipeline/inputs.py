@@ -20,7 +20,7 @@ from defectscope.core.errors import (
 )
 from defectscope.core.frames import FrameSequence, frame_indices
 from defectscope.pipeline.input_files import ReaderTable, input_files, natural_key
-from defectscope.pipeline.input_notes import SeriesNotes
+from defectscope.pipeline.input_notes import SeriesNotes, broken_numbering
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -128,6 +128,9 @@ class InputSeries(FrameSequence):
         self.indices = tuple(index for index, _ in pairs)
         self._files = [file for _, file in pairs]
         self.names = tuple(self._labels())
+        text = broken_numbering(self.names, [file.path for file in self._files])
+        if text is not None:
+            self.warnings.append(text)
 
     def _number_positions(self) -> None:
         self.indices = tuple(range(sum(file.count for file in self._files)))

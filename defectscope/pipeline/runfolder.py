@@ -160,6 +160,12 @@ class RunFolder:
             write_text(self.frames_path, whole)
         types = {name: FRAME_COLUMNS[name] for name in ("source", "width_px", "height_px")}
         table = pd.read_csv(self.frames_path, dtype=types)
+        repeated = table["frame"].duplicated()
+        if repeated.any():
+            # A crash at the wrong moment can have appended rows twice.
+            lines = whole.splitlines(keepends=True)
+            kept = [line for line, again in zip(lines[1:], repeated, strict=True) if not again]
+            write_text(self.frames_path, "".join([lines[0], *kept]))
         return [
             FrameOutcome(
                 int(row["frame"]),
@@ -167,8 +173,7 @@ class RunFolder:
                 None if pd.isna(row["height_px"]) else (row["height_px"], row["width_px"]),
                 error=None if row["status"] == "ok" else f"{row['source']}: damaged",
             )
-            # An interrupt at the wrong moment can have appended a row twice.
-            for row in table.drop_duplicates("frame").to_dict("records")
+            for row in table[~repeated].to_dict("records")
         ]
 
     def commit(self, start: int, outcomes: list[FrameOutcome], rows: pd.DataFrame) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -116,7 +117,7 @@ class DrawnFrame:
 
 
 class SampleMaker:
-    """Draws samples; components are built once.
+    """Draws samples; a context manager that builds and opens its components once.
 
     Parameters
     ----------
@@ -135,6 +136,17 @@ class SampleMaker:
 
         self._background = build("backgrounds", plan.background)
         self._generators = [build("generators", choice) for choice in plan.generators]
+        self._opened = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            for named in (self._background, *self._generators):
+                guarded(named, "while it opened", stack.enter_context, named.component)
+            self._opened = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._opened.close()
 
     def make(self, number: int) -> tuple[list[DrawnFrame], dict[str, Any]]:
         """Return the images of a sample and every parameter that made them.

@@ -44,15 +44,20 @@ Progress = Callable[[str, int, int], None]
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let a second, impatient Ctrl-C wait until what was finished is written."""
+    """Let Ctrl-C wait until what was finished is written, and take effect then."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    waiting: list[int] = []
+    watched = (signal.SIGINT, signal.SIGTERM)
+    former = [signal.signal(number, lambda *given: waiting.append(given[0])) for number in watched]
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, former)
+        for number, handler in zip(watched, former, strict=True):
+            signal.signal(number, handler)
+    if waiting:
+        raise KeyboardInterrupt
 
 
 @dataclass(frozen=True)
@@ -206,8 +211,10 @@ class Session:
                 self.progress("detect", committed + len(waiting), total)
                 late = time.monotonic() - last_commit > COMMIT_SECONDS
                 if len(waiting) >= COMMIT_FRAMES or late:
-                    self._commit(committed, waiting)
-                    committed, waiting, last_commit = committed + len(waiting), [], time.monotonic()
+                    with uninterrupted():
+                        self._commit(committed, waiting)
+                        committed, waiting = committed + len(waiting), []
+                        last_commit = time.monotonic()
         finally:
             # Also on the way out of an error: nothing finished is lost.
             with uninterrupted():

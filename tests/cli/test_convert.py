@@ -70,10 +70,10 @@ def test_there_and_back(labels: Path, name: str, target: str, back: int) -> None
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
     assert "warning: boxes that reached over the rim" in result.stderr
-    summary = f"{out}: 1 images, 2 instances, defect types: black dot, x (from coco to {name})\n"
+    summary = f"{out}: 1 image, 2 instances, defect types: black dot, x (from coco to {name})\n"
     assert result.stderr.endswith(summary)
     result = run(out, labels.with_name("again.json"), "--to", "coco")
-    assert f"1 images, {back} instances" in result.stderr
+    assert f"1 image, {back} instance{'s' * (back > 1)}," in result.stderr
     document = json.loads(labels.with_name("again.json").read_text())
     assert document["annotations"][0]["bbox"] == pytest.approx([2, 3, 10, 5], abs=1e-3)
 
@@ -81,6 +81,9 @@ def test_there_and_back(labels: Path, name: str, target: str, back: int) -> None
 def test_losses_are_told(labels: Path) -> None:
     result = run(labels, labels.with_name("out"), "--to", "yolo")
     assert "warning: instances to be ignored that the format has no place for" in result.stderr
+    assert "or convert again with --copy-images" in result.stderr
+    result = run(labels, labels.with_name("whole"), "--to", "yolo", "--copy-images")
+    assert "--copy-images" not in result.stderr
 
 
 def test_existing_output_is_kept(labels: Path) -> None:

@@ -6,6 +6,8 @@ import sys
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -167,6 +169,48 @@ def test_wrong_requests(tmp_path, csv, monkeypatch, arguments, tracker, error, m
         ("table.csv", b"frame,x\n0,1\n", FormatError, "no 'y'"),
         ("table.csv", b"frame,x,y\n\xff\xfe,1,1\n", FormatError, "cannot be read"),
         ("table.parquet", b"frame,x,y\n", FormatError, "cannot be read"),
+        (
+            "table.csv",
+            b"frame;x;y\n0;1,5;2\n",
+            FormatError,
+            "columns must be separated by commas, found semicolons",
+        ),
+        (
+            "table.csv",
+            b"frame\tx\ty\n0\t1\t2\n",
+            FormatError,
+            "columns must be separated by commas, found tabs",
+        ),
+        (
+            "table.csv",
+            b"\xef\xbb\xbfFRAME;X;Y\n0;1;2\n",
+            FormatError,
+            "columns must be separated by commas, found semicolons",
+        ),
+        (
+            "table.csv",
+            b"FRAME,X,Y\n0,1,2\n",
+            FormatError,
+            "lower case and without blanks: expected frame, x and y, found 'FRAME', 'X', 'Y'",
+        ),
+        (
+            "table.csv",
+            b"frame, x, y\n0,1,2\n",
+            FormatError,
+            "without blanks: expected frame, x and y, found ' x', ' y'",
+        ),
+        (
+            "table.csv",
+            b"frame,x,x,y\n0,1,2,3\n",
+            FormatError,
+            "the column 'x' comes twice",
+        ),
+        (
+            "table.csv",
+            b"frame,x,y\n0,1,2,3\n0,2,3,4\n",
+            FormatError,
+            "rows have more values than the 3 columns",
+        ),
     ],
 )
 def test_other_tables(tmp_path, name, content, error, message):
@@ -175,6 +219,31 @@ def test_other_tables(tmp_path, name, content, error, message):
     with pytest.raises(error, match=message) as caught:
         run(tmp_path / name, "--out", tmp_path / "out.csv")
     assert "\n" not in str(caught.value)
+
+
+def test_column_names_of_parquet_are_checked_too(tmp_path, detections):
+    source, out = tmp_path / "t.parquet", tmp_path / "out.csv"
+    detections.rename(columns=str.upper).to_parquet(source)
+    with pytest.raises(FormatError, match="column names are lower case"):
+        run(source, "--out", out)
+    arrow = pa.Table.from_pandas(detections, preserve_index=False)
+    pq.write_table(arrow.append_column("x", arrow["y"]), source)
+    with pytest.raises(FormatError, match="the column 'x' comes twice"):
+        run(source, "--out", out)
+
+
+def test_repeated_rows_are_counted(tmp_path, detections, csv):
+    assert "warning" not in run(csv, "--out", tmp_path / "a.csv").stderr
+    for rows, text in ((1, "1 row repeats"), (3, "3 rows repeat")):
+        pd.concat([detections, detections[:rows].assign(score=0.9)]).to_csv(csv, index=False)
+        result = run(csv, "--out", tmp_path / "a.csv", "--overwrite")
+        assert f"warning: {text} the frame, x and y of an earlier one" in result.stderr
+
+
+def test_a_single_particle_is_not_told_in_the_plural(tmp_path, csv, detections):
+    detections[:1].to_csv(csv, index=False)
+    result = run(csv, "--out", tmp_path / "a.csv")
+    assert "1 row, 1 particle, mean lifetime 1.0 frames" in result.stderr
 
 
 def test_folders_that_are_no_tables(tmp_path):

@@ -149,7 +149,7 @@ def test_a_file_given_twice_is_read_once(tmp_path: Path, host: PluginHost) -> No
     paths = write_images(tmp_path / "a", ["a1.png", "a2.png"])
     frames = open_inputs([tmp_path / "a", paths[0]], host)
     assert len(frames) == 2
-    assert frames.warnings == ["1 files were given twice; each is read once"]
+    assert frames.warnings == ["1 file was given twice; each is read once"]
 
 
 def test_what_else_lies_in_a_folder(tmp_path: Path, host: PluginHost) -> None:
@@ -166,6 +166,66 @@ def test_what_else_lies_in_a_folder(tmp_path: Path, host: PluginHost) -> None:
     assert frames.warnings == [
         f"{tmp_path}: 3 files that no installed reader takes were left out (.czi, .raw)"
     ]
+    for name in ["b.raw", "c.czi"]:
+        (tmp_path / name).unlink()
+    assert open_inputs([tmp_path], host).warnings == [
+        f"{tmp_path}: 1 file that no installed reader takes was left out (.raw)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ["Frame1.jpg", "Frame1 copy.jpg", "Frame2.jpg", "Frame3.jpg", "Frame4.JPG"],
+            "Frame1 copy.jpg does not fit the names of the 4 other files (Frame and a number), so "
+            "frames count from 0 and not by the numbers in the names; if they should count by "
+            "them, take it out or rename it",
+        ),
+        (
+            [*(f"F{k}.png" for k in range(5)), "a.png", "b.png", "c.png", "d1.png"],
+            "a.png, b.png, c.png and 1 more do not fit the names of the 5 other files (F and a "
+            "number), so frames count from 0 and not by the numbers in the names; if they should "
+            "count by them, take them out or rename them",
+        ),
+        (
+            ["1.png", "2.png", "dark.png"],
+            "dark.png does not fit the names of the 2 other files (a number), so frames count "
+            "from 0 and not by the numbers in the names; if they should count by them, take it out "
+            "or rename it",
+        ),
+        (
+            ["Frame1.jpg", "Frame01.jpg", "Frame2.jpg"],
+            "Frame01.jpg and Frame1.jpg have the same number, so frames count from 0 and not by "
+            "the numbers in the names; if they should count by them, each number must come once",
+        ),
+    ],
+)
+def test_stray_files_that_end_the_numbering_are_named(
+    tmp_path: Path, host: PluginHost, names: list[str], message: str
+) -> None:
+    write_images(tmp_path, names)
+    frames = open_inputs([tmp_path], host)
+    assert frames.indices == tuple(range(len(names)))
+    assert frames.warnings == [message]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["a1.png", "b2.png"], ["a1.png", "b.png"], ["a.png", "b.png"], ["a1.png", "a3.png"]],
+)
+def test_names_without_a_broken_series_need_no_word(
+    tmp_path: Path, host: PluginHost, names: list[str]
+) -> None:
+    write_images(tmp_path, names)
+    assert open_inputs([tmp_path], host).warnings == []
+
+
+def test_folders_that_repeat_numbers_are_named(tmp_path: Path, host: PluginHost) -> None:
+    write_images(tmp_path / "b", ["F1.png", "F2.png"])
+    write_images(tmp_path / "a", ["F1.png", "F2.png"])
+    (text,) = open_inputs([tmp_path / "b", tmp_path / "a"], host).warnings
+    assert text.startswith("b/F1.png and a/F1.png have the same number, so frames count from 0")
 
 
 def test_several_kinds_in_a_folder_are_said(tmp_path: Path, host: PluginHost) -> None:

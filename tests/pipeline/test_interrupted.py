@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 
 import pandas as pd
 import pytest
 
 import defectscope as ds
 from defectscope.pipeline import parts, session
+from defectscope.pipeline.runfolder import RunFolder
 
 PLAIN = {"overlay": False, "figures": False}
 TABLES = ("detections.parquet", "geometry.parquet", "tracks.parquet", "frames.csv", "particles.csv")
@@ -187,6 +190,40 @@ def test_overwriting_leaves_strange_figures_alone(pipeline, series, tmp_path):
     (tmp_path / "run/figures/mine.png").write_text("mine")
     pipeline.run(series(2), tmp_path / "run", overwrite=True, **PLAIN)
     assert [p.name for p in (tmp_path / "run/figures").iterdir()] == ["mine.png"]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_ctrl_c_in_the_middle_of_writing(pipeline, series, tmp_path, whole, monkeypatch, moment):
+    """A signal that arrives while rows are written takes effect when they are."""
+    commit = RunFolder.commit
+
+    def interrupted(self, start, outcomes, rows):
+        if moment == "before":
+            os.kill(os.getpid(), signal.SIGINT)
+        commit(self, start, outcomes, rows)
+        if moment == "after":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "COMMIT_FRAMES", 2)
+        patch.setattr(RunFolder, "commit", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run(series(6, damaged=(2,)), tmp_path / "run", **PLAIN)
+    assert pd.read_csv(tmp_path / "run/frames.csv")["frame"].tolist() == [0, 1]
+    pipeline.run(series(6, damaged=(2,)), tmp_path / "run", resume=True, **PLAIN)
+    same(tmp_path / "run", whole)
+
+
+def test_rows_that_were_appended_twice_are_mended(pipeline, series, tmp_path, whole):
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    (run / "tracks.parquet").unlink()
+    lines = (run / "frames.csv").read_text().splitlines(keepends=True)
+    (run / "frames.csv").write_text("".join([*lines[:4], *lines[2:]]))
+    info = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**info, "status": "running"}))
+    pipeline.run(series(6, damaged=(2,)), run, resume=True, **PLAIN)
+    same(run, whole)
 
 
 def test_join_is_done_once(tmp_path):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from defectscope.core.datasets import Dataset
+from defectscope.core.geometry.ellipses import ellipse_area
 from defectscope.core.instances import Instances
 from defectscope.core.masks import Mask
 from defectscope.readers.formats.holdings import (
@@ -21,7 +22,7 @@ from defectscope.readers.formats.run_lengths import compressed_counts
 
 __all__ = ["coco_document"]
 
-HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks")
+HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks", "frames", "pixel_sizes")
 
 
 def coco_document(dataset: Dataset) -> tuple[dict[str, Any], list[str]]:
@@ -61,7 +62,7 @@ def _annotations(instances: Instances, ids: dict[str, int], scored: bool) -> lis
         entry: dict[str, Any] = {
             "category_id": ids[str(instances.defect_types[position])],
             "bbox": [x0, y0, x1 - x0, y1 - y0],
-            "area": mask.area_px if mask is not None and mask.area_px else (x1 - x0) * (y1 - y0),
+            "area": _area(instances, position, mask, bool(ellipses[position])),
             "iscrowd": 0,
             "ignore": int(instances.ignore[position]),
         }
@@ -70,6 +71,16 @@ def _annotations(instances: Instances, ids: dict[str, int], scored: bool) -> lis
         entry.update(_geometry(instances, position, mask, bool(ellipses[position])))
         entries.append(entry)
     return entries
+
+
+def _area(instances: Instances, position: int, mask: Mask | None, has_ellipse: bool) -> float:
+    if mask is not None and mask.area_px:
+        return mask.area_px
+    if has_ellipse:
+        _, _, major, minor, _ = ellipse_at(instances, position)
+        return float(ellipse_area(major, minor))
+    x0, y0, x1, y1 = (float(v) for v in instances.boxes[position])
+    return (x1 - x0) * (y1 - y0)
 
 
 def _geometry(

@@ -60,6 +60,11 @@ def left_over(folder: Path, written: set[Path], suffix: str) -> list[str]:
     older = [p for p in folder.rglob(f"*{suffix}") if p.relative_to(folder) not in written]
     if not older:
         return []
+    if len(older) == 1:
+        return [
+            f"{folder} still holds another {suffix} file, {older[0].name}, which will be read "
+            "with the new ones; remove it if it is out of date"
+        ]
     return [
         f"{folder} still holds {len(older)} other {suffix} files, such as {older[0].name}, "
         "which will be read with the new ones; remove them if they are out of date"

@@ -5,25 +5,35 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.geometry.boxes import clip_boxes
 from defectscope.core.instances import Instances
 
 __all__ = [
     "ELLIPSE_UNITS",
+    "NO_PLACE",
     "Ellipse",
     "Notes",
     "ellipse_at",
     "known_ellipses",
     "loaded",
+    "note_box",
     "note_losses",
     "type_names",
 ]
 
 ELLIPSE_UNITS = {"x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": "deg"}
+NO_PLACE = "that the format has no place for, left out"
+IN_WORDS = {
+    "ignore": "instances to be ignored", "frames": "frame indices", "pixel_sizes": "pixel sizes",
+}  # fmt: skip
+# What float32 and nine digits of a fraction do to coordinates is no change.
+UNCHANGED_PX = 0.01
 Ellipse = tuple[float, float, float, float, float]
 
 
@@ -32,11 +42,17 @@ class Notes:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
+        self._largest_px: dict[str, float] = {}
 
     def count(self, what: str, times: int = 1) -> None:
         """Add to the count of a kind of event, given as a noun phrase in the plural."""
         if times:
             self._counts[what] += times
+
+    def change(self, what: str, by_px: float) -> None:
+        """Count a change of a position, of which the largest is told too."""
+        self._counts[what] += 1
+        self._largest_px[what] = max(by_px, self._largest_px.get(what, 0.0))
 
     def add(self, text: str) -> None:
         """Add a warning without a count."""
@@ -44,7 +60,12 @@ class Notes:
 
     def texts(self) -> tuple[str, ...]:
         """Return the warnings in the order of their first event."""
-        return tuple(f"{what}: {n}" if n else what for what, n in self._counts.items())
+        return tuple(self._text(what, n) for what, n in self._counts.items())
+
+    def _text(self, what: str, count: int) -> str:
+        if what in self._largest_px:
+            what = f"{what}, by up to {self._largest_px[what]:.2f} px"
+        return f"{what}: {count}" if count else what
 
 
 def known_ellipses(instances: Instances) -> NDArray[np.bool_]:
@@ -65,14 +86,39 @@ def ellipse_at(instances: Instances, position: int) -> Ellipse:
     return x, y, major, minor, angle
 
 
+def note_box(
+    instances: Instances, position: int, shape_box: Sequence[float] | NDArray[Any], notes: Notes
+) -> None:
+    """Note where the box of an instance will not come back as it is.
+
+    Parameters
+    ----------
+    shape_box
+        ``x_min, y_min, x_max, y_max`` of the shape that is written instead, in px: readers take
+        the box from it, and cut that at the rim of the image.
+    """
+    whole = np.asarray(shape_box, float)
+    inside = clip_boxes(whole, instances.image_shape)[0]
+    if (inside[2:].astype(np.float32) <= inside[:2].astype(np.float32)).any():
+        notes.count("shapes outside of their image, which are left out on reading")
+        return
+    by_px = float(np.abs(inside - instances.boxes[position]).max())
+    if by_px > UNCHANGED_PX:
+        notes.change("boxes changed, because the format takes them from the shapes", by_px)
+    if np.abs(inside - whole).max() > UNCHANGED_PX:
+        notes.count(
+            "shapes that reach over the rim of their image, whose boxes are cut there on reading"
+        )
+
+
 def note_losses(dataset: Dataset, holds: Collection[str], notes: Notes) -> None:
-    """Count in `notes` what the instances have and a format has no place for.
+    """Count in `notes` what images and instances have and a format has no place for.
 
     Parameters
     ----------
     holds
-        Those of ``scores``, ``ignore``, ``masks``, ``lines``, ``ellipses`` and ``tracks`` that
-        the format keeps.
+        Those of ``scores``, ``ignore``, ``masks``, ``lines``, ``ellipses``, ``tracks``,
+        ``frames`` and ``pixel_sizes`` that the format keeps.
     """
     for image in dataset.images:
         found = image.instances
@@ -84,16 +130,15 @@ def note_losses(dataset: Dataset, holds: Collection[str], notes: Notes) -> None:
             "lines": sum(len(line) > 1 for line in found.lines or ()),
             "ellipses": int(np.count_nonzero(known_ellipses(found))),
             "tracks": int(np.count_nonzero(np.isfinite(tracks.astype(float)))),
+            "frames": int(image.frame is not None),
+            "pixel_sizes": int(image.pixel_size_nm is not None),
         }
         for name, count in counts.items():
             if name not in holds:
-                what = "instances to be ignored" if name == "ignore" else name
-                notes.count(f"{what} that the format has no place for, left out", count)
+                notes.count(f"{IN_WORDS.get(name, name)} {NO_PLACE}", count)
         for name in found.measurements:
             if name not in ELLIPSE_UNITS and name != "track_id":
-                notes.count(
-                    f"values of {name!r} that the format has no place for, left out", len(found)
-                )
+                notes.count(f"values of {name!r} {NO_PLACE}", len(found))
 
 
 def type_names(images: Iterable[LabelledImage], known: Iterable[str] = ()) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from defectscope.core.options import Options
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "PAGE",
     "CopyOptions",
     "check_size",
     "copy_images",
@@ -31,7 +32,7 @@ __all__ = [
 ]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-_PAGE = re.compile(r"#\d+$")
+PAGE = re.compile(r"#\d+$")
 
 
 class CopyOptions(Options):
@@ -89,7 +90,7 @@ def relative_name(name: str, below: str = "", where: str = "") -> str:
 def file_of(folder: Path, name: str) -> Path:
     """Return the file of an image name; ``stack.tif#3`` is a page of ``stack.tif``."""
     path = inside(folder, name)
-    return path if path.exists() else inside(folder, _PAGE.sub("", name))
+    return path if path.exists() else inside(folder, PAGE.sub("", name))
 
 
 def image_size(path: Path) -> tuple[int, int] | None:
@@ -166,8 +167,8 @@ def label_files(dataset: Dataset, suffix: str) -> list[PurePosixPath]:
     """
     names: dict[PurePosixPath, str] = {}
     for image in dataset.images:
-        page = _PAGE.search(image.file_name)
-        plain = PurePosixPath(relative_name(_PAGE.sub("", image.file_name)))
+        page = PAGE.search(image.file_name)
+        plain = PurePosixPath(relative_name(PAGE.sub("", image.file_name)))
         # Pages of one stack must not share a file.
         stem = plain.stem + (page[0].replace("#", "-") if page else "")
         target = plain.with_name(stem + suffix)
@@ -190,7 +191,7 @@ def copy_images(dataset: Dataset, target: Path) -> None:
     """
     sources: dict[str, Path] = {}
     # All are looked for before the first is copied, so that a failure leaves nothing.
-    for name in dict.fromkeys(_PAGE.sub("", image.file_name) for image in dataset.images):
+    for name in dict.fromkeys(PAGE.sub("", image.file_name) for image in dataset.images):
         source = None if dataset.folder is None else inside(dataset.folder, name)
         if source is None or not source.is_file():
             raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import Field
@@ -12,7 +13,7 @@ from defectscope.core.errors import FormatError
 from defectscope.core.files import write_text
 from defectscope.core.options import Options
 from defectscope.readers.formats.collecting import collect, smallest_size
-from defectscope.readers.formats.holdings import Notes, loaded, note_losses
+from defectscope.readers.formats.holdings import NO_PLACE, Notes, loaded, note_losses
 from defectscope.readers.formats.image_files import (
     file_of,
     image_size,
@@ -30,7 +31,8 @@ from defectscope.readers.formats.imagej_table import table_text
 
 __all__ = ["ImageJCsv"]
 
-HELD = ("scores", "ignore", "ellipses", "tracks")
+# Frame indices are counted apart: pages of stacks keep theirs.
+HELD = ("scores", "ignore", "ellipses", "tracks", "frames")
 
 
 class ImageJCsvOptions(Options):
@@ -106,6 +108,8 @@ class ImageJCsv(AnnotationFormat):
     def save(self, dataset: Dataset, path: Path) -> list[str]:
         """Write one table of all images; those without instances leave no trace."""
         notes = Notes()
+        lost = (image.frame is not None and image.frame != _page(image) for image in dataset.images)
+        notes.count(f"frame indices {NO_PLACE}", sum(lost))
         note_losses(dataset, HELD, notes)
         notes.count(
             "images without instances, which a results table cannot name",
@@ -114,6 +118,11 @@ class ImageJCsv(AnnotationFormat):
         notes.add("image sizes are not part of the format: keep the images beside it")
         write_text(path, table_text(dataset, self.options.pixel_size))
         return list(notes.texts())
+
+
+def _page(image: LabelledImage) -> int | None:
+    page = re.search(r"#(\d+)$", image.file_name)
+    return None if page is None else int(page[1])
 
 
 def _by_image(rows: list[Row], folder: Path) -> list[tuple[str, int | None, list[Row]]]:

@@ -85,6 +85,15 @@ class Region:
         text = self.properties.get("frame", "")
         return int(text) if re.fullmatch(r"\d{1,9}", text) else None
 
+    @property
+    def pixel_size_nm(self) -> float | None:
+        """Pixel size of the image in nm, where it is kept."""
+        try:
+            size = float(self.properties.get("pixel_size_nm", "nan"))
+        except ValueError:
+            return None
+        return size if math.isfinite(size) and size > 0 else None
+
 
 def read_regions(path: Path, notes: Notes) -> Iterator[Region]:
     """Yield the regions of a ``.roi``, a ``.zip``, or a folder of ``.roi`` files.

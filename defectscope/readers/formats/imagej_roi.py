@@ -27,7 +27,7 @@ from defectscope.readers.formats.imagej_roi_writing import write_regions
 
 __all__ = ["ImageJRoi"]
 
-HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks")
+HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks", "frames", "pixel_sizes")
 # The ROI manager proposes RoiSet.zip; people put the image's name before it.
 _SET = re.compile(r"[-_ ]?RoiSet$", re.IGNORECASE)
 
@@ -60,9 +60,9 @@ class ImageJRoi(AnnotationFormat):
     Rectangles, ovals and ellipses, polygons and outlines, and lines are read; the position
     (from 1) says which image of the series is meant. The defect type is the property
     ``defect_type``, else the region's name where that is a known type (a number may follow),
-    else the option. Written regions also carry the image's name and size, score, ignore flag
-    and track as properties, and have the digits of float32; the box of an ellipse, a line or an
-    outline is that of the shape.
+    else the option. Written regions also carry the image's name, size, frame index and pixel
+    size, score, ignore flag and track as properties, and have the digits of float32; the box of
+    an ellipse, a line or an outline is that of the shape.
     """
 
     Options = ImageJRoiOptions
@@ -99,8 +99,11 @@ class ImageJRoi(AnnotationFormat):
                 annotation_of(region, size, self.options.defect_type, known) for region in regions
             ]
             page = re.search(r"#(\d+)$", name)
-            frame = regions[0].frame if page is None else int(page[1])
-            images.append(LabelledImage(name, collect(annotations, size, notes), frame))
+            frame = regions[0].frame
+            if frame is None and page is not None:
+                frame = int(page[1])
+            found = collect(annotations, size, notes)
+            images.append(LabelledImage(name, found, frame, regions[0].pixel_size_nm))
         return loaded(images, folder, (), notes)
 
     def _series(self, path: Path) -> _Series | None:

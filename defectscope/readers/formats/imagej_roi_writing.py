@@ -17,10 +17,17 @@ from roifile import ROI_OPTIONS, ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.defect_types import DefectType
 from defectscope.core.files import atomic_path
-from defectscope.core.geometry.ellipses import ellipse_points
+from defectscope.core.geometry.ellipses import ellipse_boxes, ellipse_points
+from defectscope.core.geometry.polylines import polyline_box
 from defectscope.core.instances import Instances
 from defectscope.core.masks import Mask
-from defectscope.readers.formats.holdings import Ellipse, Notes, ellipse_at, known_ellipses
+from defectscope.readers.formats.holdings import (
+    Ellipse,
+    Notes,
+    ellipse_at,
+    known_ellipses,
+    note_box,
+)
 from defectscope.readers.formats.image_files import relative_name
 from defectscope.readers.formats.imagej_regions import LINE_OFFSET
 from defectscope.readers.formats.outlines import mask_polygons
@@ -69,6 +76,8 @@ def _properties(image: LabelledImage, position: int) -> str:
     }
     if image.frame is not None:
         values["frame"] = image.frame
+    if image.pixel_size_nm is not None:
+        values["pixel_size_nm"] = image.pixel_size_nm
     if instances.scores[position] != 1:
         values["score"] = float(instances.scores[position])
     if instances.ignore[position]:
@@ -84,13 +93,19 @@ def _shape(instances: Instances, position: int, has_ellipse: bool, notes: Notes)
     line = None if instances.lines is None else instances.lines[position]
     mask = None if instances.masks is None else instances.masks[position]
     has_mask = mask is not None and mask.area_px > 0
+    has_line = line is not None and len(line) > 1
     if has_ellipse:
         notes.count("masks of instances that have an ellipse, left out", int(has_mask))
-        return _ellipse(ellipse_at(instances, position))
-    if line is not None and len(line) > 1:
+        notes.count("lines of instances that have an ellipse, left out", int(has_line))
+        ellipse = ellipse_at(instances, position)
+        note_box(instances, position, ellipse_boxes(*ellipse)[0], notes)
+        return _ellipse(ellipse)
+    if line is not None and has_line:
         notes.count("masks of instances that have a line, left out", int(has_mask))
+        note_box(instances, position, polyline_box(line), notes)
         return _polygon(line - LINE_OFFSET, ROI_TYPE.POLYLINE)
     if mask is not None and has_mask:
+        note_box(instances, position, mask.trimmed().box, notes)
         return _outline(mask)
     return _rectangle(instances.boxes[position].astype(float))
 

@@ -28,7 +28,7 @@ from defectscope.readers.formats.labelme_shapes import annotations_of, shapes_of
 __all__ = ["LabelMe"]
 
 # Ellipses count as held: their outlines are.
-HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks")
+HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks", "frames", "pixel_sizes")
 
 
 class LabelMe(AnnotationFormat):

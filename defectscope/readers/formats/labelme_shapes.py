@@ -12,7 +12,7 @@ from defectscope.core.geometry.ellipses import ellipse_points
 from defectscope.core.geometry.polylines import polyline_box
 from defectscope.core.instances import Instances
 from defectscope.readers.formats.collecting import Annotation
-from defectscope.readers.formats.holdings import Notes, ellipse_at, known_ellipses
+from defectscope.readers.formats.holdings import Notes, ellipse_at, known_ellipses, note_box
 from defectscope.readers.formats.json_values import Entry, point_list
 from defectscope.readers.formats.outlines import mask_polygons, polygon_box, united
 
@@ -84,6 +84,8 @@ def shapes_of(instances: Instances, notes: Notes) -> list[dict[str, Any]]:
     shapes: list[dict[str, Any]] = []
     for position in range(len(instances)):
         kind, parts = _outline(instances, position, bool(ellipses[position]), notes)
+        box = polyline_box(parts[0]) if kind == "linestrip" else polygon_box(parts)
+        note_box(instances, position, box, notes)
         extra: dict[str, Any] = {}
         if instances.scores[position] != 1:
             extra["score"] = float(instances.scores[position])
@@ -108,10 +110,15 @@ def _outline(
     instances: Instances, position: int, has_ellipse: bool, notes: Notes
 ) -> tuple[str, list[Points]]:
     line = None if instances.lines is None else instances.lines[position]
-    if line is not None and len(line) > 1:
-        return "linestrip", [line]
     mask = None if instances.masks is None else instances.masks[position]
-    if mask is not None and mask.area_px:
+    has_line = line is not None and len(line) > 1
+    has_mask = mask is not None and mask.area_px > 0
+    if has_ellipse and (has_line or has_mask):
+        notes.count("ellipses of instances that have a mask or a line, left out")
+    if line is not None and has_line:
+        notes.count("masks of instances that have a line, left out", int(has_mask))
+        return "linestrip", [line]
+    if mask is not None and has_mask:
         outer, holes = mask_polygons(mask)
         notes.count("holes in masks, filled because labelme has none", len(holes))
         return "polygon", outer

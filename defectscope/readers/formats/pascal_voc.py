@@ -41,7 +41,8 @@ class PascalVoc(AnnotationFormat):
     Pixels count from 1 and boxes include their last pixel: our ``x_min`` is ``xmin - 1`` and
     our ``x_max`` is ``xmax``. ``difficult`` marks truth that counts as neither hit nor miss.
     Boxes are written in whole pixels, each side moved by at most 0.5 px (a box below one pixel
-    grows to one).
+    grows to one). The elements ``frame`` and ``pixel_size_nm`` beside ``size``, which other
+    tools pass over, keep those two.
     """
 
     Options = CopyOptions
@@ -82,13 +83,14 @@ class PascalVoc(AnnotationFormat):
             size = _size(tree, str(file))
             check_size(folder, names[file], size, str(file))
             instances = collect(_annotations(tree, str(file)), size, notes)
-            images.append(LabelledImage(names[file], instances))
+            frame, pixel_size_nm = _frame(tree, str(file)), _pixel_size_nm(tree, str(file))
+            images.append(LabelledImage(names[file], instances, frame, pixel_size_nm))
         return loaded(images, folder, (), notes)
 
     def save(self, dataset: Dataset, path: Path) -> list[str]:
         """Write ``Annotations/*.xml``, or a single ``.xml`` for a single image."""
         notes = Notes()
-        note_losses(dataset, ("ignore",), notes)
+        note_losses(dataset, ("ignore", "frames", "pixel_sizes"), notes)
         if path.suffix.lower() == ".xml":
             if len(dataset.images) != 1:
                 raise OutputError(
@@ -165,6 +167,24 @@ def _size(tree: ET.Element, where: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
+def _frame(tree: ET.Element, where: str) -> int | None:
+    if tree.find("frame") is None:
+        return None
+    frame = _number(tree, "frame", where)
+    if frame < 0 or frame % 1:
+        raise FormatError(f"{where}: <frame>: expected a whole number from 0, found {frame:g}")
+    return int(frame)
+
+
+def _pixel_size_nm(tree: ET.Element, where: str) -> float | None:
+    if tree.find("pixel_size_nm") is None:
+        return None
+    size = _number(tree, "pixel_size_nm", where)
+    if size <= 0:
+        raise FormatError(f"{where}: <pixel_size_nm>: expected more than 0, found {size:g}")
+    return size
+
+
 def _annotations(tree: ET.Element, file: str) -> Iterator[Annotation]:
     for position, entry in enumerate(tree.iterfind("object")):
         where = f"{file}: object at position {position}"
@@ -188,6 +208,10 @@ def _document(image: LabelledImage, name: str, notes: Notes) -> str:
     for tag, value in (("width", width), ("height", height), ("depth", 1)):
         ET.SubElement(size, tag).text = str(value)
     ET.SubElement(root, "segmented").text = "0"
+    if image.frame is not None:
+        ET.SubElement(root, "frame").text = str(image.frame)
+    if image.pixel_size_nm is not None:
+        ET.SubElement(root, "pixel_size_nm").text = repr(float(image.pixel_size_nm))
     boxes = _whole_boxes(image.instances)
     moved = (boxes != image.instances.boxes).any(axis=1)
     notes.count("boxes moved to whole pixels", int(np.count_nonzero(moved)))

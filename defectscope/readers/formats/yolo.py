@@ -14,8 +14,9 @@ from defectscope.core.files import write_text
 from defectscope.core.instances import Instances
 from defectscope.readers.formats.collecting import Annotation, collect
 from defectscope.readers.formats.folder_output import left_over, whole_folder
-from defectscope.readers.formats.holdings import Notes, loaded, note_losses, type_names
+from defectscope.readers.formats.holdings import Notes, loaded, note_box, note_losses, type_names
 from defectscope.readers.formats.image_files import (
+    PAGE,
     CopyOptions,
     copy_images,
     image_size,
@@ -101,8 +102,17 @@ class Yolo(AnnotationFormat):
             write_text(folder / DATA, data_yaml(names))
             if self.options.copy_images:
                 copy_images(dataset, folder / IMAGES)
-        if not (path / IMAGES).is_dir():
-            notes.add(f"reading it needs the images: put them into {path / IMAGES}")
+        names_of_images = [image.file_name for image in dataset.images]
+        if any(PAGE.search(name) for name in names_of_images):
+            notes.add(
+                "reading it needs the pages of stacks as single images, named as their label "
+                f"files, in {path / IMAGES}"
+            )
+        elif not all((path / IMAGES / name).is_file() for name in names_of_images):
+            notes.add(
+                f"reading it needs the images: put them into {path / IMAGES}, or convert again "
+                "with --copy-images"
+            )
         stale = left_over(path / LABELS, {file.relative_to(LABELS) for file in files}, ".txt")
         return [*notes.texts(), *stale]
 
@@ -125,7 +135,8 @@ def _annotation(
         raise FormatError(f"{where}: expected finite numbers, found {' '.join(words)}")
     if not 0 <= index < len(names):
         raise FormatError(
-            f"{where}: there is no class {index}; {len(names)} are named, counted from 0"
+            f"{where}: there is no class {index}; {len(names)} "
+            f"{'is' if len(names) == 1 else 'are'} named, counted from 0"
         )
     if len(values) < 4:
         raise FormatError(
@@ -157,6 +168,7 @@ def _lines(
             outer, holes = mask_polygons(instances.masks[position])
             notes.count("holes in masks, filled because YOLO has none", len(holes))
             notes.count("smaller parts of masks, left out", len(outer) - 1)
+            note_box(instances, int(position), polygon_box(outer[:1]), notes)
             fractions = (outer[0] / (width, height)).ravel()
         else:
             x0, y0, x1, y1 = instances.boxes[position].astype(float)

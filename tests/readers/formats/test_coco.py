@@ -308,6 +308,14 @@ def test_written_file_is_plain_coco(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_the_area_is_that_of_the_ellipse_where_there_is_no_mask(tmp_path: Path) -> None:
+    columns = {"x": [9.0], "y": [9.0], "major_px": [8.0], "minor_px": [4.0], "angle_deg": [0.0]}
+    found = Instances((20, 30), [[5, 7, 13, 11]], None, ["x"], measurements=columns)
+    Coco().save(Dataset([LabelledImage("a.png", found)]), tmp_path / "a.json")
+    (entry,) = json.loads((tmp_path / "a.json").read_text())["annotations"]
+    assert entry["area"] == pytest.approx(np.pi * 8)
+
+
 def test_measurements_without_a_place_are_counted(tmp_path: Path) -> None:
     found = Instances((20, 30), [[1, 2, 3, 4]], None, ["x"]).with_measurements(
         {"curvature_per_px": [0.1]}, {"curvature_per_px": "1/px"}

@@ -177,6 +177,16 @@ def test_written_table_and_warnings(tmp_path: Path) -> None:
     assert image.instances.defect_types.tolist() == ["a, b"]
 
 
+def test_calibration_without_a_place_is_told(tmp_path: Path) -> None:
+    found = Instances((20, 30), [[1, 2, 5, 6]], None, ["x"])
+    images = [LabelledImage("s.tif#2", found, 2, 0.5), LabelledImage("a.png", found, 9)]
+    told = ImageJCsv().save(Dataset(images), tmp_path / "out.csv")
+    assert told[:2] == [
+        "frame indices that the format has no place for, left out: 1",
+        "pixel sizes that the format has no place for, left out: 1",
+    ]
+
+
 def test_colons_in_names_are_refused(tmp_path: Path) -> None:
     found = Instances((20, 30), [[1, 2, 5, 6]], None, ["x"])
     with pytest.raises(OutputError, match="has a colon"):

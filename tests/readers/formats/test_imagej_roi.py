@@ -248,6 +248,7 @@ def test_written_set_opens_in_other_readers(tmp_path: Path) -> None:
     assert writer.save(dataset(), tmp_path / "set.zip") == [
         "images without instances, which a set of regions cannot name: 1",
         "masks of instances that have an ellipse, left out: 1",
+        "boxes changed, because the format takes them from the shapes, by up to 1.00 px: 2",
         "masks of instances that have a line, left out: 1",
     ]
     rois = roiread(tmp_path / "set.zip")
@@ -266,6 +267,23 @@ def test_written_set_opens_in_other_readers(tmp_path: Path) -> None:
     assert (image.file_name, image.frame) == ("s/a.png", 461)
     assert image.instances.defect_types.tolist() == ["black dot", "äö/x", "black dot"]
     assert dataset_again.warnings == ()
+
+
+def test_what_a_region_changes_is_told(tmp_path: Path) -> None:
+    columns = dict(zip(ELLIPSE_UNITS, np.array([[4.0], [20], [12], [12], [0]]), strict=True))
+    lines = [[[2, 20], [6, 20]]]
+    found = Instances(
+        (60, 60), [[0, 14.25, 10, 26]], None, ["x"], None, None, lines, columns, ELLIPSE_UNITS
+    )
+    given = Dataset([LabelledImage("a.png", found, 7, 0.371968)])
+    assert ImageJRoi().save(given, tmp_path / "set.zip") == [
+        "lines of instances that have an ellipse, left out: 1",
+        "boxes changed, because the format takes them from the shapes, by up to 0.25 px: 1",
+        "shapes that reach over the rim of their image, whose boxes are cut there on reading: 1",
+    ]
+    (image,) = load(tmp_path / "set.zip").images
+    assert (image.frame, image.pixel_size_nm) == (7, 0.371968)
+    assert image.instances.boxes.tolist() == [[0, 14, 10, 26]]
 
 
 def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:

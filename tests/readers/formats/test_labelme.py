@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import FormatError, OutputError
 from defectscope.core.instances import Instances
+from defectscope.core.masks import Mask
 from defectscope.readers.formats.holdings import ELLIPSE_UNITS
 from defectscope.readers.formats.labelme import LabelMe
 
@@ -151,12 +153,28 @@ def dataset_of(*names: str) -> Dataset:
 
 def test_ellipses_become_polygons_with_a_warning(tmp_path: Path) -> None:
     assert LabelMe().save(dataset_of("a.png"), tmp_path / "out") == [
-        "ellipses written as polygons of 64 points: 1"
+        "ellipses written as polygons of 64 points: 1",
+        "boxes changed, because the format takes them from the shapes, by up to 0.39 px: 1",
     ]
     document = json.loads((tmp_path / "out/a.json").read_text())
     assert document["imageData"] is None
     assert document["shapes"][0]["shape_type"] == "polygon"
     assert len(document["shapes"][0]["points"]) == 64
+
+
+def test_what_a_shape_cannot_hold_is_counted(tmp_path: Path) -> None:
+    ellipse = dict(zip(ELLIPSE_UNITS, np.array([[10.0], [9], [8], [4], [30]]), strict=True))
+    mask = Mask(6, 6, np.ones((6, 8), bool))
+    found = Instances((20, 30), [[6, 6.75, 14, 12]], None, ["x"], None, [mask], None, ellipse)
+    assert LabelMe().save(Dataset([LabelledImage("a.png", found)]), tmp_path / "a") == [
+        "ellipses of instances that have a mask or a line, left out: 1",
+        "boxes changed, because the format takes them from the shapes, by up to 0.75 px: 1",
+    ]
+    found = replace(found, lines=(np.array([[6.5, 7.25], [13.5, 11.5]]),))
+    assert LabelMe().save(Dataset([LabelledImage("a.png", found)]), tmp_path / "b") == [
+        "ellipses of instances that have a mask or a line, left out: 1",
+        "masks of instances that have a line, left out: 1",
+    ]
 
 
 def test_names_in_folders_keep_their_place(tmp_path: Path) -> None:
@@ -181,4 +199,4 @@ def test_images_that_would_share_a_file_are_refused(tmp_path: Path) -> None:
 def test_left_over_files_of_an_earlier_conversion_are_named(tmp_path: Path) -> None:
     LabelMe().save(dataset_of("a.png", "b.png"), tmp_path / "out")
     warnings = LabelMe().save(dataset_of("a.png"), tmp_path / "out")
-    assert any("still holds 1 other .json files, such as b.json" in text for text in warnings)
+    assert any("still holds another .json file, b.json" in text for text in warnings)

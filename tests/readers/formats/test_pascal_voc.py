@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,28 @@ def test_single_file(tmp_path: Path) -> None:
     assert PascalVoc().load(tmp_path / "one.xml").images[0].file_name == "s/b.png"
     with pytest.raises(OutputError, match="one file an image, but there are 2 images"):
         saved(tmp_path, "a.png", "b.png", target="two.xml")
+
+
+def test_frame_and_pixel_size_stay(tmp_path: Path) -> None:
+    found = Instances((20, 30), [[1, 2, 5, 6]], None, ["x"])
+    given = Dataset([LabelledImage("a.png", found, 126, 0.371968), LabelledImage("b.png", found)])
+    assert PascalVoc().save(given, tmp_path / "out") == []
+    images = PascalVoc().load(tmp_path / "out").images
+    assert [(i.frame, i.pixel_size_nm) for i in images] == [(126, 0.371968), (None, None)]
+
+
+@pytest.mark.parametrize(
+    ("element", "message"),
+    [
+        ("<frame>x</frame>", "<frame>: expected a finite number, found 'x'"),
+        ("<frame>-1</frame>", "<frame>: expected a whole number from 0, found -1"),
+        ("<frame>1.5</frame>", "<frame>: expected a whole number from 0, found 1.5"),
+        ("<pixel_size_nm>0</pixel_size_nm>", "<pixel_size_nm>: expected more than 0, found 0"),
+    ],
+)
+def test_frame_and_pixel_size_are_checked(tmp_path: Path, element: str, message: str) -> None:
+    with pytest.raises(FormatError, match=re.escape(message)):
+        PascalVoc().load(write(tmp_path / "a.xml", SIZE + element))
 
 
 def test_boxes_below_a_pixel_grow_to_one(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -328,9 +329,69 @@ def test_polygons_of_one_part_are_written_for_yolo(tmp_path: Path) -> None:
     dataset = Dataset([LabelledImage("a.png", found)])
     path = tmp_path / "yolo"
     assert Yolo().save(dataset, path) == [
-        f"reading it needs the images: put them into {path / 'images'}"
+        f"reading it needs the images: put them into {path / 'images'}, or convert again with "
+        "--copy-images"
     ]
     write_images(dataset, path / "images")
     (image,) = Yolo().load(path).images
     np.testing.assert_array_equal(masks_of(image.instances), masks_of(found))
     np.testing.assert_allclose(image.instances.boxes, found.boxes, atol=1e-3)
+
+
+NO_MASK = Mask(0, 0, np.zeros((0, 0), bool))
+KINDS: dict[str, Callable[[LabelledImage], list[np.ndarray]]] = {
+    "boxes changed": lambda i: [i.instances.boxes],
+    "scores": lambda i: [i.instances.scores],
+    "ignored": lambda i: [i.instances.ignore],
+    "ellipses": lambda i: [np.sort(ellipses(i.instances)[:4], axis=0)],
+    "lines": lambda i: list(i.instances.lines or (np.zeros((0, 2)),) * len(i.instances)),
+    "masks": lambda i: masks_of(i.instances),
+    "tracks": lambda i: [np.array(track_ids(i.instances))],
+    "frame indices": lambda i: [np.array(i.frame, float)],
+    "pixel sizes": lambda i: [np.array(i.pixel_size_nm, float)],
+}
+
+
+@examples
+@given(
+    datasets(Kinds(masks=True, lines=True, ellipses=True)),
+    st.sampled_from(
+        ((Coco, "c.json", ""), (LabelMe, "labels", None), (ImageJRoi, "set.zip", None),
+         (ImageJCsv, "r.csv", ""), (PascalVoc, "voc", None), (Yolo, "yolo", "images"))
+    ),
+)  # fmt: skip
+def test_whatever_does_not_come_back_was_announced(
+    dataset: Dataset, case: tuple[type[AnnotationFormat], str, str | None]
+) -> None:
+    kind, name, images = case
+    dataset = replace(dataset, defect_types=TYPES)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        told = " ".join(kind().save(dataset, path))
+        if images is not None:
+            write_images(dataset, (path if path.is_dir() else path.parent) / images)
+        back = kind().load(path).by_stem()
+    for original in dataset.images:
+        if not len(original.instances):
+            continue
+        if kind is Yolo:
+            original = replace(original, instances=original.instances[~original.instances.ignore])
+        found = back[original.stem]
+        if len(found.instances) != len(original.instances):
+            assert "outside of their image" in told
+            continue
+        # A mask more, of an ellipse that became a polygon, is no loss.
+        had = [mask.any() for mask in masks_of(original.instances)]
+        if found.instances.masks is not None:
+            kept = [m if h else NO_MASK for m, h in zip(found.instances.masks, had, strict=True)]
+            found = replace(found, instances=replace(found.instances, masks=tuple(kept)))
+        for word, values in KINDS.items():
+            if not same(values(found), values(original)):
+                assert word in told or (word == "boxes changed" and "boxes moved" in told), word
+
+
+def same(found: Sequence[np.ndarray], given: Sequence[np.ndarray]) -> bool:
+    return all(
+        f.shape == g.shape and np.allclose(f, g, rtol=0, atol=0.01, equal_nan=True)
+        for f, g in zip(found, given, strict=True)
+    )

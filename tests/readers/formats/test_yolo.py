@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,7 +159,8 @@ def test_what_cannot_be_kept_is_counted(tmp_path: Path) -> None:
         "instances to be ignored that the format has no place for, left out: 1",
         "masks that the format has no place for, left out: 1",
         "lines that the format has no place for, left out: 1",
-        f"reading it needs the images: put them into {tmp_path / 'out/images'}",
+        f"reading it needs the images: put them into {tmp_path / 'out/images'}, or convert again "
+        "with --copy-images",
     ]
     assert (tmp_path / "out/labels/s/a.txt").read_text() == (
         "0 0.100000000 0.200000000 0.133333333 0.200000000\n"
@@ -171,9 +173,36 @@ def test_parts_and_holes_of_masks_are_counted(tmp_path: Path) -> None:
     ring[1, 1] = False
     dots = np.array([[1, 0, 1]], bool)
     warnings = Yolo().save(dataset(masks=[Mask(1, 2, ring), Mask(7, 8, dots)]), tmp_path / "out")
-    assert warnings[:2] == [
+    assert warnings[:3] == [
         "holes in masks, filled because YOLO has none: 1",
+        "boxes changed, because the format takes them from the shapes, by up to 1.00 px: 2",
         "smaller parts of masks, left out: 1",
+    ]
+
+
+def test_pages_of_stacks_are_needed_as_images(tmp_path: Path) -> None:
+    found = Instances((20, 30), [[1, 2, 5, 6]], None, ["x"])
+    told = Yolo().save(Dataset([LabelledImage("s.tif#2", found)]), tmp_path / "out")
+    assert told == [
+        "reading it needs the pages of stacks as single images, named as their label files, in "
+        f"{tmp_path / 'out/images'}"
+    ]
+    (tmp_path / "out/images").mkdir()
+    Image.new("L", (30, 20)).save(tmp_path / "out/images/s-2.png")
+    (image,) = Yolo().load(tmp_path / "out").images
+    np.testing.assert_allclose(image.instances.boxes, [[1, 2, 5, 6]], atol=1e-3)
+
+
+def test_other_losses_are_told(tmp_path: Path) -> None:
+    square = np.ones((4, 4), bool)
+    given = dataset(masks=[Mask(1, 2, square), Mask(7, 8, np.ones((3, 2), bool))])
+    image = replace(given.images[0], frame=3, pixel_size_nm=0.5)
+    (tmp_path / "out/images/s").mkdir(parents=True)
+    (tmp_path / "out/images/s/a.png").touch()
+    assert Yolo().save(Dataset([image]), tmp_path / "out") == [
+        "frame indices that the format has no place for, left out: 1",
+        "pixel sizes that the format has no place for, left out: 1",
+        "boxes changed, because the format takes them from the shapes, by up to 1.00 px: 1",
     ]
 
 

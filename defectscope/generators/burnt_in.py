@@ -1,0 +1,162 @@
+"""What software burns into an image: scale bar, caption text, mouse pointer; without labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["draw_pointer", "draw_scale_bar", "draw_text"]
+
+FONTS = {
+    "simplex": cv2.FONT_HERSHEY_SIMPLEX,
+    "duplex": cv2.FONT_HERSHEY_DUPLEX,
+    "complex": cv2.FONT_HERSHEY_COMPLEX,
+    "triplex": cv2.FONT_HERSHEY_TRIPLEX,
+    "plain": cv2.FONT_HERSHEY_PLAIN,
+}
+BAR_LENGTHS = ("10 nm", "20 nm", "50 nm", "100 nm", "200 nm", "500 nm", "0.2 um", "1 um", "2 um")
+# An arrow pointer, 12 × 19 px, as desktops draw it.
+POINTER = np.array(
+    [[0, 0], [0, 16], [4, 12], [7, 18], [9, 17], [6, 11], [11, 11]],
+    np.int32,
+)
+SHADOW_LEVEL = {True: 0.0, False: 1.0}
+
+
+def _stamp(
+    canvas: NDArray[np.float32],
+    covered: NDArray[np.uint8],
+    shape: NDArray[np.uint8],
+    corner: tuple[int, int],
+    level: float,
+) -> None:
+    """Put a stencil (0 to 255) on the canvas at `corner` (x, y), cut at the rim."""
+    x, y = corner
+    left, top = max(0, -x), max(0, -y)
+    right = min(shape.shape[1], canvas.shape[1] - x)
+    bottom = min(shape.shape[0], canvas.shape[0] - y)
+    if right <= left or bottom <= top:
+        return
+    part = shape[top:bottom, left:right]
+    place = slice(y + top, y + bottom), slice(x + left, x + right)
+    opacity = part.astype(np.float32) / 255
+    canvas[place] += opacity * (np.float32(level) - canvas[place])
+    covered[place] = np.maximum(covered[place], part)
+
+
+def _taken(covered: NDArray[np.uint8], shape: NDArray[np.uint8], corner: tuple[int, int]) -> bool:
+    x, y = (max(0, v) for v in corner)
+    return bool(covered[y : y + shape.shape[0], x : x + shape.shape[1]].any())
+
+
+def _shadowed(
+    canvas: NDArray[np.float32],
+    covered: NDArray[np.uint8],
+    shape: NDArray[np.uint8],
+    corner: tuple[int, int],
+    drawn: dict[str, Any],
+) -> None:
+    x, y = corner
+    offset = drawn["shadow_px"]
+    if offset:
+        _stamp(canvas, covered, shape, (x + offset, y + offset), SHADOW_LEVEL[drawn["bright"]])
+    _stamp(canvas, covered, shape, corner, 0.98 if drawn["bright"] else 0.02)
+
+
+def _letters(text: str, font: str, height_px: int, bold: int) -> NDArray[np.uint8]:
+    """Return a stencil of one line of text, hard-edged as screens draw it."""
+    scale = cv2.getFontScaleFromHeight(FONTS[font], height_px, bold)
+    (width, height), base = cv2.getTextSize(text, FONTS[font], scale, bold)
+    stencil = np.zeros((height + base + 2 * bold, width + 2 * bold), np.uint8)
+    cv2.putText(stencil, text, (bold, height + bold), FONTS[font], scale, 255, bold, cv2.LINE_AA)
+    return stencil
+
+
+def _style(shape: tuple[int, int], bright: bool, rng: np.random.Generator) -> dict[str, Any]:
+    height = int(np.clip(rng.uniform(0.03, 0.06) * min(shape), 7, 60))
+    return {
+        "font": list(FONTS)[int(rng.integers(len(FONTS)))],
+        "height_px": height,
+        "bold_px": max(1, round(height * float(rng.uniform(0.08, 0.2)))),
+        "shadow_px": int(rng.integers(0, 3)),
+        "bright": bright,
+    }
+
+
+def draw_text(
+    canvas: NDArray[np.float32], covered: NDArray[np.uint8], rng: np.random.Generator
+) -> dict[str, Any]:
+    """Burn a dose, a time or a frame number into a corner; return what was drawn.
+
+    Parameters
+    ----------
+    canvas
+        (H, W) float32, changed in place.
+    covered
+        (H, W) uint8, raised to 255 where nothing of the image is left.
+    rng
+        Source of the words, the font and the place.
+    """
+    dose = float(rng.uniform(0, 5))
+    texts = (
+        f"{dose:.1f}-{dose + 0.5:.1f}", f"{dose:.2f} dpa", f"{int(rng.integers(5000))} s",
+        f"Frame {int(rng.integers(2000))}", f"{int(rng.integers(2, 9)) * 50} C",
+    )  # fmt: skip
+    text = texts[int(rng.integers(len(texts)))]
+    drawn = {"text": text, **_style(canvas.shape, bool(rng.random() < 0.5), rng)}
+    stencil = _letters(text, drawn["font"], drawn["height_px"], drawn["bold_px"])
+    gap_x, gap_y = (int(v) for v in rng.integers(-4, 20, 2))
+    far_x = canvas.shape[1] - stencil.shape[1] - gap_x
+    far_y = canvas.shape[0] - stencil.shape[0] - gap_y
+    corners = [(x, y) for x in (gap_x, far_x) for y in (gap_y, far_y)]
+    corners = [corners[k] for k in rng.permutation(4)]
+    # Software does not write on its own scale bar, as long as there is another corner.
+    x, y = next((c for c in corners if not _taken(covered, stencil, c)), corners[0])
+    _shadowed(canvas, covered, stencil, (x, y), drawn)
+    return {**drawn, "x": x, "y": y}
+
+
+def draw_scale_bar(
+    canvas: NDArray[np.float32], covered: NDArray[np.uint8], rng: np.random.Generator
+) -> dict[str, Any]:
+    """Burn a scale bar with its caption into a lower corner; return what was drawn."""
+    height, width = canvas.shape
+    text = BAR_LENGTHS[int(rng.integers(len(BAR_LENGTHS)))]
+    drawn = {"text": text, **_style(canvas.shape, bool(rng.random() < 0.8), rng)}
+    stencil = _letters(text, drawn["font"], drawn["height_px"], drawn["bold_px"])
+    length = max(4, int(width * rng.uniform(0.1, 0.3)))
+    thick = max(2, round(drawn["height_px"] * float(rng.uniform(0.15, 0.35))))
+    # A bar that begins outside the frame is what a crop of a larger image shows.
+    x = int(rng.uniform(-0.4 * length, 0.08 * width))
+    if rng.random() < 0.4:
+        x = width - length - x
+    y = height - thick - int(rng.uniform(0.01, 0.06) * height) - 2
+    bar = np.full((thick, length), 255, np.uint8)
+    outline = np.full((thick + 2, length + 2), 255, np.uint8)
+    if drawn["shadow_px"]:
+        _stamp(canvas, covered, outline, (x - 1, y - 1), SHADOW_LEVEL[drawn["bright"]])
+    _stamp(canvas, covered, bar, (x, y), 0.98 if drawn["bright"] else 0.02)
+    left = x + (length - stencil.shape[1]) // 2
+    top = y - stencil.shape[0] - int(rng.integers(0, 8))
+    _shadowed(canvas, covered, stencil, (left, top), drawn)
+    return {**drawn, "x": x, "y": y, "length_px": length, "thickness_px": thick}
+
+
+def draw_pointer(
+    canvas: NDArray[np.float32], covered: NDArray[np.uint8], rng: np.random.Generator
+) -> dict[str, Any]:
+    """Burn a mouse pointer into any place; return what was drawn."""
+    x, y = (int(v) for v in rng.uniform(0, [canvas.shape[1], canvas.shape[0]]))
+    scale, bright = int(rng.integers(1, 3)), bool(rng.random() < 0.7)
+    body = np.zeros((20 * scale, 13 * scale), np.uint8)
+    cv2.fillPoly(body, [POINTER * scale + scale // 2], 255)
+    rim = np.zeros_like(body)
+    cv2.polylines(rim, [POINTER * scale + scale // 2], True, 255, 1, cv2.LINE_AA)
+    _stamp(canvas, covered, body, (x, y), 0.98 if bright else 0.02)
+    _stamp(canvas, covered, rim, (x, y), 0.02 if bright else 0.98)
+    return {"x": x, "y": y, "scale": scale, "bright": bright}

@@ -1,0 +1,182 @@
+"""The contrast of dislocation lines: across them, and how it varies along them.
+
+P1 found that its own lines, drawn with one grey value and one width, are smoother than real
+ones (Fig. 14). Here width, intensity and course of a line vary at several scales.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["CONTRASTS", "LineStyle", "cross_section", "local_texture", "smooth_noise"]
+
+Contrast = Literal["dark", "bright", "double", "oscillating"]
+CONTRASTS: tuple[Contrast, ...] = ("dark", "bright", "double", "oscillating")
+
+# A black-white pair u·exp((1 - u²)/2) falls to half of its extremes at this u outside them.
+DOUBLE_HALF_AT = 1.92162
+# How deep thickness fringes go, and how much of a black-white pair they alternate with.
+FRINGE_DEPTH = 0.6
+FRINGE_SIDES = 0.5
+# The local texture is measured in cells of this many px, three by three of them at a time:
+# larger than the grain, smaller than uneven illumination.
+TEXTURE_CELL_PX = 10
+# Flatter canvases have no texture of their own that contrast could be a multiple of.
+LEAST_TEXTURE = 0.01
+
+
+@dataclass(frozen=True)
+class LineStyle:
+    """How one line is drawn.
+
+    Parameters
+    ----------
+    contrast
+        ``dark``, ``bright``, ``double`` (two-beam: black on one side, white on the other) or
+        ``oscillating`` (thickness fringes along an inclined line).
+    strength
+        Mean peak contrast along the line, in multiples of the local texture or in grey.
+    width_px
+        Full width at half maximum; for ``double``, between the outer half maxima.
+    flatness
+        Exponent of the profile: 2 is a Gaussian, larger is flatter with harder edges.
+    side
+        1 or -1: on which side a black-white pair is black.
+    fringe_px, fringe_phase
+        Period along the line, px, and phase, rad, of thickness fringes.
+    variation
+        Relative standard deviation of intensity and, half of it, of width along the line.
+    variation_px
+        Distance over which they vary.
+    waviness_px
+        Standard deviation of the small bends of the line, px.
+    waviness_length_px
+        Distance over which the line bends.
+    roughness
+        Relative standard deviation of the grain in the line.
+    """
+
+    contrast: Contrast
+    strength: float
+    width_px: float
+    flatness: float = 2.0
+    side: int = 1
+    fringe_px: float = 20.0
+    fringe_phase: float = 0.0
+    variation: float = 0.0
+    variation_px: float = 25.0
+    waviness_px: float = 0.0
+    waviness_length_px: float = 9.0
+    roughness: float = 0.0
+
+    def record(self) -> dict[str, Any]:
+        """Return everything as values that JSON can hold."""
+        return dict(vars(self))
+
+
+def local_texture(canvas: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the (H, W) standard deviation of grey around every pixel, at least 0.01."""
+    height, width = canvas.shape
+    cells = max(width // TEXTURE_CELL_PX, 1), max(height // TEXTURE_CELL_PX, 1)
+    # The mean is taken off first: squares of similar large numbers would cancel.
+    # Every other pixel has the same deviation, and is a quarter of the work.
+    some = canvas[::2, ::2] if min(cells) > 1 else canvas
+    centred = some - np.float32(some.mean())
+    mean, square = (
+        cv2.blur(cv2.resize(values, cells, interpolation=cv2.INTER_AREA), (3, 3))
+        for values in (centred, centred * centred)
+    )
+    deviation = np.sqrt(np.maximum(square - mean * mean, LEAST_TEXTURE**2))
+    return np.asarray(cv2.resize(deviation, (width, height)), np.float32)
+
+
+def smooth_noise(
+    position: NDArray[np.float64],
+    line: NDArray[np.intp],
+    length_px: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return noise of unit variance that varies smoothly along lines.
+
+    Parameters
+    ----------
+    position
+        (k,) distance along its line of each point, px; points of a line follow each other.
+    line
+        (k,) which line each belongs to.
+    length_px
+        (n,) distance between independent values, by line.
+    """
+    x = position / length_px[line]
+    knots = np.zeros(len(length_px), np.intp)
+    np.maximum.at(knots, line, np.ceil(x).astype(np.intp) + 3)
+    first = np.concatenate([[0], np.cumsum(knots)])
+    values = rng.standard_normal(first[-1])
+    whole = np.floor(x).astype(np.intp)
+    t = x - whole
+    at = first[line] + whole
+    # Cubic B-spline weights: smooth to the second derivative, as the drawn width needs.
+    weights = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
+    total = np.zeros_like(x)
+    for k, weight in enumerate(weights):
+        total += weight * values[np.minimum(at + k, first[-1] - 1)]
+    # Independent values through these weights have this variance at a given t.
+    variance = np.zeros_like(x)
+    for weight in weights:
+        variance += weight * weight
+    return np.asarray(total / np.sqrt(variance), float)
+
+
+def cross_section(
+    styles: Sequence[LineStyle],
+    line: NDArray[np.intp],
+    across: NDArray[np.float64],
+    beyond: NDArray[np.float64],
+    along: NDArray[np.float64],
+    width: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the (p,) grey that lines of unit strength add to pixels.
+
+    Parameters
+    ----------
+    styles
+        Of the n lines.
+    line
+        (p,) which line each pixel is drawn for.
+    across, beyond, along
+        (p,) signed distance from the line's centre, distance beyond its end, and distance
+        along it, px.
+    width
+        (p,) width of the line there, px.
+    """
+    half = width / 2
+    u = across / half
+    flatness = np.array([style.flatness for style in styles])[line]
+    # 2**-(u**p) is one half at u = 1, whatever the exponent.
+    profile = -np.exp2(-(np.abs(u) ** flatness))
+    for k, style in enumerate(styles):
+        if style.contrast == "dark":
+            continue
+        own = slice(*np.searchsorted(line, [k, k + 1]))
+        if style.contrast == "bright":
+            profile[own] *= -1
+            continue
+        v = DOUBLE_HALF_AT * u[own]
+        pair = style.side * v * np.exp((1 - v * v) / 2)
+        if style.contrast == "double":
+            profile[own] = pair
+            continue
+        phase = 2 * np.pi * along[own] / style.fringe_px + style.fringe_phase
+        profile[own] *= 1 + FRINGE_DEPTH * np.cos(phase)
+        profile[own] += FRINGE_SIDES * np.sin(phase) * pair
+    # Half maximum is reached half a width beyond the end, as beside the line.
+    return np.asarray(profile * np.exp2(-((beyond / half) ** 2)), float)

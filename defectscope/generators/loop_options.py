@@ -1,0 +1,118 @@
+"""Options of the generator ``loops``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, field_validator, model_validator
+
+from defectscope import Options
+from defectscope.generators.loop_sizes import LOOP_TYPES
+
+__all__ = ["LoopsOptions"]
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+LOW_AND_HIGH = (
+    ("major_low_px", "major_high_px"), ("aspect_low", "aspect_high"),
+    ("contrast_low", "contrast_high"), ("edge_low_px", "edge_high_px"),
+    ("line_low_px", "line_high_px"), ("lines_low", "lines_high"),
+)  # fmt: skip
+
+
+class LoopsOptions(Options):
+    """Options of ``loops``; contrast is in multiples of the local texture."""
+
+    sizes: str = Field(
+        "stem",
+        description="sizes, aspect ratios and densities: stem (three types, ring contrast), "
+        "in-situ (filled dark loops), or a JSON or TOML file of fit_loop_sizes",
+    )
+    mixture: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="relative number of each defect type, such as "
+        '{"black dot" = 2, "a<100> loop" = 1}; left out: in proportion to their densities',
+    )
+    count: int | None = Field(
+        None,
+        ge=0,
+        le=100_000,
+        description="loops with their centre in the image, faint ones not counted; "
+        "left out: drawn from the densities, at least one",
+    )
+    density: float = Field(1.0, gt=0, le=1000, description="factor on the densities")
+    size: float = Field(1.0, gt=0, le=1000, description="factor on the major axes")
+    major_low_px: float | None = Field(
+        None, gt=0, description="least major axis of a uniform distribution, px; else from sizes"
+    )
+    major_high_px: float | None = Field(None, gt=0, description="largest major axis, px")
+    aspect_low: float | None = Field(
+        None, gt=0, le=1, description="least minor/major axis, uniform; else from sizes"
+    )
+    aspect_high: float | None = Field(None, gt=0, le=1, description="largest minor/major axis")
+    direction_deg: float | None = Field(
+        None, description="direction around which major axes lie; left out: all directions"
+    )
+    direction_spread_deg: float = Field(
+        20.0, ge=0, le=180, description="standard deviation around that direction, degrees"
+    )
+    contrast_low: float = Field(2.5, gt=0, le=100, description="least contrast, in textures")
+    contrast_high: float = Field(9.0, gt=0, le=100, description="largest contrast, in textures")
+    texture_window_px: float = Field(
+        64.0, ge=8, le=4096, description="side of the window whose standard deviation is a texture"
+    )
+    least_texture: float = Field(
+        0.01, gt=0, le=1, description="texture assumed on smoother backgrounds, grey 0 to 1"
+    )
+    visible_from: float = Field(
+        2.0, ge=0, le=100, description="loops of less contrast are painted and not labelled"
+    )
+    faint: float = Field(
+        0.15, ge=0, le=10, description="loops under that limit, for every one over it"
+    )
+    edge_low_px: float = Field(1.5, gt=0, le=20, description="least softness of filled loops, px")
+    edge_high_px: float = Field(4.0, gt=0, le=20, description="largest softness, px")
+    line_low_px: float = Field(4.5, gt=0, le=50, description="least width of rings, px at half")
+    line_high_px: float = Field(8.5, gt=0, le=50, description="largest width of rings, px")
+    one_sided: Fraction = Field(0.5, description="how much contrast may vary around a loop, 0 to 1")
+    tails: Fraction = Field(0.5, description="part of the filled loops with a grey tail")
+    touching: Fraction = Field(0.12, description="part of the loops that touch another one")
+    cut_by_rim: float = Field(
+        0.5, ge=0, le=1, description="how densely loops lie beyond the rim, reaching into the image"
+    )
+    label_inset_px: float = Field(
+        0.0,
+        ge=-20,
+        le=20,
+        description="how far boxes lie inside the half level of the edge on each side, px: "
+        "people draw them about 1 px inside; ellipses and masks stay exact",
+    )
+    lines_probability: Fraction = Field(0.6, description="images with dislocation lines")
+    lines_low: int = Field(1, ge=0, le=10_000, description="least number of lines there")
+    lines_high: int = Field(10, ge=0, le=10_000, description="largest number of lines")
+    broken_lines: Fraction = Field(0.25, description="part of the lines thick and in segments")
+    bend_contour_probability: Fraction = Field(0.25, description="images with a bend contour")
+    scale_bar_probability: Fraction = Field(0.3, description="images with a scale bar")
+    text_probability: Fraction = Field(0.25, description="images with a caption in a corner")
+    pointer_probability: Fraction = Field(0.08, description="images with a mouse pointer")
+
+    @field_validator("mixture")
+    @classmethod
+    def _known_types(cls, value: dict[str, float]) -> dict[str, float]:
+        unknown = sorted(set(value) - set(LOOP_TYPES))
+        if unknown:
+            raise ValueError(f"loops draws {', '.join(LOOP_TYPES)}, not {', '.join(unknown)}")
+        if value and not sum(value.values()):
+            raise ValueError("one of the numbers must be above 0")
+        return value
+
+    @model_validator(mode="after")
+    def _low_is_low(self) -> LoopsOptions:
+        for low, high in LOW_AND_HIGH:
+            least, most = getattr(self, low), getattr(self, high)
+            if (least is None) != (most is None):
+                raise ValueError(f"{low} and {high} must be given together")
+            if least is not None and least > most:
+                raise ValueError(f"{low} must not exceed {high}")
+        if self.contrast_high < self.visible_from:
+            raise ValueError("contrast_high must not be below visible_from: nothing was labelled")
+        return self

@@ -1,0 +1,213 @@
+"""How one loop looks: ellipses painted so that the level at their rim is half the contrast.
+
+Every look multiplies a profile across the edge with factors that change slowly along it. The
+profile is exactly one half on the ellipse, so that an edge measured at half its contrast lies on
+the true ellipse, at sub-pixel accuracy.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+from scipy.special import erfc
+
+from defectscope import Mask
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Loop", "painted"]
+
+FILLED = ("black-dot", "filled")
+# A Gaussian line falls to one half at this many standard deviations.
+HALF_LEVEL = math.sqrt(2 * math.log(2))
+# Beyond this many standard deviations an edge is below 1/500 of the contrast.
+REACH = 3.0
+CIRCLE = np.linspace(0, 2 * math.pi, 32, endpoint=False)
+Place = tuple[slice, slice]
+
+
+class Loop(BaseModel):
+    """One loop, and everything that makes its look.
+
+    Parameters
+    ----------
+    defect_type, look
+        What it is, and as which of ``open-ellipse``, ``double-ring``, ``edge-on``, ``black-dot``
+        and ``filled`` it is painted.
+    x, y, major_px, minor_px, angle_deg
+        The ellipse, px and degrees counter-clockwise.
+    contrast
+        Depth in multiples of the local texture.
+    edge_px
+        Standard deviation of the soft edge, or of the line of a ring.
+    harmonics
+        (order, amplitude, phase in rad) of the change of contrast around the loop.
+    gap_px, inner
+        How far the second ring of a double ring lies inside the first, and its level.
+    fill
+        Level inside a ring, in parts of its contrast.
+    fill_side_deg
+        The side on which that is darkest.
+    tail
+        Level of a grey tail beside a filled loop, below one half.
+    tail_deg, tail_px
+        Direction and offset of the tail.
+    lumps, lump_phase
+        Depth and phase of lighter bands across a filled loop.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    defect_type: str
+    look: str
+    x: float
+    y: float
+    major_px: float
+    minor_px: float
+    angle_deg: float
+    contrast: float
+    edge_px: float
+    harmonics: list[tuple[int, float, float]]
+    gap_px: float = 0.0
+    inner: float = 0.0
+    fill: float = 0.0
+    fill_side_deg: float = 0.0
+    tail: float = 0.0
+    tail_deg: float = 0.0
+    tail_px: float = 0.0
+    lumps: float = 0.0
+    lump_phase: float = 0.0
+
+    def box(self) -> tuple[float, float, float, float]:
+        """Return the tight box of the ellipse."""
+        a, b, angle = self.major_px / 2, self.minor_px / 2, math.radians(self.angle_deg)
+        half_x = math.hypot(a * math.cos(angle), b * math.sin(angle))
+        half_y = math.hypot(a * math.sin(angle), b * math.cos(angle))
+        return self.x - half_x, self.y - half_y, self.x + half_x, self.y + half_y
+
+
+def _window(shape: tuple[int, int], box: tuple[float, float, float, float], margin: float) -> Place:
+    x0, y0 = max(0, math.floor(box[0] - margin)), max(0, math.floor(box[1] - margin))
+    x1, y1 = math.ceil(box[2] + margin), math.ceil(box[3] + margin)
+    return slice(y0, max(y0, min(y1, shape[0]))), slice(x0, max(x0, min(x1, shape[1])))
+
+
+class _Local:
+    """Pixels of a window as an ellipse sees them: float32 arrays of the window's shape."""
+
+    def __init__(self, loop: Loop, place: Place, x: float, y: float) -> None:
+        a, b = np.float32(loop.major_px / 2), np.float32(loop.minor_px / 2)
+        cos, sin = (np.float32(f(math.radians(loop.angle_deg))) for f in (math.cos, math.sin))
+        rows, columns = place
+        # The offsets are exact in float64; only what is small is cut to float32.
+        dx = (np.arange(columns.start, columns.stop) + (0.5 - x)).astype(np.float32)[None, :]
+        dy = (np.arange(rows.start, rows.stop) + (0.5 - y)).astype(np.float32)[:, None]
+        self.p, self.q = (cos * dx - sin * dy) / a, (sin * dx + cos * dy) / b
+        self.radius = np.sqrt(self.p**2 + self.q**2)
+        self._a, self._b = a, b
+
+    def distance(self, scale: float = 1.0) -> NDArray[np.float32]:
+        """Return the distance from the ellipse scaled by `scale`, px; negative inside.
+
+        To first order the shortest one, which is exact on the ellipse and keeps an edge equally
+        wide all around.
+        """
+        gradient = np.sqrt((self.p / self._a) ** 2 + (self.q / self._b) ** 2)
+        # At the centre, where both vanish, any value well inside will do.
+        steep = np.maximum(gradient, np.float32(1e-6))
+        deep = -min(self._a, self._b) * scale
+        return np.where(gradient > 1e-6, self.radius * (self.radius - scale) / steep, deep)
+
+    def around(self, harmonics: list[tuple[int, float, float]]) -> NDArray[np.float32]:
+        """Return the contrast around the loop, at most 1, by the elliptic angle."""
+        radius = np.maximum(self.radius, np.float32(1e-6))
+        cos, sin = self.p / radius, self.q / radius
+        cos_k, sin_k = cos, sin
+        level = np.ones_like(radius)
+        for order in range(1, max(k for k, _, _ in harmonics) + 1):
+            if order > 1:
+                cos_k, sin_k = cos_k * cos - sin_k * sin, sin_k * cos + cos_k * sin
+            for _, amplitude, phase in (h for h in harmonics if h[0] == order):
+                level += np.float32(amplitude * math.cos(phase)) * cos_k
+                level += np.float32(amplitude * math.sin(phase)) * sin_k
+        waves = [a * np.cos(k * CIRCLE - phase) for k, a, phase in harmonics]
+        most = float(np.sum(waves, axis=0).max())
+        return np.clip(level * np.float32(1 / (1 + most)), 0.05, 1)
+
+
+def _soft_step(distance: NDArray[np.float32], edge_px: float) -> NDArray[np.float32]:
+    return np.asarray(0.5 * erfc(distance * np.float32(1 / (edge_px * math.sqrt(2)))), np.float32)
+
+
+def _line(distance: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
+    """Return a Gaussian line inside the ellipse whose outer half level lies on the ellipse."""
+    t = distance * np.float32(1 / sigma_px) + np.float32(HALF_LEVEL)
+    return np.asarray(np.exp(np.float32(-0.5) * t * t), np.float32)
+
+
+def painted(loop: Loop, shape: tuple[int, int]) -> tuple[Place, NDArray[np.float32], Mask]:
+    """Return the window of the image that a loop changes, its depth there, and its mask.
+
+    The depth is 0 to 1. The mask is the filled ellipse: where it is not cut by the image's rim,
+    the pixels whose centres lie deepest in it, as many as its area, which is so met to half a
+    pixel.
+
+    Parameters
+    ----------
+    loop
+        What to paint.
+    shape
+        (height, width) of the image; the window is empty where the loop lies outside.
+    """
+    box = loop.box()
+    # Two pixels more than the ellipse hold all that belong to its mask.
+    margin = max(2.0, REACH * loop.edge_px + (loop.tail_px + 2 * loop.edge_px if loop.tail else 0))
+    place = _window(shape, box, margin)
+    here = _Local(loop, place, loop.x, loop.y)
+    depth = _filled(here, loop, place) if loop.look in FILLED else _ring(here, loop)
+    if loop.harmonics:
+        # Towards the centre there is no "around": the change fades there.
+        fade = np.minimum(here.radius, 1) ** 2
+        depth = depth * (1 + fade * (here.around(loop.harmonics) - 1))
+    whole = box[0] > 2 and box[1] > 2 and box[2] < shape[1] - 2 and box[3] < shape[0] - 2
+    limit = 1.0
+    if whole:
+        area = max(1, round(math.pi / 4 * loop.major_px * loop.minor_px))
+        limit = float(np.partition(here.radius, area - 1, axis=None)[area - 1])
+    mask = Mask(place[1].start, place[0].start, here.radius <= limit).trimmed()
+    return place, depth, mask
+
+
+def _filled(here: _Local, loop: Loop, place: Place) -> NDArray[np.float32]:
+    depth = _soft_step(here.distance(), loop.edge_px)
+    if loop.lumps:
+        wave = np.cos(np.float32(math.pi) * here.p * 1.4 + np.float32(loop.lump_phase))
+        depth = depth * (1 - np.float32(loop.lumps / 2) * (1 - wave))
+    if loop.tail:
+        direction = math.radians(loop.tail_deg)
+        x = loop.x + loop.tail_px * math.cos(direction)
+        y = loop.y - loop.tail_px * math.sin(direction)
+        behind = _Local(loop, place, x, y)
+        soft = np.float32(loop.tail) * _soft_step(behind.distance(), 1.6 * loop.edge_px)
+        depth = np.maximum(depth, soft)
+    return depth
+
+
+def _ring(here: _Local, loop: Loop) -> NDArray[np.float32]:
+    distance = here.distance()
+    depth = _line(distance, loop.edge_px)
+    if loop.look == "double-ring":
+        scale = max(0.2, 1 - 2 * loop.gap_px / loop.minor_px)
+        inner = _line(here.distance(scale), 0.8 * loop.edge_px)
+        depth = np.maximum(depth, np.float32(loop.inner) * inner)
+    inside = _soft_step(distance + np.float32(HALF_LEVEL * loop.edge_px), loop.edge_px)
+    if loop.look == "edge-on":
+        return np.asarray(np.maximum(depth, np.float32(loop.fill) * inside), np.float32)
+    side = math.radians(loop.fill_side_deg - loop.angle_deg)
+    shade = here.p * np.float32(math.cos(side)) - here.q * np.float32(math.sin(side))
+    level = np.float32(loop.fill / 1.35) * (1 + np.float32(0.35) * np.clip(shade, -1, 1))
+    return np.asarray(np.maximum(depth, level * inside), np.float32)

@@ -1,0 +1,301 @@
+"""The generator of loops: exact truth, visible labels, distractors without labels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from defectscope.core.errors import InputError, OptionError
+from defectscope.core.geometry.ellipses import ellipse_area, ellipse_boxes
+from defectscope.core.instances import Instances
+from defectscope.core.options import validate_options
+from defectscope.generators.burnt_in import FONTS
+from defectscope.generators.loop_sizes import LOOP_TYPES, LoopSizes, TypeSizes
+from defectscope.generators.loops import Loops, LoopsOptions
+from defectscope.generators.texture import Texture
+from defectscope.plugins.testing import GeneratorConformance
+
+ALL_TYPES = dict.fromkeys(LOOP_TYPES, 1.0)
+# Loops alone, each of which must be labelled.
+BARE = {
+    "lines_probability": 0.0, "bend_contour_probability": 0.0, "scale_bar_probability": 0.0,
+    "text_probability": 0.0, "pointer_probability": 0.0, "faint": 0.0, "cut_by_rim": 0.0,
+}  # fmt: skip
+
+
+class TestLoops(GeneratorConformance):
+    component = Loops
+
+
+class TestInSituLook(GeneratorConformance):
+    component = Loops
+    options: ClassVar = {
+        "sizes": "in-situ",
+        "mixture": ALL_TYPES,
+        "count": 6,
+        "label_inset_px": 1.0,
+    }
+
+
+def generator(**options: object) -> Loops:
+    return Loops(validate_options(LoopsOptions, options, "loops"))
+
+
+def drawn(
+    shape: tuple[int, int] = (300, 400), seed: int = 0, **options: object
+) -> tuple[np.ndarray, Instances, dict]:
+    canvas = textured(shape)
+    one = generator(**options)
+    with one:
+        truth = one.draw(canvas, np.random.default_rng(seed))
+    return canvas, truth, one.last_parameters
+
+
+def textured(shape: tuple[int, int]) -> np.ndarray:
+    return Texture().render(shape, np.random.default_rng(99))[0]
+
+
+def columns(truth: Instances) -> list[np.ndarray]:
+    return [truth.measurements[c] for c in ("x", "y", "major_px", "minor_px", "angle_deg")]
+
+
+def test_boxes_masks_and_ellipses_are_one_truth() -> None:
+    _, truth, _ = drawn((700, 900), count=60, mixture=ALL_TYPES, touching=0.4, **BARE)
+    assert 50 <= len(truth) <= 60
+    assert set(truth.defect_types) == set(LOOP_TYPES)
+    assert truth.units == {
+        "x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": "deg",
+        "contrast": "",
+    }  # fmt: skip
+    tight = np.clip(ellipse_boxes(*columns(truth)), 0, [900, 700, 900, 700])
+    np.testing.assert_allclose(truth.boxes, tight, atol=1e-3)
+    areas = ellipse_area(*columns(truth)[2:4])
+    whole = (truth.boxes > 2).all(axis=1) & (truth.boxes[:, 2:] < [898, 698]).all(axis=1)
+    assert whole.sum() > 30
+    for mask, area in zip(np.array(truth.masks, object)[whole], areas[whole], strict=True):
+        assert mask.area_px == pytest.approx(area, rel=0.02, abs=0.6)
+
+
+@pytest.mark.parametrize("sizes", ["stem", "in-situ"])
+def test_every_labelled_loop_is_visible_and_no_faint_one_is_labelled(sizes: str) -> None:
+    _, truth, parameters = drawn((700, 900), sizes=sizes, count=80, faint=0.5,
+                                      texture_window_px=64, visible_from=2.0)  # fmt: skip
+    fates = [loop["label"] for loop in parameters["loops"]]
+    assert fates.count("labelled") == len(truth) > 60
+    assert fates.count("faint") > 20
+    assert (truth.measurements["contrast"] >= 2.0).all()
+    faint = [loop for loop in parameters["loops"] if loop["label"] == "faint"]
+    assert all(min(loop["shown_contrast"], loop["contrast"]) < 2.0 for loop in faint)
+    # Painted all the same: they darken the canvas where they lie.
+    assert all(loop["shown_contrast"] > 0 for loop in faint)
+
+
+def test_contrast_is_in_multiples_of_the_local_texture() -> None:
+    rng = np.random.default_rng(5)
+    canvas = np.full((400, 800), 0.6, np.float32)
+    canvas[:, :400] += rng.normal(0, 0.01, (400, 400)).astype(np.float32)
+    canvas[:, 400:] += rng.normal(0, 0.04, (400, 400)).astype(np.float32)
+    before = canvas.copy()
+    one = generator(
+        count=40, mixture={"dislocation-loop": 1}, contrast_low=4, contrast_high=4,
+        one_sided=0, tails=0, **BARE,
+    )  # fmt: skip
+    truth = one.draw(canvas, rng)
+    x = truth.measurements["x"]
+    depths = np.array(
+        [(before - canvas)[m.y + m.bitmap.shape[0] // 2, m.x + m.bitmap.shape[1] // 2]
+         for m in truth.masks]
+    )  # fmt: skip
+    # Away from the border between both halves, where the window sees both.
+    smooth, rough = x < 340, x > 460
+    assert smooth.sum() > 5
+    assert rough.sum() > 5
+    # Bands across a loop lighten its middle by up to a third.
+    assert 0.02 < np.median(depths[smooth]) < 0.044
+    assert 0.09 < np.median(depths[rough]) < 0.18
+
+
+def test_boxes_alone_move_with_the_inset() -> None:
+    _, plain, _ = drawn(count=30, **BARE)
+    _, inset, _ = drawn(count=30, label_inset_px=1.0, **BARE)
+    assert len(plain) == len(inset) > 20
+    for a, b in zip(columns(plain), columns(inset), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert all((a.bitmap == b.bitmap).all() for a, b in zip(plain.masks, inset.masks, strict=True))
+    whole = (plain.boxes > 1).all(axis=1) & (plain.boxes[:, 2:] < [399, 299]).all(axis=1)
+    sides = plain.boxes[:, 2:] - plain.boxes[:, :2]
+    expected = np.minimum(1.0, sides / 4)
+    np.testing.assert_allclose((inset.boxes - plain.boxes)[whole, :2], expected[whole], atol=1e-3)
+    np.testing.assert_allclose((inset.boxes - plain.boxes)[whole, 2:], -expected[whole], atol=1e-3)
+
+
+def test_loops_cut_by_the_rim_have_clipped_boxes_and_those_beyond_none() -> None:
+    _, truth, parameters = drawn((200, 300), count=60, size=1.2, cut_by_rim=1.0, seed=3,
+                                 lines_probability=0)  # fmt: skip
+    x, y = columns(truth)[:2]
+    assert ((x >= 0) & (x < 300) & (y >= 0) & (y < 200)).all()
+    assert truth.boxes.min() >= 0
+    assert (truth.boxes <= [300, 200, 300, 200]).all()
+    assert (np.isclose(truth.boxes, 0) | np.isclose(truth.boxes, [300, 200, 300, 200])).any()
+    beyond = [loop for loop in parameters["loops"] if loop["label"] == "outside"]
+    assert beyond
+    assert all(not (0 <= b["x"] < 300 and 0 <= b["y"] < 200) for b in beyond)
+
+
+def test_touching_pairs_touch_and_the_others_keep_apart() -> None:
+    def nearest_gap(touching: float) -> np.ndarray:
+        _, truth, _ = drawn((900, 900), count=60, touching=touching, major_low_px=20,
+                            major_high_px=20, aspect_low=1, aspect_high=1, **BARE)  # fmt: skip
+        centres = np.stack(columns(truth)[:2], axis=1)
+        distances = np.linalg.norm(centres[:, None] - centres, axis=2) + 1e9 * np.eye(len(centres))
+        return distances.min(axis=1) - 20
+
+    apart, paired = nearest_gap(0.0), nearest_gap(0.8)
+    # Places are told apart on a grid of 3 px.
+    assert apart.min() > -4
+    assert paired.min() > -4
+    assert (np.abs(paired) < 3).mean() > 0.5 > 0.2 > (np.abs(apart) < 3).mean()
+
+
+def test_mixture_directions_and_uniform_sizes_are_as_asked() -> None:
+    _, truth, _ = drawn(
+        (1500, 1500), count=300, mixture={"black dot": 3, "a<100> loop": 1}, major_low_px=10,
+        major_high_px=30, aspect_low=0.4, aspect_high=0.6, direction_deg=60,
+        direction_spread_deg=5, **BARE,
+    )  # fmt: skip
+    _, _, major, minor, angle = columns(truth)
+    assert set(truth.defect_types) == {"black dot", "a<100> loop"}
+    assert (truth.defect_types == "black dot").mean() == pytest.approx(0.75, abs=0.08)
+    assert ((major >= 10) & (major <= 30)).all()
+    assert major.mean() == pytest.approx(20, abs=1.5)
+    assert (minor / major).mean() == pytest.approx(0.5, abs=0.02)
+    assert angle.mean() == pytest.approx(60, abs=1)
+    assert angle.std() == pytest.approx(5, abs=1)
+
+
+def test_densities_and_sizes_follow_a_file(tmp_path: Path) -> None:
+    sizes = LoopSizes(types={
+        "black dot": TypeSizes(major_px=(8, 12), aspect=(1,), per_megapixel=(200, 200)),
+    })  # fmt: skip
+    sizes.save(tmp_path / "dots.toml")
+    counts, majors = [], []
+    for seed in range(5):
+        _, truth, parameters = drawn((500, 1000), seed, sizes=str(tmp_path / "dots.toml"), **BARE)
+        assert set(truth.defect_types) == {"black dot"}
+        counts.append(len(truth))
+        majors.append(truth.measurements["major_px"])
+    assert np.mean(counts) == pytest.approx(100, rel=0.1)
+    assert np.quantile(np.concatenate(majors), [0, 0.5, 1]) == pytest.approx([8, 10, 12], abs=0.3)
+    assert parameters["sizes"] == sizes.model_dump(mode="json")
+
+
+def test_the_seed_decides_and_everything_drawn_is_recorded() -> None:
+    everything = {
+        f"{name}_probability": 1.0
+        for name in ("lines", "bend_contour", "scale_bar", "text", "pointer")
+    }
+    results = [drawn(seed=seed, count=20, **everything) for seed in (1, 1, 2)]
+    digests = [hashlib.sha256(pixels.tobytes()).hexdigest() for pixels, _, _ in results]
+    assert digests[0] == digests[1] != digests[2]
+    np.testing.assert_array_equal(results[0][1].boxes, results[1][1].boxes)
+    recorded = [json.dumps(parameters, allow_nan=False) for *_, parameters in results]
+    assert recorded[0] == recorded[1] != recorded[2]
+    parameters = json.loads(recorded[0])
+    assert len(parameters["bend_contours"]) == 1
+    assert 1 <= len(parameters["lines"]) <= 10
+    assert {parameters["text"]["font"], parameters["scale_bar"]["font"]} <= set(FONTS)
+    assert set(parameters["pointer"]) == {"x", "y", "scale", "bright"}
+    assert {"x", "y", "contrast", "edge_px", "harmonics", "label"} <= set(parameters["loops"][0])
+
+
+def test_what_a_caption_hides_is_not_labelled() -> None:
+    hidden = 0
+    for seed in range(8):
+        _, truth, parameters = drawn((150, 150), seed, count=60, sizes="in-situ", size=0.5,
+                                     scale_bar_probability=1.0, text_probability=1.0)  # fmt: skip
+        fates = [loop["label"] for loop in parameters["loops"]]
+        assert fates.count("labelled") == len(truth)
+        hidden += fates.count("covered")
+    assert hidden > 0
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (1, 1), (5, 300), (4096, 4096)])
+def test_any_canvas_works(shape: tuple[int, int]) -> None:
+    canvas = np.full(shape, 0.6, np.float32)
+    everything = {
+        f"{name}_probability": 1.0
+        for name in ("lines", "bend_contour", "scale_bar", "text", "pointer")
+    }
+    truth = generator(count=20, **everything).draw(canvas, np.random.default_rng(0))
+    assert truth.image_shape == shape
+    assert canvas.dtype == np.float32
+    assert canvas.min() >= 0
+    assert canvas.max() <= 1
+    assert len(truth) <= 20
+
+
+def test_loops_larger_than_the_canvas_work() -> None:
+    _, truth, parameters = drawn((60, 50), count=5, size=1000, sizes="in-situ", **BARE)
+    # The first leaves no room for another.
+    assert parameters["no_room_for"] == 4
+    np.testing.assert_allclose(truth.boxes, [[0, 0, 50, 60]])
+
+
+def test_no_loops() -> None:
+    canvas, truth, parameters = drawn(count=0, **BARE)
+    np.testing.assert_array_equal(canvas, textured((300, 400)))
+    assert len(truth) == 0
+    assert parameters["loops"] == []
+    assert parameters["no_room_for"] == 0
+
+
+def test_where_there_is_no_room_loops_are_left_out_and_counted() -> None:
+    _, truth, parameters = drawn((200, 200), count=10_000, **BARE)
+    assert 20 < len(truth) < 300
+    assert parameters["no_room_for"] + len(parameters["loops"]) == 10_000
+
+
+def test_a_black_canvas_has_no_visible_loops() -> None:
+    canvas = np.zeros((100, 100), np.float32)
+    assert len(generator(count=20, **BARE).draw(canvas, np.random.default_rng(0))) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mixture": {"void": 1}}, "loops draws a/2<111> loop, .*, not void"),
+        ({"mixture": {"black dot": 0}}, "one of the numbers must be above 0"),
+        ({"contrast_low": 9.5}, "contrast_low must not exceed contrast_high"),
+        ({"major_low_px": 9}, "major_low_px and major_high_px must be given together"),
+        ({"lines_low": 20, "lines_high": 3}, "lines_low must not exceed lines_high"),
+        ({"visible_from": 9.5}, "contrast_high must not be below visible_from"),
+        ({"count": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_impossible_options_are_refused(options: dict, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        generator(**options)
+
+
+def test_a_file_of_sizes_is_checked_when_the_work_begins(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot read loop sizes from"):
+        generator(sizes=str(tmp_path / "none.toml")).open()
+    line = TypeSizes(major_px=(8,), aspect=(1,), per_megapixel=(1,))
+    LoopSizes(types={"void": line}).save(tmp_path / "voids.json")
+    with pytest.raises(OptionError, match="not void; take what is something else out"):
+        generator(sizes=str(tmp_path / "voids.json")).open()
+
+
+def test_a_type_that_the_sizes_lack_gets_shipped_ones() -> None:
+    _, truth, _ = drawn((600, 600), count=20, sizes="stem", mixture={"dislocation-loop": 1}, **BARE)
+    assert set(truth.defect_types) == {"dislocation-loop"}
+
+
+def test_it_draws_stills_only() -> None:
+    with pytest.raises(TypeError, match="stills only"):
+        generator().sequence(textured((50, 50)), np.random.default_rng(0), 3)
