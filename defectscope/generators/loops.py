@@ -49,7 +49,6 @@ class Loops(Generator):
 
     def __init__(self, options: Any = None, runtime: Any = None) -> None:
         super().__init__(options, runtime)
-        self.last_parameters: dict[str, Any] = {}
         self._sizes: LoopSizes | None = None
 
     def open(self) -> None:

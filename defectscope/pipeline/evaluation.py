@@ -125,7 +125,9 @@ def evaluate(
         path = Path(predictions)
         is_run = (path / "run.json").is_file()
         predictions = Result(path) if is_run else open_dataset(path, host)
-    warnings = [*getattr(predictions, "warnings", ()), *truth.warnings]
+    # Warnings of a run were about its input, and were said then.
+    own = predictions.warnings if isinstance(predictions, Dataset) else ()
+    warnings = [*own, *truth.warnings]
     if isinstance(predictions, Result) and predictions.info.get("status") != "complete":
         warnings.append(
             f"the run in {predictions.folder} is not complete ({predictions.info.get('status')})"
