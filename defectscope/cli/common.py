@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from defectscope.pipeline.session import Progress
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["calibration_options", "current_host", "plural", "say", "shown_progress", "warn"]
+__all__ = [
+    "calibration_options",
+    "component_options",
+    "current_host",
+    "plural",
+    "say",
+    "shown_progress",
+    "warn",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
@@ -64,6 +72,23 @@ def calibration_options(command: F) -> F:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def component_options(command: F) -> F:
+    """Add the options that set options of components."""
+    command = click.option(
+        "--config",
+        type=PATH,
+        metavar="FILE.toml",
+        help="Options of components, one table each; --set overrules them.",
+    )(command)
+    return click.option(
+        "--set",
+        "assignments",
+        multiple=True,
+        metavar="NAME.OPTION=VALUE",
+        help="Set an option of a component; may be repeated.",
+    )(command)
 
 
 @contextmanager

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from defectscope.cli.common import PATH, current_host, plural, say, shown_progress
+from defectscope.cli.common import (
+    PATH,
+    component_options,
+    current_host,
+    plural,
+    say,
+    shown_progress,
+)
 
 if TYPE_CHECKING:
     from defectscope.core.datasets import Dataset
@@ -59,19 +66,7 @@ def _shape(_: click.Context, __: click.Parameter, text: str) -> tuple[int, int]:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--bit-depth", type=click.Choice(["8", "16"]), default="8", show_default=True)
 @click.option("--out", required=True, type=PATH, metavar="DIR", help="Dataset folder.")
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="NAME.OPTION=VALUE",
-    help="Set an option of a component; may be repeated.",
-)
-@click.option(
-    "--config",
-    type=PATH,
-    metavar="FILE.toml",
-    help="Options of components, one table each; --set overrules them.",
-)
+@component_options
 @click.option(
     "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that draw."
 )

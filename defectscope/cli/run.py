@@ -10,6 +10,7 @@ import click
 from defectscope.cli.common import (
     PATH,
     calibration_options,
+    component_options,
     current_host,
     plural,
     say,
@@ -46,19 +47,7 @@ def _roi(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, 
 )
 @click.option("--tracker", metavar="NAME", help="Tracker that links detections through time.")
 @click.option("--out", required=True, type=PATH, metavar="DIR", help="Folder for the results.")
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="NAME.OPTION=VALUE",
-    help="Set an option of a component; may be repeated.",
-)
-@click.option(
-    "--config",
-    type=PATH,
-    metavar="FILE.toml",
-    help="Options of components, one table each; --set overrules them.",
-)
+@component_options
 @click.option(
     "--frames", metavar="A:B:S", help="Only frame indices A to B (exclusive), every S-th."
 )

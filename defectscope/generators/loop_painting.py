@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from scipy.special import erfc
 
 from defectscope import Mask
+from defectscope.core.geometry.ellipses import ellipse_boxes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,10 +85,9 @@ class Loop(BaseModel):
 
     def box(self) -> tuple[float, float, float, float]:
         """Return the tight box of the ellipse."""
-        a, b, angle = self.major_px / 2, self.minor_px / 2, math.radians(self.angle_deg)
-        half_x = math.hypot(a * math.cos(angle), b * math.sin(angle))
-        half_y = math.hypot(a * math.sin(angle), b * math.cos(angle))
-        return self.x - half_x, self.y - half_y, self.x + half_x, self.y + half_y
+        box = ellipse_boxes(self.x, self.y, self.major_px, self.minor_px, self.angle_deg)
+        x_min, y_min, x_max, y_max = box[0].tolist()
+        return x_min, y_min, x_max, y_max
 
 
 def _window(shape: tuple[int, int], box: tuple[float, float, float, float], margin: float) -> Place:
