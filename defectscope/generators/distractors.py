@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from defectscope.generators.enlarging import enlarged
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -40,8 +42,8 @@ def draw_bend_contour(canvas: NDArray[np.float32], rng: np.random.Generator) -> 
     across = y * math.cos(angle) - x * math.sin(angle) + drawn["bow"] * along**2
     # One flank is steeper, as where the foil's tilt changes faster.
     across = np.where(across > 0, across, across * drawn["lopsided"]) / (drawn["width_px"] / 2)
-    band = (drawn["depth"] * np.exp(-(across**2))).astype(np.float32)
-    canvas -= cv2.resize(band, (width, height), interpolation=cv2.INTER_LINEAR)
+    band = drawn["depth"] * np.exp(-(across**2))
+    canvas -= enlarged(band, (height, width))
     return drawn
 
 
@@ -131,11 +133,13 @@ def _paint_line(
     for k, value in enumerate(level):
         ends = tuple(fixed[k].tolist()), tuple(fixed[k + 1].tolist())
         cv2.line(stroke, *ends, int(255 * value), thickness, cv2.LINE_AA, 4)
-    soft = cv2.GaussianBlur(stroke.astype(np.float32) / 255, (0, 0), max(0.8, line_px / 3.5))
+    # In float64, for processors whose filters round differently.
+    drawn_line = stroke.astype(np.float64) / 255
+    soft = np.asarray(cv2.GaussianBlur(drawn_line, (0, 0), max(0.8, line_px / 3.5)), np.float64)
     # A blurred stroke is lower than it was drawn; its darkest point shall have the contrast.
-    soft = soft * np.float32(1 / max(float(soft.max(initial=0)), 1e-3))
+    soft *= 1 / max(float(soft.max(initial=0)), 1e-3)
     angle = math.radians(drawn["fringe_deg"])
     shift = line_px * np.array([math.cos(angle), -math.sin(angle)])
     moved = cv2.warpAffine(soft, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), place.shape[::-1])
     fringe = drawn["fringe"] * cv2.GaussianBlur(moved, (0, 0), line_px)
-    place -= np.float32(depth) * np.maximum(soft, fringe)
+    place -= depth * np.maximum(soft, fringe)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import cv2
 import numpy as np
 
+from defectscope.generators.enlarging import enlarged
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -89,14 +91,15 @@ def local_texture(canvas: NDArray[np.float32]) -> NDArray[np.float32]:
     cells = max(width // TEXTURE_CELL_PX, 1), max(height // TEXTURE_CELL_PX, 1)
     # The mean is taken off first: squares of similar large numbers would cancel.
     # Every other pixel has the same deviation, and is a quarter of the work.
-    some = canvas[::2, ::2] if min(cells) > 1 else canvas
-    centred = some - np.float32(some.mean())
+    some = (canvas[::2, ::2] if min(cells) > 1 else canvas).astype(np.float64)
+    # In float64, for processors whose filters round differently.
+    centred = some - some.mean()
     mean, square = (
         cv2.blur(cv2.resize(values, cells, interpolation=cv2.INTER_AREA), (3, 3))
         for values in (centred, centred * centred)
     )
     deviation = np.sqrt(np.maximum(square - mean * mean, LEAST_TEXTURE**2))
-    return np.asarray(cv2.resize(deviation, (width, height)), np.float32)
+    return enlarged(deviation, (height, width))
 
 
 def smooth_noise(

@@ -38,7 +38,11 @@ def spline_paths(support: NDArray[np.float64], step_px: float = 1.0) -> list[NDA
     longest = np.hypot(*np.moveaxis(np.diff(support, axis=1), -1, 0)).sum(axis=1).max()
     # In steps, so that few sets of weights serve all lengths.
     count = DENSE_COUNTS * int(np.ceil(1.3 * longest / DENSE_STEP_PX / DENSE_COUNTS + 0.1))
-    dense = _spline_weights(support.shape[1], count) @ support
+    weights = _spline_weights(support.shape[1], count)
+    # A sum in a fixed order, where matrix products depend on the processor.
+    dense = np.zeros((len(support), count, 2))
+    for k in range(support.shape[1]):
+        dense += weights[:, k, None] * support[:, None, k]
     chords = np.hypot(*np.moveaxis(np.diff(dense, axis=1), -1, 0))
     arcs = np.concatenate([np.zeros((len(support), 1)), np.cumsum(chords, axis=1)], axis=1)
     paths = []

@@ -34,9 +34,10 @@ class LocalTexture:
         height, width = pixels.shape
         cell = max(1.0, window_px / CELLS)
         size = max(1, math.ceil(width / cell)), max(1, math.ceil(height / cell))
-        # Squares of differences from the mean keep their digits in float32.
-        level = np.float32(pixels.mean(dtype=np.float64))
-        centred = pixels - level
+        # In float64, for processors whose filters round differently.
+        centred = pixels.astype(np.float64)
+        level = float(centred.mean())
+        centred -= level
         mean, squares = (
             cv2.blur(
                 cv2.resize(values, size, interpolation=cv2.INTER_AREA),
@@ -45,7 +46,8 @@ class LocalTexture:
             )
             for values in (centred, centred * centred)
         )
-        variance = np.asarray(squares - mean * mean, np.float64)
+        # Squares of differences from the mean keep their digits.
+        variance = squares - mean * mean
         self.values = np.sqrt(np.maximum(variance, least**2))
         self.levels = np.asarray(mean + level, np.float64)
         self._scale = size[0] / width, size[1] / height

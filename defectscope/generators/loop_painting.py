@@ -146,7 +146,8 @@ def _soft_step(distance: NDArray[np.float32], edge_px: float) -> NDArray[np.floa
 def _line(distance: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
     """Return a Gaussian line inside the ellipse whose outer half level lies on the ellipse."""
     t = distance * np.float32(1 / sigma_px) + np.float32(HALF_LEVEL)
-    return np.asarray(np.exp(np.float32(-0.5) * t * t), np.float32)
+    # In float64, for processors that compute exponentials differently.
+    return np.exp(-0.5 * t.astype(np.float64) ** 2).astype(np.float32)
 
 
 def painted(loop: Loop, shape: tuple[int, int]) -> tuple[Place, NDArray[np.float32], Mask]:
@@ -185,8 +186,8 @@ def painted(loop: Loop, shape: tuple[int, int]) -> tuple[Place, NDArray[np.float
 def _filled(here: _Local, loop: Loop, place: Place) -> NDArray[np.float32]:
     depth = _soft_step(here.distance(), loop.edge_px)
     if loop.lumps:
-        wave = np.cos(np.float32(math.pi) * here.p * 1.4 + np.float32(loop.lump_phase))
-        depth = depth * (1 - np.float32(loop.lumps / 2) * (1 - wave))
+        wave = np.cos(1.4 * math.pi * here.p.astype(np.float64) + loop.lump_phase)
+        depth = depth * (1 - loop.lumps / 2 * (1 - wave)).astype(np.float32)
     if loop.tail:
         direction = math.radians(loop.tail_deg)
         x = loop.x + loop.tail_px * math.cos(direction)
