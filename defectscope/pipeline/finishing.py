@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from defectscope.core.calibration import Calibration
     from defectscope.pipeline.results import Result
 
-__all__ = ["linked", "track_detections", "write_findings"]
+__all__ = ["linked", "track_detections", "write_finding", "write_findings"]
 
 
 def linked(
@@ -92,12 +92,13 @@ def write_findings(
         with named.component as analysis:
             findings = guarded(named, "on the tables", analysis.analyse, tables)
         for finding in findings:
-            written += _write(result.folder / "figures", finding)
+            written += write_finding(result.folder / "figures", finding)
     progress("figures", len(analyses), len(analyses))
     return written
 
 
-def _write(folder: Path, finding: Finding) -> list[str]:
+def write_finding(folder: Path, finding: Finding) -> list[str]:
+    """Write the table of a finding as CSV, its figure as PNG and SVG, and return their names."""
     names = [f"{finding.name}.csv"]
     write_table(folder / names[0], finding.table)
     if finding.figure is not None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from defectscope.core.base import Component, Detector, PostProcessor
 
-__all__ = ["FrameOutcome", "FrameStages", "Roi"]
+__all__ = ["FrameOutcome", "FrameStages", "Roi", "check_found"]
 
 Roi = tuple[int, int, int, int]
 
@@ -143,7 +143,7 @@ class FrameStages:
         detector: Detector = self.detector.component
         sources = ", ".join(frame.source for frame in frames)
         found = guarded(self.detector, f"on {sources}", detector.detect, frames)
-        _check_found(self.detector, found, frames)
+        check_found(self.detector, found, frames)
         share = (time.perf_counter() - start) / len(frames)
         for (outcome, frame), instances in zip(readable, found, strict=True):
             outcome.timings_s[self.detector.alias] = share
@@ -155,7 +155,7 @@ class FrameStages:
             processor: PostProcessor = named.component
             where = f"on {frame.source}"
             instances = guarded(named, where, processor.process, frame, instances)
-            _check_found(named, [instances], [frame])
+            check_found(named, [instances], [frame])
             outcome.timings_s[named.alias] = time.perf_counter() - start
         start = time.perf_counter()
         if self.roi is not None and outcome.shape is not None:
@@ -196,7 +196,14 @@ def _cropped(frame: Frame, roi: Roi | None) -> Frame:
     return replace(frame, pixels=frame.pixels[y0:y1, x0:x1])
 
 
-def _check_found(named: NamedComponent, found: Any, frames: Sequence[Frame]) -> None:
+def check_found(named: NamedComponent, found: Any, frames: Sequence[Frame]) -> None:
+    """Check that a component returned one Instances a frame, inside of it.
+
+    Raises
+    ------
+    ComponentError
+        It did not; names the component.
+    """
     if not isinstance(found, list | tuple) or len(found) != len(frames):
         size = f"{len(found)} of them" if isinstance(found, list | tuple) else type(found).__name__
         raise ComponentError(
