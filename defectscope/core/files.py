@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -12,7 +13,15 @@ from typing import Any
 
 from defectscope.core.errors import FormatError, OutputError
 
-__all__ = ["atomic_path", "inside", "write_json", "write_text"]
+__all__ = [
+    "atomic_folder",
+    "atomic_path",
+    "inside",
+    "json_text",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
 
 
 @contextmanager
@@ -24,40 +33,95 @@ def atomic_path(path: Path) -> Iterator[Path]:
     OutputError
         The folder cannot be written to, or the disk is full.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
-        )
+    with _replacing(path) as (handle, temporary):
         os.close(handle)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-    temporary = Path(name)
-    try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`, and put it in the place of `path` on success.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written to, or the disk is full.
+    """
+    temporary = _beside(path)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if path.is_dir():
+            shutil.rmtree(path)
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data`, whole or not at all."""
+    with _replacing(path) as (handle, _), os.fdopen(handle, "wb") as file:
+        file.write(data)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8, whole or not at all."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: Path, value: Any, default: Callable[[Any], Any] | None = None) -> None:
-    """Write `value` as indented JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, default=default) + "\n")
+    """Write `value` as JSON laid out by :func:`json_text`, whole or not at all."""
+    write_text(path, json_text(value, default) + "\n")
+
+
+def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
+    """Return `value` as JSON: a line for each key and each object, but none for each number."""
+    return _laid_out(value, json.JSONEncoder(ensure_ascii=False, default=default).encode, "\n")
+
+
+def _laid_out(value: Any, encode: Callable[[Any], str], line: str) -> str:
+    below = line + " "
+    if isinstance(value, dict) and value and all(isinstance(key, str) for key in value):
+        entries = (
+            f"{encode(key)}: {_laid_out(item, encode, below)}" for key, item in value.items()
+        )
+        return f"{{{below}{f',{below}'.join(entries)}{line}}}"
+    if isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
+        items = (_laid_out(item, encode, below) for item in value)
+        return f"[{below}{f',{below}'.join(items)}{line}]"
+    return encode(value)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[tuple[int, Path]]:
+    """Yield a new file beside `path`, open and by name, and rename it to `path` on success."""
+    temporary = _beside(path)
+    try:
+        try:
+            handle = _created(temporary)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = _created(temporary)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    try:
+        yield handle, temporary
+        temporary.replace(path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.stem}-{secrets.token_hex(5)}{path.suffix}")
+
+
+def _created(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
 
 
 def inside(folder: Path, name: str) -> Path:

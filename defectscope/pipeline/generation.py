@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from defectscope.core.coco_text import join_coco_files
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import OutputError, UsageError
-from defectscope.core.files import atomic_path, write_json
+from defectscope.core.files import atomic_folder, write_bytes, write_json
 from defectscope.pipeline.labels import open_dataset, save_dataset
 from defectscope.pipeline.samples import DrawnFrame, SampleMaker, SamplePlan
 from defectscope.plugins.host import default_host
@@ -30,8 +31,8 @@ __all__ = ["DatasetWriter", "generate_dataset"]
 PLAN = "dataset.json"
 # Truth of single samples, until all of them are there.
 TRUTH = ".truth"
-# Level 1 is three times as fast as the default, for files that are hardly larger.
-PNG_LEVEL = 1
+# One bit a pixel.
+MASK_PNG = (cv2.IMWRITE_PNG_BILEVEL, 1)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class DatasetWriter:
         """Write images and parameters of one sample, and return its truth."""
         number = int(parameters["number"])
         for frame in frames:
-            _write_png(self.folder / "images" / f"{frame.name}.png", frame.pixels)
+            write_bytes(self.folder / "images" / f"{frame.name}.png", _png(frame.pixels))
             if self.masks:
                 self._write_masks(frame)
         write_json(self.folder / "parameters" / f"{number:06d}.json", parameters)
@@ -64,30 +65,32 @@ class DatasetWriter:
 
     def write_with_truth(
         self, frames: list[DrawnFrame], parameters: dict[str, Any], host: PluginHost
-    ) -> None:
+    ) -> Dataset:
         """Write one sample; its truth comes last, and says that the rest is there."""
         dataset = self.write(frames, parameters)
         target = self.truth(int(parameters["number"]))
         target.parent.mkdir(parents=True, exist_ok=True)
         save_dataset(dataset, target, "coco", host)
+        return dataset
 
     def _write_masks(self, frame: DrawnFrame) -> None:
         together = np.zeros(frame.pixels.shape, np.uint8)
-        for position, mask in enumerate(frame.truth.masks or ()):
-            dense = mask.to_dense(frame.pixels.shape).astype(np.uint8) * 255
-            _write_png(self.folder / "masks" / frame.name / f"{position:03d}.png", dense)
-            together |= dense
-        _write_png(self.folder / "masks" / frame.name / "all.png", together)
+        with atomic_folder(self.folder / "masks" / frame.name) as folder:
+            for position, mask in enumerate(frame.truth.masks or ()):
+                dense = mask.to_dense(frame.pixels.shape).astype(np.uint8) * 255
+                (folder / f"{position:03d}.png").write_bytes(_png(dense, MASK_PNG))
+                together |= dense
+            (folder / "all.png").write_bytes(_png(together, MASK_PNG))
 
     def truth(self, number: int) -> Path:
         """Path of the truth of one sample, while the others are not there yet."""
         return self.folder / TRUTH / f"{number:06d}.json"
 
 
-def _write_png(path: Path, pixels: Any) -> None:
-    with atomic_path(path) as temporary:
-        encoded = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])[1]
-        temporary.write_bytes(encoded.tobytes())
+def _png(pixels: Any, how: tuple[int, ...] = ()) -> bytes:
+    # Without being told how, OpenCV writes PNG as fast as it can.
+    encoded: bytes = cv2.imencode(".png", pixels, how)[1].tobytes()
+    return encoded
 
 
 def generate_dataset(
@@ -134,20 +137,18 @@ def generate_dataset(
     maker = SampleMaker(plan, host)
     writer = DatasetWriter(folder, masks)
     _prepare(folder, {**plan.as_dict(), "masks": masks}, resume, overwrite)
-    missing = [number for number in range(count) if not writer.truth(number).is_file()]
-    progress("generate", count - len(missing), count)
-    for done, _ in enumerate(_written(maker, writer, missing, host, workers), start=1):
-        progress("generate", count - len(missing) + done, count)
-    images = [
-        image
-        for number in range(count)
-        for image in open_dataset(writer.truth(number), host, "coco").images
-    ]
+    known = [number for number in range(count) if writer.truth(number).is_file()]
+    parts = {number: open_dataset(writer.truth(number), host, "coco") for number in known}
+    missing = [number for number in range(count) if number not in parts]
+    progress("generate", len(known), count)
+    for number, part in _written(maker, writer, missing, host, workers):
+        parts[number] = part
+        progress("generate", len(parts), count)
+    images = [image for number in range(count) for image in parts[number].images]
     types = dict.fromkeys(str(n) for i in images for n in i.instances.defect_types)
-    dataset = Dataset(images, folder, tuple(types))
-    save_dataset(dataset, folder / "annotations.json", "coco", host)
+    join_coco_files(map(writer.truth, range(count)), folder / "annotations.json")
     shutil.rmtree(folder / TRUTH)
-    return dataset
+    return Dataset(images, folder, tuple(types))
 
 
 def _prepare(folder: Path, plan: dict[str, Any], resume: bool, overwrite: bool) -> None:
@@ -175,12 +176,11 @@ def _prepare(folder: Path, plan: dict[str, Any], resume: bool, overwrite: bool) 
 
 def _written(
     maker: SampleMaker, writer: DatasetWriter, numbers: list[int], host: PluginHost, workers: int
-) -> Iterator[int]:
+) -> Iterator[tuple[int, Dataset]]:
     if workers == 1:
         with maker:
             for number in numbers:
-                writer.write_with_truth(*maker.make(number), host)
-                yield number
+                yield number, writer.write_with_truth(*maker.make(number), host)
         return
     pool = ProcessPoolExecutor(
         workers,
@@ -189,7 +189,7 @@ def _written(
         initargs=(maker.plan, writer),
     )
     try:
-        yield from pool.map(_write_one, numbers, chunksize=4)
+        yield from zip(numbers, pool.map(_write_one, numbers, chunksize=4), strict=True)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -205,7 +205,7 @@ def _start_worker(plan: SamplePlan, writer: DatasetWriter) -> None:
     _worker["writer"] = writer
 
 
-def _write_one(number: int) -> int:
+def _write_one(number: int) -> Dataset:
     frames, parameters = _worker["maker"].make(number)
-    _worker["writer"].write_with_truth(frames, parameters, default_host())
-    return number
+    dataset: Dataset = _worker["writer"].write_with_truth(frames, parameters, default_host())
+    return dataset

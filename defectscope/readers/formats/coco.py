@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from defectscope.core.base import AnnotationFormat
+from defectscope.core.coco_text import coco_text
 from defectscope.core.datasets import Dataset
 from defectscope.core.errors import FormatError, InputError
-from defectscope.core.files import write_json
+from defectscope.core.files import write_text
 from defectscope.readers.formats.coco_reading import dataset_from_coco
 from defectscope.readers.formats.coco_writing import coco_document
 from defectscope.readers.formats.image_files import CopyOptions, copy_images
@@ -67,5 +68,5 @@ class Coco(AnnotationFormat):
         document, warnings = coco_document(dataset)
         if self.options.copy_images:
             copy_images(dataset, file.parent / IMAGES)
-        write_json(file, document)
+        write_text(file, coco_text(document))
         return warnings
