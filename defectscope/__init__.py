@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from defectscope.core.base import Runtime as Runtime
     from defectscope.core.base import Tables as Tables
     from defectscope.core.base import Tracker as Tracker
+    from defectscope.core.base import TrainableDetector as TrainableDetector
     from defectscope.core.calibration import Calibration as Calibration
     from defectscope.core.components import ComponentSpec as ComponentSpec
     from defectscope.core.components import FormatSpec as FormatSpec
@@ -49,11 +50,17 @@ if TYPE_CHECKING:
     from defectscope.core.instances import Instances as Instances
     from defectscope.core.masks import Mask as Mask
     from defectscope.core.options import Options as Options
+    from defectscope.core.training import TrainingData as TrainingData
+    from defectscope.core.training import TrainingJob as TrainingJob
+    from defectscope.core.weights import WeightFiles as WeightFiles
+    from defectscope.core.weights import WeightsCard as WeightsCard
     from defectscope.pipeline.api import Pipeline as Pipeline
     from defectscope.pipeline.api import evaluate as evaluate
     from defectscope.pipeline.api import load_run as load_run
     from defectscope.pipeline.api import open_frames as open  # noqa: F401
+    from defectscope.pipeline.benchmark import benchmark as benchmark
     from defectscope.pipeline.results import Result as Result
+    from defectscope.pipeline.training import train as train
     from defectscope.plugins.markers import hookimpl as hookimpl
 
 # Where public names live; `open` has another name at home, where it would hide the builtin.
@@ -61,6 +68,7 @@ _MODULES = {
     "core.base": (
         "Analysis", "AnnotationFormat", "Background", "Component", "Detector", "Finding",
         "Generator", "PostProcessor", "Reader", "Runtime", "Tables", "Tracker",
+        "TrainableDetector",
     ),
     "core.calibration": ("Calibration",),
     "core.components": ("ComponentSpec", "FormatSpec", "ReaderSpec"),
@@ -75,8 +83,12 @@ _MODULES = {
     "core.instances": ("Instances",),
     "core.masks": ("Mask",),
     "core.options": ("Options",),
+    "core.training": ("TrainingData", "TrainingJob"),
+    "core.weights": ("WeightFiles", "WeightsCard"),
     "pipeline.api": ("Pipeline", "evaluate", "load_run", "open"),
+    "pipeline.benchmark": ("benchmark",),
     "pipeline.results": ("Result",),
+    "pipeline.training": ("train",),
     "plugins.markers": ("hookimpl",),
 }  # fmt: skip
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

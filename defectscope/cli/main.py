@@ -36,9 +36,14 @@ COMMANDS = {
     "generate": Lazy(
         "defectscope.cli.generate:generate", "Generate labelled synthetic images and sequences."
     ),
+    "train": Lazy("defectscope.cli.train:train", "Train or fine-tune a detector."),
     "evaluate": Lazy("defectscope.cli.evaluate:evaluate", "Score predictions against truth."),
+    "benchmark": Lazy(
+        "defectscope.cli.benchmark:benchmark", "Compare detectors: accuracy, speed and memory."
+    ),
     "track": Lazy("defectscope.cli.track:track", "Link the rows of a table through time."),
     "convert": Lazy("defectscope.cli.convert:convert", "Convert annotations between formats."),
+    "weights": Lazy("defectscope.cli.weights:weights", "List, explain and convert weights."),
     "plugins": Lazy("defectscope.cli.plugins:plugins", "List, explain and check plugins."),
 }
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from defectscope.core.calibration import Calibration
 from defectscope.core.options import Options
 
 if TYPE_CHECKING:
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from defectscope.core.calibration import Calibration
+    from defectscope.core.components import ComponentSpec
     from defectscope.core.datasets import Dataset
     from defectscope.core.defect_types import DefectType
     from defectscope.core.frames import Frame, FrameSequence
     from defectscope.core.instances import Instances
+    from defectscope.core.training import TrainingJob
+    from defectscope.core.weights import WeightFiles
 
 __all__ = [
     "Analysis",
@@ -39,6 +42,7 @@ __all__ = [
     "Runtime",
     "Tables",
     "Tracker",
+    "TrainableDetector",
 ]
 
 
@@ -58,6 +62,8 @@ class Runtime:
         Whether a component may show progress of its own.
     defect_types
         The registered defect types by name: their colours and size definitions.
+    weights
+        The registered weights by name.
     """
 
     device: str = "cpu"
@@ -65,6 +71,7 @@ class Runtime:
     batch_size: int = 1
     progress: bool = False
     defect_types: Mapping[str, DefectType] = field(default_factory=dict)
+    weights: Mapping[str, ComponentSpec] = field(default_factory=dict)
 
 
 class Component(ABC):
@@ -117,6 +124,9 @@ class Generator(Component):
     last_parameters
         Everything that was drawn at random for the last image or sequence, as plain values; it
         goes into the parameters file of the sample.
+    sample_number
+        Number of the sample that is drawn next, set by whoever draws; for generators that go
+        through a list. What they draw at random comes from `rng` alone.
     """
 
     defect_types: ClassVar[tuple[str, ...]] = ()
@@ -124,6 +134,12 @@ class Generator(Component):
     def __init__(self, options: Any = None, runtime: Runtime | None = None) -> None:
         super().__init__(options, runtime)
         self.last_parameters: dict[str, Any] = {}
+        self.sample_number = 0
+
+    @property
+    def calibration(self) -> Calibration:
+        """Pixel size and dose law of what it draws, for the labels; unknown by default."""
+        return Calibration()
 
     @abstractmethod
     def draw(self, canvas: NDArray[np.float32], rng: np.random.Generator) -> Instances:
@@ -147,6 +163,22 @@ class Detector(Component):
     @abstractmethod
     def detect(self, frames: Sequence[Frame]) -> list[Instances]:
         """Return the instances of each frame, in order; the pixels must stay as they are."""
+
+
+class TrainableDetector(Detector):
+    """A detector that learns from labelled frames.
+
+    Attributes
+    ----------
+    TrainingOptions
+        Options of its training, beside those of detection.
+    """
+
+    TrainingOptions: ClassVar[type[Options]] = Options
+
+    @abstractmethod
+    def train(self, job: TrainingJob) -> WeightFiles:
+        """Train as `job` says, write the weights, and return them."""
 
 
 class PostProcessor(Component):

@@ -14,4 +14,9 @@ def defectscope_detectors() -> list[ComponentSpec]:
             "Classical baseline without training: dark (or bright) blobs on a textured background.",
             "defectscope.detectors.dark_blobs:DarkBlobs",
         ),
+        ComponentSpec(
+            "heatmap",
+            "Compact learned detector of loops, trained on synthetic images; needs no torch.",
+            "defectscope.detectors.heatmap.detector:Heatmap",
+        ),
     ]

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
+import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["draw_pointer", "draw_scale_bar", "draw_text"]
 
-FONTS = {
-    "simplex": cv2.FONT_HERSHEY_SIMPLEX,
-    "duplex": cv2.FONT_HERSHEY_DUPLEX,
-    "complex": cv2.FONT_HERSHEY_COMPLEX,
-    "triplex": cv2.FONT_HERSHEY_TRIPLEX,
-    "plain": cv2.FONT_HERSHEY_PLAIN,
-}
+# The faces that come with Matplotlib: what captions of microscopes and editors look like.
+FONTS = (
+    "DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSansMono-Bold", "DejaVuSerif",
+    "DejaVuSerif-Bold", "STIXGeneralBol",
+)  # fmt: skip
 BAR_LENGTHS = ("10 nm", "20 nm", "50 nm", "100 nm", "200 nm", "500 nm", "0.2 um", "1 um", "2 um")
 # An arrow pointer, 12 × 19 px, as desktops draw it.
 POINTER = np.array(
@@ -65,25 +68,41 @@ def _shadowed(
     offset = drawn["shadow_px"]
     if offset:
         _stamp(canvas, covered, shape, (x + offset, y + offset), SHADOW_LEVEL[drawn["bright"]])
+    edge = drawn["outline_px"]
+    if edge:
+        outline = _letters(drawn["text"], drawn["font"], drawn["height_px"], edge)
+        _stamp(canvas, covered, outline, (x - edge, y - edge), SHADOW_LEVEL[drawn["bright"]])
     _stamp(canvas, covered, shape, corner, 0.98 if drawn["bright"] else 0.02)
 
 
-def _letters(text: str, font: str, height_px: int, bold: int) -> NDArray[np.uint8]:
-    """Return a stencil of one line of text, hard-edged as screens draw it."""
-    scale = cv2.getFontScaleFromHeight(FONTS[font], height_px, bold)
-    (width, height), base = cv2.getTextSize(text, FONTS[font], scale, bold)
-    stencil = np.zeros((height + base + 2 * bold, width + 2 * bold), np.uint8)
-    cv2.putText(stencil, text, (bold, height + bold), FONTS[font], scale, 255, bold, cv2.LINE_AA)
-    return stencil
+@functools.cache
+def _face(name: str, height_px: int) -> ImageFont.FreeTypeFont:
+    found = importlib.util.find_spec("matplotlib")
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    folder = Path(found.submodule_search_locations[0]) / "mpl-data" / "fonts" / "ttf"
+    # A face's size is that of a line; capital letters take about 0.73 of it.
+    return ImageFont.truetype(str(folder / f"{name}.ttf"), round(height_px / 0.73))
+
+
+def _letters(text: str, font: str, height_px: int, outline_px: int) -> NDArray[np.uint8]:
+    """Return a stencil of one line of text; with an outline, grown by that."""
+    face = _face(font, height_px)
+    left, top, right, bottom = face.getbbox(text, stroke_width=outline_px)
+    image = Image.new("L", (math.ceil(right - left), math.ceil(bottom - top)))
+    ImageDraw.Draw(image).text((-left, -top), text, 255, font=face, stroke_width=outline_px)
+    return np.array(image, np.uint8)
 
 
 def _style(shape: tuple[int, int], bright: bool, rng: np.random.Generator) -> dict[str, Any]:
-    height = int(np.clip(rng.uniform(0.03, 0.06) * min(shape), 7, 60))
+    # Captions are as large as somebody wanted them, whatever the size of the image.
+    largest = float(np.clip(min(shape) / 6, 8, 56))
+    height = int(np.exp(rng.uniform(np.log(7), np.log(largest))))
     return {
-        "font": list(FONTS)[int(rng.integers(len(FONTS)))],
+        "font": FONTS[int(rng.integers(len(FONTS)))],
         "height_px": height,
-        "bold_px": max(1, round(height * float(rng.uniform(0.08, 0.2)))),
-        "shadow_px": int(rng.integers(0, 3)),
+        "outline_px": int(rng.integers(0, 1 + max(1, height // 12))),
+        "shadow_px": int(rng.integers(0, 1 + max(2, height // 10))),
         "bright": bright,
     }
 
@@ -109,7 +128,7 @@ def draw_text(
     )  # fmt: skip
     text = texts[int(rng.integers(len(texts)))]
     drawn = {"text": text, **_style(canvas.shape, bool(rng.random() < 0.5), rng)}
-    stencil = _letters(text, drawn["font"], drawn["height_px"], drawn["bold_px"])
+    stencil = _letters(text, drawn["font"], drawn["height_px"], 0)
     gap_x, gap_y = (int(v) for v in rng.integers(-4, 20, 2))
     far_x = canvas.shape[1] - stencil.shape[1] - gap_x
     far_y = canvas.shape[0] - stencil.shape[0] - gap_y
@@ -128,7 +147,7 @@ def draw_scale_bar(
     height, width = canvas.shape
     text = BAR_LENGTHS[int(rng.integers(len(BAR_LENGTHS)))]
     drawn = {"text": text, **_style(canvas.shape, bool(rng.random() < 0.8), rng)}
-    stencil = _letters(text, drawn["font"], drawn["height_px"], drawn["bold_px"])
+    stencil = _letters(text, drawn["font"], drawn["height_px"], 0)
     length = max(4, int(width * rng.uniform(0.1, 0.3)))
     thick = max(2, round(drawn["height_px"] * float(rng.uniform(0.15, 0.35))))
     # A bar that begins outside the frame is what a crop of a larger image shows.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from defectscope.generators.loop_options import LoopsOptions
     from defectscope.generators.loop_sizes import LoopSizes
 
-__all__ = ["draw_population"]
+__all__ = ["LOOK_NUMBERS", "FilledLookOptions", "draw_population", "filled_look"]
 
 # Smaller ones leave no trace on a grid of pixels.
 LEAST_MAJOR_PX = 3.0
@@ -28,6 +28,21 @@ LEAST_MINOR_PX = 2.0
 EDGE_ON_BELOW = 0.5
 LEAST_CONTRAST = 0.5
 FILLED_LOOKS = {"black dot": "black-dot", "dislocation-loop": "filled"}
+# How many random numbers decide about the look of one loop.
+LOOK_NUMBERS = 14
+
+
+class FilledLookOptions(Protocol):
+    """Options that :func:`filled_look` needs: softness of edges in px, and two fractions."""
+
+    @property
+    def edge_low_px(self) -> float: ...
+    @property
+    def edge_high_px(self) -> float: ...
+    @property
+    def one_sided(self) -> float: ...
+    @property
+    def tails(self) -> float: ...
 
 
 def _quantile(values: Sequence[float], at: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -135,14 +150,23 @@ def _with_look(
     loop: Loop, common_side: float, options: LoopsOptions, rng: np.random.Generator
 ) -> Loop:
     """Choose how one loop is painted; every look draws equally many numbers."""
-    u = [float(v) for v in rng.random(14)]
+    u = [float(v) for v in rng.random(LOOK_NUMBERS)]
     edge_on = loop.minor_px < EDGE_ON_BELOW * loop.major_px
     if loop.defect_type in FILLED_LOOKS:
-        changes = _filled_look(loop, common_side, options, u)
+        changes = filled_look(loop, common_side, options, u)
     elif loop.defect_type == "a<100> loop":
         changes = _ring_look("edge-on" if edge_on else "double-ring", loop, options, u)
     else:
         changes = _ring_look("open-ellipse", loop, options, u)
+    if options.mottle or options.rough_px:
+        strength = rng.random(3)
+        changes |= {
+            "mottle": float(options.mottle * strength[0]),
+            # Little beside the loop, and slow: it gets dents, not holes.
+            "rough_px": float(strength[1] * min(options.rough_px, 0.1 * loop.minor_px)),
+            "grain_px": float((0.35 + 0.45 * strength[2]) * loop.minor_px),
+            "grain_seed": int(rng.integers(2**32)),
+        }
     return loop.model_copy(update=changes)
 
 
@@ -151,9 +175,22 @@ def _harmonics(strength: float, u: list[float]) -> list[tuple[int, float, float]
     return [(k + 1, strength * most[k] * u[k], 2 * math.pi * u[3 + k]) for k in range(3)]
 
 
-def _filled_look(
-    loop: Loop, common_side: float, options: LoopsOptions, u: list[float]
+def filled_look(
+    loop: Loop, common_side: float, options: FilledLookOptions, u: list[float]
 ) -> dict[str, Any]:
+    """Return the fields of a filled loop or a black dot that make its look.
+
+    Parameters
+    ----------
+    loop
+        Its type and axes.
+    common_side
+        Direction of the tails of the image, degrees.
+    options
+        Limits of what is drawn.
+    u
+        `LOOK_NUMBERS` numbers from 0 to 1; the same ones give the same look at another size.
+    """
     look = FILLED_LOOKS[loop.defect_type]
     wanted = options.edge_low_px + u[6] * (options.edge_high_px - options.edge_low_px)
     changes: dict[str, Any] = {

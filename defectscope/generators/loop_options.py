@@ -75,6 +75,12 @@ class LoopsOptions(Options):
     line_high_px: float = Field(8.5, gt=0, le=50, description="largest width of rings, px")
     one_sided: Fraction = Field(0.5, description="how much contrast may vary around a loop, 0 to 1")
     tails: Fraction = Field(0.5, description="part of the filled loops with a grey tail")
+    mottle: float = Field(
+        0.0, ge=0, le=1, description="largest relative variation of contrast within a loop"
+    )
+    rough_px: float = Field(
+        0.0, ge=0, le=5, description="largest irregularity of the outline, px; 0 on average"
+    )
     touching: Fraction = Field(0.12, description="part of the loops that touch another one")
     cut_by_rim: float = Field(
         0.5, ge=0, le=1, description="how densely loops lie beyond the rim, reaching into the image"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.special import erfc
@@ -59,6 +60,11 @@ class Loop(BaseModel):
         Direction and offset of the tail.
     lumps, lump_phase
         Depth and phase of lighter bands across a filled loop.
+    mottle, rough_px
+        Relative variation of the contrast, and of the place of the edge, from place to place;
+        both are 0 on average, so that the ellipse stays where it is.
+    grain_px, grain_seed
+        Size of that variation, and the seed of its noise.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -82,6 +88,10 @@ class Loop(BaseModel):
     tail_px: float = 0.0
     lumps: float = 0.0
     lump_phase: float = 0.0
+    mottle: float = 0.0
+    rough_px: float = 0.0
+    grain_px: float = 6.0
+    grain_seed: int = 0
 
     def box(self) -> tuple[float, float, float, float]:
         """Return the tight box of the ellipse."""
@@ -109,6 +119,11 @@ class _Local:
         self.p, self.q = (cos * dx - sin * dy) / a, (sin * dx + cos * dy) / b
         self.radius = np.sqrt(self.p**2 + self.q**2)
         self._a, self._b = a, b
+        self._rough: NDArray[np.float32] | None = None
+
+    def roughen(self, noise: NDArray[np.float32], rough_px: float) -> None:
+        """Let the edge wander by this many px."""
+        self._rough = np.float32(rough_px) * noise
 
     def distance(self, scale: float = 1.0) -> NDArray[np.float32]:
         """Return the distance from the ellipse scaled by `scale`, px; negative inside.
@@ -120,7 +135,8 @@ class _Local:
         # At the centre, where both vanish, any value well inside will do.
         steep = np.maximum(gradient, np.float32(1e-6))
         deep = -min(self._a, self._b) * scale
-        return np.where(gradient > 1e-6, self.radius * (self.radius - scale) / steep, deep)
+        distance = np.where(gradient > 1e-6, self.radius * (self.radius - scale) / steep, deep)
+        return distance if self._rough is None else distance + self._rough
 
     def around(self, harmonics: list[tuple[int, float, float]]) -> NDArray[np.float32]:
         """Return the contrast around the loop, at most 1, by the elliptic angle."""
@@ -169,11 +185,16 @@ def painted(loop: Loop, shape: tuple[int, int]) -> tuple[Place, NDArray[np.float
     margin = max(2.0, REACH * loop.edge_px + (loop.tail_px + 2 * loop.edge_px if loop.tail else 0))
     place = _window(shape, box, margin)
     here = _Local(loop, place, loop.x, loop.y)
+    noise = _grain(loop, here.radius.shape)
+    if noise is not None and loop.rough_px:
+        here.roughen(noise[0], loop.rough_px)
     depth = _filled(here, loop, place) if loop.look in FILLED else _ring(here, loop)
     if loop.harmonics:
         # Towards the centre there is no "around": the change fades there.
         fade = np.minimum(here.radius, 1) ** 2
         depth = depth * (1 + fade * (here.around(loop.harmonics) - 1))
+    if noise is not None and loop.mottle:
+        depth = np.clip(depth * (1 + np.float32(loop.mottle) * noise[1]), 0, 1)
     whole = box[0] > 2 and box[1] > 2 and box[2] < shape[1] - 2 and box[3] < shape[0] - 2
     limit = 1.0
     if whole:
@@ -181,6 +202,18 @@ def painted(loop: Loop, shape: tuple[int, int]) -> tuple[Place, NDArray[np.float
         limit = float(np.partition(here.radius, area - 1, axis=None)[area - 1])
     mask = Mask(place[1].start, place[0].start, here.radius <= limit).trimmed()
     return place, depth, mask
+
+
+def _grain(loop: Loop, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
+    """Return (2, H, W) smooth noise of mean 0 and standard deviation of about 1, or None."""
+    if not (loop.mottle or loop.rough_px) or 0 in shape:
+        return None
+    rng = np.random.default_rng(loop.grain_seed)
+    knots = [max(2, math.ceil(side / loop.grain_px) + 1) for side in shape]
+    planes = rng.standard_normal((2, *knots), dtype=np.float32)
+    size = shape[1], shape[0]
+    # Between knots a cubic is smaller than at them.
+    return np.stack([1.3 * cv2.resize(p, size, interpolation=cv2.INTER_CUBIC) for p in planes])
 
 
 def _filled(here: _Local, loop: Loop, place: Place) -> NDArray[np.float32]:

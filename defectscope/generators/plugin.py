@@ -15,6 +15,11 @@ def defectscope_backgrounds() -> list[ComponentSpec]:
             "defectscope.generators.texture:Texture",
         ),
         ComponentSpec(
+            "foil",
+            "Mottled, stretched and patchy grain as in damaged foils, different in every image.",
+            "defectscope.generators.foil:Foil",
+        ),
+        ComponentSpec(
             "perlin",
             "Two Perlin noises and smoothed white noise (Govind et al., eqs. 1-6).",
             "defectscope.generators.perlin_background:Perlin",
@@ -35,6 +40,11 @@ def defectscope_generators() -> list[ComponentSpec]:
             "dislocations",
             "Dislocation lines in pile-ups on slip traces (Govind et al., sections 2.3, 2.4).",
             "defectscope.generators.dislocations:Dislocations",
+        ),
+        ComponentSpec(
+            "twin",
+            "Synthetic twins of labelled images: the same lines, drawn (Govind et al., Fig. 14).",
+            "defectscope.generators.twin:Twin",
         ),
         ComponentSpec(
             "loops",

@@ -193,7 +193,10 @@ class Pipeline:
 
     def _runtime(self, workers: int) -> Runtime:
         threads = self.threads or max(1, (os.cpu_count() or 1) // workers)
-        return Runtime(self.device, threads, self.batch_size, defect_types=self.host.defect_types())
+        return Runtime(
+            self.device, threads, self.batch_size, defect_types=self.host.defect_types(),
+            weights=self.host.weights(),
+        )  # fmt: skip
 
     def _build(self, runtime: Runtime) -> dict[str, list[NamedComponent]]:
         built: dict[str, list[NamedComponent]] = {}
@@ -226,6 +229,7 @@ class Pipeline:
             "calibration": frames.calibration.model_dump(),
             "frames": [len(frames), *(f(frames.indices) for f in (min, max) if len(frames))],
             "roi": list(settings.roi) if settings.roi else None,
+            "vote": None if settings.vote is None else str(settings.vote),
             "table_format": settings.table_format,
             "inputs": input_digests(paths, lambda done: progress("check input", done, len(paths))),
         }
@@ -249,7 +253,7 @@ class Pipeline:
         progress
             Called with (stage, done, total).
         **settings
-            Fields of :class:`RunSettings`: roi, workers, resume, overwrite, strict, …
+            Fields of :class:`RunSettings`: roi, vote, workers, resume, overwrite, strict, …
 
         Raises
         ------
@@ -263,6 +267,11 @@ class Pipeline:
             raise UsageError(
                 "frames of different sizes cannot be tracked; "
                 "leave out the tracker or --mixed-sizes"
+            )
+        if chosen.mixed_sizes and chosen.vote is not None:
+            raise UsageError(
+                "frames of different sizes are unrelated images, which cannot vote on each other; "
+                "leave out --vote or --mixed-sizes"
             )
         if out is not None:
             return self._session(frames, Path(out), chosen, progress).run()

@@ -19,6 +19,7 @@ from defectscope.plugins.records import (
 )
 
 if TYPE_CHECKING:
+    from defectscope.core.components import ComponentSpec
     from defectscope.core.defect_types import DefectType
 
 __all__ = ["Catalogue"]
@@ -136,6 +137,17 @@ class Catalogue:
         return {
             entry.name: entry.spec
             for entry in self.registered("defect-types")
+            if entry.name not in clashing
+        }
+
+
+    def weights(self) -> dict[str, ComponentSpec]:
+        """Return the named weights, those of clashing names by ``distribution/name`` only."""
+        clashing = {group[0].name for group in self.clashes() if group[0].family == "weights"}
+        found = {entry.qualified: entry.spec for entry in self.registered("weights")}
+        return found | {
+            entry.name: entry.spec
+            for entry in self.registered("weights")
             if entry.name not in clashing
         }
 

@@ -1,0 +1,75 @@
+"""``defectscope train``: train or fine-tune a detector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from defectscope.cli.common import PATH, component_options, current_host, say, shown_progress
+
+__all__ = ["train"]
+
+
+@click.command()
+@click.argument("name")
+@click.argument("data", type=PATH, metavar="DATASET")
+@click.option("--out", required=True, type=PATH, metavar="FILE.safetensors", help="Weights.")
+@click.option(
+    "--validation",
+    type=PATH,
+    metavar="DATASET",
+    help="What the best state and its threshold are chosen on.",
+)
+@click.option("--init", metavar="FILE|NAME", help="Weights to start from.")
+@click.option("--steps", type=click.IntRange(1), help="Optimiser steps.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--title", default="", help="One line for the card of the weights.")
+@component_options
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option(
+    "--threads",
+    type=click.IntRange(0),
+    default=0,
+    help="Threads of the network; 0 leaves a core to each worker (default).",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Processes that prepare batches.",
+)
+@click.option("--resume", is_flag=True, help="Go on with an interrupted training.")
+@click.option("--overwrite", is_flag=True, help="Replace what is there.")
+@click.pass_context
+def train(context: click.Context, /, **given: Any) -> None:
+    """Train the detector NAME on DATASET, and write its weights, ONNX twin, card and curves.
+
+    DATASET is a labelled dataset, or a .toml recipe of generators whose frames are drawn on the
+    fly. Ctrl-C loses at most a minute: --resume goes on.
+
+    \b
+    Examples:
+      defectscope train heatmap recipe.toml --steps 6000 --out loops.safetensors
+      defectscope train heatmap labelled/ --init loops --out mine.safetensors
+    """
+    from defectscope.pipeline.choices import gather_options, make_choices, read_config
+    from defectscope.pipeline.training import train as start
+
+    options = gather_options(given.pop("assignments"), read_config(given.pop("config")))
+    (choice,) = make_choices([given.pop("name")], options)
+    out: Path = given.pop("out")
+    try:
+        with shown_progress() as progress:
+            files = start(
+                choice.name, given.pop("data"), out, options=choice.options,
+                host=current_host(context), progress=progress, say=say, **given,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        say(f"the last checkpoint is kept in {out.stem}.training; go on with --resume")
+        raise
+    scores = files.card.scores.get("validation", {})
+    say(", ".join(f"{name} {value}" for name, value in scores.items()))
+    say(f"weights are in {out}, threshold {files.card.threshold:g}")

@@ -1,0 +1,132 @@
+"""``defectscope weights``: what is installed, what it is, and a safe way in for others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from defectscope.cli.common import PATH, current_host, say
+
+if TYPE_CHECKING:
+    from defectscope.core.weights import WeightsCard
+    from defectscope.plugins.host import PluginHost
+
+__all__ = ["weights"]
+
+
+@click.group()
+def weights() -> None:
+    """List, explain and convert weights of trained detectors."""
+
+
+@weights.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
+@click.pass_context
+def list_(context: click.Context, as_json: bool) -> None:
+    """List the weights that are installed, shipped ones and those of plugins."""
+    host = current_host(context)
+    rows = [_row(host, name) for name in sorted(entry.qualified for entry in _entries(host))]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("name", "detector", "defect types", "summary"):
+        table.add_column(column)
+    for row in rows:
+        problem = row.get("cannot_be_used")
+        table.add_row(
+            row["name"], row.get("detector", "–"), ", ".join(row.get("defect_types", ())),
+            f"cannot be used: {problem}" if problem else row["summary"],
+        )  # fmt: skip
+    Console(soft_wrap=True).print(table)
+
+
+def _entries(host: PluginHost) -> list[Any]:
+    return host.registered("weights")
+
+
+def _row(host: PluginHost, qualified: str) -> dict[str, Any]:
+    from defectscope.core.errors import DefectscopeError
+
+    entry = next(entry for entry in _entries(host) if entry.qualified == qualified)
+    row: dict[str, Any] = {
+        "name": entry.name,
+        "distribution": entry.plugin.distribution,
+        "summary": entry.spec.summary,
+    }
+    try:
+        path, card = _card(Path(entry.spec.load()()))
+    except DefectscopeError as error:
+        return row | {"cannot_be_used": str(error)}
+    return row | {
+        "detector": card.detector, "defect_types": list(card.defect_types),
+        "threshold": card.threshold, "path": str(path),
+    }  # fmt: skip
+
+
+def _card(path: Path) -> tuple[Path, WeightsCard]:
+    from defectscope.core.weights import WeightFiles
+
+    files = WeightFiles.open(path)
+    return files.tensors, files.card
+
+
+@weights.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Write the card as JSON to stdout.")
+@click.pass_context
+def info(context: click.Context, name: str, as_json: bool) -> None:
+    """Show the card of weights: NAME is a registered name or a file."""
+    from defectscope.core.weights import find_weights
+
+    path, card = _card(find_weights(name, current_host(context).weights()))
+    values = card.model_dump(mode="json")
+    if as_json:
+        click.echo(json.dumps(values, indent=1, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("file", str(path))
+    for key, value in values.items():
+        shown = value if isinstance(value, str | int | float) else json.dumps(value, indent=1)
+        table.add_row(key.replace("_", " "), str(shown))
+    Console(soft_wrap=True, markup=False).print(table)
+
+
+@weights.command()
+@click.argument("source", type=PATH, metavar="FILE.pt")
+@click.argument("out", type=PATH, metavar="OUT.safetensors")
+@click.option("--overwrite", is_flag=True, help="Replace OUT.")
+def convert(source: Path, out: Path, overwrite: bool) -> None:
+    """Copy the tensors of a torch checkpoint into a safetensors file, running none of its code.
+
+    Of a training checkpoint the state of the model is taken. Checkpoints that need code to be
+    opened are refused.
+    """
+    from defectscope.core.errors import OutputError, UsageError
+    from defectscope.core.files import atomic_path
+    from defectscope.pipeline.checkpoints import read_checkpoint
+
+    if out.suffix != ".safetensors":
+        raise UsageError(f"the result must be a .safetensors file, found {out.name}")
+    if out.exists() and not overwrite:
+        raise OutputError(f"{out} exists; replace it with --overwrite, or choose another name")
+    tensors = read_checkpoint(source)
+    from safetensors.numpy import save
+
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(save(tensors, {"converted_from": source.name}))
+    size = sum(array.size for array in tensors.values())
+    say(f"{len(tensors)} tensors with {size / 1e6:.2f} million numbers in {out}")
+    say("a detector needs its card beside it (see 'defectscope weights info' of shipped weights)")

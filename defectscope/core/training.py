@@ -1,0 +1,107 @@
+"""What training is made of: labelled frames by number, and a job."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from defectscope.core.instances import Instances
+
+__all__ = ["TrainingData", "TrainingJob"]
+
+
+class TrainingData(ABC):
+    """Labelled frames by number: a dataset on disk, or a generator that draws them on the fly.
+
+    It is used as a context manager, and survives pickling before that, so that worker processes
+    can each have one.
+
+    Attributes
+    ----------
+    title
+        What it is, for people and for the card of the weights.
+    defect_types
+        Names in the order of output channels.
+    """
+
+    title: str = ""
+    defect_types: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def length(self) -> int | None:
+        """Number of frames, or None where there is no end of them."""
+
+    @abstractmethod
+    def load(self, number: int) -> tuple[NDArray[Any], Instances]:
+        """Return the (H, W) pixels and the truth of a frame; the same for the same number."""
+
+    def recipe(self) -> dict[str, Any]:
+        """Return plain values from which the data can be made or found again."""
+        return {}
+
+    def open(self) -> None:
+        """Acquire what :meth:`load` needs."""
+
+    def close(self) -> None:
+        """Let it go again."""
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Show nothing."""
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """One training.
+
+    Parameters
+    ----------
+    data, validation
+        What to learn from, and what the best state and its threshold are chosen on; without
+        `validation` that is done on `data`.
+    out
+        The safetensors file to write; working files lie in a folder beside it.
+    options
+        The component's ``TrainingOptions``.
+    init
+        Weights to start from, or None for random ones.
+    steps
+        Optimiser steps, or None for the component's default.
+    seed
+        Of everything random.
+    workers
+        Processes that prepare batches; the result does not depend on it.
+    resume
+        Whether to go on from the last checkpoint of the same job.
+    progress
+        Called with (stage, done, total).
+    say
+        Called with a line about how training goes.
+    """
+
+    data: TrainingData
+    out: Path
+    options: Any
+    validation: TrainingData | None = None
+    init: Path | None = None
+    steps: int | None = None
+    seed: int = 0
+    workers: int = 1
+    resume: bool = False
+    title: str = ""
+    progress: Callable[[str, int, int], None] = field(default=_silent)
+    say: Callable[[str], None] = field(default=print)

@@ -1,0 +1,1 @@
+"""The compact anchor-free detector ``heatmap``: network, targets, loss, decoding, training."""

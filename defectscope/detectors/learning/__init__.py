@@ -1,0 +1,1 @@
+"""What learned detectors share: normalisation, tiles, engines, batches, the training loop."""

@@ -1,0 +1,112 @@
+"""Batches by number: the same for the same seed, whatever the number of workers.
+
+A worker makes whole batches, and every random choice in batch `n` comes from (seed, n) alone, so
+that a training can go on from any step, with any number of workers, as if it had not stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+if TYPE_CHECKING:
+    from defectscope import TrainingData
+
+__all__ = ["Batches", "batch_loader", "frame_numbers"]
+
+MakeBatch = Callable[["TrainingData", list[int], np.random.Generator], dict[str, Any]]
+# Batches that each worker keeps ready.
+AHEAD = 3
+
+
+def frame_numbers(step: int, count: int, length: int | None, seed: int) -> list[int]:
+    """Return which frames a step learns from.
+
+    Parameters
+    ----------
+    step
+        Number of the step, over all GPUs.
+    count
+        Frames of one step.
+    length
+        Frames there are, or None for endless data, of which none comes twice.
+    seed
+        Decides the order within each pass through the data.
+    """
+    positions = range(step * count, (step + 1) * count)
+    if length is None:
+        return list(positions)
+    orders: dict[int, list[int]] = {}
+    numbers = []
+    for position in positions:
+        turn, place = divmod(position, length)
+        if turn not in orders:
+            rng = np.random.default_rng([seed, 1, turn])
+            orders[turn] = rng.permutation(length).tolist()
+        numbers.append(orders[turn][place])
+    return numbers
+
+
+class Batches(IterableDataset[dict[str, Any]]):
+    """Endless batches from a first step on.
+
+    Parameters
+    ----------
+    data
+        Labelled frames.
+    make
+        Makes one batch of the frames of these numbers.
+    frames_per_step
+        How many those are.
+    first_step
+        Where to begin.
+    seed
+        Of everything random.
+    rank, ranks
+        Which of several GPUs this is for.
+    """
+
+    def __init__(
+        self,
+        data: TrainingData,
+        make: MakeBatch,
+        frames_per_step: int,
+        first_step: int,
+        seed: int,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        super().__init__()
+        self.data, self.make, self.frames_per_step = data, make, frames_per_step
+        self.first_step, self.seed, self.rank, self.ranks = first_step, seed, rank, ranks
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        worker = get_worker_info()
+        mine, workers = (worker.id, worker.num_workers) if worker else (0, 1)
+        if worker:
+            # Each worker is one process of several: threads of its own would only be in the way.
+            cv2.setNumThreads(1)
+            torch.set_num_threads(1)
+        with self.data as data:
+            step = self.first_step + mine
+            while True:
+                number = step * self.ranks + self.rank
+                rng = np.random.default_rng([self.seed, 0, number])
+                frames = frame_numbers(number, self.frames_per_step, data.length, self.seed)
+                yield self.make(data, frames, rng)
+                step += workers
+
+
+def batch_loader(batches: Batches, workers: int) -> DataLoader[dict[str, Any]]:
+    """Return a loader that hands on the batches in the order of their steps."""
+    return DataLoader(
+        batches,
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=AHEAD if workers else None,
+    )

@@ -1,0 +1,82 @@
+"""Large frames in overlapping tiles, and their detections put together without seams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Tile", "padded", "tiles_of"]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A window of a frame, and the part of it whose detections count.
+
+    Parameters
+    ----------
+    x_min, y_min, x_max, y_max
+        The window, px, half open.
+    core
+        The part that is no other tile's, in the same form: cores cover the frame once.
+    """
+
+    x_min: int
+    y_min: int
+    x_max: int
+    y_max: int
+    core: tuple[int, int, int, int]
+
+    def cut(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Return the window of `pixels`."""
+        return pixels[self.y_min : self.y_max, self.x_min : self.x_max]
+
+    def holds(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which points of the frame lie in the core."""
+        x_min, y_min, x_max, y_max = self.core
+        return np.asarray((x >= x_min) & (x < x_max) & (y >= y_min) & (y < y_max))
+
+
+def _spans(length: int, tile_px: int, overlap_px: int) -> list[tuple[int, int, int, int]]:
+    """Return (start, end, core start, core end) along one axis."""
+    if length <= tile_px:
+        return [(0, length, 0, length)]
+    count = -(-(length - overlap_px) // (tile_px - overlap_px))
+    starts = [round(k * (length - tile_px) / (count - 1)) for k in range(count)]
+    cuts = [0]
+    # Between two tiles, the border lies in the middle of what both see.
+    cuts += [(starts[k] + starts[k - 1] + tile_px) // 2 for k in range(1, count)]
+    cuts.append(length)
+    return [(starts[k], starts[k] + tile_px, cuts[k], cuts[k + 1]) for k in range(count)]
+
+
+def tiles_of(shape: tuple[int, int], tile_px: int, overlap_px: int) -> Iterator[Tile]:
+    """Yield tiles of equal size that cover a frame; a smaller frame is one tile.
+
+    Parameters
+    ----------
+    shape
+        (height, width) of the frame.
+    tile_px
+        Side of a tile.
+    overlap_px
+        What neighbours share at least; below `tile_px`.
+    """
+    for top, bottom, core_top, core_bottom in _spans(shape[0], tile_px, overlap_px):
+        for left, right, core_left, core_right in _spans(shape[1], tile_px, overlap_px):
+            core = (core_left, core_top, core_right, core_bottom)
+            yield Tile(left, top, right, bottom, core)
+
+
+def padded(pixels: NDArray[np.float32], multiple: int) -> NDArray[np.float32]:
+    """Return pixels continued at the right and below until both sides are multiples."""
+    below, right = (-side % multiple for side in pixels.shape)
+    if not (below or right):
+        return pixels
+    # An edge continued has no second copy of a defect at the rim, as a mirrored one has.
+    return np.pad(pixels, ((0, below), (0, right)), mode="edge")

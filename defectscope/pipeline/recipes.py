@@ -1,0 +1,184 @@
+"""Training data drawn on the fly: a TOML file names generators, backgrounds and their shares.
+
+::
+
+    title = "in-situ loops"
+    defect_types = ["dislocation-loop"]
+
+    [[source]]
+    share = 3
+    background = "foil"
+    generators = ["loops"]
+    size = 352
+    options.loops.sizes = "in-situ"
+
+The numbers of samples decide about everything: the same number, recipe and seed give the same
+frame, whoever draws it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from defectscope.core.errors import FormatError, InputError
+from defectscope.core.instances import Instances
+from defectscope.core.training import TrainingData
+from defectscope.pipeline.choices import make_choices
+from defectscope.pipeline.samples import SampleMaker, SamplePlan
+from defectscope.plugins.host import default_host
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Recipe", "RecipeData", "RecipeSource"]
+
+Side = Annotated[int, Field(ge=16, le=16_384)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RecipeSource(_Strict):
+    """Frames of one kind.
+
+    Parameters
+    ----------
+    share
+        How often frames of this source come, relative to the others.
+    background, generators
+        Components by name, as on the command line.
+    size
+        Side of the frames in px, or [width, height].
+    bit_depth
+        8 or 16.
+    options
+        Of the components, one table each.
+    """
+
+    share: float = Field(1.0, gt=0)
+    background: str = "texture"
+    generators: tuple[str, ...] = Field(min_length=1)
+    size: Side | tuple[Side, Side] = 352
+    bit_depth: int = 8
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    def plan(self, seed: int) -> SamplePlan:
+        """Return what draws the frames."""
+        background, *generators = make_choices([self.background, *self.generators], self.options)
+        width, height = (self.size, self.size) if isinstance(self.size, int) else self.size
+        return SamplePlan(
+            background, tuple(generators), (height, width), seed, None, self.bit_depth
+        )
+
+
+class Recipe(_Strict):
+    """What a ``.toml`` file of training data holds.
+
+    Parameters
+    ----------
+    title
+        For people.
+    defect_types
+        Names in the order of the network's output.
+    rename
+        Types of generators that are to be learned under another name.
+    seed
+        Of all frames.
+    source
+        Kinds of frames.
+    """
+
+    title: str = Field(min_length=1)
+    defect_types: tuple[str, ...] = Field(min_length=1)
+    rename: dict[str, str] = Field(default_factory=dict)
+    seed: int = Field(0, ge=0)
+    source: tuple[RecipeSource, ...] = Field(min_length=1)
+
+
+class RecipeData(TrainingData):
+    """Endless frames of a recipe.
+
+    Parameters
+    ----------
+    recipe
+        What to draw.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self.title, self.defect_types = recipe.title, recipe.defect_types
+        shares = np.array([source.share for source in recipe.source])
+        self._steps = np.cumsum(shares) / shares.sum()
+        # Made at once, so that a wrong name shows before the first step.
+        host = default_host()
+        self._plans = [s.plan(recipe.seed + k) for k, s in enumerate(recipe.source)]
+        for plan in self._plans:
+            SampleMaker(plan, host)
+        self._makers: list[SampleMaker] = []
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a ``.toml`` file.
+
+        Raises
+        ------
+        InputError
+            It cannot be opened.
+        FormatError
+            It is malformed; says which value.
+        """
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            return cls(Recipe.model_validate(content))
+        except OSError as error:
+            raise InputError(f"cannot read the recipe {path}: {error.strerror or error}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise FormatError(f"the recipe {path}: {where}: {first['msg']}") from error
+        except ValueError as error:
+            raise FormatError(f"the recipe {path} is no TOML file: {error}") from error
+
+    @property
+    def length(self) -> None:
+        """There is no end."""
+        return None
+
+    def open(self) -> None:
+        """Build the generators."""
+        host = default_host()
+        self._makers = [SampleMaker(plan, host).__enter__() for plan in self._plans]
+
+    def close(self) -> None:
+        """Close the generators."""
+        for maker in self._makers:
+            maker.__exit__(None, None, None)
+        self._makers = []
+
+    def load(self, number: int) -> tuple[NDArray[Any], Instances]:
+        """Draw one frame."""
+        chance = np.random.default_rng([self._recipe.seed, number]).random()
+        source = int(np.searchsorted(self._steps, chance, side="right"))
+        frames, _ = self._makers[min(source, len(self._makers) - 1)].make(number)
+        return frames[0].pixels, self._named(frames[0].truth)
+
+    def _named(self, truth: Instances) -> Instances:
+        rename = self._recipe.rename
+        names = [rename.get(str(name), str(name)) for name in truth.defect_types]
+        unknown = sorted(set(names) - set(self.defect_types))
+        if unknown:
+            raise FormatError(
+                f"the recipe {self.title!r} draws {', '.join(unknown)}, but its defect_types are "
+                f"{', '.join(self.defect_types)}; add it there, or give it another name in [rename]"
+            )
+        return Instances(truth.image_shape, truth.boxes, defect_types=names, ignore=truth.ignore)
+
+    def recipe(self) -> dict[str, Any]:
+        """Return the whole recipe."""
+        return self._recipe.model_dump(mode="json")

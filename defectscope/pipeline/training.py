@@ -1,0 +1,127 @@
+"""Training by name: where labelled frames come from, and the call of the detector."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from defectscope.core.base import Runtime, TrainableDetector
+from defectscope.core.errors import OptionError, OutputError, UsageError
+from defectscope.core.options import validate_options
+from defectscope.core.training import TrainingData, TrainingJob
+from defectscope.core.weights import find_weights
+from defectscope.pipeline.recipes import RecipeData
+from defectscope.pipeline.training_sets import DatasetData
+from defectscope.plugins.host import PluginHost, default_host
+
+if TYPE_CHECKING:
+    from defectscope.core.weights import WeightFiles
+
+__all__ = ["open_training_data", "train"]
+
+
+def open_training_data(path: Path, host: PluginHost) -> TrainingData:
+    """Return labelled frames: of a ``.toml`` recipe, drawn on the fly, or of a dataset.
+
+    Raises
+    ------
+    InputError, FormatError
+        `path` cannot be read.
+    """
+    if path.suffix.lower() == ".toml" and not path.is_dir():
+        return RecipeData.read(path)
+    return DatasetData.read(path, host)
+
+
+def train(
+    name: str,
+    data: Path | str,
+    out: Path | str,
+    *,
+    validation: Path | str | None = None,
+    init: Path | str | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
+    title: str = "",
+    device: str = "cpu",
+    threads: int = 0,
+    workers: int = 1,
+    resume: bool = False,
+    overwrite: bool = False,
+    host: PluginHost | None = None,
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    say: Callable[[str], None] = lambda text: None,
+) -> WeightFiles:
+    """Train or fine-tune a detector.
+
+    Parameters
+    ----------
+    name
+        A trainable detector.
+    data, validation
+        Datasets, or ``.toml`` recipes from which frames are generated on the fly. Without
+        `validation`, the best state and its threshold are chosen on other frames of the recipe,
+        or on the dataset itself.
+    out
+        The ``.safetensors`` file; its ONNX twin, card and curves are written beside it.
+    init
+        Weights to start from: a registered name or a file.
+    steps
+        Optimiser steps; the detector's own number by default.
+    options
+        Of training, see ``defectscope plugins info``.
+    threads
+        Of the network; 0 leaves one core to each worker.
+    workers
+        Processes that prepare batches; the result does not depend on it.
+    resume, overwrite
+        Go on with an interrupted training, or replace what is there.
+
+    Raises
+    ------
+    UsageError
+        The detector learns nothing, or the file has another suffix.
+    OutputError
+        `out` exists.
+    """
+    host = host or default_host()
+    out = Path(out)
+    if out.suffix != ".safetensors":
+        raise UsageError(f"--out must be a .safetensors file, found {out.name}")
+    if resume and overwrite:
+        raise UsageError("--resume goes on with a training and --overwrite deletes it; choose one")
+    started = out.with_name(f"{out.stem}.training").exists()
+    if not (resume or overwrite) and (out.exists() or started):
+        raise OutputError(
+            f"{out if out.exists() else out.with_name(f'{out.stem}.training')} exists; go on with "
+            "--resume, replace it with --overwrite, or choose another --out"
+        )
+    detector = host.load_class(host.find("detectors", name))
+    if not issubclass(detector, TrainableDetector):
+        raise UsageError(f"the detector {name!r} learns nothing: it has no training")
+    chosen = validate_options(detector.TrainingOptions, options or {}, name)
+    runtime = Runtime(
+        device, threads or _threads(workers), defect_types=host.defect_types(),
+        weights=host.weights(),
+    )  # fmt: skip
+    training = open_training_data(Path(data), host)
+    held_out = None if validation is None else open_training_data(Path(validation), host)
+    if held_out is not None and set(held_out.defect_types) - set(training.defect_types):
+        raise OptionError(
+            f"the validation data has the defect types {', '.join(held_out.defect_types)}, the "
+            f"training data {', '.join(training.defect_types)}; they must be the same"
+        )
+    job = TrainingJob(
+        training, out, chosen, held_out,
+        None if init is None else find_weights(str(init), host.weights()),
+        steps, seed, workers, resume, title, progress, say,
+    )  # fmt: skip
+    files: WeightFiles = detector(None, runtime).train(job)
+    return files
+
+
+def _threads(workers: int) -> int:
+    return max(1, (os.cpu_count() or 1) - workers)

@@ -1,0 +1,135 @@
+"""Training data from labelled images on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from defectscope.core.errors import FormatError, InputError
+from defectscope.core.files import inside
+from defectscope.core.instances import Instances
+from defectscope.core.training import TrainingData
+from defectscope.pipeline.inputs import open_inputs
+from defectscope.pipeline.labels import open_dataset
+from defectscope.plugins.host import PluginHost, default_host
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from defectscope.core.datasets import Dataset
+
+__all__ = ["DatasetData"]
+
+# Types of labels that say nobody knows what it is (P3): nothing is learned there.
+UNCERTAIN = ("uncertain", "unknown")
+# Smaller boxes cannot be an outline that somebody drew.
+LEAST_SIDE_PX = 1.0
+
+
+class DatasetData(TrainingData):
+    """Frames of a dataset, read when they are needed.
+
+    Parameters
+    ----------
+    dataset
+        Labelled images with their folder.
+    title
+        For people.
+    """
+
+    def __init__(self, dataset: Dataset, title: str) -> None:
+        assert dataset.folder is not None
+        self._folder, self.title = dataset.folder, title
+        self._images = [
+            (image.file_name, _usable(image.instances, image.file_name)) for image in dataset.images
+        ]
+        names = {str(n) for _, truth in self._images for n in truth.defect_types[~truth.ignore]}
+        known = [n for n in dataset.defect_types if n in names]
+        self.defect_types = (*known, *sorted(names - set(known)))
+        if not self.defect_types:
+            raise InputError(
+                f"{title} has no labelled defect in {len(self._images)} images; training needs some"
+            )
+
+    @classmethod
+    def read(cls, path: Path, host: PluginHost) -> Self:
+        """Read a dataset folder or annotation file.
+
+        Raises
+        ------
+        InputError
+            An image is missing, or nothing is labelled.
+        FormatError
+            A box has no extent, or lies outside its image.
+        """
+        dataset = open_dataset(path, host)
+        if dataset.folder is None:
+            raise InputError(f"{path} does not say where its images are; training needs them")
+        for image in dataset.images:
+            if not inside(dataset.folder, image.file_name).is_file():
+                raise InputError(
+                    f"{path} names the image {image.file_name}, which is not in {dataset.folder}"
+                )
+        return cls(dataset, path.resolve().name)
+
+    @property
+    def length(self) -> int:
+        """Number of images."""
+        return len(self._images)
+
+    def load(self, number: int) -> tuple[NDArray[Any], Instances]:
+        """Read one image at its full depth."""
+        name, truth = self._images[number % len(self._images)]
+        with_reader = open_inputs([self._folder / name], default_host())
+        pixels = with_reader[0].pixels
+        if pixels.shape != truth.image_shape:
+            raise FormatError(
+                f"{name} is {pixels.shape[1]} x {pixels.shape[0]} px, but its labels are of an "
+                f"image of {truth.image_shape[1]} x {truth.image_shape[0]} px"
+            )
+        return pixels, truth
+
+    def recipe(self) -> dict[str, Any]:
+        """Return names of the images, and a digest of their labels."""
+        digest = hashlib.sha256()
+        for name, truth in self._images:
+            digest.update(name.encode())
+            digest.update(truth.boxes.tobytes())
+            digest.update(" ".join(map(str, truth.defect_types)).encode())
+        return {
+            "dataset": self.title,
+            "images": len(self._images),
+            "labels_sha256": digest.hexdigest(),
+        }
+
+
+def _usable(instances: Instances, name: str) -> Instances:
+    boxes = instances.boxes
+    height, width = instances.image_shape
+    sides = boxes[:, 2:] - boxes[:, :2]
+    thin = np.flatnonzero(np.any(sides < LEAST_SIDE_PX, axis=1) & ~instances.ignore)
+    if len(thin):
+        k = int(thin[0])
+        raise FormatError(
+            f"box {k + 1} of {name} is {sides[k, 0]:g} x {sides[k, 1]:g} px; boxes must be at "
+            f"least {LEAST_SIDE_PX:g} px wide and high"
+        )
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    outside = np.any((centres < 0) | (centres > [width, height]), axis=1)
+    if outside.any():
+        k = int(np.flatnonzero(outside)[0])
+        raise FormatError(
+            f"box {k + 1} of {name} has its centre at {centres[k, 0]:g}, {centres[k, 1]:g}, "
+            f"outside of the image of {width} x {height} px"
+        )
+    limits = np.array([width, height, width, height], np.float32)
+    unsure = np.isin(instances.defect_types, UNCERTAIN)
+    return Instances(
+        instances.image_shape,
+        np.clip(boxes, 0, limits),
+        defect_types=instances.defect_types,
+        ignore=instances.ignore | unsure,
+    )
