@@ -18,14 +18,16 @@ from defectscope.core.ribbons import Ribbon, known_mean, smoothed_along, straigh
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["REACH_PX", "MeasuredLine", "measure_lines"]
+__all__ = ["REACH_PX", "MeasuredLine", "amplitudes_along", "measure_lines"]
 
 # How far to look on either side of a line; doubled for lines that fill it.
 REACH_PX = 12.0
 LARGEST_REACH_PX = 48.0
 WIDEST_SHARE = 0.9
-# Contrast and course of a line are measured over this distance along it (standard deviation).
+# The course of a line is followed over this distance along it (standard deviation), its contrast
+# over a shorter one, for thickness fringes come every 20 px or so.
 SMOOTHING_PX = 5.0
+LEVEL_SMOOTHING_PX = 2.5
 # Against the misfit of the profile, a shift by the largest that is followed costs this.
 SHIFT_COST = 0.3
 SHIFT_STEP_PX = 0.25
@@ -86,6 +88,7 @@ def measure_lines(
     pixels: NDArray[np.float32],
     lines: Sequence[NDArray[np.float64]],
     *,
+    others: Sequence[NDArray[np.float64]] = (),
     reach_px: float = REACH_PX,
     follow_px: float = 2.0,
 ) -> list[MeasuredLine | None]:
@@ -99,6 +102,8 @@ def measure_lines(
         (H, W) float32 grey.
     lines
         (k, 2) points x, y of each, about 1 px apart.
+    others
+        More lines, which are not measured.
     reach_px
         How far to look on either side; doubled, up to 48 px, where a line fills it.
     follow_px
@@ -110,10 +115,11 @@ def measure_lines(
     One entry a line; None where too little of it lies inside the image and apart from others.
     """
     found = []
+    everything = [*lines, *others]
     for k in range(len(lines)):
         reach = reach_px
         while True:
-            ribbon = straightened(pixels, lines, k, reach)
+            ribbon = straightened(pixels, everything, k, reach)
             measured = _measure(ribbon, min(follow_px, reach / 3))
             wide = measured is not None and measured.width_px > WIDEST_SHARE * reach
             if not wide or 2 * reach > LARGEST_REACH_PX:
@@ -134,8 +140,7 @@ def _measure(ribbon: Ribbon, follow_px: float) -> MeasuredLine | None:
         straight = ribbon.shifted(shift)
         better = fit_profile(straight.offsets_px, straight.averaged())
         fit = fit if better is None else better
-    amplitude, grain_px = _amplitudes(straight, fit)
-    level, significance = _level(amplitude, grain_px)
+    level, significance = _level(amplitudes_along(straight, fit), _amplitudes_beside(straight, fit))
     kind: Literal["dark", "bright", "double"] = "double"
     if fit.kind == "single":
         kind = "dark" if fit.amplitude < 0 else "bright"
@@ -172,16 +177,29 @@ def _followed(ribbon: Ribbon, fit: ProfileFit, largest_px: float) -> NDArray[np.
     return smoothed_along(best, SMOOTHING_PX)
 
 
-def _amplitudes(ribbon: Ribbon, fit: ProfileFit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the amplitude along the line, and what the grain beside it looks like to it."""
-    smooth = smoothed_along(ribbon.grey, SMOOTHING_PX)
-    beside = 1.5 * fit.width_px
-    own = _projected(smooth, profile_shape(fit, ribbon.offsets_px))
-    noise = [
-        _projected(smooth - fit.line(ribbon.offsets_px), profile_shape(fit, ribbon.offsets_px - s))
-        for s in (-beside, beside)
-    ]
-    return own, np.concatenate(noise)
+def amplitudes_along(
+    ribbon: Ribbon, fit: ProfileFit, sigma_px: float = LEVEL_SMOOTHING_PX
+) -> NDArray[np.float64]:
+    """Return the (k,) amplitudes of a profile at each point of a line; NaN where unknown.
+
+    Parameters
+    ----------
+    ribbon
+        The grey around the line.
+    fit
+        The profile.
+    sigma_px
+        Standard deviation of the Gaussian that smooths along the line.
+    """
+    shape = profile_shape(fit, ribbon.offsets_px)
+    return _projected(smoothed_along(ribbon.grey, sigma_px), shape)
+
+
+def _amplitudes_beside(ribbon: Ribbon, fit: ProfileFit) -> NDArray[np.float64]:
+    """Return what the grain on either side looks like to the profile."""
+    rest = smoothed_along(ribbon.grey, LEVEL_SMOOTHING_PX) - fit.line(ribbon.offsets_px)
+    sides = (ribbon.offsets_px + step * fit.width_px for step in (-1.5, 1.5))
+    return np.concatenate([_projected(rest, profile_shape(fit, side)) for side in sides])
 
 
 def _projected(grey: NDArray[np.float64], shape: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -209,7 +227,7 @@ def _level(
     mean = float(amplitude[known].mean())
     noise = noise[np.isfinite(noise)]
     variance = float((noise**2).mean()) if len(noise) else 0.0
-    independent = 1 + known.sum() / (INDEPENDENT * SMOOTHING_PX)
+    independent = 1 + known.sum() / (INDEPENDENT * LEVEL_SMOOTHING_PX)
     significance = abs(mean) / max(np.sqrt(variance / independent), 1e-9)
     # What the grain alone would make of an even line is not the line's.
     spread = float(amplitude[known].var())
@@ -221,7 +239,7 @@ def _level(
 def _grain(ribbon: Ribbon, fit: ProfileFit, level: NDArray[np.float64]) -> float:
     shape = profile_shape(fit, ribbon.offsets_px)
     rest = ribbon.grey - level[:, None] * fit.line(ribbon.offsets_px)
-    rest = rest - smoothed_along(rest, SMOOTHING_PX)
+    rest = rest - smoothed_along(rest, LEVEL_SMOOTHING_PX)
     core = shape**2 > 0.25
     beside = np.abs(ribbon.offsets_px - fit.centre_px) > fit.width_px
     inner, outer = rest[:, core], rest[:, beside]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,12 +15,16 @@ __all__ = ["ProfileFit", "fit_profile", "profile_shape"]
 Kind = Literal["single", "double"]
 # A black-white pair u·exp((1 - u²)/2) falls to half of its extremes at this u outside them.
 DOUBLE_HALF_AT = 1.92162
-FLATNESS = 2.2
 FLATNESS_LIMITS = (1.5, 4.0)
-# Of the starts of the fit: widths grow by this factor, centres by this distance.
+LARGEST_CENTRE_PX = 3.0
+# Of the grid on which the fit starts: widths grow by this factor, centres by this distance.
+FLATNESS = 2.2
 WIDTH_FACTOR = 1.25
 CENTRE_STEP_PX = 0.75
-LARGEST_CENTRE_PX = 3.0
+# Then the best neighbour is gone to, in ever smaller steps: the last is below a thousandth.
+FLATNESS_STEP = 0.5
+NEIGHBOURS = np.stack(np.meshgrid(*3 * [[-1, 0, 1]]), axis=-1).reshape(-1, 3)
+REFINEMENTS = 14
 LEAST_WIDTH_PX = 1.0
 # A line counts as double where that leaves so much less of the profile unexplained.
 DOUBLE_BELOW = 0.7
@@ -62,7 +66,7 @@ def profile_shape(fit: ProfileFit, offsets_px: NDArray[np.float64]) -> NDArray[n
 
 
 def _shape(
-    kind: Kind, offsets_px: NDArray[np.float64], centre: float, width: float, flatness: float
+    kind: Kind, offsets_px: NDArray[np.float64], centre: Any, width: Any, flatness: Any
 ) -> NDArray[np.float64]:
     u = 2 * (offsets_px - centre) / width
     if kind == "single":
@@ -87,62 +91,54 @@ def fit_profile(offsets_px: NDArray[np.float64], grey: NDArray[np.float64]) -> P
     known = np.isfinite(grey)
     if known.sum() < FEWEST_PLACES:
         return None
-    offsets, values = offsets_px[known], grey[known]
-    reach = float(np.abs(offsets).max())
-    limits = _Limits(min(LARGEST_CENTRE_PX, reach / 3), max(1.5 * reach, 2 * LEAST_WIDTH_PX))
-    single, single_rest = _best_start("single", offsets, values, limits)
-    double, double_rest = _best_start("double", offsets, values, limits)
-    if double_rest < DOUBLE_BELOW * single_rest:
-        return _fitted("double", offsets, values, double, limits)
-    return _fitted("single", offsets, values, single, limits)
+    profile = _Profile(offsets_px[known], grey[known])
+    kind: Kind = "single"
+    place, rest = profile.best_of(kind, profile.starts())
+    pair, pair_rest = profile.best_of("double", profile.starts())
+    if pair_rest < DOUBLE_BELOW * rest:
+        kind, place = "double", pair
+    step = np.array([CENTRE_STEP_PX, np.log(WIDTH_FACTOR), FLATNESS_STEP])
+    for _ in range(REFINEMENTS):
+        place, _ = profile.best_of(kind, place + step * NEIGHBOURS)
+        step = step / 1.7
+    return profile.fit(kind, place)
 
 
-@dataclass(frozen=True)
-class _Limits:
-    centre_px: float
-    width_px: float
+class _Profile:
+    """A profile to fit to; places are rows of centre, log of the width, and flatness."""
 
+    def __init__(self, offsets: NDArray[np.float64], grey: NDArray[np.float64]) -> None:
+        self.offsets, self.grey = offsets, grey
+        reach = float(np.abs(offsets).max())
+        largest, widest = min(LARGEST_CENTRE_PX, reach / 3), max(1.5 * reach, 2 * LEAST_WIDTH_PX)
+        self.low = np.array([-largest, np.log(LEAST_WIDTH_PX), FLATNESS_LIMITS[0]])
+        self.high = np.array([largest, np.log(widest), FLATNESS_LIMITS[1]])
+        # What a sloping base explains is taken off, so that the amplitude alone is left to fit.
+        base = np.stack([np.ones_like(offsets), offsets], axis=1)
+        self.basis = np.linalg.qr(base)[0]
+        self.rest = grey - self.basis @ (self.basis.T @ grey)
 
-def _best_start(
-    kind: Kind, offsets: NDArray[np.float64], grey: NDArray[np.float64], limits: _Limits
-) -> tuple[NDArray[np.float64], float]:
-    """Return centre, log of width, and flatness that fit best on a grid, and what remains."""
-    count = int(np.log(limits.width_px / LEAST_WIDTH_PX) / np.log(WIDTH_FACTOR))
-    widths = LEAST_WIDTH_PX * WIDTH_FACTOR ** (np.arange(count) + 0.5)
-    steps = int(limits.centre_px / CENTRE_STEP_PX)
-    centres = CENTRE_STEP_PX * np.arange(-steps, steps + 1)
-    starts = [(float(c), float(w)) for w in widths for c in centres]
-    shapes = np.stack([_shape(kind, offsets, c, w, FLATNESS) for c, w in starts])
-    # What a sloping base explains is taken off both, so that the amplitude alone is left to fit.
-    basis = np.linalg.qr(np.stack([np.ones_like(offsets), offsets], axis=1))[0]
-    rest = grey - basis @ (basis.T @ grey)
-    shapes -= shapes @ basis @ basis.T
-    gains = (shapes @ rest) ** 2 / np.maximum((shapes**2).sum(axis=1), 1e-9)
-    centre, width = starts[int(gains.argmax())]
-    return np.array([centre, np.log(width), FLATNESS]), float(rest @ rest - gains.max())
+    def starts(self) -> NDArray[np.float64]:
+        """Return a grid of places that is coarse, and fine enough to find the right valley."""
+        centres = np.arange(self.low[0], self.high[0] + 1e-9, CENTRE_STEP_PX)
+        log_widths = np.arange(self.low[1], self.high[1], np.log(WIDTH_FACTOR))
+        grid = np.meshgrid(centres, log_widths, [FLATNESS], indexing="ij")
+        return np.stack(grid, axis=-1).reshape(-1, 3)
 
+    def best_of(self, kind: Kind, places: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+        """Return the place that fits best, and the square sum that it leaves unexplained."""
+        places = np.clip(places, self.low, self.high)
+        centre, log_width, flatness = places.T[..., None]
+        shapes = _shape(kind, self.offsets, centre, np.exp(log_width), flatness)
+        shapes = shapes - shapes @ self.basis @ self.basis.T
+        gains = (shapes @ self.rest) ** 2 / np.maximum((shapes**2).sum(axis=1), 1e-9)
+        best = int(gains.argmax())
+        return places[best], float(self.rest @ self.rest - gains[best])
 
-def _fitted(
-    kind: Kind,
-    offsets: NDArray[np.float64],
-    grey: NDArray[np.float64],
-    start: NDArray[np.float64],
-    limits: _Limits,
-) -> ProfileFit:
-    from scipy.optimize import least_squares
-
-    def linear(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        shape = _shape(kind, offsets, values[0], np.exp(values[1]), values[2])
-        design = np.stack([shape, np.ones_like(offsets), offsets], axis=1)
-        coefficients = np.asarray(np.linalg.lstsq(design, grey, rcond=None)[0], np.float64)
-        return coefficients, np.asarray(design @ coefficients - grey, np.float64)
-
-    def rest(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return linear(values)[1]
-
-    low = [-limits.centre_px, np.log(LEAST_WIDTH_PX), FLATNESS_LIMITS[0]]
-    high = [limits.centre_px, np.log(limits.width_px), FLATNESS_LIMITS[1]]
-    found = least_squares(rest, start, bounds=(low, high), xtol=1e-4, ftol=1e-4).x
-    amplitude, base, slope = linear(found)[0].tolist()
-    width = float(np.exp(found[1]))
-    return ProfileFit(kind, float(found[0]), width, float(found[2]), amplitude, base, slope)
+    def fit(self, kind: Kind, place: NDArray[np.float64]) -> ProfileFit:
+        """Return the profile at a place, with the amplitude and base that fit best."""
+        centre, width, flatness = float(place[0]), float(np.exp(place[1])), float(place[2])
+        shape = _shape(kind, self.offsets, centre, width, flatness)
+        design = np.stack([shape, np.ones_like(shape), self.offsets], axis=1)
+        amplitude, base, slope = np.linalg.lstsq(design, self.grey, rcond=None)[0].tolist()
+        return ProfileFit(kind, centre, width, flatness, amplitude, base, slope)

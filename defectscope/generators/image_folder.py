@@ -19,7 +19,7 @@ from defectscope import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SUFFIXES", "GreyImage", "ImageFolder", "Scaling"]
+__all__ = ["SUFFIXES", "GreyImage", "ImageFolder", "Scaling", "grey_image", "grey_limits"]
 
 TIFF = (".tif", ".tiff")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", *TIFF)
@@ -102,7 +102,7 @@ class ImageFolder:
             It cannot be read, is a stack, or has values that are not grey.
         """
         if name not in self._decoded:
-            self._decoded[name] = _grey_image(self.folder / name, self.scaling)
+            self._decoded[name] = grey_image(self.folder / name, self.scaling)
         self._decoded.move_to_end(name)
         while len(self._decoded) > self.kept:
             self._decoded.popitem(last=False)
@@ -141,14 +141,31 @@ def _size(path: Path) -> tuple[int, int]:
         ) from error
 
 
-def _grey_image(path: Path, scaling: Scaling) -> GreyImage:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+def grey_image(path: Path, scaling: Scaling = "auto", data: bytes | None = None) -> GreyImage:
+    """Read one image.
+
+    Parameters
+    ----------
+    path
+        The file; with `data`, only its name.
+    scaling
+        Which stored values become 0 and 1, as for :class:`ImageFolder`.
+    data
+        What the file holds, where it is at hand.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, is a stack, or has values that are not grey.
+    """
+    if data is None:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     decode = _decode_tiff if path.suffix.lower() in TIFF else _decode
     pixels = _one_channel(decode(data, path), path)
-    black, white = _limits(pixels, scaling, path)
+    black, white = grey_limits(pixels, scaling, path)
     return GreyImage(path.name, pixels, black, white, hashlib.sha256(data).hexdigest())
 
 
@@ -207,8 +224,14 @@ def _one_channel(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
     return np.ascontiguousarray(pixels)
 
 
-def _limits(pixels: NDArray[Any], scaling: Scaling, path: Path) -> tuple[float, float]:
-    """Return the stored values that become 0 and 1."""
+def grey_limits(pixels: NDArray[Any], scaling: Scaling, path: Path) -> tuple[float, float]:
+    """Return the stored values of the image `path` that become 0 and 1.
+
+    Raises
+    ------
+    InputError
+        Floats beyond [0, 1] are to be scaled by their data type.
+    """
     kind = pixels.dtype.kind
     if scaling == "range" or (scaling == "auto" and pixels.dtype != np.uint8):
         black, white = np.percentile(pixels, [TAIL_PERCENT, 100 - TAIL_PERCENT])

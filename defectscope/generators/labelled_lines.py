@@ -33,12 +33,18 @@ class LabelledLines:
         (k, 2) vertices x, y of each.
     groups
         The pile-up that each belongs to (labelme's ``group_id``), or None.
+    labels
+        What each is called.
+    image_name
+        The image as the file names it, with forward slashes; relative to the file as a rule.
     """
 
     path: Path
     image_shape: tuple[int, int]
     lines: tuple[NDArray[np.float64], ...]
     groups: tuple[int | None, ...]
+    labels: tuple[str, ...] = ()
+    image_name: str = ""
 
 
 def read_labelled_lines(path: Path, label: str | None = None) -> list[LabelledLines]:
@@ -67,9 +73,15 @@ def read_labelled_lines(path: Path, label: str | None = None) -> list[LabelledLi
         if isinstance(document, dict) and "shapes" in document:
             images.append(_image(file, document, label))
         elif not path.is_dir():
-            raise FormatError(f"{file} is no labelme file: it has no 'shapes'")
+            raise FormatError(
+                f"{file} is no labelme file: it has no 'shapes'; 'defectscope convert' writes "
+                "labelme files from other formats"
+            )
     if not images:
-        raise InputError(f"{path} holds no labelme .json file")
+        raise InputError(
+            f"{path} holds no labelme .json file; 'defectscope convert' writes them from other "
+            "formats"
+        )
     if not any(image.lines for image in images):
         wanted = "" if label is None else f" with the label {label!r}"
         raise FormatError(
@@ -97,7 +109,7 @@ def _image(file: Path, document: dict[str, Any], label: str | None) -> LabelledL
     shapes = document["shapes"]
     if not isinstance(shapes, list):
         raise FormatError(f"{file}: 'shapes' must be a list, found {type(shapes).__name__}")
-    lines, groups = [], []
+    lines, groups, labels = [], [], []
     for position, shape in enumerate(shapes):
         where = f"{file}: shape at position {position}"
         if not isinstance(shape, dict):
@@ -105,8 +117,11 @@ def _image(file: Path, document: dict[str, Any], label: str | None) -> LabelledL
         if shape.get("shape_type") in LINE_KINDS and label in (None, shape.get("label")):
             lines.append(_points(shape.get("points"), where))
             groups.append(_group(shape.get("group_id"), where))
-    height, width = size
-    return LabelledLines(file, (int(height or 0), int(width or 0)), tuple(lines), tuple(groups))
+            labels.append(str(shape.get("label")))
+    height, width = (int(side or 0) for side in size)
+    # labelme writes backslashes on Windows.
+    name = str(document.get("imagePath") or "").replace("\\", "/")
+    return LabelledLines(file, (height, width), tuple(lines), tuple(groups), tuple(labels), name)
 
 
 def _points(value: Any, where: str) -> NDArray[np.float64]:

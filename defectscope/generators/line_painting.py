@@ -104,6 +104,7 @@ def paint_lines(
     styles: Sequence[LineStyle],
     grey: Sequence[float],
     rng: np.random.Generator,
+    levels: Sequence[NDArray[np.float64] | None] | None = None,
 ) -> list[PaintedPiece]:
     """Paint lines onto a canvas in place.
 
@@ -117,6 +118,9 @@ def paint_lines(
         How each is drawn.
     grey
         Grey of one unit of ``strength``, by line.
+    levels
+        (k,) strength at each point / its mean, by line; None where it varies at random, as the
+        style has it.
 
     Returns
     -------
@@ -129,7 +133,8 @@ def paint_lines(
     for start, stop in itertools.pairwise([*borders, len(paths)]):
         part = slice(start, stop)
         strength = np.array([g * s.strength for g, s in zip(grey[part], styles[part], strict=True)])
-        pieces += _paint(canvas, paths[part], styles[part], strength, start, rng)
+        given = [None] * (stop - start) if levels is None else levels[part]
+        pieces += _paint(canvas, paths[part], styles[part], strength, given, start, rng)
     return pieces
 
 
@@ -138,11 +143,12 @@ def _paint(
     paths: Sequence[NDArray[np.float64]],
     styles: Sequence[LineStyle],
     strength: NDArray[np.float64],
+    levels: Sequence[NDArray[np.float64] | None],
     number: int,
     rng: np.random.Generator,
 ) -> list[PaintedPiece]:
     shape = canvas.shape[0], canvas.shape[1]
-    course = _course(paths, styles, rng)
+    course = _course(paths, styles, levels, rng)
     band = _band(course, styles, shape)
     grey = strength[band.line] * band.level * cross_section(
         styles, band.line, band.across, band.beyond, band.along, band.width
@@ -162,7 +168,10 @@ def _paint(
 
 
 def _course(
-    paths: Sequence[NDArray[np.float64]], styles: Sequence[LineStyle], rng: np.random.Generator
+    paths: Sequence[NDArray[np.float64]],
+    styles: Sequence[LineStyle],
+    levels: Sequence[NDArray[np.float64] | None],
+    rng: np.random.Generator,
 ) -> _Course:
     first = np.concatenate([[0], np.cumsum([len(path) for path in paths])])
     line = np.repeat(np.arange(len(paths)), np.diff(first))
@@ -183,6 +192,9 @@ def _course(
     for values in (slope, bend):
         values[first[:-1]] = values[first[1:] - 1] = 0
     level = np.clip(1 + variation * noise[1], *LEVEL_FACTORS)
+    for k, values in enumerate(levels):
+        if values is not None:
+            level[first[k] : first[k + 1]] = values
     # The mean along a line is the strength asked for, whatever its noise.
     level /= (np.add.reduceat(level, first[:-1]) / np.diff(first))[line]
     return _Course(

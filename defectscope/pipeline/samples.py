@@ -197,6 +197,7 @@ class SampleMaker:
     ) -> Iterator[DrawnFrame]:
         truths = []
         for named, rng in zip(self._generators, seeds, strict=True):
+            named.component.sample_number = number
             draw = named.component.draw
             truths.append(guarded(named, f"for sample {number}", draw, canvas, rng))
             record["generators"].append(_parameters(named))
@@ -211,6 +212,7 @@ class SampleMaker:
         record: dict[str, Any],
     ) -> Iterator[DrawnFrame]:
         named, length = self._generators[0], self.plan.length or 0
+        named.component.sample_number = number
         frames = guarded(
             named,
             f"for sample {number}",

@@ -1,0 +1,118 @@
+"""A background like that of a given image: its brightness, and grain of the same spectrum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["MeasuredBackground", "around_lines", "measure_background"]
+
+# Brightness is what remains under a Gaussian of this part of the shorter side, px at least.
+LEVEL_SHARE = 1 / 24
+LEAST_LEVEL_PX = 8.0
+# The strength of the grain changes more slowly.
+TEXTURE_FACTOR = 1.5
+# Flatter places have no texture that contrast could be a multiple of.
+LEAST_TEXTURE = 1e-3
+# The spectrum is smoothed over this many of its steps: more would blur lines of the camera.
+SPECTRUM_STEPS = 2.5
+# Part of each side over which the image fades before its spectrum is taken.
+TAPER = 0.1
+
+
+@dataclass(frozen=True)
+class MeasuredBackground:
+    """What a background is made of.
+
+    Parameters
+    ----------
+    level
+        (H, W) brightness without grain and lines.
+    texture
+        (H, W) standard deviation of the grain.
+    gain
+        (H, W // 2 + 1) amplitude of the grain by spatial frequency.
+    """
+
+    level: NDArray[np.float64]
+    texture: NDArray[np.float64]
+    gain: NDArray[np.float64]
+
+    def render(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Return (H, W) float32 in [0, 1]: the same brightness and spectrum, other grain."""
+        shape = self.level.shape
+        noise = np.fft.rfft2(rng.standard_normal(shape)) * self.gain
+        grain = np.fft.irfft2(noise, s=shape)
+        grain /= max(float(grain.std()), 1e-12)
+        return np.clip(self.level + self.texture * grain, 0, 1).astype(np.float32)
+
+
+def around_lines(
+    shape: tuple[int, int], paths: Sequence[NDArray[np.float64]], widths_px: Sequence[float]
+) -> NDArray[np.bool_]:
+    """Return which pixels of a frame belong to lines rather than to the background."""
+    covered = np.zeros(shape, np.uint8)
+    for path, width in zip(paths, widths_px, strict=True):
+        # OpenCV puts pixel centres at integers, and takes coordinates in 1/16 px.
+        points = np.round((path - 0.5) * 16).astype(np.int32)
+        cv2.polylines(covered, [points], False, 1, int(np.ceil(1.6 * width)) + 2, cv2.LINE_8, 4)
+    return covered.astype(bool)
+
+
+def measure_background(
+    pixels: NDArray[np.float32], covered: NDArray[np.bool_]
+) -> MeasuredBackground:
+    """Measure brightness and grain where no line lies.
+
+    Parameters
+    ----------
+    pixels
+        (H, W) float32 grey.
+    covered
+        (H, W) pixels that do not count.
+    """
+    height, width = pixels.shape
+    grey, known = pixels.astype(np.float64), (~covered).astype(np.float64)
+    if not known.any():
+        known = np.ones_like(grey)
+    sigma = max(LEVEL_SHARE * min(height, width), LEAST_LEVEL_PX)
+    # The mean is taken off first: what a blur sees of no known pixel is nothing.
+    mean = float((grey * known).sum() / known.sum())
+    level = mean + _blurred(grey - mean, known, sigma)
+    rest = (grey - level) * known
+    variance = _blurred(rest**2, known, TEXTURE_FACTOR * sigma)
+    texture = np.sqrt(np.maximum(variance, LEAST_TEXTURE**2))
+    return MeasuredBackground(level, texture, _gain(rest / texture))
+
+
+def _blurred(
+    values: NDArray[np.float64], known: NDArray[np.float64], sigma: float
+) -> NDArray[np.float64]:
+    total, weight = (
+        cv2.GaussianBlur(part, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+        for part in (values * known, known)
+    )
+    return np.asarray(total / np.maximum(weight, 1e-6), np.float64)
+
+
+def _gain(grain: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the amplitude of grain of unit variance by spatial frequency."""
+    fade = [
+        np.clip(np.minimum(np.arange(n) + 1, n - np.arange(n)) / max(TAPER * n, 1.0), 0, 1)
+        for n in grain.shape
+    ]
+    faded = grain * (np.sin(np.pi / 2 * fade[0]) ** 2)[:, None] * np.sin(np.pi / 2 * fade[1]) ** 2
+    power = np.abs(np.fft.fft2(faded)) ** 2
+    size = 2 * int(3 * SPECTRUM_STEPS) + 1
+    # Frequencies go round: what lies beyond the highest is the lowest from the other side.
+    pad = min(size // 2, *power.shape)
+    wrapped = np.pad(power, pad, mode="wrap")
+    smooth = cv2.GaussianBlur(wrapped, (size, size), SPECTRUM_STEPS)[pad:-pad, pad:-pad]
+    return np.asarray(np.sqrt(smooth)[:, : grain.shape[1] // 2 + 1], np.float64)

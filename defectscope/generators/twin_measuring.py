@@ -1,0 +1,134 @@
+"""How the lines of an image look, as styles to draw their twins in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from defectscope import InputError
+from defectscope.core.line_profiles import MeasuredLine, measure_lines
+from defectscope.generators.line_contrast import LineStyle
+from defectscope.generators.twin_background import around_lines, measure_background
+from defectscope.generators.twin_crowding import told_apart
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from defectscope.generators.twin_options import TwinOptions
+
+__all__ = ["TwinLine", "measured_lines", "set_lines"]
+
+# A line fainter than this many standard errors tells its contrast, but neither width nor course.
+CLEAR_FROM = 4.0
+# Grain inside a line never exceeds its own contrast by more than a little.
+LARGEST_ROUGHNESS = 1.0
+# Contrast along a line stays within these factors of its mean.
+LEVELS = (0.0, 3.0)
+SET_ROUGHNESS = 0.25
+
+
+@dataclass(frozen=True)
+class TwinLine:
+    """How the twin of one line is drawn.
+
+    Parameters
+    ----------
+    style
+        Its strength is in grey where `measured` is given, else in the texture of the canvas.
+    level
+        (k,) contrast at each point / its mean, or None for one drawn at random.
+    measured
+        What was measured, or None.
+    """
+
+    style: LineStyle
+    level: NDArray[np.float64] | None = None
+    measured: MeasuredLine | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Return style and significance as values that JSON can hold."""
+        found = self.measured
+        beside = None if found is None else float(np.sqrt(np.mean(found.shift_px**2)))
+        return self.style.record() | {
+            "significance": None if found is None else found.significance,
+            "label_beside_px": beside,
+        }
+
+
+def set_lines(count: int, options: TwinOptions, rng: np.random.Generator) -> list[TwinLine]:
+    """Return lines that all look as the options say; fringes differ by their phase."""
+    style = LineStyle(
+        options.contrast,
+        options.strength,
+        options.width_px,
+        variation=options.variation,
+        roughness=SET_ROUGHNESS if options.roughness is None else options.roughness,
+        fringe_px=8 * options.width_px,
+    )
+    phases = rng.uniform(0, 2 * np.pi, count)
+    return [TwinLine(replace(style, fringe_phase=float(phase))) for phase in phases]
+
+
+def measured_lines(
+    pixels: NDArray[np.float32],
+    paths: Sequence[NDArray[np.float64]],
+    options: TwinOptions,
+    name: str,
+) -> list[TwinLine]:
+    """Measure lines on an image.
+
+    Lines that hardly stand out of the grain get the median width of the others; those of which
+    nothing can be seen, the median contrast too.
+
+    Parameters
+    ----------
+    pixels
+        (H, W) float32 grey.
+    paths
+        (k, 2) points of each line.
+    options
+        Of the generator.
+    name
+        Of the image, for the message.
+
+    Raises
+    ------
+    InputError
+        No line can be seen.
+    """
+    found = measure_lines(pixels, paths, follow_px=options.follow_px)
+    widths = [1.0 if line is None else line.width_px for line in found]
+    level = measure_background(pixels, around_lines(pixels.shape, paths, widths)).level
+    found = told_apart(pixels - level, paths, found, options.follow_px)
+    clear = [line for line in found if line is not None and line.significance >= CLEAR_FROM]
+    if not clear:
+        raise InputError(
+            f"none of the {len(paths)} labelled lines stands out of the grain of {name}; name the "
+            "image that was labelled with --set twin.image=FILE, or draw lines of a set look "
+            "with --set twin.lines=set"
+        )
+    width = float(np.median([line.width_px for line in clear]))
+    contrast = float(np.median([line.contrast for line in clear if line.kind == clear[0].kind]))
+    middle = replace(clear[0], width_px=width, contrast=contrast, significance=0.0)
+    return [_twin(line, middle, options) for line in found]
+
+
+def _twin(line: MeasuredLine | None, middle: MeasuredLine, options: TwinOptions) -> TwinLine:
+    seen = middle if line is None else line
+    clear = seen.significance >= CLEAR_FROM
+    grain = min(seen.grain, LARGEST_ROUGHNESS)
+    style = LineStyle(
+        seen.kind,
+        abs(seen.contrast),
+        seen.width_px if clear else middle.width_px,
+        seen.flatness if clear else 2.0,
+        seen.side,
+        variation=options.variation,
+        roughness=grain if options.roughness is None else options.roughness,
+    )
+    style = replace(style, width_px=max(style.width_px, 1.0))
+    level = np.clip(seen.level, *LEVELS) if clear else None
+    return TwinLine(style, level, line)
