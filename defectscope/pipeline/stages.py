@@ -10,24 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from defectscope.core.errors import (
-    ComponentError,
-    InputError,
-    OptionError,
-    UsageError,
-)
+from defectscope.core.errors import InputError, OptionError, UsageError
 from defectscope.core.frames import SMALLEST_SIDE_PX, Frame, FrameSequence
 from defectscope.core.instances import Instances
 from defectscope.core.masks import mask_outline
 from defectscope.core.tables import detection_table, geometry_table
-from defectscope.pipeline.named import NamedComponent, guarded
+from defectscope.pipeline.named import NamedComponent, check_found, guarded
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from defectscope.core.base import Component, Detector, PostProcessor
 
-__all__ = ["FrameOutcome", "FrameStages", "Roi", "check_found"]
+__all__ = ["FrameOutcome", "FrameStages", "Roi"]
 
 Roi = tuple[int, int, int, int]
 
@@ -194,38 +189,3 @@ def _cropped(frame: Frame, roi: Roi | None) -> Frame:
             f"{SMALLEST_SIDE_PX} x {SMALLEST_SIDE_PX} px"
         )
     return replace(frame, pixels=frame.pixels[y0:y1, x0:x1])
-
-
-def check_found(named: NamedComponent, found: Any, frames: Sequence[Frame]) -> None:
-    """Check that a component returned one Instances a frame, inside of it.
-
-    Raises
-    ------
-    ComponentError
-        It did not; names the component.
-    """
-    if not isinstance(found, list | tuple) or len(found) != len(frames):
-        size = f"{len(found)} of them" if isinstance(found, list | tuple) else type(found).__name__
-        raise ComponentError(
-            f"{named.describe()} must return one Instances for each of {len(frames)} frames, "
-            f"found {size}"
-        )
-    for instances, frame in zip(found, frames, strict=True):
-        if not isinstance(instances, Instances):
-            raise ComponentError(
-                f"{named.describe()} must return Instances on {frame.source}, "
-                f"found {type(instances).__name__}"
-            )
-        if instances.image_shape != frame.shape:
-            raise ComponentError(
-                f"{named.describe()} returned instances of an image of {instances.image_shape} "
-                f"on {frame.source}, which is {frame.shape}"
-            )
-        outside = np.any(instances.boxes < -1) or np.any(
-            instances.boxes > np.array([*frame.shape[::-1], *frame.shape[::-1]]) + 1
-        )
-        if outside:
-            raise ComponentError(
-                f"{named.describe()} returned boxes outside of {frame.source} "
-                f"({frame.shape[1]} x {frame.shape[0]} px)"
-            )
