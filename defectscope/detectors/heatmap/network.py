@@ -37,7 +37,7 @@ class Architecture(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    channels: tuple[int, ...] = Field((24, 40, 80, 128), min_length=1, max_length=6)
+    channels: tuple[int, ...] = Field((16, 32, 64, 128), min_length=1, max_length=6)
     blocks: tuple[int, ...] = (1, 2, 2, 1)
     classes: int = Field(1, ge=1, le=1000)
 

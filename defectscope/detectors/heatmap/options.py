@@ -17,7 +17,7 @@ class HeatmapTrainingOptions(Options):
     """Options of ``train heatmap``; what images suffer on the way is drawn for each crop."""
 
     channels: tuple[Positive, ...] = Field(
-        (24, 40, 80, 128), min_length=1, max_length=4,
+        (16, 32, 64, 128), min_length=1, max_length=4,
         description="channels of each level, the finest (a quarter of the frame) first",
     )  # fmt: skip
     blocks: tuple[Positive, ...] = Field(

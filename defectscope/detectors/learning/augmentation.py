@@ -15,6 +15,7 @@ __all__ = ["Camera", "View", "cropped", "degraded", "scaled", "turned"]
 # Of a box at the rim of a crop, this part must be inside, and this many px of each side.
 LEAST_PART = 0.35
 LEAST_SIDE_PX = 4.0
+LEVEL = np.float32(1 / 255)
 
 
 class View(NamedTuple):
@@ -77,7 +78,7 @@ def degraded(pixels: NDArray[Any], camera: Camera, rng: np.random.Generator) -> 
     -------
     (H, W) float32 in 0 to 1
     """
-    values = np.asarray(pixels, np.float32)
+    values: NDArray[np.float32] = np.asarray(pixels, np.float32)
     low, high = float(values.min()), float(values.max())
     values = (values - np.float32(low)) * np.float32(1 / max(high - low, 1e-12))
     if camera.blur_px and rng.random() < 0.4:
@@ -86,13 +87,13 @@ def degraded(pixels: NDArray[Any], camera: Camera, rng: np.random.Generator) -> 
     if camera.gamma > 1 and rng.random() < 0.4:
         exponent = float(np.exp(rng.uniform(-1, 1) * np.log(camera.gamma)))
         values = np.asarray(values ** np.float32(exponent), np.float32)
-    strength = np.float32(camera.noise * rng.random())
-    values += strength * rng.standard_normal(values.shape, dtype=np.float32)
+    grain = rng.standard_normal(values.shape, dtype=np.float32)
+    values = np.add(values, np.float32(camera.noise * rng.random()) * grain, dtype=np.float32)
     if rng.random() < camera.jpeg:
         quality = int(rng.integers(60, 97))
         grey = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
         encoded = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        values = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.float32) / 255
+        values = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.float32) * LEVEL
     return np.asarray(values, np.float32)
 
 

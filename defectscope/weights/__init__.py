@@ -1,0 +1,1 @@
+"""Small weights that come with defectscope, their cards, and the recipes that made them."""
