@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-com
 DATA ?= ../shared/data/insitu-loops
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint benchmark clean
+.PHONY: help demo test lint benchmark weights weights-large clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -25,7 +25,7 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[dev,microscope,dask]'
+	$(PIP) --editable '.[dev,microscope,dask,torch,openvino]'
 	@touch $@ $(VENV)/.base
 
 ## make demo       generate, find, measure, track and score a synthetic sequence (demo-out/)
@@ -51,6 +51,19 @@ benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/perlin.py
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/clip.py --data $(DATA)
+
+# The same seed, recipe and versions give the same weights, however often it was interrupted.
+## make weights    train the shipped weights again, from seed (about 2 h on two cores; resumable)
+WEIGHTS := build/weights
+RECIPES := defectscope/weights/recipes
+weights: $(VENV)/.test
+	$(BIN)/defectscope train heatmap $(RECIPES)/loops.toml --out $(WEIGHTS)/heatmap-loops.safetensors \
+	  --config $(RECIPES)/loops-training.toml --title "Dislocation loops in bright field, synthetic images alone" --resume
+
+## make weights-large  the same with a larger network and ten times the data, on a GPU
+weights-large: $(VENV)/.test
+	$(BIN)/defectscope train heatmap $(RECIPES)/loops.toml --out $(WEIGHTS)/heatmap-loops-large.safetensors \
+	  --config $(RECIPES)/loops-large-training.toml --device cuda --workers 12 --resume
 
 ## make clean      remove the environment and what the demo wrote
 clean:

@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from defectscope.core.base import Runtime, TrainableDetector
 from defectscope.core.errors import DefectscopeError, MissingPackageError, PluginLoadError
 from defectscope.core.options import describe_options
 from defectscope.plugins.host import BASES
@@ -42,33 +43,40 @@ def facts_of(host: PluginHost, entry: Registered) -> dict[str, Any]:
         component = host.load_class(entry)
     except (MissingPackageError, PluginLoadError) as error:
         return facts | {"cannot_be_used": str(error)}
-    return facts | _class_facts(component, entry.family)
+    return facts | _class_facts(component, entry.family, _runtime(host))
 
 
-def _class_facts(component: type[Any], family: str) -> dict[str, Any]:
+def _runtime(host: PluginHost) -> Runtime:
+    return Runtime(defect_types=host.defect_types(), weights=host.weights())
+
+
+def _class_facts(component: type[Any], family: str, runtime: Runtime) -> dict[str, Any]:
     description = inspect.cleandoc(component.__doc__ or "").partition("\n\n")[0]
     facts: dict[str, Any] = {"description": " ".join(description.split())}
     if family in ("detectors", "generators"):
-        facts["defect_types"] = _declared_types(component)
+        facts["defect_types"] = _declared_types(component, runtime)
     if family == "generators":
         from defectscope.core.base import Generator
 
         facts["sequences"] = component.sequence is not Generator.sequence
     if family == "detectors":
-        facts["trainable"] = callable(getattr(component, "train", None))
+        facts["trainable"] = issubclass(component, TrainableDetector)
     if family == "postprocessors":
         facts["shapes"] = list(component.shapes)
         facts["columns"] = dict(component.columns)
     facts["options"] = [row._asdict() for row in describe_options(component.Options)]
+    if family == "detectors" and issubclass(component, TrainableDetector):
+        rows = describe_options(component.TrainingOptions)
+        facts["training_options"] = [row._asdict() for row in rows]
     return facts
 
 
-def _declared_types(component: type[Any]) -> list[str]:
+def _declared_types(component: type[Any], runtime: Runtime) -> list[str]:
     """Return the declared defect types; some know them only with their options."""
     declared = component.defect_types
     if not isinstance(declared, tuple | list):
         try:
-            declared = component().defect_types
+            declared = component(None, runtime).defect_types
         except DefectscopeError:
             return []
     return list(declared)

@@ -133,17 +133,24 @@ def info(context: click.Context, name: str, family: str | None, as_json: bool) -
         click.echo(json.dumps(facts, indent=1, default=str))
         return
     options = facts.pop("options", None)
+    training = facts.pop("training_options", None)
     click.echo(f"{entry.name}: {facts.pop('summary')}")
     for key, value in facts.items():
         if key != "name" and value not in (None, ""):
             click.echo(f"  {key.replace('_', ' ')}: {_readable(value)}")
     if options:
-        click.echo()
-        show_table(
-            ("option", "type", "default", "limits", "description"),
-            ([_readable(value) for value in row.values()] for row in options),
-        )
+        _show_options("option", options)
         say(f"set an option with: --set {entry.name}.{options[0]['name']}=VALUE")
+    if training:
+        _show_options("option of train", training)
+
+
+def _show_options(title: str, options: list[dict[str, Any]]) -> None:
+    click.echo()
+    show_table(
+        (title, "type", "default", "limits", "description"),
+        ([_readable(value) for value in row.values()] for row in options),
+    )
 
 
 def _readable(value: Any) -> str:

@@ -55,13 +55,15 @@ def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
     module = HeatmapModule(
         network, options, steps, job.data.defect_types, architecture.multiple_px, frames
     )
-    batches = Batches(
-        job.data, CropMaker(options, job.data.defect_types), options.frames_per_step, begin,
-        job.seed,
-    )  # fmt: skip
+
+    def loader(rank: int, ranks: int) -> DataLoader[Any]:
+        crops = CropMaker(options, job.data.defect_types)
+        batches = Batches(job.data, crops, options.frames_per_step, begin, job.seed, rank, ranks)
+        return batch_loader(batches, job.workers)
+
     fitted = fit(
         module,
-        batch_loader(batches, job.workers),
+        loader,
         DataLoader(range(len(frames)), batch_size=None),  # type: ignore[arg-type]
         job,
         Settings(

@@ -11,14 +11,14 @@ import json
 import logging
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
@@ -107,6 +107,21 @@ def _average(decay: float) -> WeightAveraging:
     return WeightAveraging(avg_fn=averaged)
 
 
+class _Loaders(LightningDataModule):
+    """Gives every GPU batches of its own."""
+
+    def __init__(self, batches: Callable[[int, int], Any], validation: Any) -> None:
+        super().__init__()
+        self._batches, self._validation = batches, validation
+
+    def train_dataloader(self) -> Any:
+        assert self.trainer is not None
+        return self._batches(self.trainer.global_rank, self.trainer.world_size)
+
+    def val_dataloader(self) -> Any:
+        return self._validation
+
+
 class _Teller(Callback):
     """Tells how far training is."""
 
@@ -193,7 +208,7 @@ def _quiet() -> Iterator[None]:
 
 def fit(
     module: LightningModule,
-    batches: Any,
+    batches: Callable[[int, int], Any],
     validation: Any,
     job: TrainingJob,
     settings: Settings,
@@ -205,8 +220,10 @@ def fit(
     ----------
     module
         Logs ``score``, ``threshold`` and ``f1`` in validation.
-    batches, validation
-        Loaders.
+    batches
+        Returns the loader of one GPU, given its rank and their number.
+    validation
+        Loader of validation frames.
     job, settings, runtime
         What to do, and with what.
 
@@ -258,7 +275,8 @@ def fit(
             use_distributed_sampler=False,
         )  # fmt: skip
         resumed = str(last) if job.resume and last.is_file() else None
-        trainer.fit(module, batches, validation, ckpt_path=resumed, weights_only=False)
+        loaders = _Loaders(batches, validation)
+        trainer.fit(module, datamodule=loaders, ckpt_path=resumed, weights_only=False)
         if trainer.global_step % settings.validate_every:
             # The last steps were not looked at yet; the average of weights is in the module now.
             found = trainer.validate(module, validation, verbose=False)[0]

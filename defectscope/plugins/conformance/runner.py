@@ -92,7 +92,8 @@ def check_component(
     except PluginLoadError as error:
         return [*results, CheckResult("loads", "It can be imported", "failed", str(error))]
     registered = host.defect_types()
-    setup = Setup(options or {}, entry.spec, Runtime(defect_types={**SAMPLE_TYPES, **registered}))
+    runtime = Runtime(defect_types={**SAMPLE_TYPES, **registered}, weights=host.weights())
+    setup = Setup(options or {}, entry.spec, runtime)
     results.extend(check_class(entry.family, component, setup))
     if entry.family in ("generators", "detectors"):
 
