@@ -115,7 +115,7 @@ class Heatmap(TrainableDetector):
         for position, frame in enumerate(frames):
             by_shape.setdefault(frame.shape, []).append(position)
         for shape, positions in by_shape.items():
-            inputs = np.stack([self._input(frames[p]) for p in positions])
+            inputs = [self._input(frames[p]) for p in positions]
             for p, boxes in zip(positions, self._boxes(inputs), strict=True):
                 found[p] = self._instances(boxes, shape)
         return [instances for instances in found if instances is not None]
@@ -131,11 +131,11 @@ class Heatmap(TrainableDetector):
         how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
         return np.asarray(cv2.resize(values, (width, height), interpolation=how), np.float32)
 
-    def _boxes(self, inputs: NDArray[np.float32]) -> list[Found]:
-        """Return what was found in (n, H, W) inputs, in px of the inputs."""
+    def _boxes(self, inputs: list[NDArray[np.float32]]) -> list[Found]:
+        """Return what was found in (H, W) inputs of one size, in px of the inputs."""
         options = self.options
         parts: list[list[Found]] = [[] for _ in inputs]
-        shape = inputs.shape[1], inputs.shape[2]
+        shape = inputs[0].shape[0], inputs[0].shape[1]
         for tile in tiles_of(shape, options.tile_px, options.tile_overlap_px):
             for part, found in zip(parts, self._tile(inputs, tile), strict=True):
                 part.append(found)
@@ -145,10 +145,10 @@ class Heatmap(TrainableDetector):
             for part in parts
         ]  # fmt: skip
 
-    def _tile(self, inputs: NDArray[np.float32], tile: Tile) -> list[Found]:
+    def _tile(self, inputs: list[NDArray[np.float32]], tile: Tile) -> list[Found]:
         assert self._engine is not None
-        batch = np.stack([padded(tile.cut(pixels), MULTIPLE_PX) for pixels in inputs])
-        logits, logarithms = self._engine(batch[:, None])
+        batch = padded([tile.cut(pixels) for pixels in inputs], MULTIPLE_PX)
+        logits, logarithms = self._engine(batch)
         found = []
         for k in range(len(inputs)):
             boxes, scores, classes = decoded(logits[k], logarithms[k], self.least_score)

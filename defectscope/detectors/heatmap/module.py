@@ -88,8 +88,8 @@ class HeatmapModule(LightningModule):
     def validation_step(self, batch: Tensor, _: int) -> None:
         """Find what is in the frame of a position, and keep it beside the truth."""
         pixels, truth = self._frames[int(batch)]
-        values = padded(normalised(pixels), self._multiple)
-        given = torch.from_numpy(values)[None, None].to(self.device)
+        values = padded([normalised(pixels)], self._multiple)
+        given = torch.from_numpy(values).to(self.device)
         logits, logarithms = self.network(given.contiguous(memory_format=torch.channels_last))
         found = decoded(
             logits[0].float().cpu().numpy(), logarithms[0].float().cpu().numpy(), LEAST_SCORE

@@ -14,6 +14,8 @@ __all__ = ["normalised"]
 # Twice the distance of the quartiles is about 2.7 standard deviations of a normal distribution.
 UNIT = 2.0
 LIMIT = 4.0
+# Distance of the quartiles of a normal distribution, in standard deviations.
+QUARTILES = 1.35
 # Every third pixel each way tells the quartiles as well as all of them.
 STEP = 3
 
@@ -34,19 +36,26 @@ def normalised(pixels: NDArray[Any]) -> NDArray[np.float32]:
     (H, W) float32
         0 at the median, cut at ±4. Zero everywhere if the frame has one grey level.
     """
-    values = np.asarray(pixels, np.float32)
+    values = np.array(pixels, np.float32)
     sample = values[::STEP, ::STEP]
-    if not np.isfinite(values).all():
+    if not np.issubdtype(pixels.dtype, np.integer):
         sample = sample[np.isfinite(sample)]
-    if not sample.size:
+    centre, unit = _centre_and_unit(sample)
+    if unit == 0:
         return np.zeros_like(values)
-    low, centre, high = np.percentile(sample, (25, 50, 75))
+    values -= np.float32(centre)
+    values *= np.float32(1 / unit)
+    if not np.issubdtype(pixels.dtype, np.integer):
+        np.nan_to_num(values, copy=False, nan=0.0, posinf=LIMIT, neginf=-LIMIT)
+    return np.clip(values, -LIMIT, LIMIT, out=values)
+
+
+def _centre_and_unit(sample: NDArray[np.float32]) -> tuple[float, float]:
+    if not sample.size:
+        return 0.0, 0.0
+    low, centre, high = (float(v) for v in np.percentile(sample, (25, 50, 75)))
     spread = high - low
     # More than half of the pixels alike, as in a clipped or computed image.
-    if not spread > 1e-6 * max(abs(float(low)), abs(float(high))):
-        spread = 1.35 * float(sample.std(dtype=np.float64))
-    if not spread > 0:
-        return np.zeros_like(values)
-    scaled = (values - np.float32(centre)) * np.float32(1 / (UNIT * spread))
-    scaled = np.nan_to_num(scaled, copy=False, nan=0.0, posinf=LIMIT, neginf=-LIMIT)
-    return np.asarray(np.clip(scaled, -LIMIT, LIMIT), np.float32)
+    if spread <= 1e-6 * max(abs(low), abs(high)):
+        spread = QUARTILES * float(sample.std(dtype=np.float64))
+    return centre, UNIT * spread

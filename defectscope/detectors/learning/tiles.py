@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,10 +73,26 @@ def tiles_of(shape: tuple[int, int], tile_px: int, overlap_px: int) -> Iterator[
             yield Tile(left, top, right, bottom, core)
 
 
-def padded(pixels: NDArray[np.float32], multiple: int) -> NDArray[np.float32]:
-    """Return pixels continued at the right and below until both sides are multiples."""
-    below, right = (-side % multiple for side in pixels.shape)
-    if not (below or right):
-        return pixels
-    # An edge continued has no second copy of a defect at the rim, as a mirrored one has.
-    return np.pad(pixels, ((0, below), (0, right)), mode="edge")
+def padded(images: Sequence[NDArray[np.float32]], multiple: int) -> NDArray[np.float32]:
+    """Return images of one size as a batch, continued until both sides are multiples.
+
+    Parameters
+    ----------
+    images
+        (H, W) each.
+    multiple
+        Of the sides of the batch.
+
+    Returns
+    -------
+    (n, 1, H', W') float32
+    """
+    height, width = images[0].shape
+    batch = np.empty((len(images), 1, height + -height % multiple, width + -width % multiple),
+                     np.float32)  # fmt: skip
+    for image, (place,) in zip(images, batch, strict=True):
+        # An edge continued has no second copy of a defect at the rim, as a mirrored one has.
+        place[:height, :width] = image
+        place[:height, width:] = image[:, -1:]
+        place[height:] = place[height - 1]
+    return batch
