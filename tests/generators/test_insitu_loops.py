@@ -18,11 +18,13 @@ from defectscope.generators.insitu_loops import InSituLoops, InSituLoopsOptions
 from defectscope.generators.texture import Texture
 from defectscope.plugins.testing import GeneratorConformance
 
-LEVEL, DEPTH = 0.9, 0.5
-# Nothing random but where a loop is and what it looks like.
+LEVEL, DEPTH, EDGE = 0.9, 0.5, 1.3
+# Nothing random but where a loop is and what it looks like, and no look but a soft edge.
 STILL = {
     "flicker": 0.0, "diffusion_px2_per_frame": 0.0, "drift_px_per_frame": 0.0, "noise": 0.0,
-    "depth_low": DEPTH, "depth_high": DEPTH, "nucleated": 1.0,
+    "depth_low": DEPTH, "depth_high": DEPTH, "nucleated": 1.0, "shrinking": 0.0,
+    "coalescence": 0.0, "edge_low_px": EDGE, "edge_high_px": EDGE, "one_sided": 0.0,
+    "lumps": 0.0, "tails": 0.0,
 }  # fmt: skip
 
 
@@ -67,32 +69,55 @@ def by_track(frames, *names):
     return {track: np.array(rows) for track, rows in tracks.items()}
 
 
+def shade(pixels):
+    """Return the part of its contrast that a loop takes in every pixel."""
+    return (LEVEL - pixels) / (LEVEL * DEPTH)
+
+
+def edge_of(minor, wanted=EDGE):
+    """Return the softness of an edge: that of large loops is larger, that of small ones less."""
+    return min(max(wanted, 0.13 * minor), minor / 4)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_the_painted_area_is_that_of_the_ellipse(seed):
     pixels, truth = lone_loop(seed, smallest_px=16, largest_px=40)
     major, minor = column(truth, "major_px")[0], column(truth, "minor_px")[0]
     area = np.pi / 4 * major * minor
-    edge = InSituLoopsOptions().edge_px
-    # A Gaussian edge adds pi sigma^2 to what a hard edge encloses.
-    assert (LEVEL - pixels).sum() / DEPTH == pytest.approx(area + np.pi * edge**2, rel=0.004)
-    assert truth.masks[0].area_px == pytest.approx(area, rel=0.03)
+    # A Gaussian edge adds pi sigma^2 to what a hard edge encloses, on a circle.
+    expected = area + np.pi * edge_of(minor) ** 2
+    assert shade(pixels).sum() == pytest.approx(expected, rel=0.02)
+    assert abs(truth.masks[0].area_px - area) <= 0.5 + 1e-9
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_the_mask_is_where_it_is_darker_than_half(seed):
     pixels, truth = lone_loop(seed, smallest_px=12, largest_px=40)
-    distance = pixels - (LEVEL - DEPTH / 2)
-    sure = np.abs(distance) > 1e-5  # float32 may round either way on the rim itself
-    # The middle of a small loop lies deeper still, the rim at half the depth.
+    level = shade(pixels)
+    # The mask has the ellipse's area to half a pixel, for which one on the rim may have to go.
+    sure = np.abs(level - 0.5) > 0.1
     mask = truth.masks[0].to_dense(pixels.shape)
-    np.testing.assert_array_equal(mask[sure], (distance < 0)[sure])
+    np.testing.assert_array_equal(mask[sure], (level > 0.5)[sure])
     np.testing.assert_allclose(truth.masks[0].box, truth.boxes[0], atol=1)
+
+
+def test_looks_change_the_inside_and_not_the_truth():
+    plain, truth = lone_loop(3, smallest_px=24, largest_px=40)
+    look = {"one_sided": 1.0, "lumps": 1.0, "tails": 1.0}
+    varied, same = lone_loop(3, smallest_px=24, largest_px=40, **look)
+    for name, values in truth.measurements.items():
+        np.testing.assert_array_equal(values, same.measurements[name])
+    np.testing.assert_array_equal(truth.masks[0].bitmap, same.masks[0].bitmap)
+    assert np.abs(plain - varied).max() > 0.05
+    # A tail stays below half of the contrast, so that it is not part of the loop.
+    outside = ~truth.masks[0].to_dense(plain.shape)
+    assert shade(varied)[outside].max() < 0.56
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_position_axes_and_angle_are_those_of_the_picture(seed):
     pixels, truth = lone_loop(seed, smallest_px=20, largest_px=40, aspect_low=0.5)
-    x, y, *_ = ellipse_from_moments(LEVEL - pixels)
+    x, y, *_ = ellipse_from_moments(shade(pixels))
     assert x == pytest.approx(column(truth, "x")[0], abs=0.02)
     assert y == pytest.approx(column(truth, "y")[0], abs=0.02)
     mask = truth.masks[0].to_dense(pixels.shape).astype(float)
@@ -106,17 +131,19 @@ def test_position_axes_and_angle_are_those_of_the_picture(seed):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_edge_is_as_soft_along_both_axes(seed):
-    edge = 2.0
-    pixels, truth = lone_loop(seed, smallest_px=40, largest_px=44, aspect_low=0.5, edge_px=edge)
+    pixels, truth = lone_loop(
+        seed, smallest_px=40, largest_px=44, aspect_low=0.5, edge_low_px=4.0, edge_high_px=4.0
+    )
+    edge = edge_of(column(truth, "minor_px")[0], 4.0)
     angle = math.radians(column(truth, "angle_deg")[0])
     along = np.array([math.cos(angle), -math.sin(angle)])
     across = np.array([math.sin(angle), math.cos(angle)])
     middle = np.array([column(truth, "x")[0], column(truth, "y")[0]])
     for direction, axis in ((along, "major_px"), (across, "minor_px")):
-        for steps in (-1, 1):
+        for steps in (-0.5, 0.5):
             place = middle + direction * (column(truth, axis)[0] / 2 + steps * edge)
-            shade = (LEVEL - bilinear(pixels, place)) / DEPTH
-            assert shade == pytest.approx(0.5 * math.erfc(steps / math.sqrt(2)), abs=0.02)
+            expected = 0.5 * math.erfc(steps / math.sqrt(2))
+            assert bilinear(shade(pixels), place) == pytest.approx(expected, abs=0.04)
 
 
 def bilinear(pixels, place):
@@ -129,42 +156,17 @@ def bilinear(pixels, place):
 def test_depth_flicker_and_noise_are_what_the_options_say():
     frames = sequence(80, (64, 64), **{**STILL, "flicker": 0.1}, count=1, smallest_px=30,
                       largest_px=30, aspect_low=0.9, seed=3)  # fmt: skip
-    depths = [LEVEL - float(pixels.min()) for pixels, _ in frames]
+    depths = [1 - float(pixels.min()) / LEVEL for pixels, _ in frames]
     assert np.mean(depths) == pytest.approx(DEPTH, abs=0.02)
     assert np.std(depths) / DEPTH == pytest.approx(0.1, abs=0.03)
-    (pixels, _), *_ = sequence(1, (200, 200), count=0, noise=0.02)
-    assert pixels.std() == pytest.approx(0.02, rel=0.05)
+    for smooth in (0.0, 0.8, 3.0):
+        (pixels, _), *_ = sequence(1, (400, 400), count=0, noise=0.02, noise_px=smooth)
+        assert pixels.std() == pytest.approx(0.02, rel=0.08)
 
 
 def test_flicker_never_turns_a_loop_bright():
     for pixels, _ in sequence(20, **{**STILL, "flicker": 1.0}, count=10):
         assert pixels.max() <= np.float32(LEVEL)
-
-
-def test_loops_grow_by_their_law():
-    length = 40
-    frames = sequence(
-        length, (300, 300), **{**STILL, "nucleated": 0.5}, count=60, visible_from_px=1.0
-    )
-    tracks = by_track(frames, "major_px", "minor_px")
-    assert len(tracks) == 60
-    for rows in tracks.values():
-        time, major, minor = rows.T
-        assert np.ptp(minor / major) < 1e-9
-        steps = np.diff(major)
-        assert (steps > 0).all()
-        if len(steps) < 5 or steps[-2] < 1e-6:
-            continue
-        # d = d_end (1 - exp(-t / tau)): what is missing shrinks by one factor each frame.
-        factors = steps[1:] / steps[:-1]
-        assert np.ptp(factors) < 1e-4
-        growth_time = -1 / np.log(factors.mean())
-        assert 0.3 * length <= growth_time <= 0.8 * length
-        final = major[0] + steps[0] / (1 - factors.mean())
-        assert 9 - 1e-3 <= final <= 26 + 1e-3
-        # So that the law, run backwards, gives the moment of nucleation.
-        birth = time[0] + growth_time * np.log1p(-major[0] / final)
-        assert birth <= 0.8 * (length - 1) + 1e-3
 
 
 def test_loops_are_there_from_their_nucleation_on():
@@ -198,7 +200,8 @@ def test_the_least_visible_size_decides_what_is_labelled_not_what_is_painted():
 
 
 def test_every_loop_keeps_its_identity():
-    frames = sequence(15, (200, 200), count=30, diffusion_px2_per_frame=0.5, drift_px_per_frame=1.0)
+    one = generator(count=30, diffusion_px2_per_frame=0.5, drift_px_per_frame=1.0)
+    frames = list(one.sequence(flat((200, 200)), np.random.default_rng(0), 15))
     for rows in by_track(frames, "angle_deg", "major_px", "minor_px").values():
         _, angle, major, minor = rows.T
         assert np.ptp(angle) == 0
@@ -206,7 +209,7 @@ def test_every_loop_keeps_its_identity():
     for _, truth in frames:
         ids = column(truth, "track_id").astype(int).tolist()
         assert len(set(ids)) == len(ids)
-        assert set(ids) <= set(range(30))
+        assert set(ids) <= {loop["track_id"] for loop in one.last_parameters["loops"]}
 
 
 def steps_of(frames):
@@ -218,22 +221,6 @@ def steps_of(frames):
         steps.append(np.diff(rows[:, 1:], axis=0)[next_frame])
         times.append(rows[:-1, 0][next_frame])
     return np.concatenate(steps), np.concatenate(times)
-
-
-@pytest.mark.parametrize("coefficient", [0.02, 0.4])
-def test_loops_diffuse_as_the_option_says(coefficient):
-    frames = sequence(
-        30, (400, 400), count=250, nucleated=1.0, visible_from_px=1.0, smallest_px=2.0,
-        largest_px=3.0, diffusion_px2_per_frame=coefficient, drift_px_per_frame=0.7,
-    )  # fmt: skip
-    steps, times = steps_of(frames)
-    for time in range(29):
-        steps[times == time] -= steps[times == time].mean(axis=0)
-    # In two dimensions <r^2> = 4 D tau; the mean that was subtracted took 1/250 of it.
-    expected = 4 * coefficient * (1 - 1 / 250)
-    assert (steps**2).sum(axis=1).mean() == pytest.approx(expected, rel=0.04)
-    # No direction is preferred.
-    assert steps[:, 0].var() == pytest.approx(steps[:, 1].var(), rel=0.08)
 
 
 @pytest.mark.parametrize("speed", [0.15, 2.0])
@@ -257,10 +244,9 @@ def test_the_background_moves_with_the_loops(seed):
     steps, _ = steps_of(frames)
     inner = np.s_[10:-10, 10:-10]
     for time, (pixels, _) in enumerate(frames):
-        # The middle of the sequence is where the canvas lies. OpenCV's cubic kernel moves slopes
-        # (here at most 0.036 a px) by up to 0.05 px too much or too little.
+        # The middle of the sequence is where the canvas lies.
         expected = pattern(*(steps[0] * (time - 4)))
-        np.testing.assert_allclose(pixels[inner], expected[inner], rtol=0, atol=0.036 * 0.05)
+        np.testing.assert_allclose(pixels[inner], expected[inner], rtol=0, atol=1e-6)
 
 
 def test_nothing_is_labelled_whose_centre_is_outside():
@@ -321,17 +307,10 @@ def test_many_loops_fit_into_one_frame():
     assert canvas.min() >= 0
 
 
-def test_loops_keep_apart_while_there_is_room():
-    truth = generator(count=20, visible_from_px=0).draw(flat((400, 400)), np.random.default_rng(0))
-    places = np.stack([column(truth, "x"), column(truth, "y")], axis=1)
-    gaps = np.linalg.norm(places[:, None] - places[None], axis=2)[~np.eye(20, dtype=bool)]
-    assert gaps.min() > 0.6 * (9 + 26)
-
-
 @settings(max_examples=40, deadline=None)
 @given(
     shape=st.tuples(st.integers(16, 40), st.integers(16, 40)),
-    length=st.integers(1, 4),
+    length=st.integers(1, 6),
     seed=st.integers(0, 99),
     sizes=st.tuples(st.floats(0.1, 60), st.floats(0.1, 60)),
     options=st.fixed_dictionaries(
@@ -340,7 +319,18 @@ def test_loops_keep_apart_while_there_is_room():
             "count": st.integers(0, 12),
             "nucleated": st.floats(0, 1),
             "aspect_low": st.floats(0.001, 1),
-            "edge_px": st.floats(0.01, 20),
+            "growth_law": st.sampled_from(["saturating", "linear", "parabolic"]),
+            "shrinkage_law": st.sampled_from(["linear", "parabolic"]),
+            "shrinking": st.floats(0, 1),
+            "coalescence": st.floats(0, 1),
+            "capture_px": st.floats(0, 1000),
+            "vacancy": st.floats(0, 1),
+            "annihilation": st.floats(0, 1),
+            "diffusion_exponent": st.floats(0, 3),
+            "jump_probability": st.floats(0, 1),
+            "noise_px": st.floats(0, 20),
+            "one_sided": st.floats(0, 1),
+            "tails": st.floats(0, 1),
             "flicker": st.floats(0, 1),
             "diffusion_px2_per_frame": st.floats(0, 100),
             "drift_px_per_frame": st.floats(0, 50),
@@ -368,14 +358,24 @@ def test_any_options_on_small_frames_give_a_valid_truth(shape, length, seed, siz
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"smallest_px": 30}, "smallest_px must not exceed largest_px"),
-        ({"depth_low": 0.6}, "depth_low must not exceed depth_high"),
+        ({"smallest_px": 33}, "smallest_px must not exceed largest_px"),
+        ({"depth_low": 0.96}, "depth_low must not exceed depth_high"),
         ({"count": -1}, "greater than or equal to 0"),
         ({"largest_px": float("inf")}, "less than or equal to 10000"),
         ({"aspect_low": 0}, "greater than 0"),
+        ({"aspect_low": 0.9, "aspect_high": 0.8}, "aspect_low must not exceed aspect_high"),
+        ({"edge_low_px": 3.5}, "edge_low_px must not exceed edge_high_px"),
+        ({"jump_low_px": 20}, "jump_low_px must not exceed jump_high_px"),
+        ({"diffusion_px2_per_frame": 2, "diffusion_high_px2_per_frame": 1},
+         "diffusion_px2_per_frame must not exceed diffusion_high_px2_per_frame"),
+        ({"coalescence": 1.1}, "less than or equal to 1"),
+        ({"growth_law": "cubic"}, "'saturating', 'linear' or 'parabolic'"),
+        ({"dose_per_frame_dpa": -1}, "greater than or equal to 0"),
+        ({"dose_start_dpa": float("inf")}, "finite number"),
+        ({"pixel_size_nm": 0}, "greater than 0"),
         ({"colour": 1}, "has no option 'colour'"),
     ],
-)
+)  # fmt: skip
 def test_impossible_options_are_refused(values, message):
     with pytest.raises(OptionError, match=message):
         validate_options(InSituLoopsOptions, values, "in-situ-loops")
