@@ -40,7 +40,7 @@ def shell(line, folder, **more):
     """Run one command line of the documentation, or check that make knows it."""
     words = shlex.split(line)
     if words[0] == "make":
-        targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert set(words[1:]) <= set(targets), line
         return
     if words[:2] == ["pip", "install"]:
@@ -121,6 +121,29 @@ def test_the_documentation_runs(document, sandbox, monkeypatch):
             if ".run(" in text:
                 shutil.rmtree(sandbox / "results", ignore_errors=True)
             exec(compile(text, document, "exec"), names)
+
+
+def test_the_training_guide_runs(sandbox, monkeypatch):
+    pytest.importorskip("torch", reason="training needs the extra torch")
+    monkeypatch.chdir(sandbox)
+    for language, text in blocks("docs/training.md"):
+        if language == "toml":
+            (sandbox / text.splitlines()[0].removeprefix("# ")).write_text(text)
+        elif language == "console":
+            for line in commands(text):
+                shell(line, sandbox)
+        elif language == "python":
+            shell_python(text, sandbox)
+    assert (sandbox / "dots-curves.png").is_file()
+
+
+def shell_python(text, folder):
+    """Run Python in a process of its own: Lightning warns of much that concerns it alone."""
+    done = subprocess.run(
+        [sys.executable, "-c", text], cwd=folder, capture_output=True, text=True, check=False,
+        timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_plugin_in_the_readme_works(sandbox, tmp_path):
