@@ -18,6 +18,8 @@ __all__ = ["THRESHOLDS", "BestThreshold", "Scored", "best_threshold"]
 THRESHOLDS = np.round(np.arange(0.1, 0.9, 0.025), 3)
 # Finding defects (P2's overlap) and outlining them count equally.
 OVERLAPS = (0.15, 0.4)
+# On few frames many thresholds are about as good: scores less than this apart are no difference.
+AS_GOOD = 0.005
 
 
 class Scored(NamedTuple):
@@ -40,7 +42,7 @@ class BestThreshold(NamedTuple):
 
 
 def best_threshold(frames: Sequence[Scored]) -> BestThreshold:
-    """Return the threshold with the best mean F1; of equal ones, the lowest."""
+    """Return the best mean F1, and the middle of the thresholds around it that are as good."""
     totals = np.zeros((len(THRESHOLDS), len(OVERLAPS), 2))
     for frame in frames:
         iou = box_iou_matrix(frame.boxes, frame.true_boxes)
@@ -53,8 +55,19 @@ def best_threshold(frames: Sequence[Scored]) -> BestThreshold:
                 totals[row, column] += _hits_and_size(kept, frame.ignore, overlap)
     f1 = 2 * totals[..., 0] / np.maximum(totals[..., 1], 1)
     means = f1.mean(axis=1)
-    best = int(means.argmax())
-    return BestThreshold(float(means[best]), float(THRESHOLDS[best]), float(f1[best, 0]))
+    best = _middle(means)
+    return BestThreshold(float(means.max()), float(THRESHOLDS[best]), float(f1[best, 0]))
+
+
+def _middle(means: NDArray[np.float64]) -> int:
+    """Return the middle of the run of values around the largest that are as good."""
+    low = high = int(means.argmax())
+    least = means[low] - AS_GOOD
+    while low > 0 and means[low - 1] >= least:
+        low -= 1
+    while high + 1 < len(means) and means[high + 1] >= least:
+        high += 1
+    return (low + high) // 2
 
 
 def _hits_and_size(
