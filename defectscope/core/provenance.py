@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-__all__ = ["file_digest", "input_digests", "package_versions"]
+__all__ = ["file_digest", "input_digests", "machine_description", "package_versions"]
 
 WHOLE_FILE_LIMIT_BYTES = 64 * 2**20
 SAMPLE_BYTES = 2**20
@@ -102,3 +103,22 @@ def package_versions(names: Iterable[str] = NUMERIC_PACKAGES) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def machine_description() -> dict[str, str | int]:
+    """Return what a time or a size in memory depends on: system, CPU model and cores."""
+    described: dict[str, str | int] = {
+        "system": platform.platform(),
+        "cpu": platform.processor() or platform.machine(),
+        "cores": os.cpu_count() or 1,
+    }
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        for line in information.read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                described["cpu"] = value.strip()
+                break
+    if hasattr(os, "sched_getaffinity"):
+        described["usable_cores"] = len(os.sched_getaffinity(0))
+    return described

@@ -24,7 +24,7 @@ from defectscope.plugins.host import PluginHost, default_host
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "check_overlap", "evaluate"]
 
 # P3 searched 15 scores and 9 overlaps for the best F1.
 SWEEP_SCORES = tuple(round(float(s), 4) for s in np.linspace(0.05, 0.95, 15))
@@ -111,8 +111,7 @@ def evaluate(
     OptionError
         The overlap is not between 0 and 1.
     """
-    if not 0 < iou <= 1:
-        raise OptionError(f"--iou must be above 0 and at most 1, found {iou:g}")
+    check_overlap(iou)
     host = host or default_host()
     if not isinstance(truth, Dataset) and (Path(truth) / "run.json").is_file():
         raise UsageError(
@@ -149,6 +148,18 @@ def evaluate(
         _tracking(predictions, joined, iou),
         warnings,
     )
+
+
+def check_overlap(iou: float) -> None:
+    """Refuse an overlap that no match can have, or every one has.
+
+    Raises
+    ------
+    OptionError
+        It is not above 0 and at most 1.
+    """
+    if not 0 < iou <= 1:
+        raise OptionError(f"--iou must be above 0 and at most 1, found {iou:g}")
 
 
 def _type_names(joined: Iterable[Joined]) -> list[str]:

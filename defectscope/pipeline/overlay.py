@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from defectscope.core.frames import Frame, FrameSequence
     from defectscope.pipeline.results import Result
 
-__all__ = ["draw_overlay", "to_display", "write_overlays"]
+__all__ = ["draw_overlay", "to_display", "write_overlays", "write_png"]
 
 FRAMES_A_SECOND = 15
 TAIL_FRAMES = 25
@@ -82,7 +82,7 @@ def write_overlays(
                 video.write(picture)
                 if position in stills:
                     name = f"overlay_{frames.indices[position]:06d}.png"
-                    _write_png(result.folder / "figures" / name, picture)
+                    write_png(result.folder / "figures" / name, picture)
                     written.append(name)
                 progress("overlay", done, len(good))
     return written
@@ -232,7 +232,8 @@ def _captioned(picture: NDArray[Any], frame: Frame, count: int) -> NDArray[np.ui
     return np.vstack([strip, picture])
 
 
-def _write_png(path: Path, picture: NDArray[np.uint8]) -> None:
+def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
+    """Write an RGB picture, whole or not at all."""
     with atomic_path(path) as temporary:
         encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
         temporary.write_bytes(encoded.tobytes())
