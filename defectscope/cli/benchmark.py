@@ -1,0 +1,176 @@
+"""``defectscope benchmark``: detectors side by side."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from defectscope.cli.common import (
+    PATH,
+    component_options,
+    current_host,
+    plural,
+    say,
+    shown_progress,
+    warn,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from defectscope.pipeline.benchmark_results import Benchmark, Line
+
+__all__ = ["benchmark"]
+
+WIDE = 200
+
+
+@click.command()
+@click.argument("datasets", nargs=-1, required=True, type=PATH, metavar="DATASET...")
+@click.option(
+    "--detector",
+    "detectors",
+    multiple=True,
+    metavar="NAME",
+    help="Detector: NAME or ALIAS=NAME; may be repeated. dark-blobs always takes part.",
+)
+@click.option("--out", required=True, type=PATH, metavar="DIR", help="Folder for the results.")
+@component_options
+@click.option(
+    "--iou",
+    type=float,
+    default=0.15,
+    show_default=True,
+    help="Overlap of boxes that a match needs.",
+)
+@click.option(
+    "--frames", metavar="A:B:S", help="Only frame indices A to B (exclusive), every S-th."
+)
+@click.option(
+    "--worst",
+    type=click.IntRange(0),
+    default=3,
+    show_default=True,
+    help="Pictures of the worst frames, for each detector and dataset.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(0),
+    default=0,
+    help="Threads of a detector; 0 means one a core (default).",
+)
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Write everything as JSON to stdout.")
+@click.option("--overwrite", is_flag=True, help="Replace a former benchmark in --out.")
+@click.pass_context
+def benchmark(context: click.Context, /, **given: Any) -> None:
+    """Compare detectors on each DATASET: accuracy, speed and memory.
+
+    Every detector works on every dataset in a process of its own. One that fails is reported,
+    and the others go on; the exit code is 1 then. Limits are 95 %, by bootstrap over frames.
+
+    \b
+    Example:
+      defectscope benchmark labels/ --detector fine=dark-blobs
+        --set fine.blur_px=1.5 --out comparison
+    """
+    from defectscope.core.errors import DefectscopeError
+    from defectscope.pipeline.benchmark import benchmark as compare
+    from defectscope.pipeline.choices import gather_options, read_config
+
+    with shown_progress() as progress:
+        found = compare(
+            given["datasets"],
+            given["detectors"],
+            given["out"],
+            options=gather_options(given["assignments"], read_config(given["config"])),
+            progress=progress,
+            host=current_host(context),
+            **{
+                name: given[name]
+                for name in ("frames", "iou", "worst", "threads", "device", "overwrite")
+            },
+        )
+    for text in found.warnings:
+        warn(text)
+    if given["as_json"]:
+        click.echo(json.dumps(found.as_dict(), indent=1, ensure_ascii=False))
+    else:
+        _show(found)
+    for line in found.failures:
+        say(f"{line.detector} on {line.dataset} failed: {line.error}")
+    say(f"results are in {found.folder}")
+    if found.failures:
+        count = plural(len(found.lines), "line")
+        raise DefectscopeError(f"{len(found.failures)} of {count} failed; the others are written")
+
+
+def _show(found: Benchmark) -> None:
+    from rich.console import Console
+
+    # Where there is no terminal, no table is cut to the width of one.
+    console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+    for dataset in found.info["datasets"]:
+        name = dataset["name"]
+        lines = [line for line in found.lines if line.dataset == name]
+        what = f"{plural(dataset['frames'], 'frame')}, {plural(dataset['defects'], 'defect')}"
+        console.print(_accuracy(f"{name}: {what}, IoU at least {found.info['iou']:g}", lines))
+        where = f"{found.info['device']}, {plural(found.info['threads'], 'thread')}"
+        read = [line.row()["read_median_ms"] for line in lines if line.scores is not None]
+        rest = f"; reading a frame, {read[0]:.1f} ms, comes on top" if read else ""
+        console.print(_cost(f"{name}: time and memory, {where}{rest}", lines))
+
+
+def _table(title: str, *columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
+    return table
+
+
+def _shown(value: float | None, digits: int = 3, factor: float = 1, unit: str = "") -> str:
+    return "–" if value is None else f"{factor * value:.{digits}f}{unit}"
+
+
+def _accuracy(title: str, lines: Sequence[Line]) -> Table:
+    table = _table(title, "detector", "F1", "95 % limits", "precision", "recall",
+                   "count error", "size error")  # fmt: skip
+    for line in lines:
+        row = line.row()
+        low, high = row["f1_low"], row["f1_high"]
+        table.add_row(
+            line.detector,
+            "failed" if line.error is not None else _shown(row["f1"]),
+            "–" if low is None else f"{low:.3f}–{high:.3f}",
+            _shown(row["precision"]),
+            _shown(row["recall"]),
+            _shown(row["count_error_per_frame"], 1, 100, " %"),
+            _shown(row["median_side_error_per_frame"], 1, 100, " %"),
+        )
+    return table
+
+
+def _cost(title: str, lines: Sequence[Line]) -> Table:
+    table = _table(title, "detector", "frames/s", "median ms", "95th % ms", "start-up s",
+                   "first frame s", "peak MiB", "rise MiB")  # fmt: skip
+    for line in lines:
+        row = line.row()
+        table.add_row(
+            line.detector,
+            _shown(row["frames_per_s"], 1),
+            _shown(row["latency_median_ms"], 1),
+            _shown(row["latency_p95_ms"], 1),
+            _shown(row["startup_s"], 2),
+            _shown(row["warm_up_s"], 2),
+            _shown(row["peak_memory_mib"], 0),
+            _shown(row["memory_rise_mib"], 0),
+        )
+    return table

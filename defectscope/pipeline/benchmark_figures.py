@@ -1,0 +1,152 @@
+"""Figures of a benchmark: F1 over overlap and over score, and speed against F1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from defectscope.core.base import Finding
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from defectscope.pipeline.benchmark_results import Line
+
+__all__ = ["benchmark_findings"]
+
+# Okabe and Ito's palette, which the colour-blind can tell apart, and marks for print.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+MARKS = "osD^vPX"
+DASHES = ("-", "--", "-.", ":")
+COLUMNS = 3
+PANEL_IN = (4.6, 3.6)
+
+
+def benchmark_findings(lines: Sequence[Line], iou: float) -> list[Finding]:
+    """Return the figures, each with the table behind it; none where nothing was finished.
+
+    Parameters
+    ----------
+    lines
+        One for each detector and dataset; those that failed are left out.
+    iou
+        Overlap that a match needs in all figures but the one over the overlap.
+    """
+    finished = [line for line in lines if line.scores is not None]
+    if not finished:
+        return []
+    title = f"F1 over the least score of a detection, IoU at least {iou:g}"
+    return [
+        _curves("f1-over-iou", "F1 over the overlap that a match needs", "iou", finished, iou),
+        _curves("f1-over-score", title, "score", finished, None),
+        _speed("speed-against-f1", f"Speed against F1, IoU at least {iou:g}", finished),
+    ]
+
+
+def _panels(lines: Sequence[Line], title: str) -> tuple[Figure, dict[str, Axes]]:
+    """Return a figure with a panel for each dataset."""
+    names = list(dict.fromkeys(line.dataset for line in lines))
+    columns = min(COLUMNS, len(names))
+    rows = -(-len(names) // columns)
+    size = (PANEL_IN[0] * columns + 0.6, PANEL_IN[1] * rows + 0.7)
+    figure = Figure(figsize=size, dpi=150, layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    panels = {}
+    for number, name in enumerate(names, start=1):
+        axes = figure.add_subplot(rows, columns, number)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25, linewidth=0.6)
+        frames = next(line.frame_count for line in lines if line.dataset == name)
+        axes.set_title(f"{name} ({frames} frame{'s' if frames > 1 else ''})", fontsize=9)
+        axes.set_ylim(0, 1.02)
+        axes.set_ylabel("F1")
+        panels[name] = axes
+    return figure, panels
+
+
+class _Style(NamedTuple):
+    """How the curves and points of one detector look; lines that coincide stay apart."""
+
+    colour: str
+    mark: str
+    dash: str
+
+
+def _styles(lines: Sequence[Line]) -> dict[str, _Style]:
+    names = dict.fromkeys(line.detector for line in lines)
+    return {
+        name: _Style(*(of[k % len(of)] for of in (COLOURS, MARKS, DASHES)))
+        for k, name in enumerate(names)
+    }
+
+
+def _curves(
+    name: str, title: str, column: str, lines: Sequence[Line], marked: float | None
+) -> Finding:
+    figure, panels = _panels(lines, title)
+    styles = _styles(lines)
+    tables = []
+    for line in lines:
+        assert line.scores is not None
+        table = line.scores.over_iou if column == "iou" else line.scores.over_score
+        tables.append(
+            table.assign(detector=line.detector, dataset=line.dataset)[
+                ["detector", "dataset", *table.columns]
+            ]
+        )
+        axes, style = panels[line.dataset], styles[line.detector]
+        x = table[column].to_numpy()
+        axes.fill_between(
+            x, table["f1_low"], table["f1_high"], color=style.colour, alpha=0.15, linewidth=0
+        )
+        axes.plot(
+            x, table["f1"], style.dash, color=style.colour, linewidth=1.5, label=line.detector
+        )
+    for axes in panels.values():
+        if marked is not None:
+            axes.axvline(marked, color="0.5", linewidth=0.8, linestyle=":")
+        axes.set_xlabel("IoU that a match needs" if column == "iou" else "Least score")
+        axes.legend(frameon=False, fontsize=8)
+    return Finding(name, title, pd.concat(tables, ignore_index=True), figure)
+
+
+def _speed(name: str, title: str, lines: Sequence[Line]) -> Finding:
+    figure, panels = _panels(lines, title)
+    styles = _styles(lines)
+    rows = []
+    for line in lines:
+        row = line.row()
+        rows.append(row)
+        if row["f1"] is None:
+            continue
+        low, high = row["f1_low"], row["f1_high"]
+        bars = None if low is None else [[max(0, row["f1"] - low)], [max(0, high - row["f1"])]]
+        style = styles[line.detector]
+        panels[line.dataset].errorbar(
+            [row["frames_per_s"]], [row["f1"]], yerr=bars, color=style.colour, marker=style.mark,
+            markersize=7, markerfacecolor="none", linewidth=1.2, capsize=3, linestyle="",
+            label=line.detector,
+        )  # fmt: skip
+    for axes in panels.values():
+        axes.set_xlabel("Frames a second")
+        _logarithmic(axes)
+        if axes.get_legend_handles_labels()[1]:
+            axes.legend(frameon=False, fontsize=8, loc="lower right")
+    names = ["detector", "dataset", "f1", "f1_low", "f1_high", "frames_per_s",
+             "latency_median_ms", "peak_memory_mib"]  # fmt: skip
+    return Finding(name, title, pd.DataFrame(rows)[names], figure)
+
+
+def _logarithmic(axes: Axes) -> None:
+    axes.set_xscale("log")
+    # Two detectors of one speed must not fill the width with a hundredth of a decade.
+    low, high = axes.get_xlim()
+    middle = (low * high) ** 0.5
+    axes.set_xlim(min(low, middle / 3), max(high, 3 * middle))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
