@@ -296,4 +296,8 @@ def _median_along(texture: NDArray[np.float32], path: NDArray[np.float64]) -> fl
     columns, rows = np.floor(path[::MEDIAN_STEP]).astype(np.intp).T
     inside = (rows >= 0) & (columns >= 0)
     inside &= (rows < texture.shape[0]) & (columns < texture.shape[1])
-    return float(np.median(texture[rows[inside], columns[inside]] if inside.any() else texture))
+    values = texture[rows[inside], columns[inside]] if inside.any() else texture.ravel()
+    # np.median does the same, and takes longer to begin than to end.
+    middle = len(values) // 2
+    low, high = np.sort(values)[[(len(values) - 1) // 2, middle]]
+    return float((low + high) / 2)

@@ -40,16 +40,17 @@ def spline_paths(support: NDArray[np.float64], step_px: float = 1.0) -> list[NDA
     count = DENSE_COUNTS * int(np.ceil(1.3 * longest / DENSE_STEP_PX / DENSE_COUNTS + 0.1))
     weights = _spline_weights(support.shape[1], count)
     # A sum in a fixed order, where matrix products depend on the processor.
-    dense = np.zeros((len(support), count, 2))
+    dense = np.zeros((2, len(support), count))
     for k in range(support.shape[1]):
-        dense += weights[:, k, None] * support[:, None, k]
-    chords = np.hypot(*np.moveaxis(np.diff(dense, axis=1), -1, 0))
-    arcs = np.concatenate([np.zeros((len(support), 1)), np.cumsum(chords, axis=1)], axis=1)
+        dense += support[:, k].T[..., None] * weights[:, k]
+    arcs = np.zeros((len(support), count))
+    np.cumsum(np.hypot(*np.diff(dense)), axis=1, out=arcs[:, 1:])
     paths = []
-    for points, arc in zip(dense, arcs, strict=True):
+    for x, y, arc in zip(*dense, arcs, strict=True):
         wanted = np.linspace(0, arc[-1], max(int(np.ceil(arc[-1] / step_px)) + 1, 2))
-        x, y = np.interp(wanted, arc, points[:, 0]), np.interp(wanted, arc, points[:, 1])
-        paths.append(np.stack([x, y], axis=1))
+        path = np.empty((len(wanted), 2))
+        path[:, 0], path[:, 1] = np.interp(wanted, arc, x), np.interp(wanted, arc, y)
+        paths.append(path)
     return paths
 
 

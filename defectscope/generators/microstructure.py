@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import tomllib
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -44,8 +45,7 @@ class Continuous(_Model):
 
     def sample(self, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
         """Return `count` values."""
-        places = np.linspace(0, 1, len(self.quantiles))
-        return np.interp(rng.random(count), places, self.quantiles)
+        return np.interp(rng.random(count), _places(len(self.quantiles)), self.quantiles)
 
     @classmethod
     def of(cls, values: ArrayLike) -> Continuous:
@@ -54,6 +54,11 @@ class Continuous(_Model):
         quantiles = np.quantile(np.asarray(values, float), places)
         # Interpolation between equal values may be off by the last digit.
         return cls(quantiles=tuple(np.maximum.accumulate(np.round(quantiles, 6)).tolist()))
+
+
+@lru_cache(maxsize=64)
+def _places(count: int) -> NDArray[np.float64]:
+    return np.linspace(0, 1, count)
 
 
 class Discrete(_Model):

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
-import numpy as np
 
 from defectscope.core.coco_text import join_coco_files
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import OutputError, UsageError
-from defectscope.core.files import atomic_folder, write_bytes, write_json
+from defectscope.core.files import write_bytes, write_json
 from defectscope.pipeline.labels import open_dataset, save_dataset
+from defectscope.pipeline.mask_files import write_masks
 from defectscope.pipeline.samples import DrawnFrame, SampleMaker, SamplePlan
 from defectscope.plugins.host import default_host
 
@@ -31,8 +31,6 @@ __all__ = ["DatasetWriter", "generate_dataset"]
 PLAN = "dataset.json"
 # Truth of single samples, until all of them are there.
 TRUTH = ".truth"
-# One bit a pixel.
-MASK_PNG = (cv2.IMWRITE_PNG_BILEVEL, 1)
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,12 @@ class DatasetWriter:
         """Write images and parameters of one sample, and return its truth."""
         number = int(parameters["number"])
         for frame in frames:
-            write_bytes(self.folder / "images" / f"{frame.name}.png", _png(frame.pixels))
+            # Without being told how, OpenCV writes PNG as fast as it can.
+            encoded = cv2.imencode(".png", frame.pixels)[1].tobytes()
+            write_bytes(self.folder / "images" / f"{frame.name}.png", encoded)
             if self.masks:
-                self._write_masks(frame)
+                shape = frame.pixels.shape[0], frame.pixels.shape[1]
+                write_masks(self.folder / "masks" / frame.name, frame.truth.masks or (), shape)
         write_json(self.folder / "parameters" / f"{number:06d}.json", parameters)
         images = [
             LabelledImage(f"images/{frame.name}.png", frame.truth, frame.frame) for frame in frames
@@ -73,24 +74,9 @@ class DatasetWriter:
         save_dataset(dataset, target, "coco", host)
         return dataset
 
-    def _write_masks(self, frame: DrawnFrame) -> None:
-        together = np.zeros(frame.pixels.shape, np.uint8)
-        with atomic_folder(self.folder / "masks" / frame.name) as folder:
-            for position, mask in enumerate(frame.truth.masks or ()):
-                dense = mask.to_dense(frame.pixels.shape).astype(np.uint8) * 255
-                (folder / f"{position:03d}.png").write_bytes(_png(dense, MASK_PNG))
-                together |= dense
-            (folder / "all.png").write_bytes(_png(together, MASK_PNG))
-
     def truth(self, number: int) -> Path:
         """Path of the truth of one sample, while the others are not there yet."""
         return self.folder / TRUTH / f"{number:06d}.json"
-
-
-def _png(pixels: Any, how: tuple[int, ...] = ()) -> bytes:
-    # Without being told how, OpenCV writes PNG as fast as it can.
-    encoded: bytes = cv2.imencode(".png", pixels, how)[1].tobytes()
-    return encoded
 
 
 def generate_dataset(

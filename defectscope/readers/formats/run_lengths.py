@@ -7,7 +7,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from defectscope.core.masks import Mask, mask_from_rle, rle_from_mask
+from defectscope.core.masks import Mask, mask_from_rle
 
 __all__ = ["compressed_counts", "counts_from_text", "counts_to_text", "mask_from_counts"]
 
@@ -68,17 +68,20 @@ def counts_from_text(text: str) -> list[int]:
 def compressed_counts(mask: Mask, shape: tuple[int, int]) -> str:
     """Return the compressed run lengths of a mask in a frame of `shape` (height, width)."""
     height, width = shape
-    inside = mask.clipped(shape).trimmed()
-    columns = inside.bitmap.shape[1]
-    # Only the columns the mask touches are unrolled: frames are large, masks are small.
-    counts = rle_from_mask(inside.moved(-inside.x, 0), (height, columns)) if columns else [0]
-    counts[0] += inside.x * height
-    rest = (width - inside.x - columns) * height
-    if len(counts) % 2:
-        counts[-1] += rest
-    elif rest:
-        counts.append(rest)
-    return counts_to_text(counts)
+    inside = mask.clipped(shape)
+    rows, columns = inside.bitmap.shape
+    # Frames are large, masks are small: only the mask is unrolled, with a gap before each column.
+    unrolled = np.zeros(columns * (rows + 1) + 1, bool)
+    unrolled[:-1].reshape(columns, rows + 1)[:, 1:] = inside.bitmap.T
+    column, row = np.divmod(np.flatnonzero(unrolled[1:] != unrolled[:-1]), rows + 1)
+    edges = (inside.x + column) * height + inside.y + row
+    # Where a run fills its column, the one that follows may begin where it ends.
+    ends = np.flatnonzero(edges[1:] == edges[:-1])
+    if ends.size:
+        edges = np.delete(edges, [*ends, *(ends + 1)])
+    if not edges.size or edges[-1] < width * height:
+        edges = np.append(edges, width * height)
+    return counts_to_text([int(edges[0]), *np.diff(edges).tolist()])
 
 
 def mask_from_counts(counts: Sequence[int], shape: tuple[int, int]) -> Mask:
