@@ -35,14 +35,15 @@ class LabelledImage:
         What is known about it; ``instances.image_shape`` is the size of the image.
     frame
         Frame index, where there is one.
-    pixel_size_nm
-        Where it is known.
+    pixel_size_nm, dose_dpa
+        Where they are known.
     """
 
     file_name: str
     instances: Instances
     frame: int | None = None
     pixel_size_nm: float | None = None
+    dose_dpa: float | None = None
 
     @property
     def stem(self) -> str:

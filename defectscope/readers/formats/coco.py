@@ -25,7 +25,7 @@ class Coco(AnnotationFormat):
 
     Beside the standard's keys, annotations may have ``ellipse`` {cx, cy, major, minor,
     angle_deg}, ``line`` [[x, y], ...], ``ignore``, ``score`` and ``track_id``, and images
-    ``frame`` and ``pixel_size_nm``. Masks are written as compressed run lengths.
+    ``frame``, ``pixel_size_nm`` and ``dose_dpa``. Masks are written as compressed run lengths.
     """
 
     Options = CopyOptions

@@ -73,7 +73,7 @@ def dataset_from_coco(document: Any, file: Path) -> Dataset:
     labelled = [
         LabelledImage(
             files[key], collect(of_image[key], sizes[key], notes), image.frame(),
-            image.pixel_size_nm(),
+            image.pixel_size_nm(), image.dose_dpa(),
         )
         for key, image in images.items()
     ]  # fmt: skip

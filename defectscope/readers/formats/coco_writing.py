@@ -22,7 +22,8 @@ from defectscope.readers.formats.run_lengths import compressed_counts
 
 __all__ = ["coco_document"]
 
-HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks", "frames", "pixel_sizes")
+HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks", "frames", "pixel_sizes",
+        "doses")  # fmt: skip
 
 
 def coco_document(dataset: Dataset) -> tuple[dict[str, Any], list[str]]:
@@ -45,6 +46,8 @@ def coco_document(dataset: Dataset) -> tuple[dict[str, Any], list[str]]:
             entry["frame"] = image.frame
         if image.pixel_size_nm is not None:
             entry["pixel_size_nm"] = image.pixel_size_nm
+        if image.dose_dpa is not None:
+            entry["dose_dpa"] = image.dose_dpa
         images.append(entry)
         for annotation in _annotations(image.instances, ids, scored):
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, **annotation})

@@ -31,6 +31,7 @@ ELLIPSE_UNITS = {"x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angl
 NO_PLACE = "that the format has no place for, left out"
 IN_WORDS = {
     "ignore": "instances to be ignored", "frames": "frame indices", "pixel_sizes": "pixel sizes",
+    "doses": "doses in dpa",
 }  # fmt: skip
 # What float32 and nine digits of a fraction do to coordinates is no change.
 UNCHANGED_PX = 0.01
@@ -118,7 +119,7 @@ def note_losses(dataset: Dataset, holds: Collection[str], notes: Notes) -> None:
     ----------
     holds
         Those of ``scores``, ``ignore``, ``masks``, ``lines``, ``ellipses``, ``tracks``,
-        ``frames`` and ``pixel_sizes`` that the format keeps.
+        ``frames``, ``pixel_sizes`` and ``doses`` that the format keeps.
     """
     for image in dataset.images:
         found = image.instances
@@ -132,6 +133,7 @@ def note_losses(dataset: Dataset, holds: Collection[str], notes: Notes) -> None:
             "tracks": int(np.count_nonzero(np.isfinite(tracks.astype(float)))),
             "frames": int(image.frame is not None),
             "pixel_sizes": int(image.pixel_size_nm is not None),
+            "doses": int(image.dose_dpa is not None),
         }
         for name, count in counts.items():
             if name not in holds:

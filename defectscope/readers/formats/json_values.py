@@ -203,3 +203,12 @@ class Entry:
         if size <= 0:
             raise FormatError(f"{self.where}: 'pixel_size_nm': expected more than 0, found {size}")
         return size
+
+    def dose_dpa(self) -> float | None:
+        """Return the dose in dpa, where it is known."""
+        if not self.has("dose_dpa"):
+            return None
+        dose = self.number("dose_dpa")
+        if dose < 0:
+            raise FormatError(f"{self.where}: 'dose_dpa': expected 0 or more, found {dose}")
+        return dose

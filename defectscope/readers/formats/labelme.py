@@ -28,7 +28,8 @@ from defectscope.readers.formats.labelme_shapes import annotations_of, shapes_of
 __all__ = ["LabelMe"]
 
 # Ellipses count as held: their outlines are.
-HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks", "frames", "pixel_sizes")
+HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks", "frames", "pixel_sizes",
+        "doses")  # fmt: skip
 
 
 class LabelMe(AnnotationFormat):
@@ -114,7 +115,7 @@ def _image(file: Path, root: Path, notes: Notes) -> LabelledImage:
             )
         size = found
     instances = collect(annotations_of(top, size, notes), size, notes)
-    return LabelledImage(name, instances, top.frame(), top.pixel_size_nm())
+    return LabelledImage(name, instances, top.frame(), top.pixel_size_nm(), top.dose_dpa())
 
 
 def _document(image: LabelledImage, notes: Notes, image_path: str) -> dict[str, Any]:
@@ -133,4 +134,6 @@ def _document(image: LabelledImage, notes: Notes, image_path: str) -> dict[str, 
         document["frame"] = image.frame
     if image.pixel_size_nm is not None:
         document["pixel_size_nm"] = image.pixel_size_nm
+    if image.dose_dpa is not None:
+        document["dose_dpa"] = image.dose_dpa
     return document

@@ -100,14 +100,14 @@ def test_additions_are_read(tmp_path: Path) -> None:
     assert found.units["angle_deg"] == "deg"
 
 
-def test_frame_and_pixel_size_are_read(tmp_path: Path) -> None:
+def test_frame_pixel_size_and_dose_are_read(tmp_path: Path) -> None:
     document = copy.deepcopy(PLAIN)
-    document["images"][0].update(frame=126, pixel_size_nm=0.25)
+    document["images"][0].update(frame=126, pixel_size_nm=0.25, dose_dpa=1.5)
     (image,) = load(tmp_path, document).images
-    assert (image.frame, image.pixel_size_nm) == (126, 0.25)
-    document["images"][0].update(frame=None, pixel_size_nm=None)
+    assert (image.frame, image.pixel_size_nm, image.dose_dpa) == (126, 0.25, 1.5)
+    document["images"][0].update(frame=None, pixel_size_nm=None, dose_dpa=None)
     (image,) = load(tmp_path, document).images
-    assert (image.frame, image.pixel_size_nm) == (None, None)
+    assert (image.frame, image.pixel_size_nm, image.dose_dpa) == (None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -197,6 +197,7 @@ MISTAKES: dict[str, tuple[Change, str]] = {
     "huge": (lambda d: d["images"][0].update(width=10**9, height=10**9), "expected an image size"),
     "flat": (lambda d: d["images"][0].update(height=0), "expected an image size from 1 x 1"),
     "negative frame": (lambda d: d["images"][0].update(frame=-1), "'frame': expected 0 or more"),
+    "negative dose": (lambda d: d["images"][0].update(dose_dpa=-1), "'dose_dpa': expected 0 or"),
     "pixel size": (lambda d: d["images"][0].update(pixel_size_nm=0), "expected more than 0"),
 }
 WRONG_ANNOTATIONS: dict[str, tuple[dict[str, Any], str]] = {
@@ -291,13 +292,13 @@ def test_folder_without_annotations(tmp_path: Path) -> None:
 def test_written_file_is_plain_coco(tmp_path: Path) -> None:
     mask = Mask(2, 3, np.ones((5, 10), bool))
     found = Instances((20, 30), [mask.box], [0.5], ["black dot"], masks=[mask])
-    image = LabelledImage("a.png", found, 4, 0.5)
+    image = LabelledImage("a.png", found, 4, 0.5, 1.25)
     assert Coco().save(Dataset([image], None, ("uncertain",)), tmp_path / "out") == []
     document = json.loads((tmp_path / "out/annotations.json").read_text())
     assert document == {
         "images": [
             {"id": 1, "file_name": "a.png", "width": 30, "height": 20, "frame": 4,
-             "pixel_size_nm": 0.5}
+             "pixel_size_nm": 0.5, "dose_dpa": 1.25}
         ],
         "annotations": [
             {"id": 1, "image_id": 1, "category_id": 2, "bbox": [2.0, 3.0, 10.0, 5.0], "area": 50,

@@ -179,11 +179,12 @@ def test_written_table_and_warnings(tmp_path: Path) -> None:
 
 def test_calibration_without_a_place_is_told(tmp_path: Path) -> None:
     found = Instances((20, 30), [[1, 2, 5, 6]], None, ["x"])
-    images = [LabelledImage("s.tif#2", found, 2, 0.5), LabelledImage("a.png", found, 9)]
+    images = [LabelledImage("s.tif#2", found, 2, 0.5, 1.5), LabelledImage("a.png", found, 9)]
     told = ImageJCsv().save(Dataset(images), tmp_path / "out.csv")
-    assert told[:2] == [
+    assert told[:3] == [
         "frame indices that the format has no place for, left out: 1",
         "pixel sizes that the format has no place for, left out: 1",
+        "doses in dpa that the format has no place for, left out: 1",
     ]
 
 

@@ -104,8 +104,10 @@ def datasets(draw: st.DrawFn, kinds: Kinds = Kinds()) -> Dataset:
         shape = draw(st.tuples(st.integers(8, 40), st.integers(8, 40)))
         frame = draw(st.none() | st.integers(0, 2000))
         pixel_size_nm = draw(st.none() | st.floats(0.01, 10))
+        dose_dpa = draw(st.none() | st.floats(0, 100))
         found = draw(instances_in(shape, kinds))
-        images.append(LabelledImage(f"Frame{number}.png", found, frame, pixel_size_nm))
+        image = LabelledImage(f"Frame{number}.png", found, frame, pixel_size_nm, dose_dpa)
+        images.append(image)
     return Dataset(images, None, draw(st.sampled_from(((), TYPES))))
 
 
@@ -158,8 +160,8 @@ def test_coco_keeps_everything(dataset: Dataset) -> None:
     back = returned(Coco(), dataset, "labels.json")
     used = {str(t) for image in dataset.images for t in image.instances.defect_types}
     assert set(back.defect_types) == used | set(dataset.defect_types)
-    assert [(i.file_name, i.frame, i.pixel_size_nm) for i in back.images] == [
-        (i.file_name, i.frame, i.pixel_size_nm) for i in dataset.images
+    assert [(i.file_name, i.frame, i.pixel_size_nm, i.dose_dpa) for i in back.images] == [
+        (i.file_name, i.frame, i.pixel_size_nm, i.dose_dpa) for i in dataset.images
     ]
     for image, original in zip(back.images, dataset.images, strict=True):
         found, given = image.instances, original.instances
@@ -214,8 +216,8 @@ def test_yolo_keeps_boxes_within_a_thousandth(dataset: Dataset) -> None:
 @given(datasets())
 def test_labelme_keeps_boxes_exactly(dataset: Dataset) -> None:
     back = returned(LabelMe(), dataset, "labelme")
-    assert [(i.file_name, i.frame, i.pixel_size_nm) for i in back.images] == [
-        (i.file_name, i.frame, i.pixel_size_nm) for i in dataset.images
+    assert [(i.file_name, i.frame, i.pixel_size_nm, i.dose_dpa) for i in back.images] == [
+        (i.file_name, i.frame, i.pixel_size_nm, i.dose_dpa) for i in dataset.images
     ]
     for image, original in zip(back.images, dataset.images, strict=True):
         found, given = image.instances, original.instances
@@ -349,6 +351,7 @@ KINDS: dict[str, Callable[[LabelledImage], list[np.ndarray]]] = {
     "tracks": lambda i: [np.array(track_ids(i.instances))],
     "frame indices": lambda i: [np.array(i.frame, float)],
     "pixel sizes": lambda i: [np.array(i.pixel_size_nm, float)],
+    "doses": lambda i: [np.array(i.dose_dpa, float)],
 }
 
 
