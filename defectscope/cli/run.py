@@ -52,6 +52,11 @@ def _roi(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, 
     "--frames", metavar="A:B:S", help="Only frame indices A to B (exclusive), every S-th."
 )
 @click.option("--roi", callback=_roi, metavar="X0,Y0,X1,Y1", help="Only this part of a frame, px.")
+@click.option(
+    "--vote",
+    metavar="K/N",
+    help="Keep what is found in K of N neighbouring frames, and fill gaps between.",
+)
 @calibration_options
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option(
@@ -141,7 +146,7 @@ def run(context: click.Context, /, **given: Any) -> None:
                 figures=not given["no_figures"],
                 **{
                     name: given[name]
-                    for name in ("roi", "workers", "dask", "resume", "overwrite", "strict",
+                    for name in ("roi", "vote", "workers", "dask", "resume", "overwrite", "strict",
                                  "mixed_sizes", "table_format")
                 },
             )  # fmt: skip

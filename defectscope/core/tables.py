@@ -20,9 +20,11 @@ __all__ = [
     "FRAME_COLUMNS",
     "GEOMETRY_COLUMNS",
     "calibrated",
+    "detection_columns",
     "detection_table",
     "diameters",
     "empty_table",
+    "geometry_columns",
     "geometry_table",
     "unit_twin",
 ]
@@ -108,13 +110,10 @@ def calibrated(
     return result
 
 
-def detection_table(
+def detection_columns(
     frame: Frame, found: Instances, types: Mapping[str, DefectType]
-) -> pd.DataFrame:
-    """Return one row for each instance of a frame (DESIGN: ``detections.parquet``).
-
-    The position is the measured centroid where there is one, else the centre of the box.
-    """
+) -> dict[str, np.ndarray]:
+    """Return the columns of :func:`detection_table` as arrays; text as objects."""
     n, calibration = len(found), frame.calibration
     centres = box_centres(found.boxes)
     columns: dict[str, Any] = {
@@ -144,27 +143,42 @@ def detection_table(
             measured["major_px"], measured["minor_px"], found.defect_types, types
         )
         units["diameter_px"] = "px"
-    columns |= calibrated(measured, units, calibration.pixel_size_nm)
+    return columns | calibrated(measured, units, calibration.pixel_size_nm)
+
+
+def detection_table(
+    frame: Frame, found: Instances, types: Mapping[str, DefectType]
+) -> pd.DataFrame:
+    """Return one row for each instance of a frame (DESIGN: ``detections.parquet``).
+
+    The position is the measured centroid where there is one, else the centre of the box.
+    """
+    columns = detection_columns(frame, found, types)
     return pd.DataFrame(columns).astype(
         {name: dtype for name, dtype in DETECTION_COLUMNS.items() if name in columns}
     )
 
 
+def geometry_columns(frame: Frame, found: Instances) -> dict[str, np.ndarray] | None:
+    """Return the columns of :func:`geometry_table` as arrays, or None where there are no lines."""
+    lines = [line for line in found.lines or () if len(line)]
+    if found.lines is None or not lines:
+        return None
+    lengths = [len(line) for line in found.lines]
+    points = np.concatenate(lines)
+    return {
+        "frame": np.full(sum(lengths), frame.index, np.int64),
+        "detection": np.repeat(np.arange(len(lengths)), lengths),
+        "vertex": np.concatenate([np.arange(k) for k in lengths]),
+        "x": points[:, 0],
+        "y": points[:, 1],
+    }
+
+
 def geometry_table(frame: Frame, found: Instances) -> pd.DataFrame:
     """Return one row for each vertex of the lines (or outlines) of a frame."""
-    if found.lines is None or not any(len(line) for line in found.lines):
-        return empty_table(GEOMETRY_COLUMNS)
-    lengths = [len(line) for line in found.lines]
-    points = np.concatenate([line for line in found.lines if len(line)])
-    return pd.DataFrame(
-        {
-            "frame": np.full(sum(lengths), frame.index, np.int64),
-            "detection": np.repeat(np.arange(len(lengths)), lengths),
-            "vertex": np.concatenate([np.arange(k) for k in lengths]),
-            "x": points[:, 0],
-            "y": points[:, 1],
-        }
-    )
+    columns = geometry_columns(frame, found)
+    return empty_table(GEOMETRY_COLUMNS) if columns is None else pd.DataFrame(columns)
 
 
 def _or_nan(value: float | None) -> float:

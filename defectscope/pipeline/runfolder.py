@@ -14,6 +14,7 @@ import pandas as pd
 
 from defectscope.core.errors import FormatError, OutputError, UsageError
 from defectscope.core.files import atomic_path, write_json, write_text
+from defectscope.core.frame_rows import joined_table
 from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS
 from defectscope.pipeline.parts import GrowingTable
 from defectscope.pipeline.plans import plan_difference
@@ -178,9 +179,11 @@ class RunFolder:
 
     def commit(self, start: int, outcomes: list[FrameOutcome], rows: pd.DataFrame) -> None:
         """Write what became of the frames from position `start` on."""
-        done = [outcome for outcome in outcomes if outcome.error is None]
-        self.detections.append(start, [o.detections for o in done if o.detections is not None])
-        self.geometry.append(start, [o.geometry for o in done if o.geometry is not None])
+        found = [outcome.rows for outcome in outcomes if outcome.rows is not None]
+        detections = joined_table([rows.detections for rows in found], DETECTION_COLUMNS)
+        geometry = joined_table([rows.geometry for rows in found], GEOMETRY_COLUMNS)
+        self.detections.append(start, [detections])
+        self.geometry.append(start, [geometry])
         text = rows.to_csv(index=False, header=False, lineterminator="\n")
         try:
             with self.frames_path.open("a", encoding="utf-8") as stream:

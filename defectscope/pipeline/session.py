@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 import signal
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from defectscope.core.errors import (
 from defectscope.core.frames import FrameSequence
 from defectscope.core.provenance import package_versions
 from defectscope.core.tables import FRAME_COLUMNS
+from defectscope.core.votes import Vote
 from defectscope.pipeline.execute import outcomes_in_order
 from defectscope.pipeline.finishing import track_detections, write_findings
 from defectscope.pipeline.named import NamedComponent
@@ -29,6 +31,7 @@ from defectscope.pipeline.overlay import write_overlays
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.stages import FrameOutcome, FrameStages, Roi
+from defectscope.pipeline.voting import Outcomes, check_vote, first_needed, voted
 
 if TYPE_CHECKING:
     from defectscope.core.base import Runtime
@@ -62,12 +65,14 @@ def uninterrupted() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How a run is executed; none of it changes a number in a table but `roi`.
+    """How a run is executed; none of it changes a number in a table but `roi` and `vote`.
 
     Parameters
     ----------
     roi
         x_min, y_min, x_max, y_max in px, half open.
+    vote
+        K/N: a detection stays when it is found in K of N neighbouring frames; as text or pair.
     workers, dask
         Processes on this machine, or the address of a Dask scheduler.
     resume, overwrite, strict
@@ -81,6 +86,7 @@ class RunSettings:
     """
 
     roi: Roi | None = None
+    vote: Vote | str | Sequence[int] | None = None
     workers: int = 1
     dask: str | None = None
     resume: bool = False
@@ -90,6 +96,10 @@ class RunSettings:
     overlay: bool = True
     figures: bool = True
     table_format: str = "parquet"
+
+    def __post_init__(self) -> None:
+        if self.vote is not None:
+            object.__setattr__(self, "vote", Vote.parse(self.vote))
 
 
 @dataclass
@@ -162,6 +172,8 @@ class Session:
                 "no frame is left to work on; frames are selected by their index, and the last "
                 "index is exclusive"
             )
+        if self._vote is not None:
+            self.warnings += check_vote(self._vote, self.frames.indices)
         former = self.folder.info() if self.settings.resume else None
         if former is None:
             self.folder.create(self.settings.overwrite)
@@ -179,7 +191,7 @@ class Session:
         return finished
 
     def _take_over(self, former: Mapping[str, Any]) -> None:
-        self.warnings += former.get("warnings", [])
+        self.warnings += [t for t in former.get("warnings", []) if t not in self.warnings]
         self.damaged += former.get("damaged_frames", [])
         self._figures += former.get("figures", [])
         for stage, seconds in former.get("timings_s", {}).items():
@@ -203,8 +215,9 @@ class Session:
         waiting: list[FrameOutcome] = []
         committed, last_commit = start, time.monotonic()
         begun = time.perf_counter()
+        outcomes = self._voted_outcomes(stages, start)
         try:
-            for outcome in self._outcomes(stages, range(start, total)):
+            for outcome in outcomes:
                 self._note(outcome)
                 waiting.append(outcome)
                 good += outcome.error is None
@@ -220,6 +233,7 @@ class Session:
             with uninterrupted():
                 if waiting:
                     self._commit(committed, waiting)
+                outcomes.close()
                 stages.close()
                 self.timings_s["detection stage"] += time.perf_counter() - begun
         if not good:
@@ -229,7 +243,23 @@ class Session:
                 else f"none of {total} frames can be used; the first: {self.damaged[0]}"
             )
 
-    def _outcomes(self, stages: FrameStages, positions: range) -> Iterator[FrameOutcome]:
+    def _voted_outcomes(self, stages: FrameStages, start: int) -> Outcomes:
+        """Yield the outcomes from position `start` on, voted on where that was asked for."""
+        vote, indices = self._vote, self.frames.indices
+        # A vote needs what was found in the frames before as well; they are done again.
+        first = first_needed(vote, indices, start)
+        outcomes = self._outcomes(stages, range(first, len(indices)))
+        if vote is not None:
+            outcomes = voted(outcomes, vote, self.frames.calibration)
+        with closing(outcomes):
+            yield from itertools.islice(outcomes, start - first, None)
+
+    @property
+    def _vote(self) -> Vote | None:
+        vote = self.settings.vote
+        return None if vote is None else Vote.parse(vote)
+
+    def _outcomes(self, stages: FrameStages, positions: range) -> Outcomes:
         settings = self.settings
         parallel = settings.workers > 1 or settings.dask is not None
         if positions and stages.expected_shape is None and not stages.mixed_sizes:
@@ -271,7 +301,7 @@ class Session:
                 calibration.dose_dpa(o.index),
                 None if o.shape is None else o.shape[1],
                 None if o.shape is None else o.shape[0],
-                None if o.detections is None else len(o.detections),
+                None if o.rows is None else len(o.rows),
                 "ok" if o.error is None else "damaged",
             )
             for o in outcomes
@@ -321,7 +351,7 @@ class Session:
                 "settings": {
                     name: value
                     for name, value in vars(self.settings).items()
-                    if name not in {"roi", "resume", "overwrite"}
+                    if name not in {"roi", "vote", "resume", "overwrite"}
                 },
                 "runtime": {"device": self.runtime.device, "threads": self.runtime.threads},
                 "warnings": self.warnings,

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from defectscope.core.errors import InputError, OptionError, UsageError
+from defectscope.core.frame_rows import FrameRows
 from defectscope.core.frames import SMALLEST_SIDE_PX, Frame, FrameSequence
 from defectscope.core.instances import Instances
 from defectscope.core.masks import mask_outline
-from defectscope.core.tables import detection_table, geometry_table
 from defectscope.pipeline.named import NamedComponent, check_found, guarded
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from defectscope.core.base import Component, Detector, PostProcessor
 
 __all__ = ["FrameOutcome", "FrameStages", "Roi"]
@@ -34,8 +32,7 @@ class FrameOutcome:
     index: int
     source: str
     shape: tuple[int, int] | None = None
-    detections: pd.DataFrame | None = None
-    geometry: pd.DataFrame | None = None
+    rows: FrameRows | None = None
     error: str | None = None
     warnings: list[str] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=dict)
@@ -156,8 +153,7 @@ class FrameStages:
         if self.roi is not None and outcome.shape is not None:
             instances = instances.moved(self.roi[0], self.roi[1], outcome.shape)
         instances = _outlined(instances)
-        outcome.detections = detection_table(frame, instances, self.defect_types)
-        outcome.geometry = geometry_table(frame, instances)
+        outcome.rows = FrameRows.of(frame, instances, self.defect_types)
         outcome.timings_s["tables"] = time.perf_counter() - start
 
 

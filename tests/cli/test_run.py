@@ -125,6 +125,19 @@ def test_ctrl_c_leaves_what_was_finished_and_resume_goes_on(stack, tmp_path):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_a_vote_gives_the_same_bytes_with_any_workers(stack, tmp_path):
+    arguments = ["run", stack, *ALL, "--vote", "3/5", "--no-overlay", "--no-figures", "--out"]
+    assert call(*arguments, tmp_path / "one").returncode == 0
+    done = call(*arguments, tmp_path / "two", "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    for name in ("detections.parquet", "geometry.parquet", "tracks.parquet", "frames.csv"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    found = pd.read_parquet(tmp_path / "two/detections.parquet")
+    assert set(found["origin"]) == {"detector", "interpolated"}
+    counts = pd.read_csv(tmp_path / "two/frames.csv").set_index("frame")["count"]
+    assert counts[counts > 0].to_dict() == found.groupby("frame").size().to_dict()
+
+
 BAD = {
     "unknown detector": (["--detector", "dark-blob"], 2, "did you mean 'dark-blobs'"),
     "unknown option": (["--set", "dark-blobs.blurr=1"], 2, "did you mean 'blur_px'"),
@@ -136,6 +149,12 @@ BAD = {
     "malformed range": (["--frames", "1-5"], 2, "FIRST:STOP"),
     "roi outside": (["--roi", "0,0,9999,10"], 2, "does not lie inside"),
     "malformed roi": (["--roi", "0,0,10"], 2, "four integers"),
+    "malformed vote": (["--vote", "9/6"], 2, "K/N, with 1 <= K <= N"),
+    "vote of unrelated images": (
+        ["--vote", "2/3", "--mixed-sizes"],
+        2,
+        "cannot vote on each other",
+    ),
     "resume and overwrite": (["--resume", "--overwrite"], 2, "give one of them"),
     "no such configuration": (["--config", "nowhere.toml"], 1, "cannot be read"),
     "no such scheduler": (["--dask", "tcp://127.0.0.1:9"], 2, "no Dask scheduler"),

@@ -14,6 +14,8 @@ import pytest
 import tifffile
 
 import defectscope as ds
+from defectscope.core.frame_rows import joined_table
+from defectscope.core.tables import DETECTION_COLUMNS
 from defectscope.pipeline import execute
 from defectscope.pipeline.execute import outcomes_in_order
 from defectscope.pipeline.stages import FrameStages, NamedComponent
@@ -115,7 +117,9 @@ def indices(outcomes):
 
 
 def tables(outcomes):
-    return pd.concat([o.detections for o in outcomes if o.detections is not None])
+    return joined_table(
+        [o.rows.detections for o in outcomes if o.rows is not None], DETECTION_COLUMNS
+    )
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 50])
@@ -123,7 +127,7 @@ def test_one_worker_keeps_the_order(stages, batch_size):
     positions = [4, 0, 7, 2]
     outcomes = list(outcomes_in_order(stages(), positions, batch_size))
     assert indices(outcomes) == positions
-    assert all(o.error is None and len(o.detections) == 1 for o in outcomes)
+    assert all(o.error is None and len(o.rows) == 1 for o in outcomes)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
