@@ -27,6 +27,8 @@ LEAST_MINOR_PX = 2.0
 # a<100> loops thinner than this are seen edge-on, as closed ellipses (P3).
 EDGE_ON_BELOW = 0.5
 LEAST_CONTRAST = 0.5
+# Edges of filled loops are no softer than this part of their minor axis, unless asked for.
+USUAL_SOFTNESS = 0.25
 FILLED_LOOKS = {"black dot": "black-dot", "dislocation-loop": "filled"}
 # How many random numbers decide about the look of one loop.
 LOOK_NUMBERS = 14
@@ -159,15 +161,33 @@ def _with_look(
     else:
         changes = _ring_look("open-ellipse", loop, options, u)
     if options.mottle or options.rough_px:
-        strength = rng.random(3)
-        changes |= {
-            "mottle": float(options.mottle * strength[0]),
-            # Little beside the loop, and slow: it gets dents, not holes.
-            "rough_px": float(strength[1] * min(options.rough_px, 0.1 * loop.minor_px)),
-            "grain_px": float((0.35 + 0.45 * strength[2]) * loop.minor_px),
-            "grain_seed": int(rng.integers(2**32)),
-        }
+        changes |= _irregular(loop, options, rng)
+    if loop.defect_type in FILLED_LOOKS and options.fading:
+        changes |= _faded(loop, options, rng)
+    if loop.defect_type in FILLED_LOOKS and options.softness > USUAL_SOFTNESS:
+        softer = float(options.softness * rng.random()) * loop.minor_px
+        changes["edge_px"] = max(changes["edge_px"], softer)
     return loop.model_copy(update=changes)
+
+
+def _irregular(loop: Loop, options: LoopsOptions, rng: np.random.Generator) -> dict[str, Any]:
+    strength = rng.random(3)
+    return {
+        "mottle": float(options.mottle * strength[0]),
+        # Little beside the loop, and slow: it gets dents, not holes.
+        "rough_px": float(strength[1] * min(options.rough_px, 0.1 * loop.minor_px)),
+        "grain_px": float((0.35 + 0.45 * strength[2]) * loop.minor_px),
+        "grain_seed": int(rng.integers(2**32)),
+    }
+
+
+def _faded(loop: Loop, options: LoopsOptions, rng: np.random.Generator) -> dict[str, Any]:
+    """Let a loop that is inclined in the foil fade towards the end that lies deeper."""
+    end = loop.angle_deg + (0 if rng.random() < 0.5 else 180)
+    return {
+        "fade": float(options.fading * rng.random()),
+        "fade_deg": float(end + rng.normal(0, 25)),
+    }
 
 
 def _harmonics(strength: float, u: list[float]) -> list[tuple[int, float, float]]:
@@ -197,7 +217,7 @@ def filled_look(
         "look": look,
         # Large loops look domed, not like coins; much softer, a small dot would not reach its
         # contrast even at its centre.
-        "edge_px": min(max(wanted, 0.13 * loop.minor_px), loop.minor_px / 4),
+        "edge_px": min(max(wanted, 0.13 * loop.minor_px), USUAL_SOFTNESS * loop.minor_px),
         # A dark spot's contrast varies less around it than that of a ring.
         "harmonics": _harmonics(0.4 * options.one_sided, u),
     }

@@ -81,6 +81,15 @@ class LoopsOptions(Options):
     rough_px: float = Field(
         0.0, ge=0, le=5, description="largest irregularity of the outline, px; 0 on average"
     )
+    fading: Fraction = Field(
+        0.0, description="largest part of its contrast that a filled loop loses towards one end"
+    )
+    softness: float = Field(
+        0.25,
+        gt=0,
+        le=0.5,
+        description="largest softness of filled loops, in parts of the minor axis",
+    )
     touching: Fraction = Field(0.12, description="part of the loops that touch another one")
     cut_by_rim: float = Field(
         0.5, ge=0, le=1, description="how densely loops lie beyond the rim, reaching into the image"

@@ -60,6 +60,8 @@ class Loop(BaseModel):
         Direction and offset of the tail.
     lumps, lump_phase
         Depth and phase of lighter bands across a filled loop.
+    fade, fade_deg
+        How much of the contrast a filled loop has lost at its far end, and the direction there.
     mottle, rough_px
         Relative variation of the contrast, and of the place of the edge, from place to place;
         both are 0 on average, so that the ellipse stays where it is.
@@ -88,6 +90,8 @@ class Loop(BaseModel):
     tail_px: float = 0.0
     lumps: float = 0.0
     lump_phase: float = 0.0
+    fade: float = 0.0
+    fade_deg: float = 0.0
     mottle: float = 0.0
     rough_px: float = 0.0
     grain_px: float = 6.0
@@ -221,6 +225,10 @@ def _filled(here: _Local, loop: Loop, place: Place) -> NDArray[np.float32]:
     if loop.lumps:
         wave = np.cos(1.4 * math.pi * here.p.astype(np.float64) + loop.lump_phase)
         depth = depth * (1 - loop.lumps / 2 * (1 - wave)).astype(np.float32)
+    if loop.fade:
+        along = math.radians(loop.fade_deg - loop.angle_deg)
+        place_along = here.p * np.float32(math.cos(along)) - here.q * np.float32(math.sin(along))
+        depth = depth * (1 - np.float32(loop.fade / 2) * (1 + np.clip(place_along, -1, 1)))
     if loop.tail:
         direction = math.radians(loop.tail_deg)
         x = loop.x + loop.tail_px * math.cos(direction)

@@ -55,7 +55,7 @@ class HeatmapTrainingOptions(Options):
     rotate: bool = Field(True, description="mirror crops and turn them by multiples of 90°")
     scale_low: float = Field(1.0, gt=0.1, le=1, description="least factor of enlargement")
     scale_high: float = Field(1.0, ge=1, le=8, description="largest factor of enlargement")
-    blur_px: float = Field(1.3, ge=0, le=20, description="largest standard deviation of blur, px")
+    blur_px: float = Field(2.0, ge=0, le=20, description="largest standard deviation of blur, px")
     noise: float = Field(
         0.02, ge=0, le=1, description="largest noise, in parts of the range of grey levels"
     )
