@@ -1,0 +1,111 @@
+"""Worst frames: the right ones, and drawn where and as what they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import defectscope as ds
+from defectscope.pipeline.benchmark_pictures import (
+    FALSE_ALARM,
+    FOUND,
+    GAP_PX,
+    HEADER_PX,
+    IGNORED,
+    MISSED,
+    TITLE_PX,
+    comparison_picture,
+    worst_frames,
+)
+
+SHAPE = (120, 160)
+TOP = HEADER_PX + TITLE_PX
+ZOOM = 4  # of frames of 160 px
+
+
+def squares(*corners, size=16.0, **more):
+    boxes = np.array([[x, y, x + size, y + size] for x, y in corners], float).reshape(-1, 4)
+    return ds.Instances(SHAPE, boxes, defect_types="loop", **more)
+
+
+def table(*rows):
+    columns = ["name", "f1", "false_positives", "false_negatives"]
+    return pd.DataFrame(list(rows), columns=columns).astype({"f1": float})
+
+
+def test_the_worst_come_first_and_frames_without_defects_never():
+    frames = table(
+        ("a", 0.9, 1, 1), ("empty", None, 0, 0), ("b", 0.5, 1, 0), ("c", 0.5, 3, 4), ("d", 0, 0, 1)
+    )
+    assert worst_frames(frames, 3) == [4, 3, 2]
+    assert worst_frames(frames, 9) == [4, 3, 2, 0]
+    assert worst_frames(frames, 0) == []
+
+
+@pytest.fixture
+def picture():
+    """One found, one missed, one false alarm, one not counted."""
+    grey = np.full(SHAPE, 90, np.uint8)
+    true = squares((10, 20), (60, 20), (110, 20), ignore=[False, False, True])
+    found = squares((12, 20), (110, 22), (60, 80))
+    return comparison_picture(grey, found, true, 0.15, "one on two, three")
+
+
+def colours_at(picture, box, panel):
+    """Return the colours on the upper side of a box in the left (0) or right (1) panel."""
+    x0, y0, x1, _ = box
+    left = panel * (ZOOM * SHAPE[1] + GAP_PX)
+    rows = picture[TOP + ZOOM * y0 - 1 : TOP + ZOOM * y0 + 2, left + ZOOM * x0 : left + ZOOM * x1]
+    middle = rows[:, rows.shape[1] // 2]
+    return {tuple(int(v) for v in pixel) for pixel in middle}
+
+
+@pytest.mark.parametrize(
+    ("corner", "panel", "colour"),
+    [
+        ((10, 20), 0, FOUND),
+        ((60, 20), 0, MISSED),
+        ((110, 20), 0, IGNORED),
+        ((12, 20), 1, FOUND),
+        ((60, 20), 1, MISSED),
+        ((110, 22), 1, IGNORED),
+        ((60, 80), 1, FALSE_ALARM),
+    ],
+)
+def test_every_box_has_its_place_and_colour(picture, corner, panel, colour):
+    box = (*corner, corner[0] + 16, corner[1] + 16)
+    assert colour in colours_at(picture, box, panel)
+
+
+def test_false_alarms_are_not_drawn_on_the_truth(picture):
+    height, width = ZOOM * SHAPE[0], ZOOM * SHAPE[1]
+    left = picture[TOP : TOP + height, :width].reshape(-1, 3)
+    right = picture[TOP : TOP + height, width + GAP_PX :].reshape(-1, 3)
+    assert not (left == FALSE_ALARM).all(axis=1).any()
+    assert (right == FALSE_ALARM).all(axis=1).any()
+    assert picture.shape[1] == 2 * width + GAP_PX
+
+
+def test_the_legend_shows_every_colour(picture):
+    legend = picture[TOP + ZOOM * SHAPE[0] :].reshape(-1, 3)
+    for colour in (FOUND, MISSED, FALSE_ALARM, IGNORED):
+        assert (legend == colour).all(axis=1).any()
+
+
+@pytest.mark.parametrize("shape", [(24, 16), (700, 1100), (3000, 2800)])
+def test_pictures_are_neither_tiny_nor_huge(shape):
+    pixels = np.random.default_rng(0).integers(0, 60000, shape, dtype=np.uint16)
+    nothing = ds.Instances.empty(shape)
+    drawn = comparison_picture(pixels, nothing, nothing, 0.15, "nothing")
+    assert drawn.dtype == np.uint8
+    assert 250 <= drawn.shape[1] <= 2 * 1400 + GAP_PX
+
+
+def test_lines_are_drawn_as_lines():
+    line = np.array([[20.0, 90.0], [140.0, 30.0]])
+    true = ds.Instances(SHAPE, [[20, 30, 140, 90]], defect_types="line", lines=[line])
+    grey = np.full(SHAPE, 90, np.uint8)
+    drawn = comparison_picture(grey, true, true, 0.15, "line")
+    centre = drawn[TOP + ZOOM * 60, ZOOM * 80 - 6 : ZOOM * 80 + 6]
+    assert (centre == FOUND).all(axis=1).any()
