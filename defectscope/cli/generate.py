@@ -129,24 +129,10 @@ def _plan(given: dict[str, Any]) -> SamplePlan:
 
 
 def _again(source: Path, out: Path, host: PluginHost) -> None:
-    from defectscope.core.errors import FormatError, OutputError
-    from defectscope.pipeline.generation import DatasetWriter
-    from defectscope.pipeline.labels import save_dataset
-    from defectscope.pipeline.samples import SampleMaker, read_parameters
+    from defectscope.pipeline.redrawing import draw_again
 
-    plan, number, digest = read_parameters(source)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"{out} exists; choose another --out")
-    with SampleMaker(plan, host) as maker:
-        frames, parameters = maker.make(number)
-    if parameters["pixels_sha256"] != digest:
-        raise FormatError(
-            f"the sample of {source} comes out with other pixels here; other versions of numpy, "
-            "OpenCV or a plugin are installed"
-        )
-    dataset = DatasetWriter(out).write(frames, parameters)
-    save_dataset(dataset, out / "annotations.json", "coco", host)
-    say(f"{plural(len(frames), 'image')}, the same pixels, in {out}")
+    dataset = draw_again(source, out, host)
+    say(f"{plural(len(dataset.images), 'image')}, the same pixels, in {out}")
 
 
 def _preview(dataset: Dataset, out: Path) -> None:

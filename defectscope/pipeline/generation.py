@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import shutil
@@ -18,9 +19,10 @@ from defectscope.core.coco_text import join_coco_files
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import OutputError, UsageError
 from defectscope.core.files import write_bytes, write_json
+from defectscope.pipeline.drawn import DrawnFrame, Sample
 from defectscope.pipeline.labels import open_dataset, save_dataset
 from defectscope.pipeline.mask_files import write_masks
-from defectscope.pipeline.samples import DrawnFrame, SampleMaker, SamplePlan
+from defectscope.pipeline.samples import SampleMaker, SamplePlan
 from defectscope.plugins.host import default_host
 
 if TYPE_CHECKING:
@@ -48,28 +50,52 @@ class DatasetWriter:
     folder: Path
     masks: bool = False
 
-    def write(self, frames: list[DrawnFrame], parameters: dict[str, Any]) -> Dataset:
-        """Write images and parameters of one sample, and return its truth."""
-        number = int(parameters["number"])
-        for frame in frames:
-            # Without being told how, OpenCV writes PNG as fast as it can.
-            encoded = cv2.imencode(".png", frame.pixels)[1].tobytes()
-            write_bytes(self.folder / "images" / f"{frame.name}.png", encoded)
-            if self.masks:
-                shape = frame.pixels.shape[0], frame.pixels.shape[1]
-                write_masks(self.folder / "masks" / frame.name, frame.truth.masks or (), shape)
-        write_json(self.folder / "parameters" / f"{number:06d}.json", parameters)
-        images = [
-            LabelledImage(f"images/{frame.name}.png", frame.truth, frame.frame) for frame in frames
-        ]
+    def write(self, sample: Sample, each: Callable[[], None] = lambda: None) -> Dataset:
+        """Write images and parameters of one sample as it is drawn, and return its truth.
+
+        Parameters
+        ----------
+        sample
+            What to draw; where that fails, no file of it is left.
+        each
+            Called after each image.
+        """
+        names: list[str] = []
+        images = []
+        try:
+            for frame in sample:
+                names.append(frame.name)
+                self._write_frame(frame)
+                images.append(
+                    LabelledImage(
+                        f"images/{frame.name}.png", frame.truth, frame.frame, frame.pixel_size_nm,
+                        frame.dose_dpa,
+                    )
+                )  # fmt: skip
+                each()
+            path = self.folder / "parameters" / f"{sample.number:06d}.json"
+            write_json(path, sample.parameters)
+        except BaseException:
+            for name in names:
+                (self.folder / "images" / f"{name}.png").unlink(missing_ok=True)
+                shutil.rmtree(self.folder / "masks" / name, ignore_errors=True)
+            raise
         return Dataset(images, self.folder)
 
+    def _write_frame(self, frame: DrawnFrame) -> None:
+        # Without being told how, OpenCV writes PNG as fast as it can.
+        encoded = cv2.imencode(".png", frame.pixels)[1].tobytes()
+        write_bytes(self.folder / "images" / f"{frame.name}.png", encoded)
+        if self.masks:
+            shape = frame.pixels.shape[0], frame.pixels.shape[1]
+            write_masks(self.folder / "masks" / frame.name, frame.truth.masks or (), shape)
+
     def write_with_truth(
-        self, frames: list[DrawnFrame], parameters: dict[str, Any], host: PluginHost
+        self, sample: Sample, host: PluginHost, each: Callable[[], None] = lambda: None
     ) -> Dataset:
         """Write one sample; its truth comes last, and says that the rest is there."""
-        dataset = self.write(frames, parameters)
-        target = self.truth(int(parameters["number"]))
+        dataset = self.write(sample, each)
+        target = self.truth(sample.number)
         target.parent.mkdir(parents=True, exist_ok=True)
         save_dataset(dataset, target, "coco", host)
         return dataset
@@ -110,7 +136,7 @@ def generate_dataset(
     resume, overwrite
         Go on with an interrupted dataset of the same plan, or replace it.
     progress
-        Called with (stage, done, total).
+        Called with (stage, images done, images in total).
 
     Raises
     ------
@@ -126,10 +152,13 @@ def generate_dataset(
     known = [number for number in range(count) if writer.truth(number).is_file()]
     parts = {number: open_dataset(writer.truth(number), host, "coco") for number in known}
     missing = [number for number in range(count) if number not in parts]
-    progress("generate", len(known), count)
-    for number, part in _written(maker, writer, missing, host, workers):
-        parts[number] = part
-        progress("generate", len(parts), count)
+    done, total = itertools.count(len(known) * (plan.length or 1)), count * (plan.length or 1)
+
+    def each() -> None:
+        progress("generate", next(done), total)
+
+    each()
+    parts.update(_written(maker, writer, missing, host, workers, each))
     images = [image for number in range(count) for image in parts[number].images]
     types = dict.fromkeys(str(n) for i in images for n in i.instances.defect_types)
     join_coco_files(map(writer.truth, range(count)), folder / "annotations.json")
@@ -161,12 +190,17 @@ def _prepare(folder: Path, plan: dict[str, Any], resume: bool, overwrite: bool) 
 
 
 def _written(
-    maker: SampleMaker, writer: DatasetWriter, numbers: list[int], host: PluginHost, workers: int
+    maker: SampleMaker,
+    writer: DatasetWriter,
+    numbers: list[int],
+    host: PluginHost,
+    workers: int,
+    each: Callable[[], None],
 ) -> Iterator[tuple[int, Dataset]]:
     if workers == 1:
         with maker:
             for number in numbers:
-                yield number, writer.write_with_truth(*maker.make(number), host)
+                yield number, writer.write_with_truth(maker.sample(number), host, each)
         return
     pool = ProcessPoolExecutor(
         workers,
@@ -175,7 +209,11 @@ def _written(
         initargs=(maker.plan, writer),
     )
     try:
-        yield from zip(numbers, pool.map(_write_one, numbers, chunksize=4), strict=True)
+        parts = pool.map(_write_one, numbers, chunksize=4)
+        for number, part in zip(numbers, parts, strict=True):
+            for _ in part.images:
+                each()
+            yield number, part
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -192,6 +230,6 @@ def _start_worker(plan: SamplePlan, writer: DatasetWriter) -> None:
 
 
 def _write_one(number: int) -> Dataset:
-    frames, parameters = _worker["maker"].make(number)
-    dataset: Dataset = _worker["writer"].write_with_truth(frames, parameters, default_host())
+    sample = _worker["maker"].sample(number)
+    dataset: Dataset = _worker["writer"].write_with_truth(sample, default_host())
     return dataset

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from defectscope._version import __version__
 from defectscope.core.errors import ComponentError, FormatError, UsageError
 from defectscope.core.instances import Instances
 from defectscope.pipeline.choices import Choice
+from defectscope.pipeline.drawn import DrawnFrame, Sample
 from defectscope.pipeline.named import NamedComponent, guarded
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["DrawnFrame", "SampleMaker", "SamplePlan", "read_parameters"]
+__all__ = ["SampleMaker", "SamplePlan", "read_parameters"]
 
 PARAMETERS_FORMAT = 1
 SMALLEST_SIDE_PX, LARGEST_SIDE_PX = 16, 16_384
@@ -94,28 +94,6 @@ def _plain_choice(choice: Choice) -> dict[str, Any]:
     return {"name": choice.name, "alias": choice.alias, "options": dict(choice.options)}
 
 
-@dataclass(frozen=True)
-class DrawnFrame:
-    """One image of a sample and its truth.
-
-    Parameters
-    ----------
-    name
-        File name without suffix.
-    pixels
-        (H, W) uint8 or uint16.
-    truth
-        What was drawn and is to be found.
-    frame
-        Index in a sequence, or None.
-    """
-
-    name: str
-    pixels: NDArray[Any]
-    truth: Instances
-    frame: int | None = None
-
-
 class SampleMaker:
     """Draws samples; a context manager that builds and opens its components once.
 
@@ -148,10 +126,11 @@ class SampleMaker:
     def __exit__(self, *error: object) -> None:
         self._opened.close()
 
-    def make(self, number: int) -> tuple[list[DrawnFrame], dict[str, Any]]:
-        """Return the images of a sample and every parameter that made them.
+    def sample(self, number: int) -> Sample:
+        """Return a sample, whose images are drawn as they are read.
 
-        The same plan, number and versions give the same pixels and truth, whoever draws them.
+        The same plan, number and versions give the same pixels and truth, whoever draws them. A
+        maker's components draw one sample at a time: read it to its end before the next.
         """
         plan = self.plan
         root = np.random.SeedSequence(plan.seed, spawn_key=(number,))
@@ -165,16 +144,13 @@ class SampleMaker:
             "background": drawn,
             "generators": [],
         }
-        frames = list(
-            self._stills(number, canvas, seeds[1:], record)
-            if plan.length is None
-            else self._sequence(number, canvas, seeds[1], record)
-        )
-        digest = hashlib.sha256()
-        for frame in frames:
-            digest.update(frame.pixels.tobytes())
-        record["pixels_sha256"] = digest.hexdigest()
-        return frames, record
+        draw = self._still if plan.length is None else self._sequence
+        return Sample(record, draw(number, canvas, seeds[1:], record))
+
+    def make(self, number: int) -> tuple[list[DrawnFrame], dict[str, Any]]:
+        """Return all images of a sample at once, and every parameter that made them."""
+        sample = self.sample(number)
+        return list(sample), sample.parameters
 
     def _render(
         self, number: int, rng: np.random.Generator
@@ -188,39 +164,53 @@ class SampleMaker:
             )
         return canvas, parameters
 
-    def _stills(
+    def _still(
         self,
         number: int,
         canvas: NDArray[np.float32],
         seeds: Sequence[np.random.Generator],
         record: dict[str, Any],
     ) -> Iterator[DrawnFrame]:
-        truths = []
+        truths, sizes = [], set()
         for named, rng in zip(self._generators, seeds, strict=True):
-            named.component.sample_number = number
-            draw = named.component.draw
-            truths.append(guarded(named, f"for sample {number}", draw, canvas, rng))
+            component, where = named.component, f"for sample {number}"
+            component.sample_number = number
+            truths.append(guarded(named, where, component.draw, canvas, rng))
             record["generators"].append(_parameters(named))
+            sizes.add(guarded(named, where, lambda c=component: c.calibration.pixel_size_nm))
         truth = Instances.concatenate(truths)
-        yield DrawnFrame(f"{number:06d}", self._digitised(canvas), truth)
+        sizes.discard(None)
+        # Generators that disagree leave it unknown.
+        pixel_size_nm = sizes.pop() if len(sizes) == 1 else None
+        pixels = self._digitised(canvas)
+        yield DrawnFrame(f"{number:06d}", pixels, truth, pixel_size_nm=pixel_size_nm)
 
     def _sequence(
         self,
         number: int,
         canvas: NDArray[np.float32],
-        rng: np.random.Generator,
+        seeds: Sequence[np.random.Generator],
         record: dict[str, Any],
     ) -> Iterator[DrawnFrame]:
         named, length = self._generators[0], self.plan.length or 0
-        named.component.sample_number = number
-        frames = guarded(
-            named,
-            f"for sample {number}",
-            lambda: list(named.component.sequence(canvas, rng, length)),
-        )
+        component, where = named.component, f"for sample {number}"
+        component.sample_number = number
+        frames = guarded(named, where, lambda: iter(component.sequence(canvas, seeds[0], length)))
+        calibration = guarded(named, where, lambda: component.calibration)
+        digits = max(4, len(str(length - 1)))
+        for index in range(length):
+            drawn = guarded(named, f"{where}, frame {index}", next, frames, None)
+            if drawn is None:
+                raise ComponentError(f"{named.describe()} must yield {length} frames, not {index}")
+            pixels, truth = drawn
+            yield DrawnFrame(
+                f"{number:06d}-{index:0{digits}d}", self._digitised(pixels), truth, index,
+                calibration.pixel_size_nm, calibration.dose_dpa(index),
+            )  # fmt: skip
+        # A generator learns what it drew while it draws, so that its parameters come at its end.
+        if guarded(named, where, next, frames, None) is not None:
+            raise ComponentError(f"{named.describe()} must yield {length} frames, found more")
         record["generators"].append(_parameters(named))
-        for index, (pixels, truth) in enumerate(frames):
-            yield DrawnFrame(f"{number:06d}-{index:04d}", self._digitised(pixels), truth, index)
 
     def _digitised(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
         top = 2**self.plan.bit_depth - 1

@@ -1,0 +1,264 @@
+"""Datasets written frame by frame: nothing half, nothing lost, nothing kept that was let go."""
+
+from __future__ import annotations
+
+import gc
+import json
+import weakref
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from pydantic import Field
+
+import defectscope as ds
+from defectscope.core.errors import ComponentError, FormatError, OutputError
+from defectscope.pipeline.choices import Choice
+from defectscope.pipeline.generation import DatasetWriter, generate_dataset
+from defectscope.pipeline.labels import open_dataset
+from defectscope.pipeline.redrawing import draw_again
+from defectscope.pipeline.samples import SampleMaker, SamplePlan
+from defectscope.plugins.testing import isolated_host
+from defectscope.readers import plugin as readers
+
+SHAPE = (16, 20)
+
+
+class Plain(ds.Background):
+    """Nothing but grey."""
+
+    def render(self, shape, rng):
+        return np.full(shape, 0.5, np.float32), {"grey": 0.5}
+
+
+class DotsOptions(ds.Options):
+    """Options of the test generator."""
+
+    fail_at: int = Field(-1, description="frame at which to raise")
+    more: int = Field(0, description="frames more or less than asked for")
+    pixel_size_nm: float | None = Field(None, description="nm")
+
+
+class Dots(ds.Generator):
+    """One dot a frame, which says how far it has come."""
+
+    Options = DotsOptions
+    options: DotsOptions
+    defect_types = ("black dot",)
+    # What outside looks on at: called before each frame with its number.
+    watch: ClassVar = staticmethod(lambda frame: None)
+    pixels_alive: ClassVar[list] = []
+
+    @property
+    def calibration(self):
+        size = self.options.pixel_size_nm
+        return ds.Calibration(pixel_size_nm=size, dose_start_dpa=0.5, dose_per_frame_dpa=0.25)
+
+    def draw(self, canvas, rng):
+        canvas[3:6, 4:8] = rng.random()
+        self.last_parameters = {"stills": 1}
+        return ds.Instances(canvas.shape, [[4, 3, 8, 6]], defect_types="black dot")
+
+    def sequence(self, canvas, rng, length):
+        self.last_parameters = {}
+        for frame in range(length + self.options.more):
+            Dots.watch(frame)
+            if frame == self.options.fail_at:
+                raise RuntimeError("out of ink")
+            pixels = canvas.copy()
+            Dots.pixels_alive.append(weakref.ref(pixels))
+            truth = self.draw(pixels, rng).with_measurements({"track_id": [7]}, {"track_id": ""})
+            yield pixels, truth
+            del pixels
+        self.last_parameters = {"drawn": length}
+
+
+class Still(ds.Generator):
+    """Cannot move."""
+
+    def draw(self, canvas, rng):
+        return ds.Instances.empty(canvas.shape)
+
+
+class Plugin:
+    """Registers the components above."""
+
+    @ds.hookimpl
+    def defectscope_backgrounds(self):
+        return [ds.ComponentSpec("plain", "Grey.", f"{__name__}:Plain")]
+
+    @ds.hookimpl
+    def defectscope_generators(self):
+        return [
+            ds.ComponentSpec("dots", "Dots.", f"{__name__}:Dots"),
+            ds.ComponentSpec("still", "Nothing.", f"{__name__}:Still"),
+        ]
+
+
+@pytest.fixture(scope="module")
+def host():
+    return isolated_host(Plugin(), readers)
+
+
+@pytest.fixture(autouse=True)
+def unwatched(monkeypatch):
+    monkeypatch.setattr(Dots, "watch", staticmethod(lambda frame: None))
+    monkeypatch.setattr(Dots, "pixels_alive", [])
+
+
+def plan(length=None, name="dots", seed=0, **options):
+    return SamplePlan(Choice("plain", "plain"), (Choice(name, name, options),), SHAPE, seed, length)
+
+
+def files(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def contents(folder):
+    return {name: (folder / name).read_bytes() for name in files(folder)}
+
+
+def test_frames_are_on_disk_before_the_next_is_drawn(host, tmp_path, monkeypatch):
+    seen = []
+
+    def watch(frame):
+        gc.collect()
+        alive = sum(ref() is not None for ref in Dots.pixels_alive)
+        seen.append((len(list((tmp_path / "data").glob("images/*.png"))), alive))
+
+    monkeypatch.setattr(Dots, "watch", staticmethod(watch))
+    told = []
+    generate_dataset(
+        plan(6), 1, tmp_path / "data", host, progress=lambda *values: told.append(values)
+    )
+    assert [count for count, _ in seen] == list(range(6))
+    # However long the sequence, hardly more than the frame at hand is in memory.
+    assert max(alive for _, alive in seen) <= 2
+    assert told == [("generate", done, 6) for done in range(7)]
+
+
+def test_a_sequence_is_what_the_contract_says(host, tmp_path):
+    dataset = generate_dataset(plan(3, pixel_size_nm=0.4), 2, tmp_path / "data", host)
+    read = open_dataset(tmp_path / "data", host)
+    expected = [(k, 0.4, 0.5 + 0.25 * k) for k in range(3)] * 2
+    for images in (dataset.images, read.images):
+        assert [(i.frame, i.pixel_size_nm, i.dose_dpa) for i in images] == expected
+    assert [i.stem for i in read.images][:3] == ["000000-0000", "000000-0001", "000000-0002"]
+    record = json.loads((tmp_path / "data/parameters/000001.json").read_text())
+    assert record["generators"][0]["parameters"] == {"drawn": 3}
+    assert len(record["pixels_sha256"]) == 64
+
+
+def test_stills_have_a_scale_and_no_dose(host, tmp_path):
+    dataset = generate_dataset(plan(pixel_size_nm=0.3), 2, tmp_path / "data", host)
+    for image in dataset.images:
+        assert (image.frame, image.pixel_size_nm, image.dose_dpa) == (None, 0.3, None)
+    two = SamplePlan(
+        Choice("plain", "plain"),
+        tuple(Choice("dots", f"d{k}", {"pixel_size_nm": s}) for k, s in enumerate((0.3, 0.4))),
+        SHAPE,
+    )
+    dataset = generate_dataset(two, 1, tmp_path / "two", host)
+    assert dataset.images[0].pixel_size_nm is None
+
+
+def test_what_is_drawn_at_once_is_the_same(host):
+    with SampleMaker(plan(4), host) as maker:
+        frames, record = maker.make(3)
+        sample = maker.sample(3)
+        with pytest.raises(RuntimeError, match="complete after its last frame"):
+            _ = sample.parameters
+        for one, other in zip(frames, sample, strict=True):
+            np.testing.assert_array_equal(one.pixels, other.pixels)
+        assert sample.parameters == record
+
+
+def test_a_sample_that_fails_leaves_nothing_and_is_gone_on_with(host, tmp_path, monkeypatch):
+    whole = generate_dataset(plan(5), 2, tmp_path / "whole", host, masks=True)
+    starts = []
+
+    def watch(frame):
+        starts.append(frame)
+        if len(starts) == 8:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Dots, "watch", staticmethod(watch))
+    with pytest.raises(KeyboardInterrupt):
+        generate_dataset(plan(5), 2, tmp_path / "data", host, masks=True)
+    left = files(tmp_path / "data")
+    assert not [name for name in left if "000001" in name]
+    assert len([name for name in left if name.startswith("images/")]) == 5
+    assert ".truth/000000.json" in left
+    monkeypatch.setattr(Dots, "watch", staticmethod(lambda frame: starts.append(frame)))
+    starts.clear()
+    again = generate_dataset(plan(5), 2, tmp_path / "data", host, masks=True, resume=True)
+    assert starts == list(range(5))
+    assert contents(tmp_path / "data") == contents(tmp_path / "whole")
+    assert len(again.images) == len(whole.images)
+
+
+BAD = {
+    "raises": ({"fail_at": 2}, r"'dots' .* failed for sample 0, frame 2: RuntimeError: out of ink"),
+    "too few": ({"more": -1}, "must yield 4 frames, not 3"),
+    "too many": ({"more": 1}, "must yield 4 frames, found more"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_generators_that_do_not_do_as_told(case, host, tmp_path):
+    options, message = BAD[case]
+    with pytest.raises(ComponentError, match=message):
+        generate_dataset(plan(4, **options), 1, tmp_path / "data", host)
+    assert files(tmp_path / "data") == ["dataset.json"]
+
+
+def test_stills_are_no_sequences(host, tmp_path):
+    with pytest.raises(ComponentError, match="draws stills only; it has no sequences"):
+        generate_dataset(plan(4, name="still"), 1, tmp_path / "data", host)
+
+
+def test_a_sequence_is_drawn_again(host, tmp_path):
+    generate_dataset(plan(4, pixel_size_nm=0.4), 2, tmp_path / "data", host)
+    source = tmp_path / "data/parameters/000001.json"
+    (tmp_path / "again").mkdir()
+    dataset = draw_again(source, tmp_path / "again", host)
+    assert dataset.folder == tmp_path / "again"
+    assert files(tmp_path / "again") == [
+        "annotations.json",
+        *(f"images/000001-{k:04d}.png" for k in range(4)),
+        "parameters/000001.json",
+    ]
+    for k in range(4):
+        name = f"images/000001-{k:04d}.png"
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "data" / name).read_bytes()
+    (image, *_) = open_dataset(tmp_path / "again", host).images
+    assert image.dose_dpa == 0.5
+    with pytest.raises(OutputError, match="again exists; choose another"):
+        draw_again(source, tmp_path / "again", host)
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_other_pixels_are_not_written(made, host, tmp_path):
+    generate_dataset(plan(4), 1, tmp_path / "data", host)
+    source = tmp_path / "data/parameters/000000.json"
+    record = json.loads(source.read_text())
+    source.write_text(json.dumps({**record, "pixels_sha256": "0" * 64}))
+    if made:
+        (tmp_path / "again").mkdir()
+    with pytest.raises(FormatError, match="comes out with other pixels here"):
+        draw_again(source, tmp_path / "again", host)
+    assert (tmp_path / "again").exists() == made
+    assert not made or not any((tmp_path / "again").iterdir())
+
+
+@pytest.mark.parametrize(("length", "name"), [(10_000, "000002-0000"), (10_001, "000002-00000")])
+def test_names_sort_in_the_order_of_long_sequences(length, name, host):
+    with SampleMaker(plan(length), host) as maker:
+        assert next(iter(maker.sample(2))).name == name
+
+
+def test_a_writer_counts_what_it_wrote(host, tmp_path):
+    counted = []
+    with SampleMaker(plan(3), host) as maker:
+        DatasetWriter(tmp_path).write(maker.sample(0), lambda: counted.append(1))
+    assert len(counted) == 3
