@@ -107,8 +107,9 @@ def smooth_noise(
     line: NDArray[np.intp],
     length_px: NDArray[np.float64],
     rng: np.random.Generator,
+    count: int = 1,
 ) -> NDArray[np.float64]:
-    """Return noise of unit variance that varies smoothly along lines.
+    """Return (count, k) noises of unit variance that vary smoothly along lines.
 
     Parameters
     ----------
@@ -118,25 +119,29 @@ def smooth_noise(
         (k,) which line each belongs to.
     length_px
         (n,) distance between independent values, by line.
+    count
+        How many, independent of each other.
     """
     x = position / length_px[line]
-    knots = np.zeros(len(length_px), np.intp)
-    np.maximum.at(knots, line, np.ceil(x).astype(np.intp) + 3)
-    first = np.concatenate([[0], np.cumsum(knots)])
-    values = rng.standard_normal(first[-1])
     whole = np.floor(x).astype(np.intp)
     t = x - whole
+    starts = np.searchsorted(line, np.arange(len(length_px)))
+    knots = np.ceil(np.maximum.reduceat(x, starts)).astype(np.intp) + 3
+    first = np.concatenate([[0], np.cumsum(knots)])
+    values = rng.standard_normal((count, first[-1]))
     at = first[line] + whole
     # Cubic B-spline weights: smooth to the second derivative, as the drawn width needs.
-    weights = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
-    total = np.zeros_like(x)
-    for k, weight in enumerate(weights):
-        total += weight * values[np.minimum(at + k, first[-1] - 1)]
+    square, rest = t * t, 1 - t
+    cube = square * t
+    weights = np.stack(
+        [rest * rest * rest, 3 * cube - 6 * square + 4, 3 * (square + t - cube) + 1, cube]
+    )
     # Independent values through these weights have this variance at a given t.
-    variance = np.zeros_like(x)
-    for weight in weights:
-        variance += weight * weight
-    return np.asarray(total / np.sqrt(variance), float)
+    weights /= np.sqrt((weights * weights).sum(axis=0))
+    total = np.zeros((count, len(x)))
+    for k, weight in enumerate(weights):
+        total += weight * values[:, np.minimum(at + k, first[-1] - 1)]
+    return total
 
 
 def cross_section(

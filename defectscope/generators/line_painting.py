@@ -181,15 +181,17 @@ def _course(
     variation_px = np.array([style.variation_px for style in styles])
     waviness = np.array([style.waviness_px for style in styles])[line]
     width = np.array([style.width_px for style in styles])[line]
-    noise = [smooth_noise(along, line, variation_px, rng) for _ in range(2)]
+    noise = smooth_noise(along, line, variation_px, rng, 2)
     bends = np.array([style.waviness_length_px for style in styles])
-    shift = waviness * smooth_noise(along, line, bends, rng)
+    shift = waviness * smooth_noise(along, line, bends, rng)[0]
     tangents = np.concatenate([unit_tangents(path) for path in paths])
-    turn = np.gradient(tangents, axis=0)
-    bend = tangents[:, 0] * turn[:, 1] - tangents[:, 1] * turn[:, 0]
-    slope, bend = np.gradient(shift) / step[line], bend / step[line]
-    # Across the border of two lines a difference means nothing.
+    slope, bend = np.zeros(len(line)), np.zeros(len(line))
+    slope[1:-1] = (shift[2:] - shift[:-2]) / 2
+    turn = (tangents[2:] - tangents[:-2]) / 2
+    bend[1:-1] = tangents[1:-1, 0] * turn[:, 1] - tangents[1:-1, 1] * turn[:, 0]
     for values in (slope, bend):
+        values /= step[line]
+        # Across the border of two lines a difference means nothing.
         values[first[:-1]] = values[first[1:] - 1] = 0
     level = np.clip(1 + variation * noise[1], *LEVEL_FACTORS)
     for k, values in enumerate(levels):
@@ -222,9 +224,7 @@ def _band(course: _Course, styles: Sequence[LineStyle], shape: tuple[int, int]) 
         found.append((pixel, sample + course.first[k]))
     pixel, sample = (np.concatenate(parts) for parts in zip(*found, strict=True))
     rows, columns = np.divmod(pixel, shape[1])
-    x, y, tx, ty, bend, width, level, shift, slope = (
-        np.take(values, sample) for values in course.columns()
-    )
+    x, y, tx, ty, bend, width, level, shift, slope = np.take(course.columns(), sample, axis=1)
     x, y = columns + 0.5 - x, rows + 0.5 - y
     # Ahead of the nearest point and to its side; then as on the circle through the line there.
     ahead, side = x * tx + y * ty, y * tx - x * ty
@@ -252,8 +252,7 @@ def _nearest_points(
     # Points outside the frame matter to the pixels at its rim as far as the line reaches.
     x0, y0 = np.maximum(low - pad, -pad).astype(int).tolist()
     x1, y1 = np.minimum(high + pad + 1, [width + pad, height + pad]).astype(int).tolist()
-    columns = np.floor(points[:, 0]).astype(np.intp) - x0
-    rows = np.floor(points[:, 1]).astype(np.intp) - y0
+    columns, rows = (np.floor(points).astype(np.intp) - [x0, y0]).T
     here = np.flatnonzero((columns >= 0) & (rows >= 0) & (columns < x1 - x0) & (rows < y1 - y0))
     if not len(here):
         return np.zeros(0, np.intp), np.zeros(0, np.intp)
@@ -263,7 +262,8 @@ def _nearest_points(
     distance, label = cv2.distanceTransformWithLabels(
         free, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    point_of = np.zeros(int(label.max()) + 1, np.intp)
+    # Labels count the pixels that points lie in.
+    point_of = np.zeros(len(here) + 1, np.intp)
     point_of[label[rows, columns]] = here
     # A little more, for distances are from the centres of the pixels that the points lie in.
     near = np.flatnonzero(distance <= reach + 0.7)

@@ -93,7 +93,7 @@ def test_many_lines_are_numbered_in_order():
 def test_smooth_noise_has_unit_variance_and_its_length():
     position = np.tile(np.arange(4000.0), 3)
     line = np.repeat(np.arange(3), 4000)
-    noise = smooth_noise(position, line, np.array([5.0, 5.0, 40.0]), RNG(0))
+    noise = smooth_noise(position, line, np.array([5.0, 5.0, 40.0]), RNG(0))[0]
     assert noise[:8000].std() == pytest.approx(1, abs=0.1)
     assert noise[:8000].mean() == pytest.approx(0, abs=0.15)
     jumps = [np.abs(np.diff(noise[line == k])).mean() for k in (0, 2)]
