@@ -189,10 +189,10 @@ def _course(
     slope[1:-1] = (shift[2:] - shift[:-2]) / 2
     turn = (tangents[2:] - tangents[:-2]) / 2
     bend[1:-1] = tangents[1:-1, 0] * turn[:, 1] - tangents[1:-1, 1] * turn[:, 0]
-    for values in (slope, bend):
-        values /= step[line]
+    for change in (slope, bend):
+        change /= step[line]
         # Across the border of two lines a difference means nothing.
-        values[first[:-1]] = values[first[1:] - 1] = 0
+        change[first[:-1]] = change[first[1:] - 1] = 0
     level = np.clip(1 + variation * noise[1], *LEVEL_FACTORS)
     for k, values in enumerate(levels):
         if values is not None:
