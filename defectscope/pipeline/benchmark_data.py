@@ -118,7 +118,8 @@ def _open(path: Path, name: str, host: PluginHost, frames: str | None) -> Benchm
     if frames is not None:
         truth = _selected(truth, path, frames)
     files, missing = _image_files(truth, path)
-    series = open_inputs(list(files.values()), host)
+    # Pages of one stack share a file.
+    series = open_inputs(list(dict.fromkeys(files.values())), host)
     position = {joining_name(source): k for k, source in enumerate(series.names)}
     images = [image for image in truth.images if image.stem in position]
     missing += [i.file_name for i in truth.images if i.file_name in files and i not in images]

@@ -89,6 +89,7 @@ def test_pages_of_a_stack_are_found(host, tmp_path):
     (data,) = opened(host, folder)
     np.testing.assert_array_equal(data.frames[0].pixels, pixels(12))
     np.testing.assert_array_equal(data.frames[1].pixels, pixels(10))
+    assert data.frames.warnings == []
 
 
 def test_frames_are_chosen_by_index(host, tmp_path):
