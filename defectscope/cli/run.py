@@ -53,6 +53,14 @@ def _roi(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, 
 )
 @click.option("--roi", callback=_roi, metavar="X0,Y0,X1,Y1", help="Only this part of a frame, px.")
 @click.option(
+    "--mask",
+    "masks",
+    multiple=True,
+    metavar="X0,Y0,X1,Y1|FILE",
+    help="Drop what is found in this part, px, or where an image of the frames' size is not 0; "
+    "may be repeated.",
+)
+@click.option(
     "--vote",
     metavar="K/N",
     help="Keep what is found in K of N neighbouring frames, and fill gaps between.",
@@ -146,8 +154,8 @@ def run(context: click.Context, /, **given: Any) -> None:
                 figures=not given["no_figures"],
                 **{
                     name: given[name]
-                    for name in ("roi", "vote", "workers", "dask", "resume", "overwrite", "strict",
-                                 "mixed_sizes", "table_format")
+                    for name in ("roi", "masks", "vote", "workers", "dask", "resume", "overwrite",
+                                 "strict", "mixed_sizes", "table_format")
                 },
             )  # fmt: skip
     except KeyboardInterrupt:

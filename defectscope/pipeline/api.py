@@ -16,6 +16,7 @@ from defectscope.core.provenance import input_digests
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.inputs import open_inputs
+from defectscope.pipeline.masking import masked_parts
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
@@ -229,6 +230,7 @@ class Pipeline:
             "calibration": frames.calibration.model_dump(),
             "frames": [len(frames), *(f(frames.indices) for f in (min, max) if len(frames))],
             "roi": list(settings.roi) if settings.roi else None,
+            "masks": settings.masks.record(),
             "vote": None if settings.vote is None else str(settings.vote),
             "table_format": settings.table_format,
             "inputs": input_digests(paths, lambda done: progress("check input", done, len(paths))),
@@ -240,6 +242,7 @@ class Pipeline:
         out: str | Path | None = None,
         *,
         progress: Progress | None = None,
+        masks: Sequence[Any] = (),
         **settings: Any,
     ) -> Result:
         """Run on a series, and return its tables.
@@ -252,6 +255,9 @@ class Pipeline:
             Run folder; a temporary one that lives as long as the result by default.
         progress
             Called with (stage, done, total).
+        masks
+            Parts of the frames in which detections are dropped: x_min, y_min, x_max, y_max in px
+            of the original frame, half open; or an image file or (H, W) array, masked where not 0.
         **settings
             Fields of :class:`RunSettings`: roi, vote, workers, resume, overwrite, strict, …
 
@@ -262,7 +268,7 @@ class Pipeline:
         """
         if not isinstance(frames, FrameSequence):
             frames = _GivenFrames(frames)
-        chosen = RunSettings(**settings)
+        chosen = RunSettings(**settings, masks=masked_parts(masks, self.host, frames.warnings))
         if chosen.mixed_sizes and any(family == "trackers" for family, _ in self.choices):
             raise UsageError(
                 "frames of different sizes cannot be tracked; "

@@ -16,7 +16,7 @@ from defectscope.core.instances import Instances
 from defectscope.core.metrics import Counts, confusion_matrix, count_matches, counts_by_type
 from defectscope.core.sizes import count_error, size_errors
 from defectscope.core.tracking_metrics import tracking_scores
-from defectscope.pipeline.joining import Joined, join_frames, within_roi
+from defectscope.pipeline.joining import Joined, join_frames, outside_masks, within_roi
 from defectscope.pipeline.labels import open_dataset
 from defectscope.pipeline.results import Result
 from defectscope.plugins.host import PluginHost, default_host
@@ -134,6 +134,7 @@ def evaluate(
     joined = join_frames(predictions, truth, warnings)
     if isinstance(predictions, Result):
         joined = within_roi(joined, predictions.roi, warnings)
+        joined = outside_masks(joined, predictions.masks, warnings)
     names = _type_names(joined)
     pairs = [(j.predicted, j.true) for j in joined]
     per_frame = pd.DataFrame([_frame_row(j, iou) for j in joined]).astype({"frame": "Int64"})

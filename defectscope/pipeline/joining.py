@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from defectscope.core.datasets import Dataset, joining_name
 from defectscope.core.errors import UsageError
 from defectscope.core.geometry.boxes import box_centres
@@ -12,9 +14,14 @@ from defectscope.core.instances import Instances
 from defectscope.pipeline.results import Result
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Callable
 
-__all__ = ["Joined", "join_frames", "within_roi"]
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from defectscope.pipeline.masking import MaskedParts
+
+__all__ = ["Joined", "join_frames", "outside_masks", "within_roi"]
 
 
 @dataclass(frozen=True)
@@ -105,18 +112,42 @@ def within_roi(
     """Flag truth that the run did not look at, so that it counts as neither hit nor miss."""
     if roi is None:
         return joined
-    result, left_out = [], 0
-    for j in joined:
-        centres = box_centres(j.true.boxes)
-        outside = ((centres < roi[:2]) | (centres >= roi[2:])).any(axis=1)
-        left_out += int((outside & ~j.true.ignore).sum())
-        result.append(replace(j, true=replace(j.true, ignore=j.true.ignore | outside)))
+
+    def outside(centres: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return np.asarray(((centres < roi[:2]) | (centres >= roi[2:])).any(axis=1))
+
+    result, left_out = _left_out(joined, outside)
     if left_out:
         warnings.append(
             f"the run looked at the region {','.join(map(str, roi))} only; {left_out} labelled "
             "defects with their centre outside of it are left out"
         )
     return result
+
+
+def outside_masks(joined: list[Joined], masks: MaskedParts, warnings: list[str]) -> list[Joined]:
+    """Flag truth in the masked parts of a run, so that it counts as neither hit nor miss."""
+    if not masks:
+        return joined
+    result, left_out = _left_out(joined, masks.hold)
+    if left_out:
+        warnings.append(
+            f"parts of the frames were masked in the run; {left_out} labelled defects with their "
+            "centre in them are left out"
+        )
+    return result
+
+
+def _left_out(
+    joined: list[Joined], which: Callable[[NDArray[np.float64]], NDArray[np.bool_]]
+) -> tuple[list[Joined], int]:
+    """Flag the truth of which the centres are told, and count what was not flagged before."""
+    result, count = [], 0
+    for j in joined:
+        out = which(box_centres(j.true.boxes))
+        count += int((out & ~j.true.ignore).sum())
+        result.append(replace(j, true=replace(j.true, ignore=j.true.ignore | out)))
+    return result, count
 
 
 def _instances(rows: pd.DataFrame, shape: tuple[int, int]) -> Instances:

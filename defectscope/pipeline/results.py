@@ -15,8 +15,9 @@ from defectscope.core.base import Tables
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import FormatError, InputError
 from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS, empty_table
+from defectscope.pipeline.masking import MaskedParts
 from defectscope.pipeline.parts import read_table
-from defectscope.pipeline.runfolder import read_info
+from defectscope.pipeline.runfolder import MASK, read_info
 
 __all__ = ["Result"]
 
@@ -57,6 +58,11 @@ class Result:
         """x_min, y_min, x_max, y_max in px of the part that was looked at; None for all of it."""
         roi = self._plan.get("roi")
         return tuple(roi) if roi else None
+
+    @functools.cached_property
+    def masks(self) -> MaskedParts:
+        """Parts of the frames in which detections were dropped."""
+        return MaskedParts.recorded(self._plan.get("masks"), self.folder / MASK)
 
     @property
     def _plan(self) -> Mapping[str, Any]:

@@ -8,8 +8,10 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
 import pandas as pd
 
 from defectscope.core.errors import FormatError, OutputError, UsageError
@@ -20,18 +22,24 @@ from defectscope.pipeline.parts import GrowingTable
 from defectscope.pipeline.plans import plan_difference
 from defectscope.pipeline.stages import FrameOutcome
 
-__all__ = ["RunFolder", "read_info"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["MASK", "RunFolder", "read_info"]
 
 INFO = "run.json"
+MASK = "mask.png"
 # What a run writes, and may therefore delete again when it is overwritten; figures are listed in
 # run.json, as analyses name them.
 OWN_FILES = (
     "frames.csv", "detections.parquet", "detections.csv", "geometry.parquet", "geometry.csv",
-    "tracks.parquet", "tracks.csv", "particles.csv", "overlay.mp4", INFO,
+    "tracks.parquet", "tracks.csv", "particles.csv", "overlay.mp4", MASK, INFO,
 )  # fmt: skip
 FIGURES = "figures"
 # Names under which files are written before they are whole; a kill leaves them behind.
-HALF_WRITTEN = re.compile(r"\.+(run|frames|detections|geometry|tracks|particles|overlay)[-.].*")
+HALF_WRITTEN = re.compile(
+    r"\.+(run|frames|detections|geometry|tracks|particles|overlay|mask)[-.].*"
+)
 
 
 class RunFolder:
@@ -192,6 +200,14 @@ class RunFolder:
                 os.fsync(stream.fileno())
         except OSError as error:
             raise OutputError(f"cannot write {self.frames_path}: {error.strerror}") from error
+
+    def write_mask(self, bitmap: NDArray[np.bool_] | None) -> None:
+        """Keep the masked pixels beside the tables, where there are any."""
+        if bitmap is None:
+            return
+        encoded = cv2.imencode(".png", bitmap.astype(np.uint8) * 255)[1]
+        with atomic_path(self.path / MASK) as temporary:
+            temporary.write_bytes(encoded.tobytes())
 
     def write_info(self, info: Mapping[str, Any]) -> None:
         """Write ``run.json``."""

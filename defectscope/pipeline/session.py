@@ -26,6 +26,7 @@ from defectscope.core.tables import FRAME_COLUMNS
 from defectscope.core.votes import Vote
 from defectscope.pipeline.execute import outcomes_in_order
 from defectscope.pipeline.finishing import track_detections, write_findings
+from defectscope.pipeline.masking import MaskedParts
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.overlay import write_overlays
 from defectscope.pipeline.results import Result
@@ -65,12 +66,14 @@ def uninterrupted() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How a run is executed; none of it changes a number in a table but `roi` and `vote`.
+    """How a run is executed; only `roi`, `masks` and `vote` change numbers in tables.
 
     Parameters
     ----------
     roi
         x_min, y_min, x_max, y_max in px, half open.
+    masks
+        Parts of the frames in which detections are dropped.
     vote
         K/N: a detection stays when it is found in K of N neighbouring frames; as text or pair.
     workers, dask
@@ -86,6 +89,7 @@ class RunSettings:
     """
 
     roi: Roi | None = None
+    masks: MaskedParts = field(default_factory=MaskedParts)
     vote: Vote | str | Sequence[int] | None = None
     workers: int = 1
     dask: str | None = None
@@ -182,6 +186,7 @@ class Session:
                     f"there was no run in {self.folder.path} to go on with; a new one was started"
                 )
             self._write_info()
+            self.folder.write_mask(self.settings.masks.bitmap)
             return []
         finished = self.folder.take_up(self.plan, len(self.frames))
         if former["status"] == "complete":
@@ -210,6 +215,7 @@ class Session:
             self.settings.mixed_sizes,
             shape,
             self.runtime.defect_types,
+            self.settings.masks,
         )
         good = sum(outcome.error is None for outcome in finished)
         waiting: list[FrameOutcome] = []
@@ -351,7 +357,7 @@ class Session:
                 "settings": {
                     name: value
                     for name, value in vars(self.settings).items()
-                    if name not in {"roi", "vote", "resume", "overwrite"}
+                    if name not in {"roi", "masks", "vote", "resume", "overwrite"}
                 },
                 "runtime": {"device": self.runtime.device, "threads": self.runtime.threads},
                 "warnings": self.warnings,

@@ -13,8 +13,10 @@ import numpy as np
 from defectscope.core.errors import InputError, OptionError, UsageError
 from defectscope.core.frame_rows import FrameRows
 from defectscope.core.frames import SMALLEST_SIDE_PX, Frame, FrameSequence
+from defectscope.core.geometry.boxes import box_centres
 from defectscope.core.instances import Instances
 from defectscope.core.masks import mask_outline
+from defectscope.pipeline.masking import MaskedParts
 from defectscope.pipeline.named import NamedComponent, check_found, guarded
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ class FrameStages:
         x_min, y_min, x_max, y_max in px, half open; only this part is looked at.
     mixed_sizes
         Whether frames may differ in size from `expected_shape`.
+    masks
+        What the detector finds there is dropped.
     """
 
     frames: FrameSequence
@@ -61,6 +65,7 @@ class FrameStages:
     mixed_sizes: bool = False
     expected_shape: tuple[int, int] | None = None
     defect_types: Mapping[str, Any] = field(default_factory=dict)
+    masks: MaskedParts = field(default_factory=MaskedParts)
     _stack: ExitStack | None = None
     _said: int = 0
 
@@ -115,6 +120,8 @@ class FrameStages:
         finally:
             outcome.timings_s["read"] = time.perf_counter() - start
         self._check_shape(outcome)
+        if outcome.shape is not None:
+            self.masks.check(outcome.shape, outcome.source, self.mixed_sizes)
         # A component that changes its input would change what the next one sees.
         frame.pixels.flags.writeable = False
         return frame
@@ -139,7 +146,13 @@ class FrameStages:
         share = (time.perf_counter() - start) / len(frames)
         for (outcome, frame), instances in zip(readable, found, strict=True):
             outcome.timings_s[self.detector.alias] = share
-            self._measure(outcome, frame, instances)
+            self._measure(outcome, frame, self._unmasked(instances))
+
+    def _unmasked(self, instances: Instances) -> Instances:
+        if not self.masks:
+            return instances
+        corner = np.array(self.roi[:2] if self.roi is not None else (0, 0))
+        return instances[~self.masks.hold(box_centres(instances.boxes) + corner)]
 
     def _measure(self, outcome: FrameOutcome, frame: Frame, instances: Instances) -> None:
         for named in self.post:

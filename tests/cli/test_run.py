@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -125,6 +126,23 @@ def test_ctrl_c_leaves_what_was_finished_and_resume_goes_on(stack, tmp_path):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_what_is_found_in_masked_parts_is_dropped(stack, tmp_path):
+    part = np.zeros((160, 200), np.uint8)
+    part[:, 100:] = 255
+    cv2.imwrite(str(tmp_path / "caption.png"), part)
+    done = call("run", stack, "--detector", "dark-blobs", "--mask", "0,0,50,160", "--mask",
+                tmp_path / "caption.png", "--workers", 2, "--no-overlay", "--no-figures", "--out",
+                tmp_path / "out")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = pd.read_parquet(tmp_path / "out/detections.parquet")
+    assert len(found) > 0
+    assert found["x"].between(50, 100).all()
+    masks = json.loads((tmp_path / "out/run.json").read_text())["plan"]["masks"]
+    assert masks["rectangles"] == [[0, 0, 50, 160]]
+    assert masks["files"] == ["caption.png"]
+    assert (tmp_path / "out/mask.png").is_file()
+
+
 def test_a_vote_gives_the_same_bytes_with_any_workers(stack, tmp_path):
     arguments = ["run", stack, *ALL, "--vote", "3/5", "--no-overlay", "--no-figures", "--out"]
     assert call(*arguments, tmp_path / "one").returncode == 0
@@ -149,6 +167,10 @@ BAD = {
     "malformed range": (["--frames", "1-5"], 2, "FIRST:STOP"),
     "roi outside": (["--roi", "0,0,9999,10"], 2, "does not lie inside"),
     "malformed roi": (["--roi", "0,0,10"], 2, "four integers"),
+    "malformed mask": (["--mask", "0,0,10"], 2, "X0,Y0,X1,Y1 in whole px"),
+    "empty mask": (["--mask", "10,10,10,20"], 2, "X0 < X1 and Y0 < Y1"),
+    "mask outside": (["--mask", "0,0,10,9999"], 2, "does not lie inside"),
+    "no such mask": (["--mask", "caption.png"], 1, "no file or folder caption.png"),
     "malformed vote": (["--vote", "9/6"], 2, "K/N, with 1 <= K <= N"),
     "vote of unrelated images": (
         ["--vote", "2/3", "--mixed-sizes"],
