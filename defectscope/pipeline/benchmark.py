@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,45 +12,25 @@ from defectscope.core.base import Runtime
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import (
     ComponentError,
-    DefectscopeError,
     FormatError,
     UsageError,
 )
 from defectscope.core.provenance import machine_description, package_versions
 from defectscope.pipeline.benchmark_data import BenchmarkData, open_benchmark_data
+from defectscope.pipeline.benchmark_entrants import Entrant, chosen_detectors, enter
 from defectscope.pipeline.benchmark_folder import BenchmarkFolder
 from defectscope.pipeline.benchmark_process import Measurement, ProcessFailedError, measure
 from defectscope.pipeline.benchmark_results import Benchmark, Line
-from defectscope.pipeline.benchmark_scores import PERCENTILES, RESAMPLES, SEED, score_line
-from defectscope.pipeline.choices import Choice, make_choices
+from defectscope.pipeline.benchmark_scores import score_line
+from defectscope.pipeline.bootstrap import PERCENTILES, RESAMPLES, SEED
+from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.evaluation import check_overlap
-from defectscope.pipeline.named import NamedComponent
 from defectscope.plugins.host import PluginHost, default_host
 
 if TYPE_CHECKING:
     from defectscope.pipeline.session import Progress
 
 __all__ = ["benchmark"]
-
-# Every benchmark has it as a line, so that benchmarks can be compared with each other.
-REFERENCE = "dark-blobs"
-FILE_NAME = re.compile(r"\w[\w.-]*")
-
-
-@dataclass(frozen=True)
-class _Entrant:
-    """A detector that takes part; without a component where it cannot be built."""
-
-    choice: Choice
-    named: NamedComponent | None
-    origin: Mapping[str, str]
-    error: str | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        given = dict(self.choice.options)
-        options = self.named.component.options.model_dump(mode="json") if self.named else given
-        return {"alias": self.choice.alias, "name": self.choice.name, **self.origin,
-                "options": options}  # fmt: skip
 
 
 def benchmark(
@@ -122,8 +101,8 @@ def benchmark(
     threads = threads or os.cpu_count() or 1
     warnings: list[str] = []
     runtime = Runtime(device, threads, defect_types=host.defect_types(), weights=host.weights())
-    choices = _choices(detectors, options or {}, host)
-    entrants = [_enter(choice, runtime, host, warnings) for choice in choices]
+    choices = chosen_detectors(detectors, options or {}, host)
+    entrants = [enter(choice, runtime, host, warnings) for choice in choices]
     paths = [datasets] if isinstance(datasets, str | Path) else datasets
     data = open_benchmark_data([Path(path) for path in paths], host, frames)
     folder = None if out is None else BenchmarkFolder(Path(out), host, worst)
@@ -157,49 +136,8 @@ def benchmark(
     return found
 
 
-def _choices(
-    detectors: str | Choice | Sequence[str | Choice],
-    options: Mapping[str, Mapping[str, Any]],
-    host: PluginHost,
-) -> list[Choice]:
-    """Return what takes part, the reference last unless it is among them under its own name."""
-    given = [detectors] if isinstance(detectors, str | Choice) else list(detectors)
-    parsed = [item if isinstance(item, Choice) else Choice.parse(item) for item in given]
-    aliases = [choice.alias for choice in parsed]
-    if REFERENCE not in aliases and host.matching("detectors", REFERENCE):
-        parsed.append(Choice(REFERENCE, REFERENCE))
-    if not parsed:
-        raise UsageError("name at least one detector")
-    for choice in parsed:
-        if not FILE_NAME.fullmatch(choice.alias):
-            raise UsageError(
-                f"{choice.alias!r} becomes part of file names, so that it may hold only letters, "
-                "digits, '_', '-' and '.'; choose another ALIAS=NAME"
-            )
-    return make_choices(parsed, options)
-
-
-def _enter(choice: Choice, runtime: Runtime, host: PluginHost, warnings: list[str]) -> _Entrant:
-    """Build a detector; one that cannot be loaded is a failed line, a wrong request an error."""
-    plugin = host.find("detectors", choice.name).plugin
-    origin = {"distribution": plugin.distribution, "version": plugin.version}
-    try:
-        component = host.build("detectors", choice.name, choice.options, runtime, choice.alias)
-    except UsageError:
-        raise
-    except Exception as error:
-        text = str(error) if isinstance(error, DefectscopeError) else (
-            f"{choice.alias!r} cannot be made: {type(error).__name__}: "
-            f"{' '.join(str(error).split())}"
-        )  # fmt: skip
-        return _Entrant(choice, None, origin, text)
-    if runtime.device != "cpu" and not component.uses_device:
-        warnings.append(f"{choice.alias!r} cannot work on {runtime.device}; the CPU is used")
-    return _Entrant(choice, NamedComponent(choice.alias, component), origin)
-
-
 def _info(
-    entrants: Sequence[_Entrant],
+    entrants: Sequence[Entrant],
     data: Sequence[BenchmarkData],
     runtime: Runtime,
     iou: float,
@@ -219,7 +157,7 @@ def _info(
 
 
 def _line(
-    entrant: _Entrant,
+    entrant: Entrant,
     data: BenchmarkData,
     threads: int,
     iou: float,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from defectscope.pipeline.benchmark_scores import SCORE_NAMES
+from defectscope.pipeline.bootstrap import SCORE_NAMES
 
 if TYPE_CHECKING:
     from defectscope.pipeline.benchmark_process import FrameMeasurement, Measurement

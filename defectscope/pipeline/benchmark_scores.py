@@ -11,6 +11,7 @@ import pandas as pd
 
 from defectscope.core.metrics import Counts, count_matches
 from defectscope.core.sizes import count_error, size_errors
+from defectscope.pipeline.bootstrap import SCORE_NAMES, bootstrap_limits, resampled_frames
 from defectscope.pipeline.evaluation import Evaluation, evaluate
 from defectscope.pipeline.joining import join_frames
 
@@ -21,21 +22,17 @@ if TYPE_CHECKING:
     from defectscope.core.instances import Instances
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["SCORE_NAMES", "LineScores", "bootstrap_limits", "resampled_frames", "score_line"]
+__all__ = ["LineScores", "score_line"]
 
 Pairs = Sequence[tuple["Instances", "Instances"]]
 
-SCORE_NAMES = ("precision", "recall", "f1")
 IOUS = tuple(round(k / 20, 2) for k in range(1, 20))
 SCORE_STEPS = 40
-RESAMPLES, SEED = 1000, 0
 # Columns of a frame that may be empty.
 MAYBE_UNKNOWN = (
     *SCORE_NAMES, "predicted_median_side_px", "true_median_side_px", "count_error",
     "median_side_error",
 )  # fmt: skip
-# Of the resampled scores: 95 % lie between.
-PERCENTILES = (2.5, 97.5)
 
 
 @dataclass(frozen=True)
@@ -138,51 +135,6 @@ def _count_array(pairs: Pairs, settings: Sequence[tuple[float, float | None]]) -
                 found.true_positives, found.false_positives, found.false_negatives,
             )  # fmt: skip
     return counts
-
-
-def resampled_frames(
-    count: int, resamples: int = RESAMPLES, seed: int = SEED
-) -> NDArray[np.int64] | None:
-    """Return (resamples, count): how often each frame is in each resample; None for one frame.
-
-    The same count gives the same resamples, so that every detector is judged on the same ones.
-    """
-    if count < 2:
-        return None
-    drawn = np.random.default_rng(seed).integers(0, count, (resamples, count))
-    times = np.zeros((resamples, count), np.int64)
-    np.add.at(times, (np.arange(resamples)[:, None], drawn), 1)
-    return times
-
-
-def bootstrap_limits(
-    counts: NDArray[np.int64], frames: NDArray[np.int64] | None
-) -> dict[str, tuple[float, float] | None]:
-    """Return the 95 % limits of precision, recall and F1 (percentile bootstrap over frames).
-
-    Parameters
-    ----------
-    counts
-        (frames, 3) hits, false alarms and misses.
-    frames
-        From :func:`resampled_frames`.
-
-    Returns
-    -------
-    dict
-        (low, high) by name of the score; None where no resample has it.
-    """
-    if frames is None:
-        return dict.fromkeys(SCORE_NAMES)
-    sums = [Counts(*row) for row in (frames @ counts).tolist()]
-    limits: dict[str, tuple[float, float] | None] = {}
-    for name in SCORE_NAMES:
-        known = [value for value in (getattr(total, name) for total in sums) if value is not None]
-        limits[name] = None
-        if known:
-            low, high = np.percentile(known, PERCENTILES)
-            limits[name] = (float(low), float(high))
-    return limits
 
 
 def _with_limits(

@@ -1,4 +1,4 @@
-"""Scores of a line by hand, and their limits against a bootstrap computed by hand."""
+"""Scores of a line by hand."""
 
 from __future__ import annotations
 
@@ -10,13 +10,7 @@ import pytest
 import defectscope as ds
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.metrics import Counts
-from defectscope.pipeline.benchmark_scores import (
-    IOUS,
-    RESAMPLES,
-    bootstrap_limits,
-    resampled_frames,
-    score_line,
-)
+from defectscope.pipeline.benchmark_scores import IOUS, score_line
 from defectscope.plugins.host import PluginHost
 
 SHAPE = (48, 64)
@@ -37,46 +31,7 @@ def line(predicted, true, iou=0.5):
     return score_line(dataset(*predicted), dataset(*true), iou, HOST)
 
 
-def test_limits_of_two_frames_by_hand():
-    # One frame of F1 1 and one of F1 0; both have one true instance.
-    counts = np.array([[1, 0, 0], [0, 1, 1]])
-    frames = np.array([[2, 0], [1, 1], [1, 1], [0, 2]])
-    # F1 is 1, 1/2, 1/2 and 0. In order 0, 1/2, 1/2, 1: the 2.5th percentile lies at 0.075 of the
-    # way from the first to the second, the 97.5th at 0.925 from the third to the fourth.
-    low, high = 0.075 * 0.5, 0.5 + 0.925 * 0.5
-    for pair in bootstrap_limits(counts, frames).values():
-        assert pair == pytest.approx((low, high))
-
-
-def test_a_score_is_taken_over_sums_and_not_over_frames():
-    # 3 of 4 found in one frame, 0 of 1 in the other: together 3 of 5, and not (3/4 + 0) / 2.
-    counts = np.array([[3, 0, 1], [0, 0, 1]])
-    limits = bootstrap_limits(counts, np.array([[1, 1]]))
-    assert limits["recall"] == pytest.approx((0.6, 0.6))
-    assert limits["precision"] == (1, 1)
-
-
-def test_resamples_without_a_score_are_left_out():
-    counts = np.array([[1, 0, 0], [0, 0, 0]])
-    assert bootstrap_limits(counts, np.array([[2, 0], [0, 2]]))["f1"] == (1, 1)
-    assert bootstrap_limits(counts, np.array([[0, 2]])) == {
-        "precision": None,
-        "recall": None,
-        "f1": None,
-    }
-
-
-def test_every_resample_has_as_many_frames_and_all_are_the_same_each_time():
-    frames = resampled_frames(5)
-    assert frames.shape == (RESAMPLES, 5)
-    assert (frames.sum(axis=1) == 5).all()
-    # Each frame is drawn once on average.
-    np.testing.assert_allclose(frames.mean(axis=0), 1, atol=0.1)
-    np.testing.assert_array_equal(frames, resampled_frames(5))
-
-
 def test_one_frame_has_no_limits():
-    assert resampled_frames(1) is None
     scores = line([squares((1, 1))], [squares((1, 1))])
     assert scores.limits == {"precision": None, "recall": None, "f1": None}
     assert scores.over_iou["f1"].eq(1).all()
