@@ -119,8 +119,10 @@ def measure_lines(
     for k in range(len(lines)):
         reach = reach_px
         while True:
-            ribbon = straightened(pixels, everything, k, reach)
-            measured = _measure(ribbon, min(follow_px, reach / 3))
+            follow = min(follow_px, reach / 3)
+            # A little more, so that what is left after shifts reaches equally far everywhere.
+            ribbon = straightened(pixels, everything, k, reach + follow)
+            measured = _measure(ribbon, reach, follow)
             wide = measured is not None and measured.width_px > WIDEST_SHARE * reach
             if not wide or 2 * reach > LARGEST_REACH_PX:
                 break
@@ -129,15 +131,15 @@ def measure_lines(
     return found
 
 
-def _measure(ribbon: Ribbon, follow_px: float) -> MeasuredLine | None:
-    fit = fit_profile(ribbon.offsets_px, ribbon.averaged())
+def _measure(ribbon: Ribbon, reach_px: float, follow_px: float) -> MeasuredLine | None:
+    shift = np.zeros(len(ribbon.grey))
+    straight = ribbon.within(reach_px)
+    fit = fit_profile(straight.offsets_px, straight.averaged())
     if fit is None:
         return None
-    shift = np.zeros(len(ribbon.grey))
-    straight = ribbon
     for _ in range(FOLLOWING_ROUNDS if follow_px > 0 else 0):
         shift = _followed(ribbon, fit, follow_px)
-        straight = ribbon.shifted(shift)
+        straight = ribbon.shifted(shift).within(reach_px)
         better = fit_profile(straight.offsets_px, straight.averaged())
         fit = fit if better is None else better
     level, significance = _level(amplitudes_along(straight, fit), _amplitudes_beside(straight, fit))

@@ -55,6 +55,11 @@ class Ribbon:
         grey = (1 - part) * self.grey[rows, first] + part * self.grey[rows, first + 1]
         return replace(self, grey=np.where(inside, grey, np.nan))
 
+    def within(self, reach_px: float) -> Ribbon:
+        """Return the part that lies within a distance of the line."""
+        near = np.abs(self.offsets_px) <= reach_px + STEP_PX / 2
+        return Ribbon(self.offsets_px[near], self.grey[:, near])
+
 
 def straightened(
     pixels: NDArray[np.float32],

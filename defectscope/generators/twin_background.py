@@ -19,6 +19,18 @@ LEVEL_SHARE = 1 / 24
 LEAST_LEVEL_PX = 8.0
 # The strength of the grain changes more slowly.
 TEXTURE_FACTOR = 1.5
+# Precipitates, loops and lines without a label are not grain: what stands out of the image,
+# smoothed over this distance, by so many standard deviations, and what lies around it.
+STRANGER_PX = 2.0
+STRANGE_FROM = 3.5
+STRANGER_RIM_PX = 4
+STRANGER_ROUNDS = 6
+# Where less than this is left, the image is as rough as that, and all of it counts.
+LEAST_KNOWN = 0.3
+# Median of the absolute values of a normal distribution of unit variance.
+NORMAL_MEDIAN = 0.6745
+# Medians are taken on an image so coarse that sigma is this many of its px.
+COARSE_SIGMA = 8
 # Flatter places have no texture that contrast could be a multiple of.
 LEAST_TEXTURE = 1e-3
 # The spectrum is smoothed over this many of its steps: more would blur lines of the camera.
@@ -78,18 +90,61 @@ def measure_background(
     covered
         (H, W) pixels that do not count.
     """
-    height, width = pixels.shape
     grey, known = pixels.astype(np.float64), (~covered).astype(np.float64)
     if not known.any():
         known = np.ones_like(grey)
-    sigma = max(LEVEL_SHARE * min(height, width), LEAST_LEVEL_PX)
-    # The mean is taken off first: what a blur sees of no known pixel is nothing.
-    mean = float((grey * known).sum() / known.sum())
-    level = mean + _blurred(grey - mean, known, sigma)
+    sigma = max(LEVEL_SHARE * min(pixels.shape), LEAST_LEVEL_PX)
+    filled = np.where(known > 0, grey, _level(grey, known, sigma))
+    # To begin with medians, which even many strangers do not shift by much.
+    level = _medians(filled, sigma)
+    for _ in range(STRANGER_ROUNDS):
+        left = known * ~_strange(grey - level, known, sigma)
+        if left.mean() < LEAST_KNOWN:
+            break
+        known, level = left, _level(grey, left, sigma)
+    level = _level(grey, known, sigma)
     rest = (grey - level) * known
     variance = _blurred(rest**2, known, TEXTURE_FACTOR * sigma)
     texture = np.sqrt(np.maximum(variance, LEAST_TEXTURE**2))
     return MeasuredBackground(level, texture, _gain(rest / texture))
+
+
+def _medians(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
+    """Return the (H, W) medians in windows of about 4 sigma around each pixel."""
+    height, width = values.shape
+    step = max(1, int(sigma / COARSE_SIGMA))
+    small = values[step // 2 :: step, step // 2 :: step]
+    low, high = float(small.min()), float(small.max())
+    if high <= low:
+        return np.full_like(values, low)
+    # OpenCV's median of a large window takes 8 bits, which are enough to tell strangers by.
+    grey = np.round(255 * (small - low) / (high - low)).astype(np.uint8)
+    medians = cv2.medianBlur(grey, 2 * int(2 * sigma / step) + 1).astype(np.float64)
+    smooth = cv2.GaussianBlur(medians, (0, 0), sigma / step / 2)
+    return low + (high - low) / 255 * np.asarray(cv2.resize(smooth, (width, height)), np.float64)
+
+
+def _level(
+    grey: NDArray[np.float64], known: NDArray[np.float64], sigma: float
+) -> NDArray[np.float64]:
+    # The mean is taken off first: what a blur sees of no known pixel is nothing.
+    mean = float((grey * known).sum() / known.sum())
+    return mean + _blurred(grey - mean, known, sigma)
+
+
+def _strange(
+    rest: NDArray[np.float64], known: NDArray[np.float64], sigma: float
+) -> NDArray[np.bool_]:
+    """Return which pixels belong to what is no grain."""
+    smooth = _blurred(rest, known, STRANGER_PX)
+    smooth = np.where(known > 0, smooth - float(np.median(smooth[known > 0])), 0.0)
+    # Where the grain is rougher, more is needed to be strange.
+    everywhere = float(np.median(np.abs(smooth[known > 0])))
+    spread = np.maximum(_medians(np.abs(smooth), sigma), everywhere) / NORMAL_MEDIAN
+    outliers = (np.abs(smooth) > STRANGE_FROM * spread).astype(np.uint8)
+    side = 2 * STRANGER_RIM_PX + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(cv2.dilate(outliers, kernel), bool)
 
 
 def _blurred(

@@ -102,7 +102,7 @@ def measured_lines(
     found = measure_lines(pixels, paths, follow_px=options.follow_px)
     widths = [1.0 if line is None else line.width_px for line in found]
     level = measure_background(pixels, around_lines(pixels.shape, paths, widths)).level
-    found = told_apart(pixels - level, paths, found, options.follow_px)
+    found = told_apart((pixels - level).astype(np.float32), paths, found, options.follow_px)
     clear = [line for line in found if line is not None and line.significance >= CLEAR_FROM]
     if not clear:
         raise InputError(

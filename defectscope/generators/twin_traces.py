@@ -25,8 +25,8 @@ __all__ = ["SlipTrace", "inferred_traces", "measured_traces"]
 OVERHANG = 0.4
 # ... and on the image are followed farther, as long as their contrast, smoothed over this
 # distance along them, keeps this part of what it is at the pile-up.
-CONTRAST_PX = 12.0
-KEPT_CONTRAST = 0.5
+CONTRAST_PX = 20.0
+KEPT_CONTRAST = 0.4
 # A trace counts as seen where its contrast stands out of the grain by so many standard errors,
 SEEN_FROM = 4.0
 # is no wider than this, and lies no farther from where the ends of the lines say.
