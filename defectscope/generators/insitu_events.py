@@ -39,7 +39,8 @@ class Evolution:
     ``coalescence``
         The loop of larger area goes on under its identity, with the area of both, its own shape
         and law, at the centre of gravity of both: ``area_px2`` of the first, of the second and
-        afterwards, and ``moved_px`` by which the first is set off.
+        afterwards, ``moved_px`` by which the first is set off, and its ``depth`` from then on,
+        the mean of both by area.
     ``annihilation``
         ``sink``: ``surface``, or ``loop``: a vacancy and an interstitial loop met, and of the
         larger the difference of ``area_px2`` is left, at its place; or nothing, where that would
@@ -146,10 +147,11 @@ class Evolution:
         moved = (loops.position[goes] - loops.position[stays]) * (areas[1] / area)
         loops.position[stays] += moved
         loops.growth.resize(stays, frame, _major_of(area, loops.aspect[stays]))
+        loops.depth[stays] = areas @ loops.depth[[stays, goes]] / area
         loops.end(goes, frame, "coalescence")
         self._happens(
             frame, "coalescence", two, ended=[goes], area_px2=[*areas.tolist(), area],
-            moved_px=moved.tolist(),
+            moved_px=moved.tolist(), depth=float(loops.depth[stays]),
         )  # fmt: skip
 
     def _annihilate(self, frame: int, two: tuple[int, int], areas: NDArray[np.float64]) -> None:

@@ -36,7 +36,8 @@ class InSituLoops(Generator):
     ``loops``
         ``track_id``; ``kind``; ``birth_frame`` (need not be whole); ``death_frame``, the first
         without it, and ``death_cause`` (``shrinkage``, ``coalescence``, ``annihilation``, or
-        None); ``aspect``, ``angle_deg``, ``depth`` (contrast) and ``height`` (in the foil);
+        None); ``aspect``, ``angle_deg``, ``depth`` (contrast, before it meets another one) and
+        ``height`` (in the foil);
         ``specimen_px``, where it first is; ``diffusion_px2_per_frame``, the D of its steps, each
         coordinate's variance being 2·D, and D multiplied by (major axis before the step /
         ``diffusion_size_px``) to the power of -``diffusion_exponent``; ``growth``, its laws one

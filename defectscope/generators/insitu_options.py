@@ -95,6 +95,13 @@ class InSituLoopsOptions(Options):
         0.35, gt=0, le=1, description="least contrast: part of the brightness that a loop takes"
     )
     depth_high: float = Field(0.95, gt=0, le=1, description="largest contrast of a loop")
+    resolution_px: float = Field(
+        1.2,
+        ge=0,
+        le=20,
+        description="standard deviation of the microscope's blur, px: no edge is sharper, and "
+        "loops that are not much larger fade",
+    )
     flicker: Fraction = Field(0.08, description="relative change of contrast by frame")
     edge_low_px: float = Field(
         1.2, gt=0, le=20, description="least softness of the edge, px; at most minor axis / 4"

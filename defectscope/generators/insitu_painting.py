@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["DEFECT_TYPE", "LoopPainter"]
 
 DEFECT_TYPE = "dislocation-loop"
-# The resolution of the microscope: no edge is sharper, that of the smallest loop neither.
-LEAST_EDGE_PX = 0.6
+# Sharper than this, what is drawn would depend on how it lies on the grid of pixels.
+LEAST_EDGE_PX = 0.5
 UNITS = {"x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": "deg",
          "track_id": ""}  # fmt: skip
 
@@ -62,22 +62,32 @@ class LoopPainter:
         """
         loops = self._loops
         flicker = 1 + self._options.flicker * rng.standard_normal(len(loops.depth))
-        depth = np.clip(loops.depth * flicker, 0, 1)
         alive = loops.alive(frame)
         major = loops.growth.major(frame, alive)
         alive, major = alive[major >= LEAST_PX], major[major >= LEAST_PX]
+        depth = np.clip(loops.depth * flicker, 0, 1)[alive]
+        depth = depth * self._resolved(major * loops.aspect[alive])
         centres = loops.position[alive] + offset
         labelled = self._labelled(pixels.shape, centres, major)
         masks = []
-        for k, (x, y), size, label in zip(alive, centres, major, labelled, strict=True):
+        each = zip(alive, centres, major, depth, labelled, strict=True)
+        for k, (x, y), size, contrast, label in each:
             loop = self._loop(k, x, y, size)
             place, profile, mask = painted(loop, (pixels.shape[0], pixels.shape[1]))
             # Electrons that a loop scatters are missing in proportion to those that came: grain
             # is weaker in it, and nothing gets darker than black.
-            pixels[place] *= 1 - depth[k] * profile
+            pixels[place] *= 1 - contrast * profile
             if label:
-                masks.append(mask if mask.area_px else _one_pixel(x, y))
+                masks.append(_own(mask) if mask.area_px else _one_pixel(x, y))
         return self._truth(pixels.shape, alive[labelled], centres[labelled], major[labelled], masks)
+
+    def _resolved(self, minor: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return which part of their contrast is left to loops of some minor axes, px.
+
+        It is that in the middle of a blurred disc of this diameter.
+        """
+        sigma = max(self._options.resolution_px, 1e-3)
+        return np.asarray(-np.expm1(-((minor / 2) ** 2) / (2 * sigma**2)))
 
     def _labelled(
         self, shape: tuple[int, ...], centres: NDArray[np.float64], major: NDArray[np.float64]
@@ -94,7 +104,7 @@ class LoopPainter:
         )  # fmt: skip
         numbers = loops.looks[k].tolist()
         look = filled_look(loop, self._common_side, options, numbers)
-        look["edge_px"] = max(look["edge_px"], LEAST_EDGE_PX)
+        look["edge_px"] = max(look["edge_px"], options.resolution_px, LEAST_EDGE_PX)
         look["lumps"] *= options.lumps
         look["harmonics"] = [wave for wave in look["harmonics"] if wave[1]]
         return loop.model_copy(update=look)
@@ -122,6 +132,11 @@ class LoopPainter:
             },
             units=UNITS,
         )  # fmt: skip
+
+
+def _own(mask: Mask) -> Mask:
+    # A view would keep the window alive in which the loop was painted, in every frame.
+    return Mask(mask.x, mask.y, mask.bitmap.copy())
 
 
 def _one_pixel(x: float, y: float) -> Mask:

@@ -70,11 +70,12 @@ class Population:
     shrinks_for: NDArray[np.float64]
     looks: NDArray[np.float64]
     start: NDArray[np.float64] = field(init=False)
+    first_depth: NDArray[np.float64] = field(init=False)
     death: NDArray[np.float64] = field(init=False)
     cause: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.start = self.position.copy()
+        self.start, self.first_depth = self.position.copy(), self.depth.copy()
         self.death = np.full(len(self.birth), np.inf)
 
     def alive(self, frame: int) -> NDArray[np.intp]:
@@ -96,7 +97,7 @@ class Population:
                 "death_cause": self.cause.get(k),
                 "aspect": float(self.aspect[k]),
                 "angle_deg": float(self.angle_deg[k]),
-                "depth": float(self.depth[k]),
+                "depth": float(self.first_depth[k]),
                 "height": float(self.height[k]),
                 "diffusion_px2_per_frame": float(self.diffusion[k]),
                 "specimen_px": self.start[k].tolist(),

@@ -166,6 +166,7 @@ def test_area_is_conserved_when_loops_coalesce(seed):
         # Until then it was smaller by what it took in.
         assert area(loops[goes], event["frame"]) == pytest.approx(second, rel=1e-9)
         assert loops[stays]["kind"] == loops[goes]["kind"]
+        assert 0.35 <= event["depth"] <= 0.95
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -164,6 +164,25 @@ def test_depth_flicker_and_noise_are_what_the_options_say():
         assert pixels.std() == pytest.approx(0.02, rel=0.08)
 
 
+@pytest.mark.parametrize("resolution", [0.0, 1.2, 3.0])
+def test_loops_near_the_resolution_fade(resolution):
+    strength = []
+    for size in (1.5, 3.0, 6.0, 12.0):
+        frames = sequence(
+            1, (64, 64), **STILL, count=1, seed=3, visible_from_px=1.0, resolution_px=resolution,
+            growth_law="linear", smallest_px=size, largest_px=size, aspect_low=1.0,
+        )  # fmt: skip
+        strength.append(float(shade(frames[0][0].astype(float)).max()))
+    assert strength == sorted(strength)
+    if resolution:
+        # The middle of a disc under a Gaussian blur, with what the sampling of small ones takes.
+        expected = [1 - math.exp(-((s / 2) ** 2) / (2 * resolution**2)) for s in (6.0, 12.0)]
+        assert strength[2:] == pytest.approx(expected, abs=0.1)
+        assert strength[0] < 0.35
+    else:
+        assert min(strength) > 0.6
+
+
 def test_flicker_never_turns_a_loop_bright():
     for pixels, _ in sequence(20, **{**STILL, "flicker": 1.0}, count=10):
         assert pixels.max() <= np.float32(LEVEL)
@@ -329,6 +348,7 @@ def test_many_loops_fit_into_one_frame():
             "diffusion_exponent": st.floats(0, 3),
             "jump_probability": st.floats(0, 1),
             "noise_px": st.floats(0, 20),
+            "resolution_px": st.floats(0, 20),
             "one_sided": st.floats(0, 1),
             "tails": st.floats(0, 1),
             "flicker": st.floats(0, 1),
