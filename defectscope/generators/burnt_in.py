@@ -37,6 +37,7 @@ def _stamp(
     shape: NDArray[np.uint8],
     corner: tuple[int, int],
     level: float,
+    strength: float = 1.0,
 ) -> None:
     """Put a stencil (0 to 255) on the canvas at `corner` (x, y), cut at the rim."""
     x, y = corner
@@ -47,7 +48,7 @@ def _stamp(
         return
     part = shape[top:bottom, left:right]
     place = slice(y + top, y + bottom), slice(x + left, x + right)
-    opacity = part.astype(np.float32) / 255
+    opacity = part.astype(np.float32) * np.float32(strength / 255)
     canvas[place] += opacity * (np.float32(level) - canvas[place])
     covered[place] = np.maximum(covered[place], part)
 
@@ -65,13 +66,12 @@ def _shadowed(
     drawn: dict[str, Any],
 ) -> None:
     x, y = corner
-    offset = drawn["shadow_px"]
+    level, strength = SHADOW_LEVEL[drawn["bright"]], drawn["shadow_strength"]
+    offset, edge = drawn["shadow_px"], drawn["outline_px"]
     if offset:
-        _stamp(canvas, covered, shape, (x + offset, y + offset), SHADOW_LEVEL[drawn["bright"]])
-    edge = drawn["outline_px"]
+        _stamp(canvas, covered, shape, (x + offset, y + offset), level, strength)
     if edge:
-        outline = _letters(drawn["text"], drawn["font"], drawn["height_px"], edge)
-        _stamp(canvas, covered, outline, (x - edge, y - edge), SHADOW_LEVEL[drawn["bright"]])
+        _stamp(canvas, covered, _letters(drawn, edge), (x - edge, y - edge), level, strength)
     _stamp(canvas, covered, shape, corner, 0.98 if drawn["bright"] else 0.02)
 
 
@@ -85,13 +85,16 @@ def _face(name: str, height_px: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(folder / f"{name}.ttf"), round(height_px / 0.73))
 
 
-def _letters(text: str, font: str, height_px: int, outline_px: int) -> NDArray[np.uint8]:
+def _letters(drawn: dict[str, Any], outline_px: int = 0) -> NDArray[np.uint8]:
     """Return a stencil of one line of text; with an outline, grown by that."""
-    face = _face(font, height_px)
+    text, face = drawn["text"], _face(drawn["font"], drawn["height_px"])
     left, top, right, bottom = face.getbbox(text, stroke_width=outline_px)
     image = Image.new("L", (math.ceil(right - left), math.ceil(bottom - top)))
     ImageDraw.Draw(image).text((-left, -top), text, 255, font=face, stroke_width=outline_px)
-    return np.array(image, np.uint8)
+    stencil = np.array(image, np.uint8)
+    inner = max(1, round((stencil.shape[1] - 2 * outline_px) * drawn["squeeze"]))
+    size = inner + 2 * outline_px, stencil.shape[0]
+    return np.asarray(cv2.resize(stencil, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _style(shape: tuple[int, int], bright: bool, rng: np.random.Generator) -> dict[str, Any]:
@@ -103,6 +106,9 @@ def _style(shape: tuple[int, int], bright: bool, rng: np.random.Generator) -> di
         "height_px": height,
         "outline_px": int(rng.integers(0, 1 + max(1, height // 12))),
         "shadow_px": int(rng.integers(0, 1 + max(2, height // 10))),
+        "shadow_strength": float(rng.uniform(0.3, 1)),
+        # Narrow faces, and images that were stretched with their captions.
+        "squeeze": float(rng.uniform(0.6, 1.1)),
         "bright": bright,
     }
 
@@ -128,7 +134,7 @@ def draw_text(
     )  # fmt: skip
     text = texts[int(rng.integers(len(texts)))]
     drawn = {"text": text, **_style(canvas.shape, bool(rng.random() < 0.5), rng)}
-    stencil = _letters(text, drawn["font"], drawn["height_px"], 0)
+    stencil = _letters(drawn)
     gap_x, gap_y = (int(v) for v in rng.integers(-4, 20, 2))
     far_x = canvas.shape[1] - stencil.shape[1] - gap_x
     far_y = canvas.shape[0] - stencil.shape[0] - gap_y
@@ -147,7 +153,7 @@ def draw_scale_bar(
     height, width = canvas.shape
     text = BAR_LENGTHS[int(rng.integers(len(BAR_LENGTHS)))]
     drawn = {"text": text, **_style(canvas.shape, bool(rng.random() < 0.8), rng)}
-    stencil = _letters(text, drawn["font"], drawn["height_px"], 0)
+    stencil = _letters(drawn)
     length = max(4, int(width * rng.uniform(0.1, 0.3)))
     thick = max(2, round(drawn["height_px"] * float(rng.uniform(0.15, 0.35))))
     # A bar that begins outside the frame is what a crop of a larger image shows.

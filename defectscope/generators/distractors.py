@@ -79,7 +79,7 @@ def draw_line(
         "start": start,
         "length_px": length,
         "broken": broken,
-        "width_px": float(rng.uniform(7, 13) if broken else rng.uniform(4, 9)),
+        "width_px": float(rng.uniform(7, 20) if broken else rng.uniform(4, 9)),
         "contrast": float(rng.uniform(3.0, 8.0)),
         "fringe": float(rng.uniform(0, 0.45)),
         "fringe_deg": float(rng.uniform(0, 360)),
