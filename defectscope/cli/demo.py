@@ -64,7 +64,9 @@ def _make_data(folder: Path, seed: int, host: PluginHost) -> None:
     from defectscope.pipeline.generation import generate_dataset
     from defectscope.pipeline.samples import SamplePlan
 
-    background, loops = Choice("texture", "texture"), Choice("in-situ-loops", "in-situ-loops")
+    scale = {"pixel_size_nm": PIXEL_SIZE_NM, "dose_per_frame_dpa": DPA_A_FRAME}
+    background = Choice("texture", "texture")
+    loops = Choice("in-situ-loops", "in-situ-loops", scale)
     plan = SamplePlan(background, (loops,), (SIZE_PX, SIZE_PX), seed, FRAMES, bit_depth=16)
     generate_dataset(plan, 1, folder, host)
 
