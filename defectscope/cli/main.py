@@ -36,10 +36,14 @@ COMMANDS = {
     "generate": Lazy(
         "defectscope.cli.generate:generate", "Generate labelled synthetic images and sequences."
     ),
+    "fit": Lazy("defectscope.cli.fit:fit", "Fit what generators draw to labelled images."),
     "train": Lazy("defectscope.cli.train:train", "Train or fine-tune a detector."),
     "evaluate": Lazy("defectscope.cli.evaluate:evaluate", "Score predictions against truth."),
     "benchmark": Lazy(
         "defectscope.cli.benchmark:benchmark", "Compare detectors: accuracy, speed and memory."
+    ),
+    "profiles": Lazy(
+        "defectscope.cli.profiles:profiles", "Compare the grey across lines of image and twin."
     ),
     "track": Lazy("defectscope.cli.track:track", "Link the rows of a table through time."),
     "convert": Lazy("defectscope.cli.convert:convert", "Convert annotations between formats."),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from defectscope import Generator, Instances
+from defectscope import Generator, Instances, Runtime
 from defectscope.generators.line_contrast import local_texture
 from defectscope.generators.line_painting import PaintedPiece, paint_lines
 from defectscope.generators.slip_traces import paint_trace
@@ -55,7 +56,10 @@ class Twin(Generator):
     defect_types = (DEFECT_TYPE,)
 
     _sources: tuple[Source, ...] = ()
-    _last: tuple[tuple[int, tuple[int, int]], _Original] | None = None
+
+    def __init__(self, options: TwinOptions | None = None, runtime: Runtime | None = None) -> None:
+        super().__init__(options, runtime)
+        self._measured_before: OrderedDict[tuple[int, int, int], _Original] = OrderedDict()
 
     def open(self) -> None:
         """Read the labels.
@@ -69,7 +73,10 @@ class Twin(Generator):
         """
         options = self.options
         self._sources = tuple(read_sources(options.labels, options.label, options.trace_label))
-        self._last = None
+
+    def close(self) -> None:
+        """Forget what was measured."""
+        self._measured_before.clear()
 
     def draw(self, canvas: NDArray[np.float32], rng: np.random.Generator) -> Instances:
         """Draw the twin of one labelled image.
@@ -99,13 +106,17 @@ class Twin(Generator):
         return _truth((canvas.shape[0], canvas.shape[1]), pieces, around)
 
     def _original(self, shape: tuple[int, int]) -> _Original:
-        """Return the image whose turn it is, measured once for consecutive twins of it."""
+        """Return the image whose turn it is; those used last are not measured again."""
         if not self._sources:
             self.open()
         number = self.sample_number % len(self._sources)
-        if self._last is None or self._last[0] != (number, shape):
-            self._last = (number, shape), self._measured(self._sources[number], shape)
-        return self._last[1]
+        kept, key = self._measured_before, (number, *shape)
+        if key not in kept:
+            kept[key] = self._measured(self._sources[number], shape)
+        kept.move_to_end(key)
+        while len(kept) > self.options.cached_images:
+            kept.popitem(last=False)
+        return kept[key]
 
     def _measured(self, source: Source, shape: tuple[int, int]) -> _Original:
         options = self.options

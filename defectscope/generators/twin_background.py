@@ -29,8 +29,8 @@ STRANGER_ROUNDS = 6
 LEAST_KNOWN = 0.3
 # Median of the absolute values of a normal distribution of unit variance.
 NORMAL_MEDIAN = 0.6745
-# Medians are taken on an image so coarse that sigma is this many of its px.
-COARSE_SIGMA = 8
+# Wide windows are used on an image so coarse that sigma is about this many of its px.
+COARSE_SIGMA = 5
 # Flatter places have no texture that contrast could be a multiple of.
 LEAST_TEXTURE = 1e-3
 # The spectrum is smoothed over this many of its steps: more would blur lines of the camera.
@@ -53,9 +53,9 @@ class MeasuredBackground:
         (H, W // 2 + 1) amplitude of the grain by spatial frequency.
     """
 
-    level: NDArray[np.float64]
-    texture: NDArray[np.float64]
-    gain: NDArray[np.float64]
+    level: NDArray[np.float32]
+    texture: NDArray[np.float32]
+    gain: NDArray[np.float32]
 
     def render(self, rng: np.random.Generator) -> NDArray[np.float32]:
         """Return (H, W) float32 in [0, 1]: the same brightness and spectrum, other grain."""
@@ -106,7 +106,8 @@ def measure_background(
     rest = (grey - level) * known
     variance = _blurred(rest**2, known, TEXTURE_FACTOR * sigma)
     texture = np.sqrt(np.maximum(variance, LEAST_TEXTURE**2))
-    return MeasuredBackground(level, texture, _gain(rest / texture))
+    parts = (level, texture, _gain(rest / texture))
+    return MeasuredBackground(*(np.asarray(part, np.float32) for part in parts))
 
 
 def _medians(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
@@ -150,11 +151,19 @@ def _strange(
 def _blurred(
     values: NDArray[np.float64], known: NDArray[np.float64], sigma: float
 ) -> NDArray[np.float64]:
+    height, width = values.shape
+    step = max(1, int(sigma / COARSE_SIGMA))
+    parts = [values * known, known]
+    if step > 1:
+        size = max(width // step, 1), max(height // step, 1)
+        shrunk = (cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in parts)
+        parts = [np.asarray(part, np.float64) for part in shrunk]
     total, weight = (
-        cv2.GaussianBlur(part, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
-        for part in (values * known, known)
+        cv2.GaussianBlur(part, (0, 0), sigma / step, borderType=cv2.BORDER_REFLECT)
+        for part in parts
     )
-    return np.asarray(total / np.maximum(weight, 1e-6), np.float64)
+    smooth = total / np.maximum(weight, 1e-6)
+    return np.asarray(cv2.resize(smooth, (width, height)) if step > 1 else smooth, np.float64)
 
 
 def _gain(grain: NDArray[np.float64]) -> NDArray[np.float64]:

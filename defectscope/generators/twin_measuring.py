@@ -37,25 +37,24 @@ class TwinLine:
     Parameters
     ----------
     style
-        Its strength is in grey where `measured` is given, else in the texture of the canvas.
+        Its strength is in grey where the line was measured, else in the texture of the canvas.
     level
         (k,) contrast at each point / its mean, or None for one drawn at random.
-    measured
-        What was measured, or None.
+    significance
+        Of a measured line: its contrast / the standard error from the grain beside it.
+    beside_px
+        Of a measured line: how far it lies beside its label, root mean square.
     """
 
     style: LineStyle
     level: NDArray[np.float64] | None = None
-    measured: MeasuredLine | None = None
+    significance: float | None = None
+    beside_px: float | None = None
 
     def record(self) -> dict[str, Any]:
-        """Return style and significance as values that JSON can hold."""
-        found = self.measured
-        beside = None if found is None else float(np.sqrt(np.mean(found.shift_px**2)))
-        return self.style.record() | {
-            "significance": None if found is None else found.significance,
-            "label_beside_px": beside,
-        }
+        """Return everything but the level as values that JSON can hold."""
+        measured = {"significance": self.significance, "label_beside_px": self.beside_px}
+        return self.style.record() | measured
 
 
 def set_lines(count: int, options: TwinOptions, rng: np.random.Generator) -> list[TwinLine]:
@@ -130,5 +129,8 @@ def _twin(line: MeasuredLine | None, middle: MeasuredLine, options: TwinOptions)
         roughness=grain if options.roughness is None else options.roughness,
     )
     style = replace(style, width_px=max(style.width_px, 1.0))
-    level = np.clip(seen.level, *LEVELS) if clear else None
-    return TwinLine(style, level, line)
+    if line is None:
+        return TwinLine(style)
+    level = np.clip(line.level, *LEVELS) if clear else None
+    beside = float(np.sqrt(np.mean(line.shift_px**2)))
+    return TwinLine(style, level, line.significance, beside)

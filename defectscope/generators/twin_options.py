@@ -95,3 +95,6 @@ class TwinOptions(Options):
         description="how far a line may lie beside its label when it is measured, px; it is drawn "
         "where the label is",
     )
+    cached_images: int = Field(
+        16, ge=1, le=100_000, description="measured images that each process keeps in memory"
+    )

@@ -8,6 +8,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from defectscope import FormatError, InputError, OptionError
 from defectscope.core.geometry.splines import spline_through
@@ -18,9 +19,12 @@ from defectscope.generators.line_painting import paint_lines
 from defectscope.generators.slip_traces import paint_trace
 from defectscope.generators.texture import Texture
 from defectscope.generators.twin import Twin, TwinOptions
+from defectscope.generators.twin_measuring import measured_lines
 from defectscope.plugins.testing import GeneratorConformance
 
 RNG = np.random.default_rng
+# Where the look does not matter, and need not be measured.
+PLAIN = {"lines": "set", "background": "canvas"}
 SHAPE = (200, 260)
 # Three lines of a pile-up between two traces, and one alone.
 PILEUP = [np.array([[x, 60], [x + 6, 90], [x + 4, 120], [x - 2, 150]]) for x in (60, 90, 120)]
@@ -118,12 +122,11 @@ def test_the_truth_is_the_splines_through_the_labels(twin):
 
 def test_masks_and_measurements_belong_to_the_lines(twin):
     truth = twin[1]
-    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]] + 0.5
+    centres = np.stack(np.mgrid[: SHAPE[0], : SHAPE[1]][::-1], axis=-1) + 0.5
     for line, mask, width in zip(
         truth.lines, truth.masks, truth.measurements["width_px"], strict=True
     ):
-        points = line[:, None, None, :] - np.stack([columns, rows], axis=-1)
-        distance = np.hypot(*np.moveaxis(points, -1, 0)).min(axis=0)
+        distance = cKDTree(line).query(centres)[0]
         dense = mask.to_dense(SHAPE)
         assert (dense & (distance > 0.9 * width)).sum() == 0
         assert dense[distance < 0.25 * width].mean() > 0.98
@@ -191,7 +194,7 @@ def test_labelled_slip_traces_are_drawn_and_are_no_defects(tmp_path):
 
 def test_lines_of_a_set_look_need_no_image(tmp_path):
     labels = labelme(tmp_path / "a.json")
-    options = {"lines": "set", "background": "canvas", "strength": 6, "width_px": 4}
+    options = {**PLAIN, "strength": 6, "width_px": 4}
     canvas, truth, parameters = drawn(labels, **options)
     assert parameters["image"] is None
     np.testing.assert_allclose(truth.measurements["width_px"], 4, rtol=0.25)
@@ -241,7 +244,7 @@ def test_other_sizes_show_the_image_scaled(labels):
 
 
 def test_other_proportions_can_show_the_middle(labels):
-    _, truth, parameters = drawn(labels, (300, 300), proportions="crop")
+    _, truth, parameters = drawn(labels, (300, 300), proportions="crop", lines="set")
     assert parameters["image"]["scaled_px"] == [390, 300]
     assert parameters["image"]["offset_px"] == [45, 0]
     for line, support in zip(truth.lines[:3], SUPPORT, strict=False):
@@ -256,16 +259,32 @@ def test_labels_of_a_folder_are_taken_in_turn(tmp_path):
         labelme(tmp_path / f"{name}.json", SUPPORT[: k + 2])
     labelme(tmp_path / "empty.json", [])
     (tmp_path / "other.json").write_text('{"no": "labels"}')
-    numbers = [len(drawn(tmp_path, number=n, traces="none")[1]) for n in range(4)]
+    numbers = [len(drawn(tmp_path, number=n, **PLAIN)[1]) for n in range(4)]
     assert numbers == [2, 3, 4, 2]
-    files = [drawn(tmp_path, number=n)[2]["labels"]["file"] for n in (1, 2)]
+    files = [drawn(tmp_path, number=n, **PLAIN)[2]["labels"]["file"] for n in (1, 2)]
     assert files == ["b.json", "c.json"]
+
+
+def test_images_used_last_are_not_measured_again(tmp_path, monkeypatch):
+    write(tmp_path / "image.png", original())
+    for name in "abc":
+        labelme(tmp_path / f"{name}.json", SUPPORT[:2])
+    generator = made(tmp_path, traces="none", cached_images=2)
+    measured = []
+    monkeypatch.setattr(
+        "defectscope.generators.twin.measured_lines",
+        lambda *a: measured.append(1) or measured_lines(*a),
+    )
+    for number in (0, 1, 0, 1, 2, 1, 0):
+        generator.sample_number = number
+        generator.draw(np.full(SHAPE, 0.5, np.float32), RNG(0))
+    assert len(measured) == 4
 
 
 def test_labels_are_chosen_by_name(tmp_path):
     write(tmp_path / "image.png", original())
     labels = labelme(tmp_path / "a.json", labels=["a", "b", "a", "c"])
-    _, truth, parameters = drawn(labels, label="a")
+    _, truth, parameters = drawn(labels, label="a", **PLAIN)
     assert len(truth) == 2
     assert [line["position"] for line in parameters["lines"]] == [0, 2]
     with pytest.raises(FormatError, match=r"no line with the label 'd'; labels .* are: a, b, c"):
@@ -280,10 +299,11 @@ def test_the_image_is_found_where_labelme_says_or_where_the_option_does(tmp_path
     (tmp_path / "images").mkdir()
     write(tmp_path / "images/image.png", original())
     labels = labelme(tmp_path / "labels/a.json", image="..\\images\\image.png")
-    assert drawn(labels)[2]["image"]["file"] == "image.png"
+    assert drawn(labels, lines="set")[2]["image"]["file"] == "image.png"
     elsewhere = labelme(tmp_path / "labels/b.json", image="gone/image.png")
     for image in ("images", "images/image.png"):
-        assert len(drawn(elsewhere, image=str(tmp_path / image))[1]) == 4
+        options = {"image": str(tmp_path / image), "lines": "set"}
+        assert len(drawn(elsewhere, **options)[1]) == 4
     with pytest.raises(OptionError, match="labels holds several labelme files"):
         drawn(tmp_path / "labels", image=str(tmp_path / "images/image.png"))
 
@@ -292,7 +312,7 @@ def test_the_image_inside_a_labelme_file_will_do(tmp_path):
     packed = cv2.imencode(".png", np.round(255 * original()).astype(np.uint8))[1].tobytes()
     data = base64.b64encode(packed).decode()
     labels = labelme(tmp_path / "a.json", image="raw.tif", imageData=data)
-    assert len(drawn(labels)[1]) == 4
+    assert len(drawn(labels, lines="set")[1]) == 4
     broken = labelme(tmp_path / "b.json", imageData="?")
     with pytest.raises(FormatError, match="'imageData' is no image"):
         drawn(broken)
