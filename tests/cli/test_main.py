@@ -38,11 +38,13 @@ def test_what_must_answer_at_once_imports_nothing_heavy(arguments):
 
 def test_help_lists_every_command_with_a_line():
     shown = call("--help").stdout
-    for name in ("demo", "run", "evaluate", "track", "convert", "plugins"):
+    for name in ("demo", "run", "evaluate", "benchmark", "track", "convert", "plugins"):
         assert f"\n  {name} " in shown
 
 
-@pytest.mark.parametrize("name", ["demo", "run", "evaluate", "track", "convert", "plugins"])
+@pytest.mark.parametrize(
+    "name", ["demo", "run", "evaluate", "benchmark", "track", "convert", "plugins"]
+)
 def test_every_command_has_help(name):
     done = call(name, "--help")
     assert done.returncode == 0
