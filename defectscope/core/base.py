@@ -123,7 +123,7 @@ class Generator(Component):
         What it can draw.
     last_parameters
         Everything that was drawn at random for the last image or sequence, as plain values; it
-        goes into the parameters file of the sample.
+        goes into the parameters file of the sample. Of a sequence it is read after its last frame.
     sample_number
         Number of the sample that is drawn next, set by whoever draws; for generators that go
         through a list. What they draw at random comes from `rng` alone.

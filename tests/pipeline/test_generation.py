@@ -209,7 +209,8 @@ def test_generators_that_do_not_do_as_told(case, host, tmp_path):
     options, message = BAD[case]
     with pytest.raises(ComponentError, match=message):
         generate_dataset(plan(4, **options), 1, tmp_path / "data", host)
-    assert files(tmp_path / "data") == ["dataset.json"]
+    # The plan may stay; nothing of the sample does.
+    assert set(files(tmp_path / "data")) <= {"dataset.json"}
 
 
 def test_stills_are_no_sequences(host, tmp_path):
