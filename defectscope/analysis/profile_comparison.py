@@ -25,6 +25,7 @@ __all__ = ["ProfileComparison", "Profiled", "compare_profiles", "matching_lines"
 # A line of the twin belongs to a labelled one where they are nearer than this on average.
 SAME_LINE_PX = 3.0
 MATCHING_POINTS = 50
+FINELY = 10
 SIDES = ("real", "twin")
 
 
@@ -223,8 +224,10 @@ def _distance(line: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
     if not len(line) or not len(other) or _apart(line, other):
         return float("inf")
-    there = cKDTree(line).query(polyline_resample(other, MATCHING_POINTS))[0]
-    back = cKDTree(other).query(polyline_resample(line, MATCHING_POINTS))[0]
+    # To points so near to each other that they stand for the line between them.
+    dense = [polyline_resample(points, FINELY * len(points)) for points in (line, other)]
+    there = cKDTree(dense[0]).query(polyline_resample(other, MATCHING_POINTS))[0]
+    back = cKDTree(dense[1]).query(polyline_resample(line, MATCHING_POINTS))[0]
     return float(max(np.mean(there), np.median(back)))
 
 

@@ -21,13 +21,16 @@ LARGEST_CENTRE_PX = 3.0
 FLATNESS = 2.2
 WIDTH_FACTOR = 1.25
 CENTRE_STEP_PX = 0.75
-# Then the best neighbour is gone to, in ever smaller steps: the last is below a thousandth.
+# Then the best neighbour is gone to, in steps that are halved where there is no better one.
 FLATNESS_STEP = 0.5
-NEIGHBOURS = np.stack(np.meshgrid(*3 * [[-1, 0, 1]]), axis=-1).reshape(-1, 3)
-REFINEMENTS = 14
+NEIGHBOURS = np.stack(np.meshgrid(*3 * [[0, -1, 1]], indexing="ij"), axis=-1).reshape(-1, 3)
+HALVINGS = 9
+MOST_STEPS = 60
 LEAST_WIDTH_PX = 1.0
 # A line counts as double where that leaves so much less of the profile unexplained.
-DOUBLE_BELOW = 0.7
+DOUBLE_BELOW = 0.45
+# A neighbour may hide one half of a pair: this much of either must be seen to tell it.
+SEEN_HALF = 0.8
 FEWEST_PLACES = 12
 
 
@@ -95,12 +98,17 @@ def fit_profile(offsets_px: NDArray[np.float64], grey: NDArray[np.float64]) -> P
     kind: Kind = "single"
     place, rest = profile.best_of(kind, profile.starts())
     pair, pair_rest = profile.best_of("double", profile.starts())
-    if pair_rest < DOUBLE_BELOW * rest:
+    if pair_rest < DOUBLE_BELOW * rest and profile.shows_both_sides(pair):
         kind, place = "double", pair
-    step = np.array([CENTRE_STEP_PX, np.log(WIDTH_FACTOR), FLATNESS_STEP])
-    for _ in range(REFINEMENTS):
-        place, _ = profile.best_of(kind, place + step * NEIGHBOURS)
-        step = step / 1.7
+    step = 0.5 * np.array([CENTRE_STEP_PX, np.log(WIDTH_FACTOR), FLATNESS_STEP])
+    halvings = 0
+    for _ in range(MOST_STEPS):
+        better = profile.best_of(kind, place + step * NEIGHBOURS)[0]
+        if np.allclose(better, place, rtol=0, atol=1e-12):
+            step, halvings = step / 2, halvings + 1
+            if halvings == HALVINGS:
+                break
+        place = better
     return profile.fit(kind, place)
 
 
@@ -134,6 +142,12 @@ class _Profile:
         gains = (shapes @ self.rest) ** 2 / np.maximum((shapes**2).sum(axis=1), 1e-9)
         best = int(gains.argmax())
         return places[best], float(self.rest @ self.rest - gains[best])
+
+    def shows_both_sides(self, place: NDArray[np.float64]) -> bool:
+        """Whether both halves of a pair at this place are within what is known."""
+        half = SEEN_HALF * float(np.exp(place[1])) / 2
+        low, high = self.offsets.min(), self.offsets.max()
+        return bool(low < place[0] - half and high > place[0] + half)
 
     def fit(self, kind: Kind, place: NDArray[np.float64]) -> ProfileFit:
         """Return the profile at a place, with the amplitude and base that fit best."""

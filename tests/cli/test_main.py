@@ -38,12 +38,12 @@ def test_what_must_answer_at_once_imports_nothing_heavy(arguments):
 
 def test_help_lists_every_command_with_a_line():
     shown = call("--help").stdout
-    for name in ("demo", "run", "evaluate", "benchmark", "track", "convert", "plugins"):
+    for name in ("demo", "run", "fit", "evaluate", "benchmark", "profiles", "track", "convert"):
         assert f"\n  {name} " in shown
 
 
 @pytest.mark.parametrize(
-    "name", ["demo", "run", "evaluate", "benchmark", "track", "convert", "plugins"]
+    "name", ["demo", "run", "fit", "evaluate", "benchmark", "profiles", "track", "convert"]
 )
 def test_every_command_has_help(name):
     done = call(name, "--help")

@@ -57,3 +57,10 @@ def test_a_flat_profile_has_no_line():
 def test_the_line_is_what_is_added_to_the_base():
     fit = ProfileFit("single", 1.0, 4.0, 2.0, -0.2, 0.5, 0.0)
     np.testing.assert_allclose(fit.line(np.array([1.0, 3.0, -1.0])), [-0.2, -0.1, -0.1])
+
+
+def test_half_a_pair_is_none():
+    grey = 0.5 + 0.2 * painted(LineStyle("double", 1.0, 8.0))
+    assert fit_profile(OFFSETS, grey).kind == "double"
+    grey[OFFSETS > 1.5] = np.nan
+    assert fit_profile(OFFSETS, grey).kind == "single"
