@@ -37,8 +37,8 @@ WIDTH_SPREAD = 0.1
 MEDIAN_STEP = 5
 # A black-white pair is two lines side by side.
 DOUBLE_WIDTH = 1.7
-# Pile-ups tried for each line that is wanted, before a frame counts as too small.
-PATIENCE = 50
+# Pile-ups tried one after the other without any line, before a frame counts as too small.
+PATIENCE = 1000
 
 
 class Dislocations(Generator):
@@ -99,15 +99,13 @@ class Dislocations(Generator):
         assert microstructure is not None
         limit = options.most if options.count is None else options.count
         wanted = microstructure.pileups.sample(rng)
-        tries = wanted if options.count is None else PATIENCE * (options.count + 1)
         rules = self._rules(shape, microstructure)
         pileups: list[PileUp] = []
         paths: list[NDArray[np.float64]] = []
         parts: list[int] = []
-        room = limit
-        for _ in range(tries):
-            if not room:
-                break
+        room, tried, in_vain = limit, 0, 0
+        while room and (tried < wanted if options.count is None else in_vain < PATIENCE):
+            tried, in_vain = tried + 1, in_vain + 1
             pileup = draw_pileup(shape, microstructure, rules, self._shapes, rng)
             pileup, inside, counts = self._fitting(pileup, shape, room)
             if inside:
@@ -115,6 +113,7 @@ class Dislocations(Generator):
                 paths += inside
                 parts += counts
                 room -= sum(counts)
+                in_vain = 0
         if options.count is not None and room:
             raise OptionError(
                 f"dislocations: a frame of {shape[1]} x {shape[0]} px has room for only "

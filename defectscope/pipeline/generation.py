@@ -9,6 +9,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,6 +149,8 @@ def generate_dataset(
     host = host or default_host()
     maker = SampleMaker(plan, host)
     writer = DatasetWriter(folder, masks)
+    with maker:
+        pass  # what the components miss is said before anything is written or replaced
     _prepare(folder, {**plan.as_dict(), "masks": masks}, resume, overwrite)
     known = [number for number in range(count) if writer.truth(number).is_file()]
     parts = {number: open_dataset(writer.truth(number), host, "coco") for number in known}
@@ -158,7 +161,12 @@ def generate_dataset(
         progress("generate", next(done), total)
 
     each()
-    parts.update(_written(maker, writer, missing, host, workers, each))
+    try:
+        parts.update(_written(maker, writer, missing, host, workers, each))
+    except BaseException:
+        if not (folder / TRUTH).exists():
+            _forget(folder)
+        raise
     images = [image for number in range(count) for image in parts[number].images]
     types = dict.fromkeys(str(n) for i in images for n in i.instances.defect_types)
     join_coco_files(map(writer.truth, range(count)), folder / "annotations.json")
@@ -187,6 +195,14 @@ def _prepare(folder: Path, plan: dict[str, Any], resume: bool, overwrite: bool) 
             shutil.rmtree(folder / name, ignore_errors=True)
         (folder / "annotations.json").unlink(missing_ok=True)
     write_json(record, plan)
+
+
+def _forget(folder: Path) -> None:
+    """Remove what a dataset without any sample consists of."""
+    (folder / PLAN).unlink(missing_ok=True)
+    for path in (*(folder / name for name in ("images", "masks", "parameters")), folder):
+        with suppress(OSError):  # not empty, or not there
+            path.rmdir()
 
 
 def _written(

@@ -61,6 +61,8 @@ class SamplePlan:
                 f"images must have sides of {SMALLEST_SIDE_PX} to {LARGEST_SIDE_PX} px, "
                 f"found {width} x {height} px"
             )
+        if self.bit_depth not in (8, 16):
+            raise UsageError(f"images have 8 or 16 bits, found {self.bit_depth}")
         if not self.generators:
             raise UsageError("name at least one generator")
         if self.length is not None and len(self.generators) > 1:
@@ -236,12 +238,21 @@ def read_parameters(path: Path) -> tuple[SamplePlan, int, str]:
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        version = record["format"], record["version"]
-        if version != (PARAMETERS_FORMAT, __version__):
+        if record["version"] != __version__:
             raise FormatError(
                 f"{path} was written by defectscope {record['version']}, this is {__version__}; "
                 "only the same version draws the same pixels"
             )
+        if record["format"] != PARAMETERS_FORMAT or record["number"] < 0:
+            raise ValueError(
+                f"expected format {PARAMETERS_FORMAT} and a number of 0 or more, found "
+                f"{record['format']} and {record['number']}"
+            )
         return SamplePlan.from_dict(record["plan"]), record["number"], record["pixels_sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
+        raise FormatError(f"{path} is no parameters file of a sample: no {error} in it") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise FormatError(f"{path} is no parameters file of a sample: {reason}") from error
+    except (ValueError, TypeError) as error:
         raise FormatError(f"{path} is no parameters file of a sample: {error}") from error
