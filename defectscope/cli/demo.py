@@ -50,7 +50,7 @@ def demo(context: click.Context, out: Path, seed: int, overwrite: bool) -> None:
         shutil.rmtree(out)
     say(f"generating {FRAMES} frames of {SIZE_PX} x {SIZE_PX} px")
     _make_data(out / "data", seed, host)
-    say("running dark-blobs, watershed-ellipse and trackpy on them")
+    say("running heatmap, watershed-ellipse and trackpy on them")
     scores = _run_and_score(out, host)
     from defectscope.core.files import write_json
 
@@ -74,7 +74,7 @@ def _make_data(folder: Path, seed: int, host: PluginHost) -> None:
 def _run_and_score(out: Path, host: PluginHost) -> Evaluation:
     from defectscope.pipeline.api import Pipeline, evaluate, open_frames
 
-    pipeline = Pipeline("dark-blobs", ["watershed-ellipse"], "trackpy", host=host)
+    pipeline = Pipeline("heatmap", ["watershed-ellipse"], "trackpy", host=host)
     frames = open_frames(
         out / "data" / "images",
         host=host,

@@ -38,7 +38,13 @@ def _roi(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, 
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, type=PATH, metavar="INPUT...")
-@click.option("--detector", required=True, metavar="NAME", help="Detector: NAME or ALIAS=NAME.")
+@click.option(
+    "--detector",
+    default="heatmap",
+    show_default=True,
+    metavar="NAME",
+    help="Detector: NAME or ALIAS=NAME.",
+)
 @click.option(
     "--post",
     multiple=True,

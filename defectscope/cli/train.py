@@ -61,15 +61,11 @@ def train(context: click.Context, /, **given: Any) -> None:
     options = gather_options(given.pop("assignments"), read_config(given.pop("config")))
     (choice,) = make_choices([given.pop("name")], options)
     out: Path = given.pop("out")
-    try:
-        with shown_progress() as progress:
-            files = start(
-                choice.name, given.pop("data"), out, options=choice.options,
-                host=current_host(context), progress=progress, say=say, **given,
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        say(f"the last checkpoint is kept in {out.stem}.training; go on with --resume")
-        raise
+    with shown_progress() as progress:
+        files = start(
+            choice.name, given.pop("data"), out, options=choice.options,
+            host=current_host(context), progress=progress, say=say, **given,
+        )  # fmt: skip
     scores = files.card.scores.get("validation", {})
     say(", ".join(f"{name} {value}" for name, value in scores.items()))
     say(f"weights are in {out}, threshold {files.card.threshold:g}")

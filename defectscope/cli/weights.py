@@ -32,20 +32,16 @@ def list_(context: click.Context, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    from defectscope.cli.plain_tables import show_table
 
-    table = Table(box=box.SIMPLE_HEAD)
-    for column in ("name", "detector", "defect types", "summary"):
-        table.add_column(column)
+    cells = []
     for row in rows:
         problem = row.get("cannot_be_used")
-        table.add_row(
-            row["name"], row.get("detector", "–"), ", ".join(row.get("defect_types", ())),
-            f"cannot be used: {problem}" if problem else row["summary"],
+        cells.append(
+            (row["name"], row.get("detector", "–"), ", ".join(row.get("defect_types", ())),
+             f"cannot be used: {problem}" if problem else row["summary"])
         )  # fmt: skip
-    Console(soft_wrap=True).print(table)
+    show_table(("name", "detector", "defect types", "summary"), cells)
 
 
 def _entries(host: PluginHost) -> list[Any]:
@@ -91,17 +87,11 @@ def info(context: click.Context, name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(values, indent=1, ensure_ascii=False))
         return
-    from rich.console import Console
-    from rich.table import Table
+    from defectscope.core.files import json_text
 
-    table = Table(show_header=False, box=None)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    table.add_row("file", str(path))
-    for key, value in values.items():
-        shown = value if isinstance(value, str | int | float) else json.dumps(value, indent=1)
-        table.add_row(key.replace("_", " "), str(shown))
-    Console(soft_wrap=True, markup=False).print(table)
+    for key, value in {"file": str(path), **values}.items():
+        shown = value if isinstance(value, str | int | float) else json_text(value)
+        click.echo(f"{click.style(key.replace('_', ' '), bold=True)}: {shown}")
 
 
 @weights.command()

@@ -28,10 +28,13 @@ class TrainingData(ABC):
         What it is, for people and for the card of the weights.
     defect_types
         Names in the order of output channels.
+    warnings
+        What a user should know about how it was read.
     """
 
     title: str = ""
     defect_types: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     @abstractmethod

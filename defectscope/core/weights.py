@@ -231,6 +231,9 @@ class WeightFiles:
         content = {"safetensors": save(dict(tensors), {"detector": card.detector})}
         if onnx is not None:
             content["onnx"] = onnx
+        else:
+            # That of former weights would be taken for theirs.
+            _with_suffix(stem, ".onnx").unlink(missing_ok=True)
         digests = {}
         for suffix, data in content.items():
             with atomic_path(_with_suffix(stem, f".{suffix}")) as temporary:

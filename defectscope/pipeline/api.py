@@ -162,7 +162,7 @@ class Pipeline:
 
     def __init__(
         self,
-        detector: str | Choice,
+        detector: str | Choice = "heatmap",
         post: Sequence[str | Choice] = (),
         tracker: str | Choice | None = None,
         analyses: Sequence[str | Choice] | None = None,

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -65,7 +65,7 @@ class RecipeSource(_Strict):
     background: str = "texture"
     generators: tuple[str, ...] = Field(min_length=1)
     size: Side | tuple[Side, Side] = 352
-    bit_depth: int = 8
+    bit_depth: Literal[8, 16] = 8
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     def plan(self, seed: int) -> SamplePlan:

@@ -48,7 +48,7 @@ def train(
     title: str = "",
     device: str = "cpu",
     threads: int = 0,
-    workers: int = 1,
+    workers: int = 0,
     resume: bool = False,
     overwrite: bool = False,
     host: PluginHost | None = None,
@@ -76,7 +76,8 @@ def train(
     threads
         Of the network; 0 leaves one core to each worker.
     workers
-        Processes that prepare batches; the result does not depend on it.
+        Processes that prepare batches; the result does not depend on it. A script that asks for
+        some needs the line ``if __name__ == "__main__":`` around what it does.
     resume, overwrite
         Go on with an interrupted training, or replace what is there.
 
@@ -109,6 +110,9 @@ def train(
     )  # fmt: skip
     training = open_training_data(Path(data), host)
     held_out = None if validation is None else open_training_data(Path(validation), host)
+    for source in (training, *([held_out] if held_out is not None else ())):
+        for text in source.warnings:
+            say(f"warning: {source.title}: {text}")
     if held_out is not None and set(held_out.defect_types) - set(training.defect_types):
         raise OptionError(
             f"the validation data has the defect types {', '.join(held_out.defect_types)}, the "

@@ -42,7 +42,7 @@ class DatasetData(TrainingData):
 
     def __init__(self, dataset: Dataset, title: str) -> None:
         assert dataset.folder is not None
-        self._folder, self.title = dataset.folder, title
+        self._folder, self.title, self.warnings = dataset.folder, title, tuple(dataset.warnings)
         self._images = [
             (image.file_name, _usable(image.instances, image.file_name)) for image in dataset.images
         ]

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from defectscope import Frame, Instances, Options, TrainableDetector, WeightFiles
-from defectscope.core.errors import FormatError, MissingPackageError
+from defectscope.core.errors import MissingPackageError
 from defectscope.core.geometry.boxes import clip_boxes
-from defectscope.core.weights import find_weights, read_tensors
+from defectscope.core.weights import find_weights
 from defectscope.detectors.heatmap.decoding import Found, decoded, suppressed
 from defectscope.detectors.heatmap.options import HeatmapTrainingOptions
-from defectscope.detectors.learning.engines import Engine, EngineName, expect_shapes, open_engine
+from defectscope.detectors.learning.engines import Engine, EngineName, open_engine
 from defectscope.detectors.learning.normalisation import normalised
 from defectscope.detectors.learning.tiles import Tile, padded, tiles_of
 
@@ -126,17 +127,21 @@ class Heatmap(TrainableDetector):
             return values
         import cv2
 
-        height, width = (max(1, round(side * self.options.scale)) for side in frame.shape)
+        height, width = self._scaled(frame.shape)
         shrinks = self.options.scale < 1
         how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
         return np.asarray(cv2.resize(values, (width, height), interpolation=how), np.float32)
+
+    def _scaled(self, shape: tuple[int, int]) -> tuple[int, int]:
+        height, width = (max(1, round(side * self.options.scale)) for side in shape)
+        return height, width
 
     def _boxes(self, inputs: list[NDArray[np.float32]]) -> list[Found]:
         """Return what was found in (H, W) inputs of one size, in px of the inputs."""
         options = self.options
         parts: list[list[Found]] = [[] for _ in inputs]
         shape = inputs[0].shape[0], inputs[0].shape[1]
-        for tile in tiles_of(shape, options.tile_px, options.tile_overlap_px):
+        for tile in tiles_of(shape, options.tile_px, options.tile_overlap_px, MULTIPLE_PX):
             for part, found in zip(parts, self._tile(inputs, tile), strict=True):
                 part.append(found)
         return [
@@ -166,7 +171,9 @@ class Heatmap(TrainableDetector):
         return self.files.card.threshold if given is None else given
 
     def _instances(self, found: Found, shape: tuple[int, int]) -> Instances:
-        boxes = clip_boxes(found.boxes / self.options.scale, shape)
+        # Sides are rounded to whole px: the factor is not quite the option.
+        ratio = np.divide(self._scaled(shape), shape)[[1, 0, 1, 0]]
+        boxes = clip_boxes(found.boxes / ratio, shape)
         fit = np.all(boxes[:, 2:] - boxes[:, :2] >= LEAST_SIDE_PX, axis=1)
         names = np.array(self.defect_types)
         return Instances(
@@ -184,33 +191,19 @@ class Heatmap(TrainableDetector):
             The file does not hold this network.
         """
         try:
-            import torch
+            import torch  # noqa: F401
         except ImportError as error:
             raise MissingPackageError("torch", "torch", "the engine 'torch'") from error
-        from pydantic import ValidationError
+        from defectscope.detectors.heatmap.network import load_network
 
-        from defectscope.detectors.heatmap.network import Architecture, HeatmapNetwork
-
-        card = self.files.card
-        path = self.files.checked(".safetensors")
-        try:
-            architecture = Architecture(**card.architecture)
-        except ValidationError as error:
-            raise FormatError(
-                f"the card of {path} describes no network of heatmap: {error.errors()[0]['msg']}"
-            ) from error
-        module = HeatmapNetwork(architecture)
-        tensors = read_tensors(path)
-        expect_shapes(path, tensors, module.state_dict())
-        module.load_state_dict({name: torch.from_numpy(v) for name, v in tensors.items()})
-        return module
+        return load_network(self.files)[0]
 
     def train(self, job: TrainingJob) -> WeightFiles:
         """Train on `job`'s data with Lightning."""
-        try:
-            import lightning  # noqa: F401
-        except ImportError as error:
-            raise MissingPackageError("lightning", "torch", "training") from error
+        # All that is needed until the end, before hours are spent on the way there.
+        for package in ("torch", "lightning", "onnx"):
+            if find_spec(package) is None:
+                raise MissingPackageError(package, "torch", "training")
         from defectscope.detectors.heatmap.training import train
 
         return train(job, self.runtime)

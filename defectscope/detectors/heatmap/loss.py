@@ -32,7 +32,7 @@ def focal_loss(logits: Tensor, wanted: Tensor, counted: Tensor) -> Tensor:
     -----
     Zhou, Wang and Krähenbühl, Objects as Points (2019), eq. 1, with α = 2 and β = 4.
     """
-    centre = wanted >= 0.999
+    centre = wanted == 1
     miss = -functional.logsigmoid(logits) * torch.sigmoid(-logits) ** 2
     alarm = -functional.logsigmoid(-logits) * torch.sigmoid(logits) ** 2 * (1 - wanted) ** 4
     # A centre counts even where it lies in an ignored box.

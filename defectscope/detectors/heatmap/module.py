@@ -66,7 +66,8 @@ class HeatmapModule(LightningModule):
         self._types, self._multiple = defect_types, multiple_px
         self._frozen = [] if options.freeze == "none" else network.part(options.freeze)
         for module in self._frozen:
-            module.requires_grad_(False)
+            # Lightning takes modules as they are, and calls `train` only after a validation.
+            module.requires_grad_(False).eval()
         self._frames, self._scored = frames, list[Scored]()
 
     def train(self, mode: bool = True) -> HeatmapModule:

@@ -8,15 +8,23 @@ half resolution in the same way.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Architecture", "HeatmapNetwork"]
+from defectscope.core.errors import FormatError
+from defectscope.core.weights import read_tensors
+from defectscope.detectors.learning.engines import expect_shapes
+
+if TYPE_CHECKING:
+    from defectscope import WeightFiles
+
+__all__ = ["Architecture", "HeatmapNetwork", "load_network"]
 
 # Probability of a centre that the untrained network starts from.
 PRIOR = 0.01
@@ -122,3 +130,34 @@ class HeatmapNetwork(nn.Module):
         """Return the modules of ``encoder`` or of ``all-but-head``, for freezing."""
         encoder = [self.stem, self.encoder, self.down]
         return encoder if name == "encoder" else [*encoder, self.up, self.decoder]
+
+    def reorder(self, order: Sequence[int]) -> None:
+        """Let the classes at these positions be the first, the second, and so on."""
+        rows = [4 * k + part for k in order for part in range(4)]
+        rows += range(4 * self.classes, 4 * self.classes + 16)
+        assert self.out.bias is not None
+        with torch.no_grad():
+            self.out.weight.copy_(self.out.weight[rows])
+            self.out.bias.copy_(self.out.bias[rows])
+
+
+def load_network(files: WeightFiles) -> tuple[HeatmapNetwork, Architecture]:
+    """Return the network of a card with its weights in it.
+
+    Raises
+    ------
+    FormatError
+        The card describes no such network, or the file holds another one.
+    """
+    path = files.checked(".safetensors")
+    try:
+        architecture = Architecture(**files.card.architecture)
+    except ValidationError as error:
+        raise FormatError(
+            f"the card of {path} describes no network of heatmap: {error.errors()[0]['msg']}"
+        ) from error
+    network = HeatmapNetwork(architecture)
+    tensors = read_tensors(path)
+    expect_shapes(path, tensors, network.state_dict())
+    network.load_state_dict({name: torch.from_numpy(v) for name, v in tensors.items()})
+    return network, architecture

@@ -71,7 +71,7 @@ def targets_of(
         np.ones((h, w), np.float32),
     )
     ignore = np.zeros(len(boxes), bool) if ignore is None else ignore
-    for x_min, y_min, x_max, y_max in boxes[ignore] / STRIDE:
+    for x_min, y_min, x_max, y_max in np.maximum(boxes[ignore], 0) / STRIDE:
         result.counted[int(y_min) : int(np.ceil(y_max)), int(x_min) : int(np.ceil(x_max))] = 0
     boxes, classes = boxes[~ignore], classes[~ignore]
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

@@ -12,16 +12,21 @@ import torch
 from torch.utils.data import DataLoader
 
 from defectscope import WeightFiles, WeightsCard
-from defectscope.core.errors import FormatError, InputError
-from defectscope.core.weights import read_tensors
+from defectscope.core.errors import FormatError, InputError, OptionError
 from defectscope.detectors.heatmap.crops import CropMaker
 from defectscope.detectors.heatmap.module import HeatmapModule
-from defectscope.detectors.heatmap.network import Architecture, HeatmapNetwork
+from defectscope.detectors.heatmap.network import Architecture, HeatmapNetwork, load_network
 from defectscope.detectors.learning.batches import Batches, batch_loader
 from defectscope.detectors.learning.curves import draw_curves
-from defectscope.detectors.learning.engines import expect_shapes
 from defectscope.detectors.learning.export import onnx_bytes
-from defectscope.detectors.learning.trainer import Fitted, Settings, first_step, fit, work_folder
+from defectscope.detectors.learning.trainer import (
+    Fitted,
+    Settings,
+    expect_device,
+    first_step,
+    fit,
+    work_folder,
+)
 
 if TYPE_CHECKING:
     from defectscope import Runtime, TrainingData, TrainingJob
@@ -43,8 +48,11 @@ def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
         No frame of the data has a labelled defect.
     FormatError
         The weights to start from are of another network.
+    OptionError
+        An option does not fit them.
     """
     options: HeatmapTrainingOptions = job.options
+    expect_device(runtime, options.devices)
     torch.manual_seed(job.seed)
     network, architecture = _network(job)
     steps = job.steps or options.steps
@@ -82,21 +90,31 @@ def _network(job: TrainingJob) -> tuple[HeatmapNetwork, Architecture]:
         architecture = Architecture(
             channels=options.channels, blocks=options.blocks, classes=classes
         )
+        if options.freeze != "none":
+            raise OptionError(
+                f"freeze = {options.freeze!r} keeps the weights of --init; name some, or leave it "
+                "out"
+            )
         return HeatmapNetwork(architecture), architecture
     files = WeightFiles.open(job.init, "heatmap")
-    before = files.card.defect_types
-    architecture = Architecture(**files.card.architecture)
+    network, architecture = load_network(files)
+    for name in options.model_fields_set & {"channels", "blocks"}:
+        if getattr(options, name) != getattr(architecture, name):
+            raise OptionError(
+                f"{name} = {getattr(options, name)} does not fit {job.init}, whose network has "
+                f"{getattr(architecture, name)}; leave it out, or leave out --init"
+            )
+    before, now = files.card.defect_types, job.data.defect_types
     if architecture.classes != classes:
         raise FormatError(
             f"{job.init} knows {architecture.classes} defect types ({', '.join(before)}), the data "
-            f"has {classes} ({', '.join(job.data.defect_types)}); start from weights with as many, "
-            "or leave out --init"
+            f"has {classes} ({', '.join(now)}); start from weights with as many, or leave out "
+            "--init"
         )
-    network = HeatmapNetwork(architecture)
-    path = files.checked(".safetensors")
-    tensors = read_tensors(path)
-    expect_shapes(path, tensors, network.state_dict())
-    network.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
+    if set(before) == set(now):
+        network.reorder([before.index(name) for name in now])
+    else:
+        job.say(f"what {job.init} knows as {', '.join(before)} is learned as {', '.join(now)}")
     return network, architecture
 
 
@@ -170,7 +188,7 @@ def _card(job: TrainingJob, architecture: Architecture, fitted: Fitted, steps: i
         title=job.title or f"heatmap trained on {job.data.title}",
         defect_types=job.data.defect_types,
         architecture=architecture.model_dump(mode="json"),
-        threshold=fitted.threshold,
+        threshold=round(fitted.threshold, 4),
         threshold_from=f"best mean F1 at IoU 0.15 and 0.4 on {chosen_on}",
         data=job.data.title,
         recipe={**_plan(job, steps, architecture), "best_step": fitted.step},

@@ -6,7 +6,10 @@ that a training can go on from any step, with any number of workers, as if it ha
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -14,12 +17,16 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from defectscope.core.errors import DefectscopeError
+
 if TYPE_CHECKING:
     from defectscope import TrainingData
 
 __all__ = ["Batches", "batch_loader", "frame_numbers"]
 
 MakeBatch = Callable[["TrainingData", list[int], np.random.Generator], dict[str, Any]]
+# What a worker hands on instead of a batch that it cannot make.
+ERROR = "error"
 # Batches that each worker keeps ready.
 AHEAD = 3
 
@@ -98,15 +105,49 @@ class Batches(IterableDataset[dict[str, Any]]):
                 number = step * self.ranks + self.rank
                 rng = np.random.default_rng([self.seed, 0, number])
                 frames = frame_numbers(number, self.frames_per_step, data.length, self.seed)
-                yield self.make(data, frames, rng)
+                try:
+                    yield self.make(data, frames, rng)
+                except DefectscopeError as error:
+                    if not worker:
+                        raise
+                    # torch would put the worker's traceback into the message.
+                    yield {ERROR: error}
                 step += workers
+
+
+class _Loader(DataLoader[dict[str, Any]]):
+    def __iter__(self) -> Any:
+        with _ctrl_c_ignored():
+            batches = super().__iter__()
+        return self._checked(batches)
+
+    def _checked(self, batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for batch in batches:
+            if ERROR in batch:
+                raise batch[ERROR]
+            yield batch
+
+
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """Let processes be started that Ctrl-C does not reach: their parent decides what to do."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former or signal.SIG_DFL)
 
 
 def batch_loader(batches: Batches, workers: int) -> DataLoader[dict[str, Any]]:
     """Return a loader that hands on the batches in the order of their steps."""
-    return DataLoader(
+    return _Loader(
         batches,
         batch_size=None,
         num_workers=workers,
         prefetch_factor=AHEAD if workers else None,
+        # A forked copy of a process that has used threads (OpenCV, BLAS) may wait for them forever.
+        multiprocessing_context="spawn" if workers else None,
     )

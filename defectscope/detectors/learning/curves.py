@@ -27,6 +27,14 @@ class CurveRecorder(Callback):
         self._losses: dict[str, list[float]] = defaultdict(list)
         self._start = 0.0
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the losses since the last row, for a checkpoint."""
+        return {"losses": dict(self._losses)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the losses back from a checkpoint."""
+        self._losses.update(state_dict["losses"])
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Read what was recorded before a resume."""
         import pandas as pd
@@ -48,8 +56,6 @@ class CurveRecorder(Callback):
         """Write a row."""
         import pandas as pd
 
-        if trainer.state.fn != "fit":
-            return
         metrics = trainer.callback_metrics
         row: dict[str, float] = {
             "step": trainer.global_step,

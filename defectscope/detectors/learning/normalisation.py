@@ -16,10 +16,13 @@ UNIT = 2.0
 LIMIT = 4.0
 # Distance of the quartiles of a normal distribution, in standard deviations.
 QUARTILES = 1.35
-# Every third pixel each way tells the quartiles as well as all of them.
+# Every third pixel each way tells the quartiles as well as all of them, unless those are few.
 STEP = 3
+SMALL_PX = 64
 
 
+# Single pixels may be as far off as floats go, and are cut off in the end.
+@np.errstate(over="ignore", invalid="ignore")
 def normalised(pixels: NDArray[Any]) -> NDArray[np.float32]:
     """Return pixels relative to the frame's median, in units of its spread.
 
@@ -37,7 +40,7 @@ def normalised(pixels: NDArray[Any]) -> NDArray[np.float32]:
         0 at the median, cut at ±4. Zero everywhere if the frame has one grey level.
     """
     values = np.array(pixels, np.float32)
-    sample = values[::STEP, ::STEP]
+    sample = values[::STEP, ::STEP] if min(values.shape) >= SMALL_PX else values
     if not np.issubdtype(pixels.dtype, np.integer):
         sample = sample[np.isfinite(sample)]
     centre, unit = _centre_and_unit(sample)

@@ -42,33 +42,41 @@ class Tile:
         return np.asarray((x >= x_min) & (x < x_max) & (y >= y_min) & (y < y_max))
 
 
-def _spans(length: int, tile_px: int, overlap_px: int) -> list[tuple[int, int, int, int]]:
+def _spans(
+    length: int, tile_px: int, overlap_px: int, grid_px: int
+) -> list[tuple[int, int, int, int]]:
     """Return (start, end, core start, core end) along one axis."""
     if length <= tile_px:
         return [(0, length, 0, length)]
-    count = -(-(length - overlap_px) // (tile_px - overlap_px))
-    starts = [round(k * (length - tile_px) / (count - 1)) for k in range(count)]
-    cuts = [0]
+    whole, tile, overlap = (-(-side // grid_px) for side in (length, tile_px, overlap_px))
+    count = -(-(whole - overlap) // (tile - overlap))
+    starts = [grid_px * round(k * (whole - tile) / (count - 1)) for k in range(count)]
+    ends = [min(start + tile_px, length) for start in starts]
     # Between two tiles, the border lies in the middle of what both see.
-    cuts += [(starts[k] + starts[k - 1] + tile_px) // 2 for k in range(1, count)]
-    cuts.append(length)
-    return [(starts[k], starts[k] + tile_px, cuts[k], cuts[k + 1]) for k in range(count)]
+    cuts = [0, *((start + end) // 2 for start, end in zip(starts[1:], ends, strict=False)), length]
+    return list(zip(starts, ends, cuts[:-1], cuts[1:], strict=True))
 
 
-def tiles_of(shape: tuple[int, int], tile_px: int, overlap_px: int) -> Iterator[Tile]:
-    """Yield tiles of equal size that cover a frame; a smaller frame is one tile.
+def tiles_of(shape: tuple[int, int], tile_px: int, overlap_px: int, grid_px: int) -> Iterator[Tile]:
+    """Yield tiles that cover a frame; a smaller frame is one tile.
+
+    They begin at multiples of `grid_px`, as the cells of a network do: what it finds in a tile is
+    then what it finds in the whole frame. All are equal when they are padded to that multiple.
 
     Parameters
     ----------
     shape
         (height, width) of the frame.
     tile_px
-        Side of a tile.
+        Side of a tile, a multiple of `grid_px`.
     overlap_px
-        What neighbours share at least; below `tile_px`.
+        What neighbours share at least; at most half of `tile_px`.
+    grid_px
+        What sides of inputs must be multiples of.
     """
-    for top, bottom, core_top, core_bottom in _spans(shape[0], tile_px, overlap_px):
-        for left, right, core_left, core_right in _spans(shape[1], tile_px, overlap_px):
+    columns = _spans(shape[1], tile_px, overlap_px, grid_px)
+    for top, bottom, core_top, core_bottom in _spans(shape[0], tile_px, overlap_px, grid_px):
+        for left, right, core_left, core_right in columns:
             core = (core_left, core_top, core_right, core_bottom)
             yield Tile(left, top, right, bottom, core)
 

@@ -1,7 +1,7 @@
 """One training with Lightning: checkpoints, resume, moving average, early end, curves.
 
-Beside ``OUT.safetensors`` lies the folder ``OUT.training`` with ``last.ckpt`` (every minute),
-``best.ckpt`` (by the detector's own score) and ``curve.csv``.
+Beside ``OUT.safetensors`` lies the folder ``OUT.training`` with ``last.ckpt`` (every minute, and
+where Ctrl-C ended training), ``best.ckpt`` (by the detector's own score) and ``curve.csv``.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import datetime
 import json
 import logging
-import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,21 +18,22 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, WeightAveraging
-from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.callbacks import Callback, EarlyStopping, WeightAveraging
 
 from defectscope.core.errors import FormatError, OptionError, OutputError
-from defectscope.core.files import atomic_path, write_json
+from defectscope.core.files import write_json
 from defectscope.detectors.learning.curves import CurveRecorder
+from defectscope.detectors.learning.keeping import Best, Keeper, StoppedError, WholeFiles
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from defectscope import Runtime, TrainingJob
 
-__all__ = ["Fitted", "Settings", "first_step", "fit", "work_folder"]
+__all__ = ["Fitted", "Settings", "expect_device", "first_step", "fit", "work_folder"]
 
-MINUTE = datetime.timedelta(seconds=50)
+# What a training leaves in its folder.
+WRITTEN = ("plan.json", "last.ckpt", "best.ckpt", "curve.csv")
 
 
 @dataclass(frozen=True)
@@ -84,20 +84,6 @@ class Fitted:
     step: int
 
 
-class _WholeFiles(TorchCheckpointIO):
-    """Checkpoints replace the former one only when they are completely on the disk."""
-
-    def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
-        with atomic_path(Path(path)) as temporary:
-            try:
-                torch.save(checkpoint, temporary)
-            except RuntimeError as error:
-                # torch reports a full disk as an error of its archive writer.
-                raise OutputError(
-                    f"cannot write {path}: {error}; the checkpoint before it is kept"
-                ) from error
-
-
 def _average(decay: float) -> WeightAveraging:
     def averaged(average: Tensor, current: Tensor, count: Any) -> Tensor:
         # At the beginning, what is remembered is not worth much yet.
@@ -140,6 +126,21 @@ class _Teller(Callback):
             )
 
 
+def expect_device(runtime: Runtime, devices: int) -> None:
+    """Check that there are as many GPUs as were asked for.
+
+    Raises
+    ------
+    OptionError
+        There are not.
+    """
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if runtime.device == "cuda" and not found:
+        raise OptionError("CUDA was asked for, but torch finds no CUDA device; leave out --device")
+    if runtime.device == "cuda" and devices > found:
+        raise OptionError(f"devices = {devices} GPUs were asked for, but torch finds {found}")
+
+
 def work_folder(out: Path) -> Path:
     """Return the folder of checkpoints beside a weight file."""
     return out.with_name(f"{out.stem}.training")
@@ -158,31 +159,63 @@ def first_step(job: TrainingJob, plan: dict[str, Any]) -> int:
     Raises
     ------
     OutputError
-        The folder holds the checkpoints of a training, and the job is not to resume.
+        The folder holds something else than a training.
     OptionError
         The training to resume was another one.
+    FormatError
+        What it left is damaged.
     """
     folder = work_folder(job.out)
     noted, last = folder / "plan.json", folder / "last.ckpt"
+    if folder.is_dir() and not noted.is_file() and any(folder.glob("[!.]*")):
+        raise OutputError(
+            f"{folder} holds something else than a training; move it, or choose another --out"
+        )
     if job.resume and noted.is_file():
-        before = json.loads(noted.read_text(encoding="utf-8"))
-        plan = json.loads(json.dumps(plan))
-        changed = [k for k in {**before, **plan} if before.get(k) != plan.get(k)]
-        if changed:
-            raise OptionError(
-                f"the training in {folder} was another one: {', '.join(sorted(changed))} differ; "
-                "use its values, or start anew with --overwrite"
-            )
+        _expect_same(noted, plan)
+        _clear(folder, ())
         return int(_read(last)["global_step"]) if last.is_file() else 0
-    shutil.rmtree(folder, ignore_errors=True)
+    _clear(folder, WRITTEN)
     write_json(noted, plan)
     return 0
 
 
+def _clear(folder: Path, names: Iterable[str]) -> None:
+    """Remove files, and what a kill left half-written, but nothing of anybody else."""
+    half = [f".{Path(name).stem}-*{Path(name).suffix}" for name in WRITTEN]
+    for path in [folder / name for name in names] + [p for h in half for p in folder.glob(h)]:
+        path.unlink(missing_ok=True)
+
+
+def _expect_same(noted: Path, plan: dict[str, Any]) -> None:
+    try:
+        before = _flat(json.loads(noted.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise FormatError(f"{noted} is damaged ({error}); start anew with --overwrite") from error
+    now = _flat(json.loads(json.dumps(plan)))
+    changed = [
+        f"{name} was {before.get(name)}, now it is {now.get(name)}"
+        for name in {**before, **now}
+        if before.get(name) != now.get(name)
+    ]
+    if changed:
+        raise OptionError(
+            f"the training in {noted.parent} was another one: {'; '.join(changed[:3])}; "
+            "use its values, or start anew with --overwrite"
+        )
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    """Return what is in nested tables by dotted name."""
+    if not isinstance(value, dict):
+        return {name: value}
+    parts = [_flat(item, f"{name}.{key}" if name else key) for key, item in value.items()]
+    return {key: item for part in parts for key, item in part.items()}
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        # Written by Lightning in this very folder; it holds more than tensors.
-        return dict(torch.load(path, map_location="cpu", weights_only=False))
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:
         raise FormatError(
             f"the checkpoint {path} is damaged ({type(error).__name__}); "
@@ -229,26 +262,19 @@ def fit(
 
     Raises
     ------
-    OptionError
-        CUDA was asked for and is absent.
     OutputError
         A checkpoint cannot be written; the one before is kept.
+    KeyboardInterrupt
+        Ctrl-C, or the signal of a batch system; the state is kept.
     """
-    if runtime.device == "cuda" and not torch.cuda.is_available():
-        raise OptionError("CUDA was asked for, but torch finds no CUDA device; leave out --device")
     folder = work_folder(job.out)
     last = folder / "last.ckpt"
     torch.set_num_threads(max(1, runtime.threads))
-    best = ModelCheckpoint(
-        folder, "best", monitor="score", mode="max", enable_version_counter=False
-    )
+    keeper = Keeper(last, settings.validate_every)
     callbacks: list[Callback] = [
         _average(settings.average),
-        best,
-        ModelCheckpoint(
-            folder, "last", train_time_interval=MINUTE, enable_version_counter=False,
-            save_on_exception=True,
-        ),
+        Best(folder),
+        keeper,
         CurveRecorder(folder / "curve.csv"),
         _Teller(job, settings.steps),
     ]  # fmt: skip
@@ -267,7 +293,7 @@ def fit(
             num_sanity_val_steps=0,
             gradient_clip_val=5.0,
             callbacks=callbacks,
-            plugins=[_WholeFiles()],
+            plugins=[WholeFiles()],
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -276,7 +302,14 @@ def fit(
         )  # fmt: skip
         resumed = str(last) if job.resume and last.is_file() else None
         loaders = _Loaders(batches, validation)
-        trainer.fit(module, datamodule=loaders, ckpt_path=resumed, weights_only=False)
+        try:
+            with keeper.listening():
+                trainer.fit(module, datamodule=loaders, ckpt_path=resumed, weights_only=True)
+        except (StoppedError, SystemExit) as stop:
+            # Lightning ends the whole process where Ctrl-C came a second time.
+            kept = f"{last} is kept; " if last.is_file() else ""
+            job.say(f"stopped at step {trainer.global_step}; {kept}go on with --resume")
+            raise KeyboardInterrupt from stop
         if trainer.global_step % settings.validate_every:
             # The last steps were not looked at yet; the average of weights is in the module now.
             found = trainer.validate(module, validation, verbose=False)[0]
