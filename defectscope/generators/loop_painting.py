@@ -228,7 +228,7 @@ def _filled(here: _Local, loop: Loop, place: Place) -> NDArray[np.float32]:
     if loop.fade:
         along = math.radians(loop.fade_deg - loop.angle_deg)
         place_along = here.p * np.float32(math.cos(along)) - here.q * np.float32(math.sin(along))
-        depth = depth * (1 - np.float32(loop.fade / 2) * (1 + np.clip(place_along, -1, 1)))
+        depth *= 1 - np.float32(loop.fade / 2) * (1 + np.clip(place_along, -1, 1))
     if loop.tail:
         direction = math.radians(loop.tail_deg)
         x = loop.x + loop.tail_px * math.cos(direction)

@@ -140,7 +140,6 @@ class Catalogue:
             if entry.name not in clashing
         }
 
-
     def weights(self) -> dict[str, ComponentSpec]:
         """Return the named weights, those of clashing names by ``distribution/name`` only."""
         clashing = {group[0].name for group in self.clashes() if group[0].family == "weights"}
