@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from defectscope.analysis.profile_comparison import ProfileComparison, Profiled
+    from defectscope.analysis.profile_comparison import ProfileComparison
+    from defectscope.analysis.profile_tables import Profiled
 
 __all__ = ["profile_figure"]
 

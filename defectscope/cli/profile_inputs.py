@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from defectscope.analysis.profile_comparison import matching_lines
+from defectscope.analysis.line_matching import matching_lines
 from defectscope.cli.common import plural, say, warn
 from defectscope.core.datasets import Dataset, LabelledImage, joining_name
 from defectscope.core.errors import FormatError, InputError, UsageError

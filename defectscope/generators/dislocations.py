@@ -11,7 +11,7 @@ import numpy as np
 from defectscope import Generator, Instances
 from defectscope.core.errors import OptionError
 from defectscope.generators.dislocation_options import DislocationsOptions
-from defectscope.generators.line_contrast import CONTRASTS, LineStyle, local_texture
+from defectscope.generators.line_contrast import CONTRASTS, LineStyle, local_texture, median_along
 from defectscope.generators.line_painting import PaintedPiece, paint_lines
 from defectscope.generators.line_paths import pieces_inside, spline_paths
 from defectscope.generators.microstructure import PRESETS, Microstructure
@@ -33,8 +33,6 @@ LEAST_SCALE = 0.25
 # Lines of a pile-up lie in one foil under one beam: alike, to these relative spreads.
 STRENGTH_SPREAD = 0.15
 WIDTH_SPREAD = 0.1
-# The texture changes slowly: one point of a line in five will do.
-MEDIAN_STEP = 5
 # A black-white pair is two lines side by side.
 DOUBLE_WIDTH = 1.7
 # Pile-ups tried one after the other without any line, before a frame counts as too small.
@@ -81,7 +79,7 @@ class Dislocations(Generator):
         pileups, paths, parts = self._plan(shape, rng)
         traces = self._draw_traces(pixels, texture, pileups, rng)
         styles = [style for pileup in pileups for style in self._styles(pileup, rng)]
-        around = [_median_along(texture, path) for path in paths]
+        around = [median_along(texture, path) for path in paths]
         grey = around if self.options.contrast_unit == "texture" else [1.0] * len(paths)
         pieces = paint_lines(pixels, paths, styles, grey, rng)
         if pixels is not canvas:
@@ -176,7 +174,7 @@ class Dislocations(Generator):
                 contrast *= -1 if rng.random() < 0.65 else 1
                 width = rng.uniform(1.2, 2.8)
                 if shown:
-                    grey = contrast * _median_along(texture, np.linspace(ends[0], ends[1], 200))
+                    grey = contrast * median_along(texture, np.linspace(ends[0], ends[1], 200))
                     paint_trace(canvas, ends, grey, width, rng)
                     here.append({"contrast": float(contrast), "width_px": float(width)})
                 else:
@@ -288,15 +286,3 @@ def _longest(pieces: list[PaintedPiece], parts: list[int]) -> list[PaintedPiece]
             found = [p for p in found if p.length_px >= limit]
         kept += found
     return kept
-
-
-def _median_along(texture: NDArray[np.float32], path: NDArray[np.float64]) -> float:
-    """Return the median of the pixels under a path; under none, that of the whole."""
-    columns, rows = np.floor(path[::MEDIAN_STEP]).astype(np.intp).T
-    inside = (rows >= 0) & (columns >= 0)
-    inside &= (rows < texture.shape[0]) & (columns < texture.shape[1])
-    values = texture[rows[inside], columns[inside]] if inside.any() else texture.ravel()
-    # np.median does the same, and takes longer to begin than to end.
-    middle = len(values) // 2
-    low, high = np.sort(values)[[(len(values) - 1) // 2, middle]]
-    return float((low + high) / 2)

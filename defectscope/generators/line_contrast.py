@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["CONTRASTS", "LineStyle", "cross_section", "local_texture", "smooth_noise"]
+__all__ = [
+    "CONTRASTS",
+    "LineStyle",
+    "cross_section",
+    "local_texture",
+    "median_along",
+    "smooth_noise",
+]
 
 Contrast = Literal["dark", "bright", "double", "oscillating"]
 CONTRASTS: tuple[Contrast, ...] = ("dark", "bright", "double", "oscillating")
@@ -32,6 +39,8 @@ FRINGE_SIDES = 0.5
 # The local texture is measured in cells of this many px, three by three of them at a time:
 # larger than the grain, smaller than uneven illumination.
 TEXTURE_CELL_PX = 10
+# The texture changes slowly: one point of a line in five will do.
+MEDIAN_STEP = 5
 # Flatter canvases have no texture of their own that contrast could be a multiple of.
 LEAST_TEXTURE = 0.01
 
@@ -100,6 +109,18 @@ def local_texture(canvas: NDArray[np.float32]) -> NDArray[np.float32]:
     )
     deviation = np.sqrt(np.maximum(square - mean * mean, LEAST_TEXTURE**2))
     return enlarged(deviation, (height, width))
+
+
+def median_along(texture: NDArray[np.float32], path: NDArray[np.float64]) -> float:
+    """Return the median of the pixels under a path; under none, that of the whole."""
+    columns, rows = np.floor(path[::MEDIAN_STEP]).astype(np.intp).T
+    inside = (rows >= 0) & (columns >= 0)
+    inside &= (rows < texture.shape[0]) & (columns < texture.shape[1])
+    values = texture[rows[inside], columns[inside]] if inside.any() else texture.ravel()
+    # np.median does the same, and takes longer to begin than to end.
+    middle = len(values) // 2
+    low, high = np.sort(values)[[(len(values) - 1) // 2, middle]]
+    return float((low + high) / 2)
 
 
 def smooth_noise(

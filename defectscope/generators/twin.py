@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from defectscope import Generator, Instances, Runtime
-from defectscope.generators.line_contrast import local_texture
+from defectscope.generators.line_contrast import local_texture, median_along
 from defectscope.generators.line_painting import PaintedPiece, paint_lines
 from defectscope.generators.slip_traces import paint_trace
 from defectscope.generators.twin_background import (
@@ -19,7 +19,8 @@ from defectscope.generators.twin_background import (
 )
 from defectscope.generators.twin_measuring import TwinLine, measured_lines, set_lines
 from defectscope.generators.twin_options import TwinOptions
-from defectscope.generators.twin_sources import Source, grey_of, placed_in, read_sources
+from defectscope.generators.twin_placing import placed_in
+from defectscope.generators.twin_sources import Source, grey_of, read_sources
 from defectscope.generators.twin_traces import SlipTrace, inferred_traces, measured_traces
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Twin(Generator):
         traces = self._draw_traces(pixels, texture, original.traces, rng)
         paths = original.source.paths
         lines = original.lines or set_lines(len(paths), self.options, rng)
-        around = [_median_along(texture, path) for path in paths]
+        around = [median_along(texture, path) for path in paths]
         grey = self._grey(lines, original, around)
         styles, levels = [line.style for line in lines], [line.level for line in lines]
         pieces = paint_lines(pixels, paths, styles, grey, rng, levels)
@@ -150,7 +151,7 @@ class Twin(Generator):
         if self.options.contrast_unit == "grey" or original.background is None:
             return [1.0] * len(lines)
         texture = original.background.texture.astype(np.float32)
-        own = [_median_along(texture, path) for path in original.source.paths]
+        own = [median_along(texture, path) for path in original.source.paths]
         return [here / there for here, there in zip(around, own, strict=True)]
 
     def _draw_traces(
@@ -165,7 +166,7 @@ class Twin(Generator):
             points = np.linspace(trace.ends[0], trace.ends[1], 200)
             grey = trace.grey
             if grey is None:
-                grey = -self.options.trace_strength * _median_along(texture, points)
+                grey = -self.options.trace_strength * median_along(texture, points)
             paint_trace(pixels, trace.ends, grey, trace.width_px, rng)
             drawn.append(
                 {"ends": trace.ends.tolist(), "grey": float(grey), "width_px": trace.width_px}
@@ -208,11 +209,3 @@ def _truth(shape: tuple[int, int], pieces: list[PaintedPiece], around: list[floa
         measurements={name: np.array(values, float) for name, values in columns.items()},
         units=UNITS,
     )
-
-
-def _median_along(texture: NDArray[np.float32], path: NDArray[np.float64]) -> float:
-    """Return the median of the pixels under a path; under none, that of the whole."""
-    columns, rows = np.floor(path).astype(np.intp).T
-    inside = (rows >= 0) & (columns >= 0)
-    inside &= (rows < texture.shape[0]) & (columns < texture.shape[1])
-    return float(np.median(texture[rows[inside], columns[inside]] if inside.any() else texture))

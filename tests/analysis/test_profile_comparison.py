@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defectscope.analysis.profile_comparison import compare_profiles, matching_lines
+from defectscope.analysis.line_matching import matching_lines
+from defectscope.analysis.profile_comparison import compare_profiles
 from defectscope.analysis.profile_figure import profile_figure
 from defectscope.core.errors import UsageError
 from defectscope.core.geometry.splines import spline_through
