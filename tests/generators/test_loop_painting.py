@@ -130,3 +130,60 @@ def test_a_loop_larger_than_the_image_covers_it() -> None:
     _, depth, mask = painted(loop(major_px=1e5, minor_px=1e5), SHAPE)
     assert depth.shape == SHAPE
     assert mask.area_px == SHAPE[0] * SHAPE[1]
+
+
+def mean_depth(**values: object) -> np.ndarray:
+    """Return the mean depth over many grains."""
+    images = [depth_image(loop(grain_seed=seed, **values)) for seed in range(60)]
+    return np.mean(images, axis=0)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize(
+    "values", [{"mottle": 0.4}, {"rough_px": 1.5}, {"mottle": 0.3, "rough_px": 1.0}]
+)
+def test_mottled_and_rough_loops_lie_on_the_ellipse_on_average(
+    look: str, values: dict[str, float]
+) -> None:
+    one = loop(look)
+    rim = ellipse_points(one.x, one.y, one.major_px, one.minor_px, one.angle_deg, 200)
+    plain = at(depth_image(one), rim)
+    found = at(mean_depth(look=look, **values), rim)
+    assert found.mean() == pytest.approx(plain.mean(), abs=0.025)
+    # Each alone differs from it.
+    single = at(depth_image(loop(look, **values)), rim)
+    assert single.std() > plain.std() + 0.02
+
+
+def test_a_rough_edge_wanders_by_as_much_as_it_says() -> None:
+    plain = loop(edge_px=1.0)
+    rim = ellipse_points(plain.x, plain.y, plain.major_px, plain.minor_px, plain.angle_deg, 90)
+    centre = np.array([plain.x, plain.y])
+    outward = (rim - centre) / np.linalg.norm(rim - centre, axis=1, keepdims=True)
+    offsets = np.linspace(-4, 4, 41)
+    found = []
+    for seed in range(10):
+        image = depth_image(loop(edge_px=1.0, rough_px=1.0, grain_seed=seed))
+        profiles = np.stack([at(image, rim + o * outward) for o in offsets])
+        found.append(offsets[np.abs(profiles - 0.5).argmin(axis=0)])
+    assert np.mean(found) == pytest.approx(0, abs=0.15)
+    assert np.std(found) == pytest.approx(1.0, abs=0.3)
+
+
+def test_the_grain_is_that_of_its_seed_and_changes_neither_mask_nor_range() -> None:
+    values = {"mottle": 1.0, "rough_px": 5.0}
+    place, depth, mask = painted(loop(grain_seed=1, **values), SHAPE)
+    _, again, _ = painted(loop(grain_seed=1, **values), SHAPE)
+    _, other, _ = painted(loop(grain_seed=2, **values), SHAPE)
+    np.testing.assert_array_equal(depth, again)
+    assert not np.array_equal(depth, other)
+    assert depth.min() >= 0
+    assert depth.max() <= 1
+    smooth_place, _, smooth = painted(loop(), SHAPE)
+    assert (mask.x, mask.y, place) == (smooth.x, smooth.y, smooth_place)
+    np.testing.assert_array_equal(mask.bitmap, smooth.bitmap)
+
+
+def test_a_grain_outside_of_the_image_is_nothing() -> None:
+    _, depth, _ = painted(loop(x=-500.0, mottle=0.5, rough_px=1.0), SHAPE)
+    assert depth.size == 0

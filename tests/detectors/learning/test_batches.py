@@ -1,0 +1,138 @@
+"""Batches depend on their number and on nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+from itertools import islice
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from defectscope import Instances, TrainingData
+from defectscope.core.errors import FormatError
+
+torch = pytest.importorskip("torch")
+
+from defectscope.detectors.heatmap.crops import CropMaker  # noqa: E402
+from defectscope.detectors.heatmap.options import HeatmapTrainingOptions  # noqa: E402
+from defectscope.detectors.learning.batches import (  # noqa: E402
+    Batches,
+    batch_loader,
+    frame_numbers,
+)
+from defectscope.pipeline.recipes import Recipe, RecipeData  # noqa: E402
+
+RECIPE = {
+    "title": "dots",
+    "defect_types": ["dislocation-loop"],
+    "source": [
+        {"background": "texture", "generators": ["in-situ-loops"], "size": [80, 72],
+         "options": {"in-situ-loops": {"count": 3}}},
+    ],
+}  # fmt: skip
+OPTIONS = HeatmapTrainingOptions(crop_px=64, crops_per_frame=2, scale_high=1.3)
+
+
+def batches(first=0, data=None, **more):
+    data = data or RecipeData(Recipe.model_validate(RECIPE))
+    make = CropMaker(OPTIONS, ("dislocation-loop",))
+    return Batches(data, make, 2, first, 5, **more)
+
+
+def same(one, other):
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        assert a.keys() == b.keys()
+        for name in a:
+            assert torch.equal(a[name], b[name])
+
+
+@pytest.fixture(scope="module")
+def five():
+    """The first five batches."""
+    return list(islice(batches(), 5))
+
+
+def test_a_batch_holds_crops_and_their_targets(five):
+    shapes = {name: tuple(value.shape) for name, value in five[0].items()}
+    assert shapes == {
+        "pixels": (4, 1, 64, 64), "centres": (4, 1, 32, 32), "sides": (4, 4, 32, 32),
+        "weights": (4, 32, 32), "counted": (4, 32, 32),
+    }  # fmt: skip
+    assert all(value.dtype == torch.float32 for value in five[0].values())
+    assert any((batch["centres"] == 1).any() for batch in five)
+    assert not torch.equal(five[0]["pixels"], five[1]["pixels"])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_workers_change_no_batch(five, workers):
+    same(list(islice(batch_loader(batches(), workers), 5)), five)
+
+
+def test_a_worker_changes_no_batch_and_ctrl_c_reaches_none(five):
+    iterator = iter(batch_loader(batches(), 1))
+    first = next(iterator)
+    (worker,) = iterator.gi_frame.f_locals["batches"]._workers
+    os.kill(worker.pid, signal.SIGINT)
+    same([first, *islice(iterator, 4)], five)
+    assert worker.is_alive()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_gone_on_with_it_is_as_if_it_had_not_stopped(five):
+    same(list(islice(batches(first=3), 2)), five[3:])
+
+
+def test_several_gpus_share_the_batches(five):
+    first, second = (list(islice(batches(rank=r, ranks=2), 2)) for r in (0, 1))
+    same([first[0], second[0], first[1], second[1]], five[:4])
+
+
+@settings(max_examples=60, deadline=None)
+@given(length=st.integers(1, 40), count=st.integers(1, 9), seed=st.integers(0, 99))
+def test_every_pass_goes_through_each_frame_once(length, count, seed):
+    steps = -(-3 * length // count)
+    numbers = [n for step in range(steps) for n in frame_numbers(step, count, length, seed)]
+    passes = [numbers[k * length : (k + 1) * length] for k in range(3)]
+    for one in passes:
+        assert sorted(one) == list(range(length))
+    if length > 8:
+        assert passes[0] != passes[1]
+
+
+def test_endless_frames_never_come_twice():
+    numbers = [n for step in range(50) for n in frame_numbers(step, 3, None, 0)]
+    assert numbers == list(range(150))
+
+
+class Damaged(TrainingData):
+    """Has a frame that cannot be read."""
+
+    title, defect_types = "damaged", ("dislocation-loop",)
+
+    @property
+    def length(self):
+        return 4
+
+    def load(self, number):
+        if number == 3:
+            raise FormatError("frame3.png is truncated")
+        return np.zeros((70, 70), np.uint8), Instances.empty((70, 70))
+
+
+class TestErrors:
+    def test_in_this_process(self):
+        with pytest.raises(FormatError, match=r"^frame3\.png is truncated$"):
+            list(islice(batch_loader(batches(data=Damaged()), 0), 3))
+
+    def test_of_a_worker_have_no_traceback_in_their_message(self):
+        # As the worker hands it on, for classes of a test cannot be imported there.
+        handed = []
+        loader = batch_loader(batches(), 0)
+        checked = loader._checked(iter([{"pixels": 1}, {"error": FormatError("frame3 is bad")}]))
+        with pytest.raises(FormatError, match=r"^frame3 is bad$"):
+            handed.extend(checked)
+        assert handed == [{"pixels": 1}]

@@ -1,0 +1,107 @@
+"""Scores of a validation, against pairs counted by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from defectscope.detectors.learning.scoring import THRESHOLDS, Scored, best_threshold
+
+
+def scored(found=(), true=(), ignore=None, classes=None, true_classes=None):
+    """Return a frame from (x, y, side, score) and (x, y, side); everything of class 0."""
+    found, true = np.array(found, float).reshape(-1, 4), np.array(true, float).reshape(-1, 3)
+
+    def boxes(rows):
+        return np.hstack([rows[:, :2], rows[:, :2] + rows[:, 2:3]]).astype(np.float32)
+
+    return Scored(
+        boxes(found), found[:, 3].astype(np.float32),
+        np.zeros(len(found), np.intp) if classes is None else np.array(classes, np.intp),
+        boxes(true),
+        np.zeros(len(true), np.intp) if true_classes is None else np.array(true_classes, np.intp),
+        np.zeros(len(true), bool) if ignore is None else np.array(ignore),
+    )  # fmt: skip
+
+
+def test_perfect_boxes_give_1():
+    best = best_threshold([scored([(0, 0, 10, 0.9)], [(0, 0, 10)])])
+    assert best.score == best.f1 == 1
+    assert best.threshold <= 0.9
+
+
+def test_f1_of_one_hit_one_alarm_and_one_miss():
+    frame = scored([(0, 0, 10, 0.8), (50, 50, 10, 0.8)], [(0, 0, 10), (100, 0, 10)])
+    assert best_threshold([frame]).f1 == pytest.approx(2 * 1 / (2 + 2))
+
+
+def test_the_threshold_leaves_out_what_is_wrong():
+    found = [(0, 0, 10, 0.71), (30, 0, 10, 0.62), (60, 0, 10, 0.41), (90, 0, 10, 0.37)]
+    best = best_threshold([scored(found, [(0, 0, 10), (30, 0, 10)])])
+    assert best.f1 == best.score == 1
+    assert 0.41 < best.threshold <= 0.62
+    assert best.threshold in THRESHOLDS
+
+
+def test_a_lower_threshold_that_finds_more_wins():
+    # From 0.5: one hit of two. From 0.2: two hits and one false alarm.
+    found = [(0, 0, 10, 0.5), (30, 0, 10, 0.2), (60, 0, 10, 0.2)]
+    best = best_threshold([scored(found, [(0, 0, 10), (30, 0, 10)])])
+    assert best.threshold <= 0.2
+    assert best.f1 == pytest.approx(2 * 2 / (3 + 2))
+    # Two alarms more, and it is better without.
+    found += [(90, 0, 10, 0.2), (120, 0, 10, 0.2), (150, 0, 10, 0.2)]
+    best = best_threshold([scored(found, [(0, 0, 10), (30, 0, 10)])])
+    assert 0.2 < best.threshold <= 0.5
+    assert best.f1 == pytest.approx(2 * 1 / (1 + 2))
+
+
+def test_outlines_count_as_much_as_finding():
+    # An overlap of 1/3: found at 0.15, not outlined at 0.4.
+    best = best_threshold([scored([(0, 0, 10, 0.9)], [(5, 0, 10)])])
+    assert (best.f1, best.score) == (1, 0.5)
+
+
+def test_counts_are_summed_over_frames_not_averaged():
+    hit = scored([(0, 0, 10, 0.9)], [(0, 0, 10)])
+    missed = scored([], [(0, 0, 10), (30, 0, 10), (60, 0, 10)])
+    assert best_threshold([hit, missed]).f1 == pytest.approx(2 * 1 / (1 + 4))
+
+
+class TestIgnored:
+    def test_it_is_neither_hit_nor_miss_nor_alarm(self):
+        frame = scored([(0, 0, 10, 0.9), (30, 0, 10, 0.9)], [(0, 0, 10), (30, 0, 10)],
+                       ignore=[False, True])  # fmt: skip
+        assert best_threshold([frame]).f1 == 1
+        unseen = scored([(0, 0, 10, 0.9)], [(0, 0, 10), (30, 0, 10)], ignore=[False, True])
+        assert best_threshold([unseen]).f1 == 1
+
+    def test_it_excuses_one_prediction_only(self):
+        frame = scored([(0, 0, 10, 0.9), (30, 0, 10, 0.9), (31, 0, 10, 0.9)],
+                       [(0, 0, 10), (30, 0, 10)], ignore=[False, True])  # fmt: skip
+        assert best_threshold([frame]).f1 == pytest.approx(2 * 1 / (2 + 1))
+
+    def test_a_real_one_comes_first(self):
+        # The prediction fits the ignored one better; it is a hit all the same.
+        frame = scored([(0, 0, 10, 0.9)], [(2, 0, 10), (0, 0, 10)], ignore=[False, True])
+        assert best_threshold([frame]).f1 == 1
+
+    def test_it_excuses_whatever_its_type(self):
+        frame = scored([(0, 0, 10, 0.9), (30, 0, 10, 0.9)], [(0, 0, 10), (30, 0, 10)],
+                       ignore=[False, True], classes=[0, 1], true_classes=[0, -1])  # fmt: skip
+        assert best_threshold([frame]).f1 == 1
+
+
+def test_the_wrong_type_is_a_miss_and_an_alarm():
+    frame = scored([(0, 0, 10, 0.9), (30, 0, 10, 0.9)], [(0, 0, 10), (30, 0, 10)],
+                   classes=[0, 1], true_classes=[0, 0])  # fmt: skip
+    assert best_threshold([frame]).f1 == pytest.approx(2 * 1 / (2 + 2))
+
+
+@pytest.mark.parametrize(
+    "frames", [[], [scored()], [scored([], [(0, 0, 10)])], [scored([(0, 0, 10, 0.9)])]]
+)
+def test_nothing_found_or_nothing_to_find_is_0_and_no_error(frames):
+    best = best_threshold(frames)
+    assert best.score == best.f1 == 0
+    assert 0 < best.threshold < 1

@@ -1,0 +1,161 @@
+"""Recipes of training data: what they say is what is drawn, and mistakes in them are named."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from defectscope.core.errors import FormatError, InputError, OptionError, UnknownNameError
+from defectscope.pipeline.recipes import Recipe, RecipeData
+
+PLAIN = """
+title = "two kinds"
+defect_types = ["dislocation-loop", "dot"]
+seed = 3
+
+[rename]
+"black dot" = "dot"
+
+[[source]]
+share = 3
+generators = ["in-situ-loops"]
+size = [80, 64]
+options.in-situ-loops.count = 3
+
+[[source]]
+background = "foil"
+generators = ["loops"]
+bit_depth = 16
+size = 96
+[source.options.loops]
+mixture = { "black dot" = 1 }
+count = 4
+lines_probability = 0
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Return a function that reads a recipe from text."""
+
+    def from_text(text):
+        path = tmp_path / "recipe.toml"
+        path.write_text(text) if isinstance(text, str) else path.write_bytes(text)
+        return RecipeData.read(path)
+
+    return from_text
+
+
+@pytest.fixture
+def data(read):
+    with read(PLAIN) as opened:
+        yield opened
+
+
+def kinds(data, numbers):
+    """Return which source each number comes from: the first one draws 8 bits."""
+    return [0 if data.load(n)[0].dtype == np.uint8 else 1 for n in numbers]
+
+
+def test_frames_are_as_the_sources_say(data):
+    sources = kinds(data, range(20))
+    assert {0, 1} == set(sources)
+    for number, source in enumerate(sources):
+        pixels, truth = data.load(number)
+        assert pixels.shape == truth.image_shape == ((64, 80), (96, 96))[source]
+        assert pixels.dtype == (np.uint8, np.uint16)[source]
+        assert set(truth.defect_types) <= {("dislocation-loop", "dot")[source]}
+    assert data.title == "two kinds"
+    assert data.defect_types == ("dislocation-loop", "dot")
+    assert data.length is None
+
+
+def test_sources_come_as_often_as_their_shares_say(data):
+    rng_only = [
+        int(np.searchsorted(data._steps, np.random.default_rng([3, n]).random(), side="right"))
+        for n in range(2000)
+    ]
+    assert np.mean(rng_only) == pytest.approx(0.25, abs=0.03)
+    assert kinds(data, range(12)) == rng_only[:12]
+
+
+def test_a_number_is_a_frame_whoever_draws_it_and_when(data, read):
+    numbers = (5, 0, 2**31 + 4, 5)
+    expected = [data.load(n) for n in numbers]
+    with pickle.loads(pickle.dumps(read(PLAIN))) as other:
+        for number, (pixels, truth) in zip(reversed(numbers), reversed(expected), strict=True):
+            again, same = other.load(number)
+            np.testing.assert_array_equal(again, pixels)
+            np.testing.assert_array_equal(same.boxes, truth.boxes)
+    assert not np.array_equal(data.load(0)[0], data.load(2**31)[0])
+
+
+def test_another_seed_gives_other_frames(data, read):
+    with read(PLAIN.replace("seed = 3", "seed = 4")) as other:
+        assert not np.array_equal(other.load(1)[0], data.load(1)[0])
+
+
+def test_the_recipe_is_kept_whole(data):
+    assert Recipe.model_validate(data.recipe()) == data._recipe
+
+
+def test_what_is_drawn_must_be_listed(read):
+    with (
+        read(PLAIN.replace('"black dot" = "dot"', "")) as data,
+        pytest.raises(FormatError, match=r"draws black dot, but its defect_types are .*\[rename\]"),
+    ):
+        kinds(data, range(20))
+
+
+@pytest.mark.parametrize("name", ["loops.toml", "loops-training.toml", "loops-large-training.toml"])
+def test_shipped_recipes_can_be_read(name):
+    from importlib.resources import files
+
+    from defectscope.detectors.heatmap.options import HeatmapTrainingOptions
+    from defectscope.pipeline.choices import read_config
+
+    path = files("defectscope.weights") / "recipes" / name
+    if name == "loops.toml":
+        assert RecipeData.read(path).defect_types == ("dislocation-loop",)
+    else:
+        HeatmapTrainingOptions(**read_config(path)["heatmap"])
+
+
+WRONG = {
+    "no TOML": ("title = ", FormatError, r"recipe\.toml is no TOML file: "),
+    "other bytes": (b"\xff\xfe", FormatError, "is no TOML file"),
+    "nothing": ("", FormatError, r"recipe\.toml: title: Field required"),
+    "no source": ('title = "x"\ndefect_types = ["a"]', FormatError, "source: Field required"),
+    "no types": (PLAIN.replace('["dislocation-loop", "dot"]', "[]"), FormatError, "defect_types: "),
+    "unknown key": ('colour = "red"\n' + PLAIN, FormatError, "colour: Extra inputs"),
+    "key of a source": (PLAIN.replace("share", "shares"), FormatError, r"source\.0\.shares: "),
+    "share": (PLAIN.replace("share = 3", "share = 0"), FormatError, r"source\.0\.share: "),
+    "size": (PLAIN.replace("size = 96", "size = 8"), FormatError, r"source\.1\.size"),
+    "sides": (PLAIN.replace("[80, 64]", "[80]"), FormatError, r"source\.0\.size"),
+    "depth": (PLAIN.replace("= 16", "= 12"), FormatError, r"source\.1\.bit_depth: .*8 or 16"),
+    "generator": (
+        PLAIN.replace('["loops"]', '["lops"]').replace("options.loops", "options.lops"),
+        UnknownNameError, "no generator 'lops'.*did you mean 'loops'",
+    ),
+    "no generator": (PLAIN.replace('["loops"]', "[]"), FormatError, r"source\.1\.generators: "),
+    "background": (PLAIN.replace('"foil"', '"fol"'), UnknownNameError, "no background 'fol'"),
+    "options of nobody": (
+        PLAIN.replace("in-situ-loops.count", "loops.count"), OptionError, "are given for 'loops'",
+    ),
+    "option": (PLAIN.replace("count = 4", "cuont = 4"), OptionError, "has no option 'cuont'"),
+    "value": (PLAIN.replace("count = 4", "count = -4"), OptionError, r"loops\.count"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_mistakes_are_named_before_anything_is_drawn(read, case):
+    text, error, message = WRONG[case]
+    with pytest.raises(error, match=message):
+        read(text)
+
+
+def test_a_recipe_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match=r"cannot read the recipe .*no\.toml: No such file"):
+        RecipeData.read(tmp_path / "no.toml")
