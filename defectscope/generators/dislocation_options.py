@@ -85,6 +85,9 @@ class DislocationsOptions(Options):
     )
     waviness_px: float = Field(0.3, ge=0, le=5, description="size of a line's small bends, px")
     roughness: float = Field(0.25, ge=0, le=2, description="relative grain inside a line")
+    roughness_px: float = Field(
+        1.0, ge=0, le=10, description="size of this grain, px; 0: every pixel by itself"
+    )
     traces: float = Field(
         0.7, ge=0, le=1, description="probability that a slip trace is drawn; never labelled"
     )

@@ -212,6 +212,7 @@ class Dislocations(Generator):
                 options.waviness_px,
                 float(rng.uniform(7, 14)),
                 options.roughness,
+                options.roughness_px,
             )
             for k in range(count)
         ]

@@ -74,6 +74,8 @@ class LineStyle:
         Distance over which the line bends.
     roughness
         Relative standard deviation of the grain in the line.
+    roughness_px
+        Standard deviation of the Gaussian that makes this grain; 0 is every pixel by itself.
     """
 
     contrast: Contrast
@@ -88,6 +90,7 @@ class LineStyle:
     waviness_px: float = 0.0
     waviness_length_px: float = 9.0
     roughness: float = 0.0
+    roughness_px: float = 0.0
 
     def record(self) -> dict[str, Any]:
         """Return everything as values that JSON can hold."""

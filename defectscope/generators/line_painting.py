@@ -24,6 +24,8 @@ __all__ = ["PaintedPiece", "paint_lines"]
 # Points of lines painted at once: enough to hide numpy's overhead, few enough for the arrays of
 # their pixels to stay in the processor's cache.
 BATCH_POINTS = 500
+# The grain in lines repeats after this many pixels, which nobody sees on a line.
+GRAIN_PX = 96
 # Widths and strengths along a line stay within these factors of the line's own.
 WIDTH_FACTORS = (0.5, 1.6)
 LEVEL_FACTORS = (0.3, 1.9)
@@ -155,7 +157,7 @@ def _paint(
     )  # fmt: skip
     rough = np.array([style.roughness for style in styles])
     if rough.any():
-        grey *= 1 + rough[band.line] * rng.standard_normal(len(grey), dtype=np.float32)
+        grey *= 1 + rough[band.line] * _grain(band.pixel, styles, shape[1], rng)
 
     flat = canvas.reshape(-1)
     before = flat[band.pixel]
@@ -165,6 +167,22 @@ def _paint(
     np.add.at(flat, band.pixel, grey.astype(np.float32))
     flat[band.pixel] = np.clip(flat[band.pixel], 0, 1)
     return _pieces(course, band, strength * kept, shape, number)
+
+
+def _grain(
+    pixel: NDArray[np.intp], styles: Sequence[LineStyle], width: int, rng: np.random.Generator
+) -> NDArray[np.floating]:
+    """Return noise of unit variance at pixels of a frame, as coarse as the coarsest style."""
+    size = max(style.roughness_px for style in styles)
+    if not size:
+        return rng.standard_normal(len(pixel), dtype=np.float32)
+    reach = int(np.ceil(3 * size))
+    noise = np.pad(rng.standard_normal((GRAIN_PX, GRAIN_PX)), reach, mode="wrap")
+    tile = np.asarray(cv2.GaussianBlur(noise, (2 * reach + 1, 2 * reach + 1), size), np.float64)
+    tile = tile[reach:-reach, reach:-reach]
+    rows, columns = np.divmod(pixel, width)
+    tile = tile / tile.std()
+    return np.asarray(tile[rows % GRAIN_PX, columns % GRAIN_PX])
 
 
 def _course(

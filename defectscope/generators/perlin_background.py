@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from defectscope import Background, Options
 from defectscope.generators.perlin import perlin_noise_grid
@@ -72,6 +72,13 @@ class PerlinOptions(Options):
     )
     smoothing_2_high_px: float = Field(0.8, ge=0, le=50, description="largest of these sigmas, px")
 
+    darkest: float = Field(
+        0.0, ge=0, le=1, description="grey that 0 becomes at the end; the paper has 0"
+    )
+    brightest: float = Field(
+        1.0, ge=0, le=1, description="grey that 1 becomes; the paper has 1, foils are paler"
+    )
+
     @field_validator(
         "wavelength_1_high_px", "wavelength_2_high_px", "perlin_weight_high", "white_weight_high",
         "smoothing_1_high_px", "r_noise_high", "smoothing_2_high_px",
@@ -83,6 +90,12 @@ class PerlinOptions(Options):
         if info.data.get(low, value) > value:
             raise ValueError(f"{info.field_name} must not be below {low} = {info.data[low]:g}")
         return value
+
+    @model_validator(mode="after")
+    def _dark_is_dark(self) -> PerlinOptions:
+        if self.darkest >= self.brightest:
+            raise ValueError("darkest must be below brightest")
+        return self
 
 
 class Perlin(Background):
@@ -96,11 +109,18 @@ class Perlin(Background):
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Return (H, W) float32 in [0, 1], and what :func:`perlin_image` needs to repeat it.
 
+        Grey is then stretched from ``darkest`` to ``brightest``.
         The parameters also hold what was found on the way: the range of P3, the standard
         deviation of P4, the weight of the second white noise, and the parts of the image that
         the last step clipped.
         """
-        return perlin_image(shape, self._draw(rng))
+        pixels, parameters = perlin_image(shape, self._draw(rng))
+        low, high = self.options.darkest, self.options.brightest
+        if (low, high) != (0, 1):
+            pixels *= np.float32(high - low)
+            pixels += np.float32(low)
+            np.clip(pixels, low, high, out=pixels)
+        return pixels, parameters
 
     def _draw(self, rng: np.random.Generator) -> dict[str, Any]:
         options = self.options

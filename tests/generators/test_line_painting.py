@@ -131,3 +131,16 @@ def test_traces_outside_and_without_length_leave_nothing():
     paint_trace(canvas, np.array([[-50.0, -50], [-20, -90]]), -0.2, 2.0, RNG(0))
     paint_trace(canvas, np.array([[5.0, 5], [5, 5]]), -0.2, 2.0, RNG(0))
     assert (canvas == 0.5).all()
+
+
+@pytest.mark.parametrize("size", [0.0, 0.8, 2.0])
+def test_the_grain_of_a_line_is_as_coarse_as_told(size):
+    style = LineStyle("dark", 0.3, 60.0, flatness=6.0, roughness=0.2, roughness_px=size)
+    canvas = np.full((90, 300), 0.6, np.float32)
+    path = np.stack([np.arange(20.0, 280.0), np.full(260, 45.0)], axis=1)
+    paint_lines(canvas, [path], [style], [1.0], RNG(1))
+    inside = canvas[30:60, 40:260].astype(float) - canvas[30:60, 40:260].mean()
+    assert inside.std() == pytest.approx(0.06, rel=0.15)
+    neighbours = (inside[:, 1:] * inside[:, :-1]).mean() / inside.var()
+    # White noise under a Gaussian: exp(-1 / 4 sigma²), sampled at pixels.
+    assert neighbours == pytest.approx(np.exp(-1 / (4 * size**2)) if size else 0, abs=0.06)

@@ -233,3 +233,19 @@ def test_low_above_high_is_refused_in_one_sentence(name):
 def test_values_that_are_no_numbers_are_refused():
     with pytest.raises(OptionError, match="wavelength_1_low_px"):
         validate_options(PerlinOptions, {"wavelength_1_low_px": float("nan")}, "perlin")
+
+
+@pytest.mark.parametrize(("darkest", "brightest"), [(0.3, 0.7), (0.0, 0.5), (0.9, 1.0)])
+def test_grey_is_stretched_at_the_very_end(darkest, brightest):
+    whole, parameters = Perlin().render((64, 80), np.random.default_rng(4))
+    options = PerlinOptions(darkest=darkest, brightest=brightest)
+    pixels, same = Perlin(options).render((64, 80), np.random.default_rng(4))
+    assert same == parameters
+    assert pixels.dtype == np.float32
+    np.testing.assert_allclose(pixels, darkest + (brightest - darkest) * whole, atol=1e-6)
+    assert darkest - 1e-6 <= pixels.min() <= pixels.max() <= brightest + 1e-6
+
+
+def test_darkest_must_be_below_brightest():
+    with pytest.raises(ValueError, match="darkest must be below brightest"):
+        PerlinOptions(darkest=0.5, brightest=0.5)
