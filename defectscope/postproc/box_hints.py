@@ -8,8 +8,8 @@ import numpy as np
 
 from defectscope.core.geometry.boxes import box_areas, clip_boxes
 from defectscope.core.geometry.ellipses import ellipse_boxes
+from defectscope.postproc.crops import SMALLEST_MARGIN_PX
 from defectscope.postproc.ellipse_fit import Ellipse
-from defectscope.postproc.local_contrast import SMALLEST_MARGIN_PX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
 
-from defectscope.core.geometry.ellipses import ellipse_distances, ellipse_from_moments
+from defectscope.core.geometry.ellipses import ellipse_from_moments
+from defectscope.postproc.edges import Labelled, edge_points
 from defectscope.postproc.grey_levels import quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Ellipse", "Fit", "edge_points", "fit_to_edge", "fit_to_moments"]
+__all__ = ["Ellipse", "Fit", "fit_to_edges", "fit_to_moments"]
 
 Fit = Literal["edge", "moments"]
 
@@ -40,54 +42,8 @@ class Ellipse(NamedTuple):
     angle_deg: float
 
 
-def edge_points(
-    signal: NDArray[np.float32], label: NDArray[np.bool_], threshold: float
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return where the edge of a label crosses the lines between neighbouring pixel centres.
-
-    Parameters
-    ----------
-    signal
-        (h, w) values that are above `threshold` inside.
-    label
-        (h, w) bool.
-    threshold
-        Value at the edge.
-
-    Returns
-    -------
-    points : (k, 2) array
-        x, y in px; pixel (0, 0) has its centre at (0.5, 0.5). Interpolated between the two
-        values, which gives the same points as marching squares.
-    seen : (k,) bool array
-        Whether the signal itself crosses the threshold there. Where it does not, the label ends
-        for another reason (a neighbour, a cut-off tail, a closed gap), and the point is midway.
-    """
-    width = label.shape[1]
-    inside = label.ravel()
-    to_right = (inside[:-1] != inside[1:]).nonzero()[0]
-    to_right = to_right[to_right % width != width - 1]
-    below = (inside[:-width] != inside[width:]).nonzero()[0]
-    first = np.concatenate([to_right, below])
-    second = np.concatenate([to_right + 1, below + width])
-    height = signal.ravel()
-    a, b = height.take(first) - np.float32(threshold), height.take(second) - np.float32(threshold)
-    above = a > 0
-    seen = (above == inside.take(first)) & (above != (b > 0))
-    step = np.where(seen, a / np.where(seen, a - b, 1), np.float32(0.5))
-    rows, columns = np.divmod(first, width)
-    points = np.empty((len(first), 2), np.float32)
-    points[:, 0], points[:, 1] = columns, rows
-    points += np.float32(0.5)
-    points[: len(to_right), 0] += step[: len(to_right)]
-    points[len(to_right) :, 1] += step[len(to_right) :]
-    return points, seen
-
-
-def fit_to_edge(
-    signal: NDArray[np.float32], label: NDArray[np.bool_], threshold: float, cut_by_rim: bool
-) -> Ellipse | None:
-    """Fit an ellipse to the edge that is seen, and leave out what does not lie on it.
+def fit_to_edges(labelled: Sequence[Labelled], cut_by_rim: Sequence[bool]) -> list[Ellipse | None]:
+    """Fit an ellipse to the edge that is seen of each defect; leave out what does not lie on it.
 
     The direct least-squares fit (Fitzgibbon, Pilu and Fisher 1999, as ``cv2.fitEllipseDirect``)
     always gives an ellipse. It is repeated without the points that are off, so that a tail of
@@ -95,26 +51,38 @@ def fit_to_edge(
 
     Parameters
     ----------
-    signal, label, threshold
-        As :func:`edge_points` takes them.
+    labelled
+        The defects.
     cut_by_rim
-        Whether the ellipse may reach out of the label, because the frame ends there.
+        Of each, whether its ellipse may reach out of the label, because the frame ends there.
 
     Returns
     -------
-    Ellipse or None
-        None where there are too few points.
+    list of Ellipse or None
+        In px of each label's own array; None where there are too few points.
     """
-    points, seen = edge_points(signal, label, threshold)
-    count = np.count_nonzero(seen)
-    if count == len(seen) or count <= len(seen) / 2:
-        return _robust_fit(points)
-    ellipse = _robust_fit(points[seen])
-    if ellipse is None or cut_by_rim:
-        return ellipse
+    points, seen, counts = edge_points(labelled)
+    owners = np.repeat(np.arange(len(counts)), counts)
+    visible = np.bincount(owners[seen], minlength=len(counts))
+    partly = (visible < counts) & (visible > counts / 2)
+    ellipses = _robust_fits(points[seen | ~partly[owners]], np.where(partly, visible, counts))
+    beyond = [
+        k
+        for k in partly.nonzero()[0].tolist()
+        if not cut_by_rim[k] and _reaches_beyond(ellipses[k], labelled[k].label)
+    ]
+    for k, ellipse in zip(
+        beyond, _robust_fits(points[np.isin(owners, beyond)], counts[beyond]), strict=True
+    ):
+        ellipses[k] = ellipse
+    return ellipses
+
+
+def _reaches_beyond(ellipse: Ellipse | None, label: NDArray[np.bool_]) -> bool:
+    if ellipse is None:
+        return False
     largest = MOST_EXTRAPOLATION * np.count_nonzero(label)
-    within = math.pi / 4 * ellipse.major * ellipse.minor <= largest
-    return ellipse if within else _robust_fit(points)
+    return not math.pi / 4 * ellipse.major * ellipse.minor <= largest
 
 
 def fit_to_moments(label: NDArray[np.bool_]) -> Ellipse | None:
@@ -124,21 +92,63 @@ def fit_to_moments(label: NDArray[np.bool_]) -> Ellipse | None:
     return Ellipse(*ellipse_from_moments(label.astype(np.float64)))
 
 
-def _robust_fit(points: NDArray[np.float32]) -> Ellipse | None:
-    """Fit, and fit again without the points that lie off the edge, until all that are left fit."""
-    if len(points) < FEWEST_POINTS:
-        return None
-    ellipse, count = _direct_fit(points), len(points)
+def _robust_fits(points: NDArray[np.float32], counts: NDArray[np.int64]) -> list[Ellipse | None]:
+    """Fit, and fit again without the points that lie off the edge, until all that are left fit.
+
+    Parameters
+    ----------
+    points
+        (k, 2) points of several edges, one after the other.
+    counts
+        (n,) number of points of each.
+    """
+    ellipses = [
+        _direct_fit(own) if len(own) >= FEWEST_POINTS else None for own in _split(points, counts)
+    ]
+    used = counts.tolist()
+    active = np.array([ellipse is not None for ellipse in ellipses], bool)
+    owners = np.repeat(np.arange(len(counts)), counts)
     for _ in range(MOST_REFITS):
-        if ellipse is None:
+        fitted = [e for e, on in zip(ellipses, active.tolist(), strict=True) if on and e]
+        if not fitted:
             break
-        distance = np.abs(ellipse_distances(points, *ellipse))
-        spread = MAD_TO_SIGMA * quantile(distance, 0.5)
-        near = points[distance < max(OUTLIER_SIGMA * spread, SMALLEST_TOLERANCE_PX)]
-        if len(near) == count or len(near) < FEWEST_POINTS:
-            break
-        ellipse, count = _direct_fit(near), len(near)
-    return ellipse
+        # All at once: a call of numpy costs more than the points of one edge.
+        own, of_each = points[active[owners]], counts[active]
+        distances = np.abs(_distances(own, fitted, of_each))
+        spreads = [MAD_TO_SIGMA * quantile(part, 0.5) for part in _split(distances, of_each)]
+        limits = [max(OUTLIER_SIGMA * spread, SMALLEST_TOLERANCE_PX) for spread in spreads]
+        near = distances < np.repeat(limits, of_each)
+        left = np.add.reduceat(near, np.cumsum(of_each) - of_each, dtype=np.int64)
+        for k, part in zip(active.nonzero()[0].tolist(), _split(own[near], left), strict=True):
+            if len(part) == used[k] or len(part) < FEWEST_POINTS:
+                active[k] = False
+            else:
+                ellipses[k], used[k] = _direct_fit(part), len(part)
+                active[k] = ellipses[k] is not None
+    return ellipses
+
+
+def _split(values: NDArray[Any], counts: NDArray[np.int64]) -> list[NDArray[Any]]:
+    stops = np.cumsum(counts)
+    pairs = zip((stops - counts).tolist(), stops.tolist(), strict=True)
+    return [values[start:stop] for start, stop in pairs]
+
+
+def _distances(
+    points: NDArray[np.float32], ellipses: Sequence[Ellipse], counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return how far points lie outside ellipses, as ``ellipse_distances`` does of one."""
+    turns = [math.radians(ellipse.angle_deg) for ellipse in ellipses]
+    table = [
+        (e.x, e.y, 2 / e.major, 2 / e.minor, math.cos(turn), math.sin(turn), -e.minor / 2)
+        for e, turn in zip(ellipses, turns, strict=True)
+    ]
+    x, y, per_major, per_minor, cos, sin, centre = np.repeat(np.array(table).T, counts, axis=1)
+    dx, dy = points[:, 0] - x, points[:, 1] - y
+    radius = np.hypot((cos * dx - sin * dy) * per_major, (sin * dx + cos * dy) * per_minor)
+    distances: NDArray[np.float64] = centre.copy()
+    np.divide(np.hypot(dx, dy) * (radius - 1), radius, out=distances, where=radius > 0)
+    return distances
 
 
 def _direct_fit(points: NDArray[np.float32]) -> Ellipse | None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import cv2
 import numpy as np
 from pydantic import Field
 
@@ -18,17 +17,16 @@ from defectscope.postproc.box_hints import (
     inscribed_ellipse,
     neighbouring_boxes,
 )
-from defectscope.postproc.ellipse_fit import Fit, fit_to_edge, fit_to_moments
-from defectscope.postproc.local_contrast import cut_crop, signal_image
+from defectscope.postproc.crops import cut_crops
+from defectscope.postproc.ellipse_fit import Fit, fit_to_edges, fit_to_moments
+from defectscope.postproc.local_contrast import signal_image
 from defectscope.postproc.segmentation import Engine, segment
+from defectscope.postproc.segmented import Segmented, touches_rim
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["WatershedEllipse", "WatershedEllipseOptions"]
-
-# Of the frame's grey values, which go from 0 to 1.
-SMALLEST_SPREAD = 1e-6
 
 Contrast = Literal["dark", "bright", "ring", "bright-ring"]
 
@@ -126,28 +124,31 @@ class WatershedEllipse(PostProcessor):
             box was taken; instances of other shapes have NaN everywhere.
         """
         names = [str(name) for name in instances.defect_types]
-        chosen = np.array([self._is_ellipse(name) for name in names], bool)
-        fits = np.full((len(instances), 6), np.nan)
-        masks = list(instances.masks or (_no_mask(box) for box in instances.boxes))
-        signals: dict[bool, NDArray[np.float32]] = {}
-        neighbours = neighbouring_boxes(instances.boxes, chosen, self.options.margin)
-        for k in np.flatnonzero(chosen):
-            contrast = self._contrast(names[k])
-            bright = contrast.startswith("bright")
-            if bright not in signals:
-                signals[bright] = signal_image(frame.pixels, bright, self.options.smooth_px)
-            others = instances.boxes[neighbours[k]]
-            ring = contrast.endswith("ring")
-            masks[k], fits[k] = self._segmented(signals[bright], instances.boxes[k], others, ring)
+        measured_types = {name for name in set(names) if self._is_ellipse(name)}
+        chosen = np.array([name in measured_types for name in names], bool)
+        found = self._segmented(frame, instances, names, chosen)
+        fits = self._fits(found, len(instances))
         failed = chosen & ~agreeing_with_boxes(fits[:, :5], instances.boxes, frame.shape)
-        for k in np.flatnonzero(failed):
-            fits[k, :5] = inscribed_ellipse(instances.boxes[k])
-            masks[k] = mask_from_polygon(ellipse_points(*fits[k, :5]), frame.shape)
+        given = instances.masks or (None,) * len(instances)
+        masks: list[Mask] = []
+        for k, box in enumerate(instances.boxes):
+            if failed[k]:
+                fits[k, :5] = inscribed_ellipse(box)
+                masks.append(mask_from_polygon(ellipse_points(*fits[k, :5]), frame.shape))
+            elif k in found:
+                masks.append(found[k].mask)
+            else:
+                masks.append(given[k] or Mask(int(box[0]), int(box[1]), np.zeros((0, 0), bool)))
         measured = _columns(fits, ~failed, masks, frame.shape)
         # What another post-processor found out about lines stays.
         before = {name: instances.measurements.get(name, np.nan) for name in self.columns}
         values = {name: np.where(chosen, column, before[name]) for name, column in measured.items()}
-        return replace(instances.with_measurements(values, self.columns), masks=tuple(masks))
+        return replace(
+            instances,
+            masks=tuple(masks),
+            measurements={**instances.measurements, **values},
+            units={**instances.units, **self.columns},
+        )
 
     def _is_ellipse(self, name: str) -> bool:
         known = self.runtime.defect_types.get(name)
@@ -161,29 +162,49 @@ class WatershedEllipse(PostProcessor):
 
     def _segmented(
         self,
-        signal: NDArray[np.float32],
-        box: NDArray[np.float32],
-        others: NDArray[np.float32],
-        ring: bool,
-    ) -> tuple[Mask, tuple[float, ...]]:
-        """Return mask, ellipse and contrast of one box; NaN where there is none."""
-        options, nan = self.options, float("nan")
-        crop = cut_crop(signal, box, others, options.margin)
-        region = None if crop is None else segment(crop, ring, options.engine, options.edge_level)
-        if crop is None or region is None:
-            return _no_mask(box), (nan,) * 6
-        mask = _cut_out(region.label, crop.x, crop.y)
-        contrast = _in_sigmas(region.level, crop.spread)
-        if contrast < options.min_contrast:
-            return mask, (*(nan,) * 5, contrast)
-        if options.fit == "moments":
-            ellipse = fit_to_moments(region.label)
+        frame: Frame,
+        instances: Instances,
+        names: Sequence[str],
+        chosen: NDArray[np.bool_],
+    ) -> dict[int, Segmented]:
+        """Return what was segmented, by its position."""
+        options, boxes = self.options, instances.boxes
+        looks = {name: self._contrast(name) for name in set(names)}
+        neighbours = neighbouring_boxes(boxes, chosen, options.margin)
+        found: dict[int, Segmented] = {}
+        for bright in (False, True):
+            members = [
+                k for k in chosen.nonzero()[0].tolist()
+                if looks[names[k]].startswith("bright") == bright
+            ]  # fmt: skip
+            if not members:
+                continue
+            signal = signal_image(frame.pixels, bright, options.smooth_px)
+            others = [boxes[neighbours[k]] for k in members]
+            for crops in cut_crops(signal, boxes[members], others, options.margin):
+                rings = [looks[names[members[m]]].endswith("ring") for m in crops.members]
+                for region in segment(crops, rings, options.engine, options.edge_level):
+                    found[members[crops.members[region.crop]]] = Segmented.of(
+                        crops, region, frame.shape
+                    )
+        return found
+
+    def _fits(self, found: Mapping[int, Segmented], count: int) -> NDArray[np.float64]:
+        """Return the (count, 6) ellipses and contrasts; NaN where there is none."""
+        fits = np.full((count, 6), np.nan)
+        for k, one in found.items():
+            fits[k, 5] = one.contrast
+        # NaN passes: a box as large as the frame shows no background to compare with.
+        clear = {k: s for k, s in found.items() if not s.contrast < self.options.min_contrast}
+        if self.options.fit == "moments":
+            ellipses = [fit_to_moments(one.labelled.label) for one in clear.values()]
         else:
-            cut = _touches_rim(mask, (signal.shape[0], signal.shape[1]))
-            ellipse = fit_to_edge(crop.signal, region.label, region.threshold, cut)
-        if ellipse is None:
-            return mask, (*(nan,) * 5, contrast)
-        return mask, (ellipse.x + crop.x, ellipse.y + crop.y, *ellipse[2:], contrast)
+            cut = [one.at_rim for one in clear.values()]
+            ellipses = fit_to_edges([one.labelled for one in clear.values()], cut)
+        for (k, one), ellipse in zip(clear.items(), ellipses, strict=True):
+            if ellipse is not None:
+                fits[k, :5] = (ellipse.x + one.x, ellipse.y + one.y, *ellipse[2:])
+        return fits
 
 
 def _columns(
@@ -202,24 +223,5 @@ def _columns(
         "area_px": ellipse_area(major, minor),
         "contrast": contrast,
         "fit": segmented,
-        "at_rim": np.array([_touches_rim(mask, shape) for mask in masks], bool),
+        "at_rim": np.array([touches_rim(mask, shape) for mask in masks], bool),
     }
-
-
-def _in_sigmas(level: float, spread: float) -> float:
-    # NaN stays: a box as large as the frame shows no background. Synthetic ones may be flat.
-    return level / (SMALLEST_SPREAD if spread < SMALLEST_SPREAD else spread)
-
-
-def _touches_rim(mask: Mask, shape: tuple[int, int]) -> bool:
-    x0, y0, x1, y1 = mask.box
-    return x0 <= 0 or y0 <= 0 or x1 >= shape[1] or y1 >= shape[0]
-
-
-def _cut_out(label: NDArray[np.bool_], x: int, y: int) -> Mask:
-    left, top, width, height = cv2.boundingRect(label.view(np.uint8))
-    return Mask(x + left, y + top, label[top : top + height, left : left + width])
-
-
-def _no_mask(box: Any) -> Mask:
-    return Mask(int(box[0]), int(box[1]), np.zeros((0, 0), bool))

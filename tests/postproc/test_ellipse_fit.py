@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from skimage.measure import find_contours
 
 from defectscope.core.geometry.ellipses import ellipse_distances
-from defectscope.postproc.ellipse_fit import Ellipse, edge_points, fit_to_edge, fit_to_moments
+from defectscope.postproc.edges import Labelled, edge_points
+from defectscope.postproc.ellipse_fit import Ellipse, fit_to_edges, fit_to_moments
 
 SIZE = 64
 ellipses = st.builds(
@@ -20,6 +21,22 @@ ellipses = st.builds(
     st.floats(0.5, 1),
     st.floats(0, 179.9),
 )
+
+
+def labelled(values, label, threshold=0.0):
+    rows, columns = (np.flatnonzero(label.any(axis=axis)) for axis in (1, 0))
+    box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1) if len(rows) else (0, 0, 0, 0)
+    return Labelled(values, label, threshold, box)
+
+
+def edge_of(values, label):
+    points, seen, counts = edge_points([labelled(values, label)])
+    assert counts.tolist() == [len(points)]
+    return points, seen
+
+
+def fit_to_edge(values, label, cut_by_rim=False):
+    return fit_to_edges([labelled(values, label)], [cut_by_rim])[0]
 
 
 def field(ellipse):
@@ -35,7 +52,7 @@ def test_edge_points_are_those_of_marching_squares(ellipse):
     label = values > 0
     # Marching squares put a point on a pixel's centre where the value is exactly 0.
     assume((np.abs(values) > 1e-4).all())
-    points, seen = edge_points(values, label, 0.0)
+    points, seen = edge_of(values, label)
     theirs = np.concatenate([c[:-1] for c in find_contours(values.astype(float), 0.0)])
     theirs = theirs[:, ::-1] + 0.5
     assert seen.all()
@@ -47,7 +64,7 @@ def test_edge_points_are_those_of_marching_squares(ellipse):
 @given(ellipses)
 def test_the_ellipse_of_an_edge_is_found(ellipse):
     values = field(ellipse)
-    found = fit_to_edge(values, values > 0, 0.0, cut_by_rim=False)
+    found = fit_to_edge(values, values > 0)
     assert found is not None
     assert found[:4] == pytest.approx(ellipse[:4], abs=0.1)
     if ellipse.minor < 0.9 * ellipse.major:
@@ -58,7 +75,7 @@ def test_a_tail_that_hangs_on_is_left_out():
     values = field(Ellipse(32, 32, 30, 20, 0))
     values[40:47, 31:34] = 5
     moments = fit_to_moments(values > 0)
-    found = fit_to_edge(values, values > 0, 0.0, cut_by_rim=False)
+    found = fit_to_edge(values, values > 0)
     assert found is not None
     assert moments is not None
     assert found[:4] == pytest.approx((32, 32, 30, 20), abs=0.5)
@@ -70,9 +87,9 @@ def test_what_a_neighbour_hides_is_extrapolated():
     values = field(ellipse)
     label = values > 0
     label[:, 42:] = False
-    points, seen = edge_points(values, label, 0.0)
+    points, seen = edge_of(values, label)
     assert (points[~seen][:, 0] == 42).all()
-    found = fit_to_edge(values, label, 0.0, cut_by_rim=False)
+    found = fit_to_edge(values, label)
     assert found is not None
     assert found[:4] == pytest.approx(ellipse[:4], abs=0.1)
 
@@ -81,8 +98,8 @@ def test_an_ellipse_does_not_go_far_beyond_the_mask_unless_the_frame_ends_there(
     values = field(Ellipse(32, 32, 40, 30, 0))
     label = values > 0
     label[:, 34:] = False
-    kept = fit_to_edge(values, label, 0.0, cut_by_rim=False)
-    beyond = fit_to_edge(values, label, 0.0, cut_by_rim=True)
+    kept = fit_to_edge(values, label)
+    beyond = fit_to_edge(values, label, cut_by_rim=True)
     assert kept is not None
     assert beyond is not None
     assert beyond.major == pytest.approx(40, abs=0.5)
@@ -91,7 +108,23 @@ def test_an_ellipse_does_not_go_far_beyond_the_mask_unless_the_frame_ends_there(
 
 @pytest.mark.parametrize("label", [np.zeros((9, 9), bool), np.ones((9, 9), bool)])
 def test_without_an_edge_there_is_no_ellipse(label):
-    assert fit_to_edge(label.astype(np.float32), label, 0.5, cut_by_rim=False) is None
+    assert fit_to_edge(label.astype(np.float32) - 0.5, label) is None
+
+
+def test_defects_do_not_know_of_each_other():
+    shapes = [Ellipse(32, 32, 30, 20, 0), Ellipse(30, 34, 44, 40, 70), Ellipse(33, 31, 8, 5, 20)]
+    given, cut = [], [False, True, False, False, False]
+    for k, ellipse in enumerate(shapes):
+        values = field(ellipse)
+        values[40:47, 31 : 31 + k] = 5
+        label = values > 0
+        label[:, 40:] = False
+        given.append(labelled(values, label))
+    given += [labelled(np.zeros((9, 9), np.float32), np.zeros((9, 9), bool)), given[0]]
+    alone = [fit_to_edges([one], [c])[0] for one, c in zip(given, cut, strict=True)]
+    assert fit_to_edges(given, cut) == alone
+    assert fit_to_edges([], []) == []
+    assert alone[3] is None
 
 
 def test_moments_of_nothing_are_none():

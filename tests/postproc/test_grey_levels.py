@@ -10,7 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.filters import threshold_otsu
 
-from defectscope.postproc.grey_levels import otsu_threshold, quantile, without_plane
+from defectscope.postproc.grey_levels import otsu_thresholds, quantile, without_planes
+from defectscope.postproc.stacking import Stacking
+
+
+def without_plane(cut, background):
+    flat, spread = without_planes(
+        cut, background, Stacking(np.array([cut.shape[0]]), np.array([cut.shape[1]]))
+    )
+    return flat, spread[0]
+
+
+def otsu_threshold(values):
+    return otsu_thresholds([values])[0]
 
 
 @given(
@@ -30,7 +42,6 @@ def test_otsu_parts_the_classes_as_scikit_image_does(seed, share):
     high = rng.random(900) < share
     values = np.where(high, rng.normal(3, 0.3, 900), rng.normal(0, 0.5, 900)).astype(np.float32)
     ours, theirs = otsu_threshold(values), threshold_otsu(values)
-    assert ours is not None
     assert np.mean((values > ours) != (values > theirs)) < 0.02
 
 
@@ -38,13 +49,12 @@ def test_otsu_is_not_led_astray_by_one_hot_pixel():
     rng = np.random.default_rng(0)
     values = np.concatenate([rng.normal(0, 1, 500), rng.normal(10, 1, 300), [1e6]])
     found = otsu_threshold(values.astype(np.float32))
-    assert found is not None
     assert 3 < found < 7
 
 
 @pytest.mark.parametrize("values", [[], [2.0], [5.0] * 40])
 def test_one_grey_value_has_no_threshold(values):
-    assert otsu_threshold(np.array(values, np.float32)) is None
+    assert math.isnan(otsu_threshold(np.array(values, np.float32)))
 
 
 @given(st.floats(-1, 1), st.floats(-0.05, 0.05), st.floats(-0.05, 0.05), st.integers(8, 40))
@@ -75,3 +85,22 @@ def test_without_a_background_the_median_is_taken_away():
     flat, spread = without_plane(cut, background)
     assert math.isnan(spread)
     assert abs(float(np.median(flat))) <= 0.5
+
+
+def test_crops_and_samples_do_not_know_of_each_other():
+    rng = np.random.default_rng(5)
+    shapes = [(20, 30), (7, 9), (31, 4), (5, 5)]
+    stacking = Stacking(*np.array(shapes).T)
+    cuts, background = np.zeros(stacking.shape, np.float32), np.zeros(stacking.shape, bool)
+    for k, place in enumerate(stacking.places):
+        cuts[place] = rng.normal(k, 1 + k, shapes[k])
+        background[place] = rng.random(shapes[k]) < (0.7 if k < 3 else 0.1)
+    flat, spread = without_planes(cuts, background, stacking)
+    for k, place in enumerate(stacking.places):
+        own, own_spread = without_plane(cuts[place].copy(), background[place].copy())
+        np.testing.assert_array_equal(flat[place], own)
+        np.testing.assert_array_equal(spread[k], own_spread)
+    samples = [cuts[place].ravel() for place in stacking.places]
+    together = otsu_thresholds([*samples, np.zeros(3, np.float32)])
+    assert together[:4].tolist() == [otsu_threshold(sample) for sample in samples]
+    assert math.isnan(together[4])

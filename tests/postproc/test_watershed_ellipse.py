@@ -383,3 +383,31 @@ def test_options_outside_their_limits_are_refused():
         validate_options(WatershedEllipseOptions, {"edge_level": 1.5}, "watershed-ellipse")
     with pytest.raises(OptionError, match="engine"):
         validate_options(WatershedEllipseOptions, {"engine": "matlab"}, "watershed-ellipse")
+
+
+@pytest.mark.parametrize("options", [{}, {"engine": "opencv"}, {"fit": "moments"}])
+def test_boxes_far_apart_do_not_know_of_each_other(options):
+    """They are worked on together, in stacks; each gives what it gives alone, to the last bit."""
+    shapes = [(24.0 + 48 * (k % 4), 24.0 + 48 * (k // 4), 8.0 + 2 * k, 7.0 + 1.4 * k, 20.0 * k)
+              for k in range(16)]  # fmt: skip
+    pixels, _ = draw(shapes, size=192, noise=0.05)
+    boxes = np.concatenate([ellipse_boxes(*shape) for shape in shapes])
+    kinds = [("loop", "ring")[k % 2] for k in range(16)]
+    together = measure(pixels, boxes, kinds, **options)
+    assert together.masks is not None
+    order = np.random.default_rng(0).permutation(16)
+    mixed = measure(pixels, boxes[order], [kinds[k] for k in order], **options)
+    for k in range(16):
+        alone = measure(pixels, boxes[k : k + 1], kinds[k], **options)
+        again = int(np.flatnonzero(order == k)[0])
+        for name, column in together.measurements.items():
+            assert column[k] == alone.measurements[name][0] == mixed.measurements[name][again]
+        assert alone.masks is not None
+        np.testing.assert_array_equal(together.masks[k].bitmap, alone.masks[0].bitmap)
+
+
+def test_boxes_larger_than_a_stack():
+    pixels, _ = draw([(160, 160, 200, 150, 30)], size=320)
+    boxes = np.concatenate([ellipse_boxes(160, 160, 200, 150, 30), [[0, 0, 320, 320]]])
+    found = measure(pixels, boxes)
+    assert axes_of(found)[2:4] == pytest.approx((200, 150), rel=0.02)
