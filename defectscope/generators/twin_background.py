@@ -24,7 +24,7 @@ TEXTURE_FACTOR = 1.5
 STRANGER_PX = 2.0
 STRANGE_FROM = 3.5
 STRANGER_RIM_PX = 4
-STRANGER_ROUNDS = 6
+STRANGER_ROUNDS = 8
 # Where less than this is left, the image is as rough as that, and all of it counts.
 LEAST_KNOWN = 0.3
 # Median of the absolute values of a normal distribution of unit variance.
@@ -98,7 +98,7 @@ def measure_background(
     # To begin with medians, which even many strangers do not shift by much.
     level = _medians(filled, sigma)
     for _ in range(STRANGER_ROUNDS):
-        left = known * ~_strange(grey - level, known, sigma)
+        left = known * ~_strange(grey - level, known)
         if left.mean() < LEAST_KNOWN:
             break
         known, level = left, _level(grey, left, sigma)
@@ -133,16 +133,13 @@ def _level(
     return mean + _blurred(grey - mean, known, sigma)
 
 
-def _strange(
-    rest: NDArray[np.float64], known: NDArray[np.float64], sigma: float
-) -> NDArray[np.bool_]:
+def _strange(rest: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Return which pixels belong to what is no grain."""
     smooth = _blurred(rest, known, STRANGER_PX)
-    smooth = np.where(known > 0, smooth - float(np.median(smooth[known > 0])), 0.0)
-    # Where the grain is rougher, more is needed to be strange.
-    everywhere = float(np.median(np.abs(smooth[known > 0])))
-    spread = np.maximum(_medians(np.abs(smooth), sigma), everywhere) / NORMAL_MEDIAN
-    outliers = (np.abs(smooth) > STRANGE_FROM * spread).astype(np.uint8)
+    off = np.abs(smooth - float(np.median(smooth[known > 0])))
+    # Of all of the image: where strangers are many, they would pass for the grain of the place.
+    spread = float(np.median(off[known > 0])) / NORMAL_MEDIAN
+    outliers = ((off > STRANGE_FROM * spread) & (known > 0)).astype(np.uint8)
     side = 2 * STRANGER_RIM_PX + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     return np.asarray(cv2.dilate(outliers, kernel), bool)

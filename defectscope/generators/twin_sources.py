@@ -14,7 +14,7 @@ import numpy as np
 
 from defectscope import FormatError, InputError, OptionError
 from defectscope.core.geometry.splines import spline_through
-from defectscope.generators.image_folder import Scaling, grey_image
+from defectscope.generators.image_folder import SUFFIXES, Scaling, grey_image
 from defectscope.generators.labelled_lines import LabelledLines, read_labelled_lines
 
 if TYPE_CHECKING:
@@ -123,6 +123,11 @@ def grey_of(
         The image is not there, cannot be read, or has another size than the labels say.
     """
     path, data = _file_of(source.labels, image, alone)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"{path}: twins are measured on images that end in {', '.join(SUFFIXES)}; save the "
+            "image as one of these, and name it with --set twin.image=FILE"
+        )
     found = grey_image(path, scaling, data)
     size = found.pixels.shape[0], found.pixels.shape[1]
     if size != source.labels.image_shape:

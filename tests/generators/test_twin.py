@@ -8,9 +8,12 @@ import json
 import cv2
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy.spatial import cKDTree
 
 from defectscope import FormatError, InputError, OptionError
+from defectscope.core.geometry.polylines import polyline_length
 from defectscope.core.geometry.splines import spline_through
 from defectscope.core.line_profiles import measure_lines
 from defectscope.core.options import validate_options
@@ -218,6 +221,23 @@ def test_set_lines_are_centred_on_the_truth(tmp_path):
         assert line.contrast == pytest.approx(-0.3, rel=0.03)
 
 
+coordinate = st.integers(2, 195)
+
+
+@given(st.lists(st.tuples(coordinate, coordinate), min_size=2, max_size=7, unique=True))
+@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+def test_any_labelled_line_is_in_the_truth_as_it_was_labelled(tmp_path, support):
+    points = np.array(support, float)
+    exact = spline_through(points, 0.1)
+    if ((exact < 0) | (exact > 200)).any():
+        return  # cut at the rim
+    _, truth, _ = drawn(labelme(tmp_path / "a.json", [points]), (200, 260), **PLAIN)
+    (line,) = truth.lines
+    assert cKDTree(exact).query(line)[0].max() < 0.1
+    assert cKDTree(line).query(points)[0].max() < 0.6
+    assert truth.measurements["length_px"][0] == pytest.approx(polyline_length(exact), rel=0.01)
+
+
 def test_contrast_can_keep_its_ratio_to_the_texture(labels):
     rough = Texture().options.model_copy(update={"grain_contrast": 0.09, "coarse_contrast": 0.04})
     contrasts = {}
@@ -316,6 +336,13 @@ def test_the_image_inside_a_labelme_file_will_do(tmp_path):
     broken = labelme(tmp_path / "b.json", imageData="?")
     with pytest.raises(FormatError, match="'imageData' is no image"):
         drawn(broken)
+
+
+def test_other_kinds_of_images_are_refused(tmp_path):
+    (tmp_path / "image.dm3").write_bytes(b"microscope")
+    labels = labelme(tmp_path / "a.json", image="image.dm3")
+    with pytest.raises(InputError, match=r"images that end in \.png, \.jpg"):
+        drawn(labels)
 
 
 def test_missing_and_wrong_images_are_explained(tmp_path):

@@ -51,9 +51,11 @@ def test_stripes_of_a_camera_keep_their_direction():
 
 
 def test_grain_is_rougher_where_it_is_on_the_image():
-    image = (0.5 + RNG(0).normal(0, 1, SHAPE) * np.linspace(0.01, 0.1, SHAPE[1])).astype(np.float32)
+    image = (0.5 + RNG(0).normal(0, 1, SHAPE) * np.linspace(0.02, 0.06, SHAPE[1])).astype(
+        np.float32
+    )
     found = measure_background(image, NOTHING).render(RNG(1))
-    assert found[:, :40].std() < 0.5 * found[:, -40:].std()
+    assert found[:, :40].std() < 0.6 * found[:, -40:].std()
 
 
 def test_what_lines_cover_does_not_count():
