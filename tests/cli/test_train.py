@@ -322,6 +322,19 @@ def test_a_full_disk(train, whole, tmp_path, error):
     same(tmp_path, whole)
 
 
+NO_NUMBER = """
+import defectscope.detectors.heatmap.module as module
+loss = module.focal_loss
+module.focal_loss = lambda *given: loss(*given) * float("nan")
+"""
+
+
+def test_a_loss_that_is_no_number_ends_training(train, tmp_path):
+    done = train(before=NO_NUMBER)
+    failed(done, "the loss is nan after step 0: lower learning_rate, found 0.01", 2)
+    assert not (tmp_path / "x.safetensors").exists()
+
+
 class TestInit:
     def test_frozen_parts_stay_and_the_others_learn(self, train, whole, tmp_path):
         options = {k: v for k, v in OPTIONS.items() if k not in ("channels", "blocks")}

@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from defectscope.core.errors import OptionError
 from defectscope.detectors.heatmap.decoding import decoded, suppressed
 from defectscope.detectors.heatmap.loss import focal_loss, giou_loss
 from defectscope.detectors.learning.normalisation import normalised
@@ -78,13 +79,26 @@ class HeatmapModule(LightningModule):
         return self
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
-        """Return the sum of the losses of centres and boxes."""
+        """Return the sum of the losses of centres and boxes.
+
+        Raises
+        ------
+        OptionError
+            It is no number any more.
+        """
         pixels = batch["pixels"].contiguous(memory_format=torch.channels_last)
         logits, logarithms = self.network(pixels)
         centres = focal_loss(logits.float(), batch["centres"], batch["counted"])
         boxes = giou_loss(logarithms.float(), batch["sides"], batch["weights"])
         self.log_dict({"loss_centres": centres, "loss_boxes": boxes})
-        return centres + boxes
+        loss = centres + boxes
+        if not torch.isfinite(loss):
+            raise OptionError(
+                f"the loss is {float(loss.detach())} after step {self.global_step}: lower "
+                f"learning_rate, found {self.options.learning_rate:g}"
+                + ("" if self.options.precision == "32" else ', or set precision = "32"')
+            )
+        return loss
 
     def validation_step(self, batch: Tensor, _: int) -> None:
         """Find what is in the frame of a position, and keep it beside the truth."""
