@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -97,3 +98,9 @@ def preloaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
     server = Preloaded(tmp_path_factory.mktemp("programs"))
     yield server
     server.close()
+
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and so every process
+# that they start; tests of interruptions need it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from defectscope.core.profile_fit import ProfileFit, fit_profile
@@ -29,6 +29,8 @@ def painted(style, centre=0.0):
 )
 @settings(deadline=None, max_examples=60)
 def test_painted_profiles_come_back(kind, width, flatness, centre, strength, side):
+    # The two lines of a narrower pair cannot be told from one on this grid.
+    assume(kind != "double" or width >= 3)
     style = LineStyle(kind, 1.0, width, flatness, side)
     fit = fit_profile(OFFSETS, 0.6 + 0.003 * OFFSETS + strength * painted(style, centre))
     assert fit.kind == ("double" if kind == "double" else "single")
