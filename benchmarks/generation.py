@@ -1,6 +1,6 @@
 """Labelled images of dislocations: ours against the plainly written recipe of Govind et al.
 
-Usage: python benchmarks/generation.py [--rounds 7] [--images 12] [--lines 14] [--pool 240]
+Usage: python benchmarks/generation.py [--rounds 7] [--images 12] [--lines 14] [--pool 600]
 
 An image is 512 x 512 px on Perlin noise with its 14 dislocations, written to disk with a mask of
 each, one of all together, and every parameter. The recipe is that of the paper: the Perlin noise
@@ -263,7 +263,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--images", type=int, default=12, help="of ours in a round")
     parser.add_argument("--lines", type=int, default=14)
-    parser.add_argument("--pool", type=int, default=240, help="images of the worker processes")
+    parser.add_argument("--pool", type=int, default=600, help="images of the worker processes")
     given = parser.parse_args()
     mpl.use("Agg")
     cv2.setNumThreads(1)
