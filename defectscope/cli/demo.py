@@ -64,9 +64,15 @@ def _make_data(folder: Path, seed: int, host: PluginHost) -> None:
     from defectscope.pipeline.generation import generate_dataset
     from defectscope.pipeline.samples import SamplePlan
 
-    scale = {"pixel_size_nm": PIXEL_SIZE_NM, "dose_per_frame_dpa": DPA_A_FRAME}
+    options = {
+        "pixel_size_nm": PIXEL_SIZE_NM,
+        "dose_per_frame_dpa": DPA_A_FRAME,
+        # Enough of them, and all at one depth, that some coalesce.
+        "count": 75,
+        "coalescence": 1.0,
+    }
     background = Choice("texture", "texture")
-    loops = Choice("in-situ-loops", "in-situ-loops", scale)
+    loops = Choice("in-situ-loops", "in-situ-loops", options)
     plan = SamplePlan(background, (loops,), (SIZE_PX, SIZE_PX), seed, FRAMES, bit_depth=16)
     generate_dataset(plan, 1, folder, host)
 
