@@ -77,7 +77,7 @@ def _spline_weights(support_points: int, count: int) -> NDArray[np.float64]:
     u = 1 - t
     weights = u * levels[before] + t * levels[before + 1]
     weights += (u * u * u - u) * bends[before] + (t * t * t - t) * bends[before + 1]
-    return weights
+    return np.asarray(weights, np.float64)
 
 
 def unit_tangents(path: NDArray[np.float64]) -> NDArray[np.float64]:
