@@ -53,7 +53,7 @@ benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/clip.py --data $(DATA)
 
 # The same seed, recipe and versions give the same weights, however often it was interrupted.
-## make weights    train the shipped weights again, from seed (about 2 h on two cores; resumable)
+## make weights    train the shipped weights again, from seed (half an hour on two cores; resumable)
 WEIGHTS := build/weights
 RECIPES := defectscope/weights/recipes
 weights: $(VENV)/.test
