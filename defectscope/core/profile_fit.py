@@ -95,21 +95,11 @@ def fit_profile(offsets_px: NDArray[np.float64], grey: NDArray[np.float64]) -> P
     if known.sum() < FEWEST_PLACES:
         return None
     profile = _Profile(offsets_px[known], grey[known])
-    kind: Kind = "single"
-    place, rest = profile.best_of(kind, profile.starts())
-    pair, pair_rest = profile.best_of("double", profile.starts())
+    single, rest = profile.refined("single")
+    pair, pair_rest = profile.refined("double")
     if pair_rest < DOUBLE_BELOW * rest and profile.shows_both_sides(pair):
-        kind, place = "double", pair
-    step = 0.5 * np.array([CENTRE_STEP_PX, np.log(WIDTH_FACTOR), FLATNESS_STEP])
-    halvings = 0
-    for _ in range(MOST_STEPS):
-        better = profile.best_of(kind, place + step * NEIGHBOURS)[0]
-        if np.allclose(better, place, rtol=0, atol=1e-12):
-            step, halvings = step / 2, halvings + 1
-            if halvings == HALVINGS:
-                break
-        place = better
-    return profile.fit(kind, place)
+        return profile.fit("double", pair)
+    return profile.fit("single", single)
 
 
 class _Profile:
@@ -142,6 +132,20 @@ class _Profile:
         gains = (shapes @ self.rest) ** 2 / np.maximum((shapes**2).sum(axis=1), 1e-9)
         best = int(gains.argmax())
         return places[best], float(self.rest @ self.rest - gains[best])
+
+    def refined(self, kind: Kind) -> tuple[NDArray[np.float64], float]:
+        """Return the place that fits best of all, and what it leaves unexplained."""
+        place, rest = self.best_of(kind, self.starts())
+        step = 0.5 * np.array([CENTRE_STEP_PX, np.log(WIDTH_FACTOR), FLATNESS_STEP])
+        halvings = 0
+        for _ in range(MOST_STEPS):
+            better, rest = self.best_of(kind, place + step * NEIGHBOURS)
+            if np.allclose(better, place, rtol=0, atol=1e-12):
+                step, halvings = step / 2, halvings + 1
+                if halvings == HALVINGS:
+                    break
+            place = better
+        return place, rest
 
     def shows_both_sides(self, place: NDArray[np.float64]) -> bool:
         """Whether both halves of a pair at this place are within what is known."""
