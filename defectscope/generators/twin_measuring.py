@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from defectscope.generators.twin_options import TwinOptions
 
-__all__ = ["TwinLine", "measured_lines", "set_lines"]
+__all__ = ["TwinLine", "grain_size", "measured_lines", "set_lines"]
 
 # A line fainter than this many standard errors tells its contrast, but neither width nor course.
 CLEAR_FROM = 4.0
@@ -28,6 +28,9 @@ LARGEST_ROUGHNESS = 1.0
 # Contrast along a line stays within these factors of its mean.
 LEVELS = (0.0, 3.0)
 SET_ROUGHNESS = 0.25
+# Neighbouring pixels less alike than this are white noise; those of a sigma of 3 px are alike so.
+WHITE_BELOW = 0.1
+COARSEST_GRAIN = 0.973
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,10 @@ def measured_lines(
     """
     found = measure_lines(pixels, paths, follow_px=options.follow_px)
     widths = [1.0 if line is None else line.width_px for line in found]
-    level = measure_background(pixels, around_lines(pixels.shape, paths, widths)).level
-    found = told_apart((pixels - level).astype(np.float32), paths, found, options.follow_px)
+    covered = around_lines(pixels.shape, paths, widths)
+    excess = pixels - measure_background(pixels, covered).level
+    found = told_apart(excess, paths, found, options.follow_px)
+    grain_px = grain_size(excess, covered)
     clear = [line for line in found if line is not None and line.significance >= CLEAR_FROM]
     if not clear:
         raise InputError(
@@ -112,7 +117,23 @@ def measured_lines(
     width = float(np.median([line.width_px for line in clear]))
     contrast = float(np.median([line.contrast for line in clear if line.kind == clear[0].kind]))
     middle = replace(clear[0], width_px=width, contrast=contrast, significance=0.0)
-    return [_twin(line, middle, options) for line in found]
+    twins = [_twin(line, middle, options) for line in found]
+    return [replace(twin, style=replace(twin.style, roughness_px=grain_px)) for twin in twins]
+
+
+def grain_size(excess: NDArray[np.float32], covered: NDArray[np.bool_]) -> float:
+    """Return the sigma of the Gaussian that would make grain as coarse out of white noise, px."""
+    apart = ~covered
+    alike = []
+    for pixels, free in ((excess, apart), (excess.T, apart.T)):
+        pairs = free[1:] & free[:-1]
+        first, second = pixels[:-1][pairs], pixels[1:][pairs]
+        scale = float(first.std() * second.std()) if pairs.any() else 0.0
+        shared = float((first * second).mean() - first.mean() * second.mean()) if scale else 0.0
+        alike.append(shared / scale if scale else 0.0)
+    # Neighbours in white noise under a Gaussian are alike by exp(-1 / (4 sigma²)).
+    correlation = min(max(float(np.mean(alike)), 0.0), COARSEST_GRAIN)
+    return 0.0 if correlation < WHITE_BELOW else float(np.sqrt(-0.25 / np.log(correlation)))
 
 
 def _twin(line: MeasuredLine | None, middle: MeasuredLine, options: TwinOptions) -> TwinLine:

@@ -22,7 +22,7 @@ from defectscope.generators.line_painting import paint_lines
 from defectscope.generators.slip_traces import paint_trace
 from defectscope.generators.texture import Texture
 from defectscope.generators.twin import Twin, TwinOptions
-from defectscope.generators.twin_measuring import measured_lines
+from defectscope.generators.twin_measuring import grain_size, measured_lines
 from defectscope.plugins.testing import GeneratorConformance
 
 RNG = np.random.default_rng
@@ -148,6 +148,18 @@ def test_lines_are_painted_where_the_truth_has_them_and_look_like_the_original(t
         assert np.abs(np.mean(new.shift_px)) < 0.5
     widths = [style.width_px for style in STYLES]
     np.testing.assert_allclose(truth.measurements["width_px"], widths, rtol=0.2)
+
+
+def test_grain_in_lines_is_as_coarse_as_that_of_the_image(twin):
+    # The texture is made with a sigma of 1.5 px and, weaker, 4.5 px.
+    sizes = {line["roughness_px"] for line in twin[2]["lines"]}
+    assert list(sizes) == [pytest.approx(1.6, abs=0.2)]
+    white = RNG(0).normal(0, 1, (90, 90)).astype(np.float32)
+    nothing = np.zeros((90, 90), bool)
+    assert grain_size(white, nothing) == 0
+    coarse = cv2.GaussianBlur(white, (0, 0), 2.0)
+    assert grain_size(coarse, nothing) == pytest.approx(2, abs=0.15)
+    assert grain_size(coarse, ~nothing) == 0
 
 
 def test_the_background_has_the_brightness_and_grain_of_the_image(labels, twin):
