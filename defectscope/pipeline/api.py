@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from defectscope.core.provenance import input_digests
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.inputs import open_inputs
+from defectscope.pipeline.lanes import available_cores, lane_count
 from defectscope.pipeline.masking import masked_parts
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.results import Result
@@ -192,8 +192,8 @@ class Pipeline:
     def _is_unique(self, family: str, name: str) -> bool:
         return sum(entry.name == name for entry in self.host.registered(family)) == 1
 
-    def _runtime(self, workers: int) -> Runtime:
-        threads = self.threads or max(1, (os.cpu_count() or 1) // workers)
+    def _runtime(self, at_a_time: int) -> Runtime:
+        threads = self.threads or max(1, available_cores() // at_a_time)
         return Runtime(
             self.device, threads, self.batch_size, defect_types=self.host.defect_types(),
             weights=self.host.weights(),
@@ -296,7 +296,10 @@ class Pipeline:
         chosen: RunSettings,
         progress: Progress | None,
     ) -> Session:
-        runtime = self._runtime(chosen.workers)
+        lanes = 1
+        if chosen.workers == 1 and chosen.dask is None and len(frames) > self.batch_size:
+            lanes = lane_count(self.threads, self.device)
+        runtime = self._runtime(max(chosen.workers, lanes))
         built = self._build(runtime)
         show = progress or (lambda stage, done, total: None)
         named = [component for family in built.values() for component in family]
@@ -315,6 +318,7 @@ class Pipeline:
             chosen,
             runtime,
             show,
+            lanes,
         )
 
 

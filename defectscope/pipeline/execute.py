@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from defectscope.core.errors import DefectscopeError, MissingPackageError, UsageError
+from defectscope.pipeline.lanes import working_lanes
 from defectscope.pipeline.stages import FrameOutcome, FrameStages
 
 __all__ = ["outcomes_in_order"]
@@ -31,6 +32,7 @@ def outcomes_in_order(
     batch_size: int = 1,
     workers: int = 1,
     dask: str | None = None,
+    lanes: int = 1,
 ) -> Iterator[FrameOutcome]:
     """Yield the outcome of every frame, in the order of `positions`, however many work on them.
 
@@ -46,11 +48,18 @@ def outcomes_in_order(
         Processes; 1 stays in this one.
     dask
         Address of a Dask scheduler, instead of processes on this machine.
+    lanes
+        Frames (or batches) that are worked on at a time in this process, where that is not done
+        in others.
     """
     batches = [
         list(positions[start : start + batch_size])
         for start in range(0, len(positions), batch_size)
     ]
+    if dask is None and workers == 1 and min(lanes, len(batches)) > 1:
+        with working_lanes(stages, lanes) as (submit, most_waiting):
+            yield from _in_order(submit, batches, most_waiting)
+        return
     if dask is None and workers == 1:
         try:
             for batch in batches:

@@ -120,6 +120,8 @@ class Session:
         What decides about the numbers; a run is only resumed under the same plan.
     folder
         Where the results go.
+    lanes
+        Frames that are worked on at a time in one process.
     """
 
     frames: FrameSequence
@@ -132,6 +134,7 @@ class Session:
     settings: RunSettings
     runtime: Runtime
     progress: Progress = field(default=lambda stage, done, total: None)
+    lanes: int = 1
     warnings: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -282,7 +285,7 @@ class Session:
                 if parallel:
                     probe.close()
         yield from outcomes_in_order(
-            stages, positions, self.runtime.batch_size, settings.workers, settings.dask
+            stages, positions, self.runtime.batch_size, settings.workers, settings.dask, self.lanes
         )
 
     def _note(self, outcome: FrameOutcome) -> None:

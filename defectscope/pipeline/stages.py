@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from defectscope.pipeline.named import NamedComponent, check_found, guarded
 if TYPE_CHECKING:
     from defectscope.core.base import Component, Detector, PostProcessor
 
-__all__ = ["FrameOutcome", "FrameStages", "Roi"]
+__all__ = ["FrameOutcome", "FrameStages", "ReadFrames", "Roi"]
 
 Roi = tuple[int, int, int, int]
 
@@ -38,6 +38,13 @@ class FrameOutcome:
     error: str | None = None
     warnings: list[str] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=dict)
+
+
+class ReadFrames(NamedTuple):
+    """The outcomes of several frames as far as they are known, and those that could be read."""
+
+    outcomes: list[FrameOutcome]
+    readable: list[tuple[FrameOutcome, Frame]]
 
 
 @dataclass
@@ -90,9 +97,21 @@ class FrameStages:
             self._stack = None
         self.frames.close()
 
+    def twin(self) -> FrameStages:
+        """Return the same stages with components of their own, not opened."""
+        detector, *post = (
+            NamedComponent(n.alias, type(n.component)(n.component.options, n.component.runtime))
+            for n in (self.detector, *self.post)
+        )
+        return replace(self, detector=detector, post=post, _stack=None)
+
     def process(self, positions: Sequence[int]) -> list[FrameOutcome]:
         """Return the outcome of the frames at `positions`, in that order."""
         self.open()
+        return self.work(self.read(positions))
+
+    def read(self, positions: Sequence[int]) -> ReadFrames:
+        """Read the frames at `positions`."""
         outcomes = [
             FrameOutcome(self.frames.indices[position], self.frames.names[position])
             for position in positions
@@ -102,11 +121,16 @@ class FrameStages:
             for outcome, position in zip(outcomes, positions, strict=True)
             if (frame := self._read(position, outcome)) is not None
         ]
-        if readable:
-            self._detect_and_measure(readable)
         said = list(self.frames.warnings)
         outcomes[0].warnings, self._said = said[self._said :], len(said)
-        return outcomes
+        return ReadFrames(outcomes, readable)
+
+    def work(self, read: ReadFrames) -> list[FrameOutcome]:
+        """Return the outcome of frames that were read, in their order."""
+        self.open()
+        if read.readable:
+            self._detect_and_measure(read.readable)
+        return read.outcomes
 
     def _read(self, position: int, outcome: FrameOutcome) -> Frame | None:
         start = time.perf_counter()

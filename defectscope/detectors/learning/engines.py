@@ -102,6 +102,8 @@ class _OpenVino(Engine):
         settings = {
             "INFERENCE_NUM_THREADS": max(1, runtime.threads),
             "PERFORMANCE_HINT": "LATENCY",
+            # Pinned, every network of this machine would wait for the same first cores.
+            "ENABLE_CPU_PINNING": False,
             # Without this some processors round to 16 bits, and scores differ between machines.
             "INFERENCE_PRECISION_HINT": "f32",
         }
