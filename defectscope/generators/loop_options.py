@@ -66,6 +66,13 @@ class LoopsOptions(Options):
     visible_from: float = Field(
         2.0, ge=0, le=100, description="loops of less contrast are painted and not labelled"
     )
+    doubtful_from: float | None = Field(
+        None,
+        ge=0,
+        le=100,
+        description="loops between this contrast and visible_from are flagged `ignore`: people "
+        "label them or not; left out: none are",
+    )
     faint: float = Field(
         0.15, ge=0, le=10, description="loops under that limit, for every one over it"
     )
@@ -130,4 +137,6 @@ class LoopsOptions(Options):
                 raise ValueError(f"{low} must not exceed {high}")
         if self.contrast_high < self.visible_from:
             raise ValueError("contrast_high must not be below visible_from: nothing was labelled")
+        if self.doubtful_from is not None and self.doubtful_from > self.visible_from:
+            raise ValueError("doubtful_from must not exceed visible_from")
         return self

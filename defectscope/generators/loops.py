@@ -30,6 +30,8 @@ UNITS = {"x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": 
          "contrast": ""}  # fmt: skip
 # A loop of which burnt-in text leaves less than this part is not labelled.
 UNCOVERED = 0.5
+# What becomes of loops that the truth holds.
+IN_TRUTH = ("labelled", "doubtful")
 
 
 class Loops(Generator):
@@ -37,8 +39,9 @@ class Loops(Generator):
 
     The level at a loop's rim is half its contrast, and the ellipse and the mask of the truth are
     that rim. Labelled are the loops whose centre lies in the image, that stand out from the
-    local texture by at least ``visible_from``, and that no caption hides. ``contrast`` among the
-    measurements is what is to be seen of each, in multiples of the texture.
+    local texture by at least ``visible_from``, and that no caption hides; those from
+    ``doubtful_from`` on are flagged ``ignore``. ``contrast`` among the measurements is what is to
+    be seen of each, in multiples of the texture.
 
     After :meth:`draw`, ``last_parameters`` holds everything that was drawn.
     """
@@ -70,9 +73,10 @@ class Loops(Generator):
         kept, masks, fates = [], [], []
         for loop, (contrast, mask) in zip(loops, shown, strict=True):
             fates.append(self._fate(loop, contrast, mask, covered))
-            if fates[-1] == "labelled":
+            if fates[-1] in IN_TRUTH:
                 kept.append((loop, contrast))
                 masks.append(mask)
+        doubtful = np.array([fate == "doubtful" for fate in fates if fate in IN_TRUTH], bool)
         self.last_parameters = {
             **behind,
             **above,
@@ -83,17 +87,21 @@ class Loops(Generator):
                 for loop, (contrast, _), fate in zip(loops, shown, fates, strict=True)
             ],
         }
-        return _truth(shape, kept, masks, options.label_inset_px)
+        return _truth(shape, kept, masks, doubtful, options.label_inset_px)
 
     def _fate(self, loop: Loop, contrast: float, mask: Mask, covered: NDArray[np.uint8]) -> str:
         height, width = covered.shape
         if not (0 <= loop.x < width and 0 <= loop.y < height and mask.area_px):
             return "outside"
-        if loop.contrast < self.options.visible_from or contrast < self.options.visible_from:
+        seen = min(loop.contrast, contrast)
+        doubtful_from = self.options.doubtful_from
+        if seen < self.options.visible_from and (doubtful_from is None or seen < doubtful_from):
             return "faint"
         x0, y0, x1, y1 = mask.box
         hidden = np.count_nonzero(mask.bitmap & (covered[y0:y1, x0:x1] > 127))
-        return "labelled" if hidden <= (1 - UNCOVERED) * mask.area_px else "covered"
+        if hidden > (1 - UNCOVERED) * mask.area_px:
+            return "covered"
+        return "labelled" if seen >= self.options.visible_from else "doubtful"
 
 
 def _resolved(options: LoopsOptions) -> LoopSizes:
@@ -166,7 +174,11 @@ def _paint(canvas: NDArray[np.float32], loop: Loop, texture: LocalTexture) -> tu
 
 
 def _truth(
-    shape: tuple[int, int], kept: list[tuple[Loop, float]], masks: list[Mask], inset_px: float
+    shape: tuple[int, int],
+    kept: list[tuple[Loop, float]],
+    masks: list[Mask],
+    doubtful: NDArray[np.bool_],
+    inset_px: float,
 ) -> Instances:
     boxes = np.array([loop.box() for loop, _ in kept]).reshape(-1, 4)
     # Never more than a quarter of a side, so that the box of a small dot remains one.
@@ -179,6 +191,7 @@ def _truth(
         shape,
         boxes,
         defect_types=[loop.defect_type for loop, _ in kept],
+        ignore=doubtful,
         masks=masks,
         measurements=columns,
         units=UNITS,

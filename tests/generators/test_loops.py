@@ -95,6 +95,21 @@ def test_every_labelled_loop_is_visible_and_no_faint_one_is_labelled(sizes: str)
     assert all(loop["shown_contrast"] > 0 for loop in faint)
 
 
+def test_doubtful_loops_are_in_the_truth_as_neither_hit_nor_miss() -> None:
+    look = {"sizes": "in-situ", "count": 80, "faint": 0.8, "visible_from": 2.5}
+    pixels, plain, _ = drawn((700, 900), **look)
+    same, truth, parameters = drawn((700, 900), doubtful_from=1.2, **look)
+    np.testing.assert_array_equal(pixels, same)
+    fates = [loop["label"] for loop in parameters["loops"]]
+    assert fates.count("doubtful") == np.count_nonzero(truth.ignore) > 20
+    np.testing.assert_array_equal(truth[~truth.ignore].boxes, plain.boxes)
+    contrast = truth.measurements["contrast"]
+    assert (contrast[truth.ignore] >= 1.2).all()
+    assert (contrast[~truth.ignore] >= 2.5).all()
+    faint = [loop for loop in parameters["loops"] if loop["label"] == "faint"]
+    assert all(min(loop["shown_contrast"], loop["contrast"]) < 1.2 for loop in faint)
+
+
 def test_contrast_is_in_multiples_of_the_local_texture() -> None:
     rng = np.random.default_rng(5)
     canvas = np.full((400, 800), 0.6, np.float32)
@@ -274,6 +289,7 @@ def test_a_black_canvas_has_no_visible_loops() -> None:
         ({"major_low_px": 9}, "major_low_px and major_high_px must be given together"),
         ({"lines_low": 20, "lines_high": 3}, "lines_low must not exceed lines_high"),
         ({"visible_from": 9.5}, "contrast_high must not be below visible_from"),
+        ({"doubtful_from": 2.1}, "doubtful_from must not exceed visible_from"),
         ({"count": -1}, "greater than or equal to 0"),
     ],
 )
