@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from defectscope import WeightFiles, WeightsCard
 from defectscope.core.errors import FormatError, InputError, OptionError
+from defectscope.core.provenance import file_digest
 from defectscope.detectors.heatmap.crops import CropMaker
 from defectscope.detectors.heatmap.module import HeatmapModule
 from defectscope.detectors.heatmap.network import Architecture, HeatmapNetwork, load_network
@@ -145,7 +146,7 @@ def _plan(job: TrainingJob, steps: int, architecture: Architecture) -> dict[str,
         "defect_types": list(job.data.defect_types),
         "data": job.data.recipe(),
         "validation": None if job.validation is None else job.validation.recipe(),
-        "init": None if job.init is None else job.init.name,
+        "init": None if job.init is None else f"{job.init.name} {file_digest(job.init)}",
     }
 
 
