@@ -211,4 +211,6 @@ def cross_section(
         profile[own] *= 1 + FRINGE_DEPTH * np.cos(phase)
         profile[own] += FRINGE_SIDES * np.sin(phase) * pair
     # Half maximum is reached half a width beyond the end, as beside the line.
-    return np.asarray(profile * np.exp2(-((beyond / half) ** 2)), float)
+    ends = np.flatnonzero(beyond)
+    profile[ends] *= np.exp2(-((beyond[ends] / half[ends]) ** 2))
+    return np.asarray(profile, float)

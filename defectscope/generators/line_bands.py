@@ -1,0 +1,181 @@
+"""The pixels near lines, and where each lies as seen from its line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from defectscope.generators.line_contrast import LineStyle
+    from defectscope.generators.line_courses import Course
+
+__all__ = ["Band", "band_around"]
+
+# Beyond this many half widths (of the widest place) nothing of a profile is left to see.
+REACH_IN_HALF_WIDTHS = 2.6
+REACH_OF_DOUBLE = 2.0
+# A line that keeps this share of its direction along one axis of the frame, so that it never
+# turns by more than 63 degrees from it, is crossed once by every row or column.
+GENTLE = 0.45
+# Pixels whose nearest point turns out to be farther away than this, in points, are asked again.
+FAR_POINTS = 1.5
+
+
+@dataclass(frozen=True)
+class Band:
+    """The pixels near lines, line by line; arrays of length p.
+
+    Parameters
+    ----------
+    pixel, line
+        Position in the flattened frame, and of the line in its course.
+    place
+        Nearest place of the line, counted in points of the course.
+    across, beyond
+        Signed distance from the centre line, and distance beyond the line's end, px.
+    width, level, along
+        Width, px, and relative strength there, and distance along the line, px.
+    """
+
+    pixel: NDArray[np.intp]
+    line: NDArray[np.intp]
+    place: NDArray[np.float64]
+    across: NDArray[np.float64]
+    beyond: NDArray[np.float64]
+    width: NDArray[np.float64]
+    level: NDArray[np.float64]
+    along: NDArray[np.float64]
+
+
+def band_around(
+    course: Course, lines: range, styles: Sequence[LineStyle], shape: tuple[int, int]
+) -> Band:
+    """Return the pixels of a frame of `shape` (height, width) near some lines of a course."""
+    found = []
+    for k in lines:
+        own = slice(course.first[k], course.first[k + 1])
+        half_widths = REACH_OF_DOUBLE if styles[k].contrast == "double" else REACH_IN_HALF_WIDTHS
+        reach = half_widths * float(course.width[own].max()) / 2
+        reach += float(np.abs(course.shift[own]).max())
+        points, tangents = course.points[own], course.tangents[own]
+        pixel, sample = _by_columns(points, tangents, float(course.step[k]), reach, shape)
+        found.append((pixel, sample + course.first[k]))
+    pixel, sample = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    rows, columns = np.divmod(pixel, shape[1])
+    centres = np.stack([columns, rows], axis=1) + 0.5
+    line = course.line[sample]
+    step, start, stop = course.step[line], course.first[line], course.first[line + 1] - 1
+    ahead, side = _seen_from(course, sample, centres)
+    foot = sample + ahead / step
+    far = np.flatnonzero(np.abs(np.clip(foot, start, stop) - sample) > FAR_POINTS)
+    if len(far):
+        sample[far] = np.rint(np.clip(foot[far], start[far], stop[far])).astype(np.intp)
+        ahead[far], side[far] = _seen_from(course, sample[far], centres[far])
+        foot[far] = sample[far] + ahead[far] / step[far]
+
+    # As on the circle through the line at the nearest point.
+    bend, slope = course.bend[sample], course.slope[sample]
+    across = side - 0.5 * bend * ahead * ahead / np.maximum(1 - bend * side, 0.5)
+    across = (across - course.shift[sample] - slope * ahead) / np.sqrt(1 + slope * slope)
+    place = np.clip(foot, start, stop)
+    return Band(
+        pixel, line, place, across, np.abs(foot - place) * step,
+        course.width[sample], course.level[sample], (place - start) * step,
+    )  # fmt: skip
+
+
+def _seen_from(
+    course: Course, sample: NDArray[np.intp], centres: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how far pixels lie ahead of points of the course and to their side."""
+    x, y = (centres - course.points[sample]).T
+    tx, ty = course.tangents[sample].T
+    return x * tx + y * ty, y * tx - x * ty
+
+
+def _by_columns(
+    points: NDArray[np.float64],
+    tangents: NDArray[np.float64],
+    step: float,
+    reach: float,
+    shape: tuple[int, int],
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the pixels of a frame within `reach` of a path, and the nearest point of each.
+
+    A gentle path is followed column by column (a steep one row by row), with the pixels of each
+    on both sides of it. The nearest point may be off by a few.
+    """
+    last = len(points) - 1
+    axis = int(np.argmax(np.abs(points[last] - points[0])))
+    sign = 1 if points[last, axis] > points[0, axis] else -1
+    if (sign * tangents[:, axis]).min() < GENTLE:
+        return _by_distance(points, reach, shape)
+    size, other_size = (shape[1], shape[0]) if axis == 0 else shape
+    u, v = points[::sign, axis], points[::sign, 1 - axis]
+    main = np.arange(max(int(u[0] - reach), 0), min(int(u[-1] + reach) + 1, size))
+    wanted = main + 0.5
+    beyond = wanted - np.clip(wanted, u[0], u[-1])
+    place = np.interp(wanted, u, np.arange(last + 1) if sign > 0 else np.arange(last, -1, -1))
+    along, aside = np.take(tangents, np.rint(place).astype(np.intp), axis=0).T[:: 1 - 2 * axis]
+    # Beyond its ends the path goes on straight.
+    centre = np.interp(wanted, u, v) + beyond * aside / along
+    place += beyond / along / step
+    half = reach / np.abs(along)
+    first = np.maximum(np.ceil(centre - half - 0.5), 0).astype(np.intp)
+    counts = np.minimum(np.floor(centre + half - 0.5), other_size - 1).astype(np.intp) + 1 - first
+    np.maximum(counts, 0, out=counts)
+
+    column = np.repeat(np.arange(len(main)), counts)
+    other = np.arange(len(column)) + (first - (np.cumsum(counts) - counts))[column]
+    # What lies beside a slanted path has its nearest point farther along it.
+    sample = (place - centre * aside / step)[column] + (other + 0.5) * (aside / step)[column]
+    sample = np.clip(np.rint(sample), 0, last).astype(np.intp)
+    if axis == 0:
+        return other * shape[1] + main[column], sample
+    return main[column] * shape[1] + other, sample
+
+
+def _by_distance(
+    points: NDArray[np.float64], reach: float, shape: tuple[int, int]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the pixels of a frame within `reach` of a path, and the nearest point of each.
+
+    The nearest point is found on the grid, so that it may be off by a point or two.
+    """
+    pad = int(np.ceil(reach)) + 2
+    height, width = shape
+    low, high = np.floor(points.min(axis=0)), np.floor(points.max(axis=0))
+    # Points outside the frame matter to the pixels at its rim as far as the line reaches.
+    x0, y0 = np.maximum(low - pad, -pad).astype(int).tolist()
+    x1, y1 = np.minimum(high + pad + 1, [width + pad, height + pad]).astype(int).tolist()
+    columns, rows = (np.floor(points).astype(np.intp) - [x0, y0]).T
+    here = np.flatnonzero((columns >= 0) & (rows >= 0) & (columns < x1 - x0) & (rows < y1 - y0))
+    if not len(here):
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
+    columns, rows = columns[here], rows[here]
+    free = np.ones((y1 - y0, x1 - x0), np.uint8)
+    free[rows, columns] = 0
+    distance, label = cv2.distanceTransformWithLabels(
+        free, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    # Labels count the pixels that points lie in.
+    point_of = np.zeros(len(here) + 1, np.intp)
+    point_of[label[rows, columns]] = here
+    # A little more, for distances are from the centres of the pixels that the points lie in.
+    near = np.flatnonzero(distance <= reach + 0.7)
+    near_rows, near_columns = np.divmod(near, x1 - x0)
+    near_rows += y0
+    near_columns += x0
+    sample = np.take(point_of, np.take(label, near))
+    if x0 < 0 or y0 < 0 or x1 > width or y1 > height:
+        in_width = (near_columns >= 0) & (near_columns < width)
+        inside = np.flatnonzero(in_width & (near_rows >= 0) & (near_rows < height))
+        near_rows, near_columns, sample = near_rows[inside], near_columns[inside], sample[inside]
+    return near_rows * width + near_columns, sample
