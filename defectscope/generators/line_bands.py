@@ -22,10 +22,14 @@ __all__ = ["Band", "band_around"]
 REACH_IN_HALF_WIDTHS = 2.6
 REACH_OF_DOUBLE = 2.0
 # A line that keeps this share of its direction along one axis of the frame, so that it never
-# turns by more than 63 degrees from it, is crossed once by every row or column.
-GENTLE = 0.45
-# Pixels whose nearest point turns out to be farther away than this, in points, are asked again.
+# turns by more than 72 degrees from it, is crossed once by every row or column.
+GENTLE = 0.3
+# ... and where no bend is tighter than this, as a share of the reach over the radius.
+TIGHT = 0.7
+# Pixels whose nearest point turns out to be farther away than this, in points, are asked again,
+# so often at most.
 FAR_POINTS = 1.5
+MOST_REPEATS = 4
 
 
 @dataclass(frozen=True)
@@ -65,39 +69,51 @@ def band_around(
         reach = half_widths * float(course.width[own].max()) / 2
         reach += float(np.abs(course.shift[own]).max())
         points, tangents = course.points[own], course.tangents[own]
-        pixel, sample = _by_columns(points, tangents, float(course.step[k]), reach, shape)
+        if reach * float(np.abs(course.bend[own]).max()) > TIGHT:
+            pixel, sample = _by_distance(points, reach, shape)
+        else:
+            pixel, sample = _by_columns(points, tangents, float(course.step[k]), reach, shape)
         found.append((pixel, sample + course.first[k]))
     pixel, sample = (np.concatenate(parts) for parts in zip(*found, strict=True))
     rows, columns = np.divmod(pixel, shape[1])
-    centres = np.stack([columns, rows], axis=1) + 0.5
+    x, y = columns + 0.5, rows + 0.5
     line = course.line[sample]
     step, start, stop = course.step[line], course.first[line], course.first[line + 1] - 1
-    ahead, side = _seen_from(course, sample, centres)
+    ahead, side = _seen_from(course, sample, x, y)
     foot = sample + ahead / step
-    far = np.flatnonzero(np.abs(np.clip(foot, start, stop) - sample) > FAR_POINTS)
-    if len(far):
-        sample[far] = np.rint(np.clip(foot[far], start[far], stop[far])).astype(np.intp)
-        ahead[far], side[far] = _seen_from(course, sample[far], centres[far])
+    place = np.clip(foot, start, stop)
+    # Beyond an end, the nearest point is the end itself.
+    far = np.flatnonzero(np.abs(place - sample) > np.where(foot == place, FAR_POINTS, 0))
+    for _ in range(MOST_REPEATS):
+        if not len(far):
+            break
+        # On a circle the nearest point is this much farther on than along the tangent.
+        bent = np.maximum(1 - course.bend[sample[far]] * side[far], 0.5)
+        moved = sample[far] + ahead[far] / step[far] / bent
+        sample[far] = np.rint(np.clip(moved, start[far], stop[far])).astype(np.intp)
+        ahead[far], side[far] = _seen_from(course, sample[far], x[far], y[far])
         foot[far] = sample[far] + ahead[far] / step[far]
+        place[far] = np.clip(foot[far], start[far], stop[far])
+        limit = np.where(foot[far] == place[far], FAR_POINTS, 0)
+        far = far[np.abs(place[far] - sample[far]) > limit]
 
     # As on the circle through the line at the nearest point.
-    bend, slope = course.bend[sample], course.slope[sample]
+    bend, slope, shift = (np.take(v, sample) for v in (course.bend, course.slope, course.shift))
     across = side - 0.5 * bend * ahead * ahead / np.maximum(1 - bend * side, 0.5)
-    across = (across - course.shift[sample] - slope * ahead) / np.sqrt(1 + slope * slope)
-    place = np.clip(foot, start, stop)
+    across = (across - shift - slope * ahead) / np.sqrt(1 + slope * slope)
     return Band(
         pixel, line, place, across, np.abs(foot - place) * step,
-        course.width[sample], course.level[sample], (place - start) * step,
+        np.take(course.width, sample), np.take(course.level, sample), (place - start) * step,
     )  # fmt: skip
 
 
 def _seen_from(
-    course: Course, sample: NDArray[np.intp], centres: NDArray[np.float64]
+    course: Course, sample: NDArray[np.intp], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return how far pixels lie ahead of points of the course and to their side."""
-    x, y = (centres - course.points[sample]).T
-    tx, ty = course.tangents[sample].T
-    return x * tx + y * ty, y * tx - x * ty
+    """Return how far places lie ahead of points of the course and to their side."""
+    x0, y0, tx, ty = (np.take(values, sample) for values in course.frames)
+    dx, dy = x - x0, y - y0
+    return dx * tx + dy * ty, dy * tx - dx * ty
 
 
 def _by_columns(

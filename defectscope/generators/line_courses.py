@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,6 +55,11 @@ class Course:
     shift: NDArray[np.float64]
     slope: NDArray[np.float64]
     step: NDArray[np.float64]
+
+    @cached_property
+    def frames(self) -> NDArray[np.float64]:
+        """The (4, k) x, y of points and of tangents, each in one piece."""
+        return np.ascontiguousarray(np.concatenate([self.points, self.tangents], axis=1).T)
 
     def centres(self, part: slice) -> NDArray[np.float64]:
         """Return the (k, 2) points of a centre line, small bends included."""

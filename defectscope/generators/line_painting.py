@@ -28,6 +28,8 @@ __all__ = ["PaintedPiece", "paint_lines"]
 BATCH_POINTS = 700
 # The grain in lines repeats after this many pixels (a power of two), which nobody sees on a line.
 GRAIN_PX = 128
+# ... from another row for each line.
+GRAIN_SHIFT_PX = 37
 
 
 @dataclass(frozen=True)
@@ -108,23 +110,25 @@ def _paint(
 ) -> list[PaintedPiece]:
     shape = canvas.shape[0], canvas.shape[1]
     band = band_around(course, lines, styles, shape)
-    grey = strength[band.line] * band.level * cross_section(
-        styles, band.line, band.across, band.beyond, band.along, band.width
+    part = slice(lines.start, lines.stop)
+    line, strength, styles = band.line - lines.start, strength[part], styles[part]
+    grey = strength[line] * band.level * cross_section(
+        styles, line, band.across, band.beyond, band.along, band.width
     )  # fmt: skip
     if grain is not None:
-        rough = np.array([style.roughness for style in styles])[band.line]
+        rough = np.array([style.roughness for style in styles])[line]
         # Every line has a part of the grain to itself.
         rows, columns = np.divmod(band.pixel, shape[1])
-        rows = (rows + 37 * band.line) & (GRAIN_PX - 1)
+        rows = (rows + GRAIN_SHIFT_PX * band.line) & (GRAIN_PX - 1)
         grey *= 1 + rough * grain[rows, columns & (GRAIN_PX - 1)]
 
     flat = canvas.reshape(-1)
     before = flat[band.pixel]
-    painted = np.abs(np.clip(before + grey, 0, 1) - before)
-    wanted, found = (np.bincount(band.line, w, len(styles)) for w in (np.abs(grey), painted))
-    kept = np.divide(found, wanted, out=np.ones(len(styles)), where=wanted > 0)
+    painted = np.abs(np.minimum(np.maximum(before + grey, 0), 1) - before)
+    wanted, found = (np.bincount(line, w, len(lines)) for w in (np.abs(grey), painted))
+    kept = np.divide(found, wanted, out=np.ones(len(lines)), where=wanted > 0)
     np.add.at(flat, band.pixel, grey.astype(np.float32))
-    flat[band.pixel] = np.clip(flat[band.pixel], 0, 1)
+    flat[band.pixel] = np.minimum(np.maximum(flat[band.pixel], 0), 1)
     return _pieces(course, lines, band, strength * kept, shape)
 
 
@@ -169,7 +173,8 @@ def _pieces(
                 pixel = pixels[(places >= start - cap) & (places <= end + cap)]
             length = polyline_length(points)
             mask = _mask(pixel, shape[1])
-            pieces.append(PaintedPiece(k, points, mask, length, width, float(grey[k]) * level))
+            peak = float(grey[k - lines.start]) * level
+            pieces.append(PaintedPiece(k, points, mask, length, width, peak))
     return pieces
 
 
