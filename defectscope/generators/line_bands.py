@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Band", "band_around"]
 
-# Beyond this many half widths (of the widest place) nothing of a profile is left to see.
-REACH_IN_HALF_WIDTHS = 2.6
+# Beyond as many half widths as leave less than 0.5 % of a profile, 2**-(u**flatness), nothing of it
+# is left to see; the profile of a black-white pair ends at REACH_OF_DOUBLE.
+FADED = 8.0
 REACH_OF_DOUBLE = 2.0
 # A line that keeps this share of its direction along one axis of the frame, so that it never
 # turns by more than 72 degrees from it, is crossed once by every row or column.
@@ -65,11 +66,12 @@ def band_around(
     found = []
     for k in lines:
         own = slice(course.first[k], course.first[k + 1])
-        half_widths = REACH_OF_DOUBLE if styles[k].contrast == "double" else REACH_IN_HALF_WIDTHS
-        reach = half_widths * float(course.width[own].max()) / 2
-        reach += float(np.abs(course.shift[own]).max())
+        half_widths = FADED ** (1 / styles[k].flatness)
+        if styles[k].contrast == "double":
+            half_widths = REACH_OF_DOUBLE
+        reach = half_widths / 2 * course.width[own] + float(np.abs(course.shift[own]).max())
         points, tangents = course.points[own], course.tangents[own]
-        if reach * float(np.abs(course.bend[own]).max()) > TIGHT:
+        if (reach * np.abs(course.bend[own])).max() > TIGHT:
             pixel, sample = _by_distance(points, reach, shape)
         else:
             pixel, sample = _by_columns(points, tangents, float(course.step[k]), reach, shape)
@@ -120,10 +122,10 @@ def _by_columns(
     points: NDArray[np.float64],
     tangents: NDArray[np.float64],
     step: float,
-    reach: float,
+    reach: NDArray[np.float64],
     shape: tuple[int, int],
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the pixels of a frame within `reach` of a path, and the nearest point of each.
+    """Return the pixels of a frame within `reach` (k,) of a path, and the nearest point of each.
 
     A gentle path is followed column by column (a steep one row by row), with the pixels of each
     on both sides of it. The nearest point may be off by a few.
@@ -135,15 +137,17 @@ def _by_columns(
         return _by_distance(points, reach, shape)
     size, other_size = (shape[1], shape[0]) if axis == 0 else shape
     u, v = points[::sign, axis], points[::sign, 1 - axis]
-    main = np.arange(max(int(u[0] - reach), 0), min(int(u[-1] + reach) + 1, size))
+    widest = float(reach.max())
+    main = np.arange(max(int(u[0] - widest), 0), min(int(u[-1] + widest) + 1, size))
     wanted = main + 0.5
     beyond = wanted - np.clip(wanted, u[0], u[-1])
     place = np.interp(wanted, u, np.arange(last + 1) if sign > 0 else np.arange(last, -1, -1))
-    along, aside = np.take(tangents, np.rint(place).astype(np.intp), axis=0).T[:: 1 - 2 * axis]
+    nearest = np.rint(place).astype(np.intp)
+    along, aside = np.take(tangents, nearest, axis=0).T[:: 1 - 2 * axis]
     # Beyond its ends the path goes on straight.
     centre = np.interp(wanted, u, v) + beyond * aside / along
     place += beyond / along / step
-    half = reach / np.abs(along)
+    half = reach[nearest] / np.abs(along)
     first = np.maximum(np.ceil(centre - half - 0.5), 0).astype(np.intp)
     counts = np.minimum(np.floor(centre + half - 0.5), other_size - 1).astype(np.intp) + 1 - first
     np.maximum(counts, 0, out=counts)
@@ -159,13 +163,14 @@ def _by_columns(
 
 
 def _by_distance(
-    points: NDArray[np.float64], reach: float, shape: tuple[int, int]
+    points: NDArray[np.float64], reach: NDArray[np.float64], shape: tuple[int, int]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the pixels of a frame within `reach` of a path, and the nearest point of each.
 
     The nearest point is found on the grid, so that it may be off by a point or two.
     """
-    pad = int(np.ceil(reach)) + 2
+    widest = float(reach.max())
+    pad = int(np.ceil(widest)) + 2
     height, width = shape
     low, high = np.floor(points.min(axis=0)), np.floor(points.max(axis=0))
     # Points outside the frame matter to the pixels at its rim as far as the line reaches.
@@ -185,7 +190,7 @@ def _by_distance(
     point_of = np.zeros(len(here) + 1, np.intp)
     point_of[label[rows, columns]] = here
     # A little more, for distances are from the centres of the pixels that the points lie in.
-    near = np.flatnonzero(distance <= reach + 0.7)
+    near = np.flatnonzero(distance <= widest + 0.7)
     near_rows, near_columns = np.divmod(near, x1 - x0)
     near_rows += y0
     near_columns += x0
