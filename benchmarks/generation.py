@@ -50,7 +50,7 @@ STAGES = {
         "generators.dislocations.Dislocations._draw_traces",
     ),
     "rest of the drawing": ("generators.dislocations.Dislocations.draw",),
-    "PNG of the image": ("pipeline.generation.cv2.imencode",),
+    "PNG of the image": ("pipeline.generation.image_png",),
     "file of the image": ("pipeline.generation.write_bytes",),
     "PNG of the masks": ("pipeline.mask_files.mask_png",),
     "files of the masks": ("pipeline.generation.write_masks",),

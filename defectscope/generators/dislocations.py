@@ -11,7 +11,7 @@ import numpy as np
 from defectscope import Generator, Instances
 from defectscope.core.errors import OptionError
 from defectscope.generators.dislocation_options import DislocationsOptions
-from defectscope.generators.line_contrast import CONTRASTS, LineStyle, local_texture, median_along
+from defectscope.generators.line_contrast import CONTRASTS, LineStyle, TextureCells
 from defectscope.generators.line_painting import PaintedPiece, paint_lines
 from defectscope.generators.line_paths import pieces_inside, spline_paths
 from defectscope.generators.microstructure import PRESETS, Microstructure
@@ -33,6 +33,8 @@ LEAST_SCALE = 0.25
 # Lines of a pile-up lie in one foil under one beam: alike, to these relative spreads.
 STRENGTH_SPREAD = 0.15
 WIDTH_SPREAD = 0.1
+# More digits of vertices, in px, mean nothing, and make files half as large again.
+VERTEX_DECIMALS = 4
 # A black-white pair is two lines side by side.
 DOUBLE_WIDTH = 1.7
 # Pile-ups tried one after the other without any line, before a frame counts as too small.
@@ -75,11 +77,11 @@ class Dislocations(Generator):
         """
         shape = canvas.shape[0], canvas.shape[1]
         pixels = np.ascontiguousarray(canvas)
-        texture = local_texture(pixels)
+        texture = TextureCells.of(pixels)
         pileups, paths, parts = self._plan(shape, rng)
         traces = self._draw_traces(pixels, texture, pileups, rng)
         styles = [style for pileup in pileups for style in self._styles(pileup, rng)]
-        around = [median_along(texture, path) for path in paths]
+        around = texture.medians_along(paths)
         grey = around if self.options.contrast_unit == "texture" else [1.0] * len(paths)
         pieces = paint_lines(pixels, paths, styles, grey, rng)
         if pixels is not canvas:
@@ -159,23 +161,25 @@ class Dislocations(Generator):
     def _draw_traces(
         self,
         canvas: NDArray[np.float32],
-        texture: NDArray[np.float32],
+        texture: TextureCells,
         pileups: list[PileUp],
         rng: np.random.Generator,
     ) -> list[list[dict[str, float]]]:
         options = self.options
         drawn = []
+        every = [ends for pileup in pileups for ends in pileup.traces]
+        textures = iter(texture.medians_along([np.linspace(e[0], e[1], 200) for e in every]))
         for pileup in pileups:
             here: list[dict[str, float]] = []
             for ends in pileup.traces:
+                around = next(textures)
                 shown = rng.random() < options.traces
                 contrast = rng.uniform(options.trace_low, options.trace_high)
                 # Darker than its surroundings more often than lighter.
                 contrast *= -1 if rng.random() < 0.65 else 1
                 width = rng.uniform(1.2, 2.8)
                 if shown:
-                    grey = contrast * median_along(texture, np.linspace(ends[0], ends[1], 200))
-                    paint_trace(canvas, ends, grey, width, rng)
+                    paint_trace(canvas, ends, contrast * around, width, rng)
                     here.append({"contrast": float(contrast), "width_px": float(width)})
                 else:
                     here.append({})
@@ -268,7 +272,7 @@ class Dislocations(Generator):
             [piece.mask.box for piece, _ in shown],
             defect_types=DEFECT_TYPE,
             masks=[piece.mask for piece, _ in shown],
-            lines=[piece.points for piece, _ in shown],
+            lines=[np.round(piece.points, VERTEX_DECIMALS) for piece, _ in shown],
             measurements={name: np.array(values, float) for name, values in columns.items()},
             units=UNITS,
         )

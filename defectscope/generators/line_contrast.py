@@ -7,6 +7,7 @@ ones (Fig. 14). Here width, intensity and course of a line vary at several scale
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONTRASTS",
     "LineStyle",
+    "TextureCells",
     "cross_section",
     "local_texture",
     "median_along",
@@ -33,6 +35,8 @@ CONTRASTS: tuple[Contrast, ...] = ("dark", "bright", "double", "oscillating")
 
 # A black-white pair u·exp((1 - u²)/2) falls to half of its extremes at this u outside them.
 DOUBLE_HALF_AT = 1.92162
+# Half widths from the centre at which a profile is computed, and 1e-5 of it lost between.
+PLACES = np.linspace(0, 6, 1201)
 # How deep thickness fringes go, and how much of a black-white pair they alternate with.
 FRINGE_DEPTH = 0.6
 FRINGE_SIDES = 0.5
@@ -99,19 +103,70 @@ class LineStyle:
 
 def local_texture(canvas: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the (H, W) standard deviation of grey around every pixel, at least 0.01."""
-    height, width = canvas.shape
-    cells = max(width // TEXTURE_CELL_PX, 1), max(height // TEXTURE_CELL_PX, 1)
-    # The mean is taken off first: squares of similar large numbers would cancel.
-    # Every other pixel has the same deviation, and is a quarter of the work.
-    some = (canvas[::2, ::2] if min(cells) > 1 else canvas).astype(np.float64)
-    # In float64, for processors whose filters round differently.
-    centred = some - some.mean()
-    mean, square = (
-        cv2.blur(cv2.resize(values, cells, interpolation=cv2.INTER_AREA), (3, 3))
-        for values in (centred, centred * centred)
-    )
-    deviation = np.sqrt(np.maximum(square - mean * mean, LEAST_TEXTURE**2))
-    return enlarged(deviation, (height, width))
+    texture = TextureCells.of(canvas)
+    return enlarged(texture.values, texture.shape)
+
+
+@dataclass(frozen=True)
+class TextureCells:
+    """The same as :func:`local_texture`, in cells: for a few places, and not for every pixel.
+
+    Parameters
+    ----------
+    values
+        (h, w) standard deviation of grey, linear between the centres of cells.
+    shape
+        (H, W) of the image.
+    """
+
+    values: NDArray[np.float64]
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, canvas: NDArray[np.float32]) -> TextureCells:
+        """Measure an image."""
+        height, width = canvas.shape
+        cells = max(width // TEXTURE_CELL_PX, 1), max(height // TEXTURE_CELL_PX, 1)
+        # The mean is taken off first: squares of similar large numbers would cancel.
+        # Every other pixel has the same deviation, and is a quarter of the work.
+        some = (canvas[::2, ::2] if min(cells) > 1 else canvas).astype(np.float64)
+        # In float64, for processors whose filters round differently.
+        some -= some.mean()
+        mean, square = (
+            cv2.blur(cv2.resize(values, cells, interpolation=cv2.INTER_AREA), (3, 3))
+            for values in (some, some * some)
+        )
+        deviation = np.sqrt(np.maximum(square - mean * mean, LEAST_TEXTURE**2))
+        return cls(np.asarray(deviation, np.float64), (height, width))
+
+    def medians_along(self, paths: Sequence[NDArray[np.float64]]) -> list[float]:
+        """Return the median under each path; where none of it is inside, that of the whole."""
+        some = [path[::MEDIAN_STEP] for path in paths]
+        if not some:
+            return []
+        x, y = np.concatenate(some).T
+        height, width = self.shape
+        inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+        values = self._at(x, y)
+        medians, start = [], 0
+        for points in some:
+            own = slice(start, start := start + len(points))
+            here = values[own][inside[own]]
+            medians.append(_median(here if len(here) else self.values.ravel()))
+        return medians
+
+    def _at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        (height, width), (rows, columns) = self.shape, self.values.shape
+        x = np.clip(x * (columns / width) - 0.5, 0, columns - 1)
+        y = np.clip(y * (rows / height) - 0.5, 0, rows - 1)
+        left, top = x.astype(np.intp), y.astype(np.intp)
+        right, below = np.minimum(left + 1, columns - 1), np.minimum(top + 1, rows - 1)
+        x -= left
+        upper, lower = (
+            self.values[row, left] + x * (self.values[row, right] - self.values[row, left])
+            for row in (top, below)
+        )
+        return np.asarray(upper + (y - top) * (lower - upper))
 
 
 def median_along(texture: NDArray[np.float32], path: NDArray[np.float64]) -> float:
@@ -120,9 +175,12 @@ def median_along(texture: NDArray[np.float32], path: NDArray[np.float64]) -> flo
     inside = (rows >= 0) & (columns >= 0)
     inside &= (rows < texture.shape[0]) & (columns < texture.shape[1])
     values = texture[rows[inside], columns[inside]] if inside.any() else texture.ravel()
+    return _median(values)
+
+
+def _median(values: NDArray[np.floating]) -> float:
     # np.median does the same, and takes longer to begin than to end.
-    middle = len(values) // 2
-    low, high = np.sort(values)[[(len(values) - 1) // 2, middle]]
+    low, high = np.sort(values)[[(len(values) - 1) // 2, len(values) // 2]]
     return float((low + high) / 2)
 
 
@@ -168,6 +226,13 @@ def smooth_noise(
     return total
 
 
+@lru_cache(maxsize=64)
+def _single(flatness: float) -> NDArray[np.float64]:
+    """Return the profile of a dark line at PLACES."""
+    # One half at u = 1, whatever the exponent.
+    return np.asarray(-np.exp2(-(PLACES**flatness)), np.float64)
+
+
 def cross_section(
     styles: Sequence[LineStyle],
     line: NDArray[np.intp],
@@ -192,13 +257,14 @@ def cross_section(
     """
     half = width / 2
     u = across / half
-    flatness = np.array([style.flatness for style in styles])[line]
-    # 2**-(u**p) is one half at u = 1, whatever the exponent.
-    profile = -np.exp2(-(np.abs(u) ** flatness))
+    profile = np.empty(len(u))
+    bounds = np.searchsorted(line, np.arange(len(styles) + 1)).tolist()
+    for style, start, stop in zip(styles, bounds, bounds[1:], strict=False):
+        profile[start:stop] = np.interp(np.abs(u[start:stop]), PLACES, _single(style.flatness))
     for k, style in enumerate(styles):
         if style.contrast == "dark":
             continue
-        own = slice(*np.searchsorted(line, [k, k + 1]))
+        own = slice(bounds[k], bounds[k + 1])
         if style.contrast == "bright":
             profile[own] *= -1
             continue
@@ -211,4 +277,6 @@ def cross_section(
         profile[own] *= 1 + FRINGE_DEPTH * np.cos(phase)
         profile[own] += FRINGE_SIDES * np.sin(phase) * pair
     # Half maximum is reached half a width beyond the end, as beside the line.
-    return np.asarray(profile * np.exp2(-((beyond / half) ** 2)), float)
+    ends = np.flatnonzero(beyond)
+    profile[ends] *= np.exp2(-((beyond[ends] / half[ends]) ** 2))
+    return np.asarray(profile, float)

@@ -57,7 +57,8 @@ def spline_paths(support: NDArray[np.float64], step_px: float = 1.0) -> list[NDA
 def _spline_weights(support_points: int, count: int) -> NDArray[np.float64]:
     """Return (count, support_points): a spline is linear in its support points.
 
-    Written out, because importing SciPy's splines takes longer than drawing twenty images.
+    These are the natural splines of ``scipy.interpolate.CubicSpline``, written out because
+    importing it takes longer than drawing twenty images, in every worker process.
     """
     last = support_points - 1
     levels = np.eye(support_points)

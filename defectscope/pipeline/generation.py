@@ -23,6 +23,7 @@ from defectscope.core.files import write_bytes, write_json
 from defectscope.pipeline.drawn import DrawnFrame, Sample
 from defectscope.pipeline.labels import open_dataset, save_dataset
 from defectscope.pipeline.mask_files import write_masks
+from defectscope.pipeline.png_files import image_png
 from defectscope.pipeline.samples import SampleMaker, SamplePlan
 from defectscope.plugins.host import default_host
 
@@ -84,9 +85,7 @@ class DatasetWriter:
         return Dataset(images, self.folder)
 
     def _write_frame(self, frame: DrawnFrame) -> None:
-        # Without being told how, OpenCV writes PNG as fast as it can.
-        encoded = cv2.imencode(".png", frame.pixels)[1].tobytes()
-        write_bytes(self.folder / "images" / f"{frame.name}.png", encoded)
+        write_bytes(self.folder / "images" / f"{frame.name}.png", image_png(frame.pixels))
         if self.masks:
             shape = frame.pixels.shape[0], frame.pixels.shape[1]
             write_masks(self.folder / "masks" / frame.name, frame.truth.masks or (), shape)

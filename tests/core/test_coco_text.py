@@ -92,8 +92,8 @@ def test_the_joined_text_does_not_depend_on_the_layout_of_the_parts(tmp_path):
     "text",
     [
         "", "[]", "{}", '{"images": [\n"x"\n],\n', '{"images": [1], "annotations": []}',
-        coco_text(document(["a.png"], [1])).replace('"image_id": 1', '"image_id": 5'),
-        coco_text(document(["a.png"], [1])).replace('"category_id": 1', '"category_id": 5'),
+        coco_text(document(["a.png"], [1])).replace('"image_id":1', '"image_id":5'),
+        coco_text(document(["a.png"], [1])).replace('"category_id":1', '"category_id":5'),
     ],
 )  # fmt: skip
 def test_other_files_are_refused_by_name(tmp_path, text):

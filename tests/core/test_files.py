@@ -87,10 +87,11 @@ class TestAtomicWriting:
 
     def test_json_of_other_values(self, tmp_path):
         with pytest.raises(TypeError):
-            write_json(tmp_path / "a.json", {"path": Path("x")})
+            write_json(tmp_path / "a.json", {"path": object()})
         assert names(tmp_path) == []
-        write_json(tmp_path / "a.json", {"path": Path("x")}, default=str)
-        assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"path": "x"}
+        write_json(tmp_path / "a.json", {"path": Path("x"), "n": 1j}, default=str)
+        written = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+        assert written == {"path": "x", "n": "1j"}
 
 
 class TestInside:

@@ -147,7 +147,8 @@ def test_truth_stays_inside_is_dense_and_visible(preset, seed):
         assert (line <= [300, 200]).all()
         steps = np.hypot(*np.diff(line, axis=0).T)
         assert steps.max() < 1.5
-        assert steps.sum() == pytest.approx(length)
+        # Vertices are rounded to 0.0001 px.
+        assert steps.sum() == pytest.approx(length, rel=1e-5)
         assert length >= 8
         assert mask.area_px > 0
         np.testing.assert_array_equal(mask.box, box)

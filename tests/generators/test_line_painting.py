@@ -3,7 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defectscope.generators.line_contrast import LineStyle, local_texture, smooth_noise
+from defectscope.generators.line_bands import band_around
+from defectscope.generators.line_contrast import (
+    LineStyle,
+    TextureCells,
+    local_texture,
+    smooth_noise,
+)
+from defectscope.generators.line_courses import lay_out
 from defectscope.generators.line_painting import paint_lines
 from defectscope.generators.line_paths import spline_paths
 from defectscope.generators.slip_traces import paint_trace
@@ -144,3 +151,38 @@ def test_the_grain_of_a_line_is_as_coarse_as_told(size):
     neighbours = (inside[:, 1:] * inside[:, :-1]).mean() / inside.var()
     # White noise under a Gaussian: exp(-1 / 4 sigma²), sampled at pixels.
     assert neighbours == pytest.approx(np.exp(-1 / (4 * size**2)) if size else 0, abs=0.06)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_pixels_near_a_line_know_how_far_away_it_is(seed):
+    rng = RNG(seed)
+    angle = seed * np.pi / 12
+    support = np.outer(np.linspace(0, 1, 5), [np.cos(angle), np.sin(angle)]) * rng.uniform(40, 160)
+    support += rng.uniform(0, 150, 2) + rng.normal(0, 3, (5, 2))
+    (path,), (fine,) = spline_paths(support[None]), spline_paths(support[None], 0.1)
+    style = LineStyle("dark", 1, rng.uniform(2, 6))
+    band = band_around(lay_out([path], [style], [None], rng), range(1), [style], (150, 150))
+    rows, columns = np.mgrid[:150, :150].reshape(2, -1, 1) + 0.5
+    distance = np.hypot(columns - fine[::4, 0], rows - fine[::4, 1]).min(axis=1)
+    assert len(np.unique(band.pixel)) == len(band.pixel)
+    reach = 2.3 * style.width_px / 2
+    assert not set(np.flatnonzero(distance < reach)) - set(band.pixel.tolist())
+    found = np.hypot(band.across, band.beyond)
+    near = found < reach
+    # A pixel beside the inner side of the tightest bends may see its line a little farther off.
+    np.testing.assert_allclose(found[near], distance[band.pixel[near]], atol=0.3)
+    assert np.abs(found - distance[band.pixel])[near].mean() < 0.03
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (120, 200), (9, 500)])
+def test_the_texture_of_cells_is_that_of_pixels(shape):
+    canvas = (0.5 + 0.03 * RNG(0).standard_normal(shape)).astype(np.float32)
+    full, cells = local_texture(canvas), TextureCells.of(canvas)
+    x, y = np.arange(0.5, shape[1]), RNG(1).integers(0, shape[0], shape[1]) + 0.5
+    for path in (np.stack([x, y], axis=1), np.array([[-30.0, 5], [3.5, 3.5], [900, 7]])):
+        (found,) = cells.medians_along([path])
+        inside = path[::5][(path[::5] >= 0).all(axis=1) & (path[::5] < shape[::-1]).all(axis=1)]
+        columns, rows = np.floor(inside).astype(int).T
+        expected = np.median(full[rows, columns]) if len(inside) else np.median(cells.values)
+        assert found == pytest.approx(expected, rel=1e-5)
+    assert cells.medians_along([]) == []

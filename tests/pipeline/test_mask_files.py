@@ -11,7 +11,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from defectscope.core.masks import Mask
-from defectscope.pipeline.mask_files import mask_png, write_masks
+from defectscope.pipeline.mask_files import write_masks
+from defectscope.pipeline.png_files import image_png, mask_png
 
 bitmaps = arrays(bool, st.tuples(st.integers(0, 12), st.integers(0, 20)))
 
@@ -57,3 +58,22 @@ def test_a_failure_leaves_the_former_masks(tmp_path, monkeypatch):
         write_masks(tmp_path / "a", [Mask(0, 0, np.ones((2, 2), bool))], (4, 4))
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["000.png", "all.png"]
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 70), st.integers(1, 70), st.sampled_from([np.uint8, np.uint16]), st.booleans()
+)
+def test_an_image_comes_back(height, width, kind, noisy):
+    top = np.iinfo(kind).max
+    pixels = np.random.default_rng(height).integers(0, top, (height, width), kind, endpoint=True)
+    pixels = pixels if noisy else np.full_like(pixels, pixels[0, 0])
+    stored = cv2.imdecode(np.frombuffer(image_png(pixels), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert stored.dtype == kind
+    np.testing.assert_array_equal(stored, pixels)
+
+
+def test_only_images_that_shrink_are_compressed():
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300), np.uint8)
+    assert 90_000 < len(image_png(noise)) < 91_000
+    assert len(image_png(np.sort(noise, axis=1))) < 45_000

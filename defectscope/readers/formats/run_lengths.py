@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import accumulate
 
 import numpy as np
@@ -22,20 +23,20 @@ def counts_to_text(counts: Sequence[int]) -> str:
     of 5 bits from the least significant, as in LEB128 with a sign: 0x20 says that a group
     follows, 0x10 of the last group is the sign, and 48 is added to reach printable characters.
     """
-    numbers = np.array(counts, np.int64)
-    numbers[3:] -= np.array(counts[1:-2], np.int64)
-    groups, follows = [], []
-    wanted = np.ones(len(numbers), bool)
-    while wanted.any():
-        group, numbers = numbers & 0x1F, numbers >> 5
-        more = wanted & (numbers != np.where(group & 0x10, -1, 0))
-        groups.append(48 + group + np.where(more, 0x20, 0))
-        follows.append(wanted)
-        wanted = more
-    if not groups:
-        return ""
-    characters = np.stack(groups, axis=1)[np.stack(follows, axis=1)]
-    return str(characters.astype(np.uint8).tobytes(), "ascii")
+    differences = [now - before for now, before in zip(counts[3:], counts[1:], strict=False)]
+    return "".join(map(_number_to_text, [*counts[:3], *differences]))
+
+
+@lru_cache(maxsize=4096)
+def _number_to_text(number: int) -> str:
+    characters = []
+    more = True
+    while more:
+        group = number & 0x1F
+        number >>= 5
+        more = number != -1 if group & 0x10 else number != 0
+        characters.append(chr(48 + (group | 0x20 if more else group)))
+    return "".join(characters)
 
 
 def counts_from_text(text: str) -> list[int]:

@@ -1,0 +1,127 @@
+"""The course of lines to be painted: their points, small bends, width and strength along them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from defectscope.generators.line_contrast import LineStyle, smooth_noise
+from defectscope.generators.line_paths import unit_tangents
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["Course", "lay_out"]
+
+# Widths and strengths along a line stay within these factors of the line's own.
+WIDTH_FACTORS = (0.5, 1.6)
+LEVEL_FACTORS = (0.3, 1.9)
+
+
+@dataclass(frozen=True)
+class Course:
+    """The points of n lines one after the other; arrays of length k, n + 1 (`first`) or n (`step`).
+
+    Parameters
+    ----------
+    first
+        Where the points of each line begin, and where the last ones end.
+    line
+        Which line each point belongs to.
+    points, tangents
+        (k, 2) x, y, px, without the small bends, and unit tangents there.
+    bend
+        Curvature, 1/px.
+    width, level
+        Width, px, and strength over its mean along the line.
+    shift, slope
+        How far the small bends move the line to its side, px, and their change along it.
+    step
+        Distance of neighbouring points of each line, px.
+    """
+
+    first: NDArray[np.intp]
+    line: NDArray[np.intp]
+    points: NDArray[np.float64]
+    tangents: NDArray[np.float64]
+    bend: NDArray[np.float64]
+    width: NDArray[np.float64]
+    level: NDArray[np.float64]
+    shift: NDArray[np.float64]
+    slope: NDArray[np.float64]
+    step: NDArray[np.float64]
+
+    @cached_property
+    def frames(self) -> NDArray[np.float64]:
+        """The (4, k) x, y of points and of tangents, each in one piece."""
+        return np.ascontiguousarray(np.concatenate([self.points, self.tangents], axis=1).T)
+
+    def centres(self, part: slice) -> NDArray[np.float64]:
+        """Return the (k, 2) points of a centre line, small bends included."""
+        tangents, shift = self.tangents[part], self.shift[part]
+        normals = np.stack([-tangents[:, 1], tangents[:, 0]], axis=1)
+        return np.asarray(self.points[part] + shift[:, None] * normals)
+
+
+def lay_out(
+    paths: Sequence[NDArray[np.float64]],
+    styles: Sequence[LineStyle],
+    levels: Sequence[NDArray[np.float64] | None],
+    rng: np.random.Generator,
+) -> Course:
+    """Choose the course of lines.
+
+    Parameters
+    ----------
+    paths
+        (k, 2) equally spaced points x, y of each line.
+    styles
+        How each is drawn.
+    levels
+        (k,) strength at each point / its mean, by line; None where it varies at random.
+    rng
+        Source of what varies.
+    """
+    first = np.concatenate([[0], np.cumsum([len(path) for path in paths])])
+    line = np.repeat(np.arange(len(paths)), np.diff(first))
+    step = np.array([np.hypot(*(path[1] - path[0])) for path in paths])
+    along = (np.arange(first[-1]) - first[line]) * step[line]
+    variation = np.array([style.variation for style in styles])[line]
+    variation_px = np.array([style.variation_px for style in styles])
+    waviness = np.array([style.waviness_px for style in styles])[line]
+    width = np.array([style.width_px for style in styles])[line]
+    noise = smooth_noise(along, line, variation_px, rng, 2)
+    bends = np.array([style.waviness_length_px for style in styles])
+    shift = waviness * smooth_noise(along, line, bends, rng)[0]
+    tangents = np.concatenate([unit_tangents(path) for path in paths])
+    slope, bend = np.zeros(len(line)), np.zeros(len(line))
+    slope[1:-1] = (shift[2:] - shift[:-2]) / 2
+    turn = (tangents[2:] - tangents[:-2]) / 2
+    bend[1:-1] = tangents[1:-1, 0] * turn[:, 1] - tangents[1:-1, 1] * turn[:, 0]
+    for change in (slope, bend):
+        change /= step[line]
+        # Across the border of two lines a difference means nothing.
+        change[first[:-1]] = change[first[1:] - 1] = 0
+    level = np.clip(1 + variation * noise[1], *LEVEL_FACTORS)
+    for k, values in enumerate(levels):
+        if values is not None:
+            level[first[k] : first[k + 1]] = values
+    # The mean along a line is the strength asked for, whatever its noise.
+    level /= (np.add.reduceat(level, first[:-1]) / np.diff(first))[line]
+    return Course(
+        first,
+        line,
+        np.concatenate(paths),
+        tangents,
+        bend,
+        width * np.clip(1 + variation / 2 * noise[0], *WIDTH_FACTORS),
+        level,
+        shift,
+        slope,
+        step,
+    )
