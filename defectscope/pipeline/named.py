@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -25,6 +25,11 @@ class NamedComponent:
 
     alias: str
     component: Any
+
+    def twin(self) -> NamedComponent:
+        """Return the same component anew, not opened."""
+        component = self.component
+        return replace(self, component=type(component)(component.options, component.runtime))
 
     def describe(self) -> str:
         """Name and option values."""

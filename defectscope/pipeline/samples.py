@@ -128,6 +128,15 @@ class SampleMaker:
     def __exit__(self, *error: object) -> None:
         self._opened.close()
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A component survives pickling before it is opened, so that is what is pickled.
+        return {
+            "plan": self.plan,
+            "_background": self._background.twin(),
+            "_generators": [named.twin() for named in self._generators],
+            "_opened": ExitStack(),
+        }
+
     def sample(self, number: int) -> Sample:
         """Return a sample, whose images are drawn as they are read.
 

@@ -72,18 +72,26 @@ class PluginHost(Catalogue):
         entry_points: Iterable[EntryPoint] | None = None,
     ) -> None:
         super().__init__()
+        points = None if entry_points is None else tuple(entry_points)
+        self._choices = (tuple(blocked), None if allowed is None else tuple(allowed), points)
         self._gate = Gate(blocked, allowed)
         self._extended: list[click.Group] = []
         self.manager = pluggy.PluginManager(PROJECT)
         self.manager.add_hookspecs(hookspecs)
         unreadable: list[PluginRecord] = []
-        if entry_points is None:
-            entry_points, unreadable = installed_entry_points()
-        found = records_of(entry_points)
+        if points is None:
+            found, unreadable = installed_entry_points()
+            points = tuple(found)
         # Shipped plugins first, then by name: the order must not depend on the file system.
-        for record, entry_point in sorted(found, key=lambda pair: _discovery_order(pair[0])):
+        pairs = records_of(points)
+        for record, entry_point in sorted(pairs, key=lambda pair: _discovery_order(pair[0])):
             self._load(record, entry_point)
         self.plugins.extend(unreadable)
+
+    def __reduce__(self) -> tuple[type[PluginHost], tuple[Any, ...]]:
+        # Modules cannot be pickled: a worker process finds the same plugins again, and keeps the
+        # same ones out. What was registered by hand stays behind.
+        return type(self), self._choices
 
     def _load(self, record: PluginRecord, entry_point: EntryPoint) -> None:
         self.plugins.append(record)
