@@ -48,7 +48,7 @@ COMMANDS = {
     "track": Lazy("defectscope.cli.track:track", "Link the rows of a table through time."),
     "convert": Lazy("defectscope.cli.convert:convert", "Convert annotations between formats."),
     "weights": Lazy("defectscope.cli.weights:weights", "List, explain and convert weights."),
-    "plugins": Lazy("defectscope.cli.plugins:plugins", "List, explain and check plugins."),
+    "plugins": Lazy("defectscope.cli.plugins:plugins", "List, explain, check and start plugins."),
 }
 
 

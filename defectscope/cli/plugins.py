@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from defectscope.cli.common import current_host, say, warn
+from defectscope.cli.common import PATH, current_host, say, warn
 from defectscope.cli.plain_tables import show_table
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Write JSON t
 
 @click.group()
 def plugins() -> None:
-    """List, explain and check plugins."""
+    """List, explain, check and start plugins."""
 
 
 @plugins.command("list")
@@ -107,6 +108,7 @@ def _plugin_facts(record: PluginRecord) -> dict[str, Any]:
         **{name: getattr(record, name) for name in ("distribution", "version", "name", "target")},
         "status": record.status,
         "error": record.error,
+        "api_version": record.api_version,
         "hooks": list(record.hooks),
         "provides": {
             family: [dataclasses.asdict(spec) for spec in specs]
@@ -161,6 +163,37 @@ def _readable(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return "none" if value is None else str(value)
+
+
+@plugins.command()
+@click.argument("family")
+@click.argument("name")
+@click.option(
+    "--out",
+    type=PATH,
+    metavar="DIR",
+    help="Folder of the project; defectscope-NAME here by default.",
+)
+@click.pass_context
+def new(context: click.Context, family: str, name: str, out: Path | None) -> None:
+    """Write the project of a new plugin: a FAMILY (such as detector or tracker) called NAME.
+
+    It holds a working component, its tests, and everything that pip needs; installed, it can be
+    named at once.
+
+    \b
+    Example:
+      defectscope plugins new detector my-defects
+      pip install --editable defectscope-my-defects
+      defectscope run frames/ --detector my-defects --out results
+    """
+    from defectscope.plugins.scaffold import new_project
+
+    project = new_project(family, name, current_host(context), out)
+    for path in project.files:
+        click.echo(project.folder / path)
+    say(f"next: pip install --editable {project.folder}")
+    say(f"      {project.usage}")
 
 
 @plugins.command()

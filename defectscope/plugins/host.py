@@ -15,6 +15,7 @@ from defectscope.core.components import ComponentSpec, FormatSpec, ReaderSpec
 from defectscope.core.defect_types import DefectType
 from defectscope.core.errors import PluginLoadError, did_you_mean
 from defectscope.plugins import hookspecs
+from defectscope.plugins.api_version import check_api_version
 from defectscope.plugins.discovery import (
     ALLOW_LIST_VARIABLE,
     Gate,
@@ -122,6 +123,7 @@ class PluginHost(Catalogue):
                 if plugin is None
                 else f"it is registered already, as {owner}; remove one of the two entry points"
             )
+        record.api_version = check_api_version(plugin)
         try:
             self.manager.register(plugin, key)
             record.hooks = self._checked_hooks(plugin)

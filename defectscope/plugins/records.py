@@ -54,7 +54,8 @@ def normalized(name: str) -> str:
 class PluginRecord:
     """A plugin that was found, and what became of it.
 
-    ``status`` is ``loaded``, ``blocked`` or ``failed``; ``error`` says why it failed.
+    ``status`` is ``loaded``, ``blocked`` or ``failed``; ``error`` says why it failed;
+    ``api_version`` is the version of the plugin interface that it names, if any.
     """
 
     name: str
@@ -64,6 +65,7 @@ class PluginRecord:
     status: str = "found"
     error: str | None = None
     hooks: tuple[str, ...] = ()
+    api_version: str | None = None
     provides: dict[str, list[Any]] = field(default_factory=dict)
 
     @property
