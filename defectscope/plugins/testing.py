@@ -46,7 +46,6 @@ from defectscope.plugins.conformance.runner import (
     check_weights,
 )
 from defectscope.plugins.conformance.samples import sample_frame, sample_instances
-from defectscope.plugins.conformance.tables import sample_tables
 from defectscope.plugins.host import PluginHost
 from defectscope.plugins.records import BASES, FAMILIES, PluginRecord
 
@@ -94,6 +93,24 @@ def isolated_host(*plugins: object) -> PluginHost:
     for plugin in plugins:
         register(host, plugin)
     return host
+
+
+def sample_tables(
+    *, frames: bool = True, rows: bool = True, measured: bool = True, tracked: bool = True
+) -> Tables:
+    """Return the tables of a small run.
+
+    Parameters
+    ----------
+    frames, rows
+        Whether there are any frames, and whether anything was found in them.
+    measured, tracked
+        Whether a post-processor and a tracker ran.
+    """
+    # Here, because a detector's tests need not wait for pandas.
+    from defectscope.plugins.conformance import tables
+
+    return tables.sample_tables(frames=frames, rows=rows, measured=measured, tracked=tracked)
 
 
 def register(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["NewProject", "new_project"]
 
 PLACEHOLDER = re.compile(r"<<(\w+)>>")
+LONG_IMPORT = re.compile(r"^(from \S+ import) ([\w, ]+)$", re.MULTILINE)
+LONGEST_LINE = 100
 # What new weights are a copy of, until others are trained.
 FIRST_WEIGHTS = "loops"
 WEIGHT_SUFFIXES = (".safetensors", ".onnx", ".json")
@@ -106,7 +108,7 @@ def _values(family: str, name: str) -> dict[str, str]:
         "stem": kind.stem,
         "module": f"{kind.stem}.py",
         "class_name": f"{camel}{kind.suffix}",
-        "options_name": f"{camel}{kind.suffix}Options",
+        "options_name": f"{camel}Options",
         "constant": f"{name.replace('-', '_').upper()}_TYPE",
         "function": f"{name.replace('-', '_')}_command",
         "summary": kind.summary,
@@ -138,7 +140,16 @@ def _parts(family: str, values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
-    return PLACEHOLDER.sub(lambda match: values[match[1]], text)
+    filled = PLACEHOLDER.sub(lambda match: values[match[1]], text)
+    return LONG_IMPORT.sub(_wrapped, filled)
+
+
+def _wrapped(match: re.Match[str]) -> str:
+    """Return an import that a long name made too long as linters want it."""
+    if len(match[0]) <= LONGEST_LINE:
+        return match[0]
+    names = "".join(f"    {name},\n" for name in match[2].split(", "))
+    return f"{match[1]} (\n{names})"
 
 
 def _copied_weights(folder: Path, name: str, host: PluginHost) -> list[str]:

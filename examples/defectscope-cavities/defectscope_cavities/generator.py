@@ -26,12 +26,12 @@ class CavitiesOptions(ds.Options):
     """Options of ``cavities``."""
 
     count: int = Field(25, ge=1, le=5000, description="cavities of an image, where there is room")
-    radius_nm: float = Field(4.0, gt=0.2, le=200, description="median radius, nm")
+    radius_nm: float = Field(3.0, gt=0.2, le=200, description="median radius, nm")
     spread: float = Field(
         0.25, ge=0, le=1, description="standard deviation of the logarithm of the radius"
     )
     defocus_nm: float = Field(
-        -800.0, ge=-20_000, le=20_000, description="defocus, nm; negative under focus. A sequence "
+        -1000.0, ge=-20_000, le=20_000, description="defocus, nm; negative under focus. A sequence "
         "goes from here through focus to the same on the other side"
     )  # fmt: skip
     pixel_size_nm: float = Field(0.4, gt=0, le=10, description="edge of a pixel, nm")

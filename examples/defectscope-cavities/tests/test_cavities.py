@@ -27,6 +27,7 @@ from defectscope_cavities.swelling import Swelling
 
 class TestPlugin(PluginConformance):
     plugin = "defectscope_cavities"
+    options: ClassVar = {"cavities": {"count": 4}}
 
 
 class TestType(DefectTypeConformance):
@@ -35,6 +36,7 @@ class TestType(DefectTypeConformance):
 
 class TestGenerator(GeneratorConformance):
     component = Cavities
+    options: ClassVar = {"count": 4}
 
 
 class TestFringe(PostProcessorConformance):
@@ -110,7 +112,7 @@ def test_without_a_fringe_the_box_is_taken() -> None:
 
 def test_a_sequence_goes_through_focus() -> None:
     canvas = np.full((128, 128), 0.5, np.float32)
-    with Cavities(CavitiesOptions(count=4, mean_free_path_nm=1e6)) as generator:
+    with Cavities(CavitiesOptions(count=4, defocus_nm=-800, mean_free_path_nm=1e6)) as generator:
         frames = list(generator.sequence(canvas, np.random.default_rng(3), 3))
         assert generator.last_parameters["defocus_nm"] == [-800, 0, 800]
     ignored = [truth.ignore.tolist() for _, truth in frames]
