@@ -56,8 +56,8 @@ def list_plugins(context: click.Context, as_json: bool) -> None:
 
 def _warn_of_trouble(host: PluginHost) -> None:
     for record in host.plugins:
-        if record.error is not None:
-            warn(f"{record.label}: {record.error}")
+        for text in [*([] if record.error is None else [record.error]), *record.warnings]:
+            warn(f"{record.label}: {text}")
     for group in host.clashes():
         owners = " and ".join(entry.plugin.label for entry in group)
         warn(f"{group[0].name!r} in {group[0].family} is offered by {owners}")
@@ -108,6 +108,8 @@ def _plugin_facts(record: PluginRecord) -> dict[str, Any]:
         **{name: getattr(record, name) for name in ("distribution", "version", "name", "target")},
         "status": record.status,
         "error": record.error,
+        "warnings": record.warnings,
+        "import_s": round(record.import_s, 4),
         "api_version": record.api_version,
         "hooks": list(record.hooks),
         "provides": {
@@ -150,7 +152,7 @@ def info(context: click.Context, name: str, family: str | None, as_json: bool) -
 def _show_options(title: str, options: list[dict[str, Any]]) -> None:
     click.echo()
     show_table(
-        (title, "type", "default", "limits", "description"),
+        (title, "type", "default", "limits", "unit", "description"),
         ([_readable(value) for value in row.values()] for row in options),
     )
 
@@ -206,6 +208,15 @@ def new(context: click.Context, family: str, name: str, out: Path | None) -> Non
     metavar="NAME.OPTION=VALUE",
     help="Set an option of NAME, where it cannot work with its defaults; may be repeated.",
 )
+@click.option(
+    "--time-limit",
+    "time_limit_s",
+    type=click.FloatRange(0, min_open=True),
+    default=120.0,
+    show_default=True,
+    metavar="S",
+    help="Longest time for a check, s; one that takes longer failed.",
+)
 @JSON_OPTION
 @click.pass_context
 def check(
@@ -213,6 +224,7 @@ def check(
     name: str,
     family: str | None,
     assignments: tuple[str, ...],
+    time_limit_s: float,
     as_json: bool,
 ) -> None:
     """Check that NAME keeps what its family promises.
@@ -226,7 +238,7 @@ def check(
     entries = entries_to_check(host, name, family)
     rows: list[dict[str, Any]] = []
     failed = False
-    for entry, results in check_entries(host, entries, assignments):
+    for entry, results in check_entries(host, entries, assignments, time_limit_s):
         failed = failed or any(result.status == "failed" for result in results)
         rows.extend({"family": entry.family, "component": entry.qualified, **result._asdict()}
                     for result in results)  # fmt: skip

@@ -109,13 +109,10 @@ class SampleMaker:
 
     def __init__(self, plan: SamplePlan, host: PluginHost) -> None:
         self.plan = plan
-
-        def build(family: str, choice: Choice) -> NamedComponent:
-            component = host.build(family, choice.name, choice.options, alias=choice.alias)
-            return NamedComponent(choice.alias, component)
-
-        self._background = build("backgrounds", plan.background)
-        self._generators = [build("generators", choice) for choice in plan.generators]
+        self._background = NamedComponent.build(host, "backgrounds", plan.background)
+        self._generators = [
+            NamedComponent.build(host, "generators", choice) for choice in plan.generators
+        ]
         self._opened = ExitStack()
 
     def __enter__(self) -> Self:
