@@ -26,6 +26,7 @@ class Site:
     """Where plugins are installed, beside the environment of the tests."""
 
     folder: Path
+    before: tuple[Path, ...] = ()
 
     @property
     def packages(self) -> Path:
@@ -36,7 +37,7 @@ class Site:
 
     def python(self, *arguments, cwd=None, check=True):
         """Run Python in the environment."""
-        paths = os.pathsep.join(map(str, (self.packages, ROOT)))
+        paths = os.pathsep.join(map(str, (*self.before, self.packages, ROOT)))
         environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
         environment.pop("DEFECTSCOPE_PLUGINS", None)
         done = subprocess.run(
@@ -64,6 +65,12 @@ def _build(site):
     for family in KINDS:
         new_project(family, f"new-{family}", host, site.project(family))
     site.install(*(site.project(family) for family in KINDS), *EXAMPLES)
+
+
+@pytest.fixture
+def site_type():
+    """What a test makes an environment of its own with."""
+    return Site
 
 
 @pytest.fixture(scope="session")
