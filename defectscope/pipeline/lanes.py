@@ -106,13 +106,15 @@ class _Threads:
 
     def __init__(self, count: int, work: Callable[[ReadFrames], list[FrameOutcome]]) -> None:
         self._work = work
-        self._count = count
         self._queue: queue.SimpleQueue[tuple[Future[list[FrameOutcome]], ReadFrames] | None] = (
             queue.SimpleQueue()
         )
         self._futures: set[Future[list[FrameOutcome]]] = set()
-        for k in range(count):
-            threading.Thread(target=self._run, name=f"lane-{k}", daemon=True).start()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"lane-{k}", daemon=True) for k in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -134,6 +136,8 @@ class _Threads:
         for future in self._futures:
             future.cancel()
         left = wait(self._futures, patience_s).not_done
-        for _ in range(self._count):
+        for _ in self._threads:
             self._queue.put(None)
+        for thread in self._threads if not left else ():
+            thread.join()
         return not left
