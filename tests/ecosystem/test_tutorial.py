@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -50,9 +51,16 @@ def test_from_an_empty_folder_to_a_wheel(tmp_path, site_type):
             assert language == "console"
             for line in text.replace("\\\n", " ").splitlines():
                 follow(line, site, project)
-    lines = pd.read_csv(tmp_path / "bench2" / "benchmark.csv")
+    lines = pd.read_csv(tmp_path / "bench" / "benchmark.csv")
     assert set(lines["detector"]) == {"bright-spots", "fine", "dark-blobs"}
     assert set(lines["status"]) == {"finished"}
+    run = json.loads((tmp_path / "first" / "run.json").read_text())
+    assert run["plan"]["components"][0]["distribution"] == PROJECT
+    again = site.defectscope(
+        "plugins", "new", "detector", "bright-spots", "--out", "b", check=False
+    )
+    assert again.returncode == 2
+    assert f"is taken by {PROJECT} 0.1.0" in again.stderr
     (wheel,) = (tmp_path / "dist").iterdir()
     names = zipfile.ZipFile(wheel).namelist()
     assert "defectscope_bright_spots/detector.py" in names
