@@ -53,6 +53,7 @@ def entries_to_check(host: PluginHost, name: str, family: str | None) -> list[Re
             record
             for record in host.plugins
             if wanted in (normalized(record.name), normalized(record.distribution))
+            and record.status != "hidden"
         ]
         if not records or family is not None:
             raise

@@ -95,15 +95,17 @@ def installed_entry_points() -> tuple[list[EntryPoint], list[PluginRecord]]:
             left_out.append(PluginRecord("?", name, version, "?", "failed", reason))
             continue
         first = _first_of(name)
-        if first is not None and first != (version, place):
+        if first is None or first == (version, place):
+            readable += points
+        elif points and first[0] != version:
             reason = (
                 f"version {first[0]} of it comes earlier on the path ({first[1]}) and is used; "
                 f"remove one of the two"
             )
-            left_out += [PluginRecord(p.name, name, version, p.value, "hidden", reason)
-                         for p in points]  # fmt: skip
-        else:
-            readable += points
+            names, values = (
+                ", ".join(getattr(p, key) for p in points) for key in ("name", "value")
+            )
+            left_out.append(PluginRecord(names, name, version, values, "hidden", reason))
     return readable, left_out
 
 

@@ -318,6 +318,14 @@ def test_two_versions_on_the_path(site, tmp_path, monkeypatch):
     )
 
 
+def test_one_version_in_two_places_is_no_news(site, tmp_path, monkeypatch):
+    site.install("twice", DETECTOR, "2.0")
+    site.install("twice", DETECTOR, "2.0", folder=tmp_path / "other")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "other")])
+    records = [record for record in PluginHost().plugins if record.distribution == "twice"]
+    assert [record.status for record in records] == ["loaded"]
+
+
 def test_a_folder_that_stands_twice_on_the_path_is_no_second_version(site, monkeypatch):
     site.install("once", DETECTOR)
     monkeypatch.setattr(sys, "path", [str(site.folder), *sys.path])
