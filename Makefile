@@ -46,6 +46,7 @@ test: lint
 ## make benchmark  speed, memory and accuracy, side by side with plain recipes (minutes)
 benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/ecosystem.py
 	$(BIN)/python benchmarks/watershed.py
 	$(BIN)/python benchmarks/linking.py
 	$(BIN)/python benchmarks/perlin.py

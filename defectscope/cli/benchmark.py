@@ -65,6 +65,15 @@ WIDE = 200
     help="Threads of a detector; 0 means one a core (default).",
 )
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option(
+    "--time-limit",
+    "time_limit_s",
+    type=click.FloatRange(0, min_open=True),
+    default=600.0,
+    show_default=True,
+    metavar="S",
+    help="Longest time over one frame, s; a detector that takes longer is a failed line.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write everything as JSON to stdout.")
 @click.option("--overwrite", is_flag=True, help="Replace a former benchmark in --out.")
 @click.pass_context
@@ -93,7 +102,15 @@ def benchmark(context: click.Context, /, **given: Any) -> None:
             host=current_host(context),
             **{
                 name: given[name]
-                for name in ("frames", "iou", "worst", "threads", "device", "overwrite")
+                for name in (
+                    "frames",
+                    "iou",
+                    "worst",
+                    "threads",
+                    "device",
+                    "time_limit_s",
+                    "overwrite",
+                )
             },
         )
     for text in found.warnings:

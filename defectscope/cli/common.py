@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from defectscope.plugins.host import PluginHost
 
 __all__ = [
+    "PluginChoice",
     "calibration_options",
     "component_options",
     "current_host",
@@ -26,6 +28,8 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 PATH = click.Path(path_type=Path)
+# Where the host of a command line is kept.
+HOST = "defectscope.host"
 
 
 def say(text: str) -> None:
@@ -43,11 +47,37 @@ def warn(text: str) -> None:
     click.echo(f"warning: {text}", err=True)
 
 
-def current_host(context: click.Context) -> PluginHost:
-    """Return the host that ``--no-plugin`` made, or the default one."""
-    from defectscope.plugins.host import PluginHost, default_host
+@dataclass(frozen=True)
+class PluginChoice:
+    """What ``--no-plugin`` and ``--trace-plugins`` ask for."""
 
-    return context.obj if isinstance(context.obj, PluginHost) else default_host()
+    blocked: tuple[str, ...] = ()
+    trace: bool = False
+
+    def updated(self, what: str, value: Any) -> PluginChoice:
+        """Return the same with more names, or with tracing."""
+        if what == "blocked":
+            return replace(self, blocked=tuple(dict.fromkeys((*self.blocked, *value))))
+        return replace(self, trace=bool(value))
+
+
+def current_host(context: click.Context) -> PluginHost:
+    """Return the host that ``--no-plugin`` and ``--trace-plugins`` ask for, or the default one."""
+    from defectscope.plugins.host import PluginHost, allowed_by_environment, default_host
+
+    if isinstance(context.obj, PluginHost):
+        return context.obj
+    choice = context.obj
+    if not isinstance(choice, PluginChoice):
+        return default_host()
+    made: tuple[PluginChoice, PluginHost] | None = context.find_root().meta.get(HOST)
+    if made is None or made[0] != choice:
+        trace = (lambda line: say(f"trace: {line}")) if choice.trace else None
+        host = PluginHost(choice.blocked, allowed_by_environment(), trace=trace)
+        for name in host.unmatched_blocks():
+            warn(f"no plugin is called {name!r}")
+        made = context.find_root().meta[HOST] = choice, host
+    return made[1]
 
 
 def calibration_options(command: F) -> F:

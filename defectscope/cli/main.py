@@ -48,21 +48,28 @@ COMMANDS = {
     "track": Lazy("defectscope.cli.track:track", "Link the rows of a table through time."),
     "convert": Lazy("defectscope.cli.convert:convert", "Convert annotations between formats."),
     "weights": Lazy("defectscope.cli.weights:weights", "List, explain and convert weights."),
-    "plugins": Lazy("defectscope.cli.plugins:plugins", "List, explain and check plugins."),
+    "plugins": Lazy("defectscope.cli.plugins:plugins", "List, explain, check and start plugins."),
 }
 
 
 def _block_plugins(context: click.Context, _: click.Parameter, names: tuple[str, ...]) -> None:
-    """Make the host without these plugins, before anything of them is imported."""
-    if not names:
-        return
-    from defectscope.plugins.host import PluginHost, allowed_by_environment
+    """Remember what must not be imported; the options come before and after a command's name."""
+    if names:
+        _choose_plugins(context, "blocked", names)
 
-    host = PluginHost(blocked=names, allowed=allowed_by_environment())
-    unmatched = host.unmatched_blocks()
-    if unmatched:
-        click.echo(f"warning: no plugin is called {unmatched[0]!r}", err=True)
-    context.obj = context.find_root().obj = host
+
+def _trace_plugins(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        _choose_plugins(context, "trace", value)
+
+
+def _choose_plugins(context: click.Context, what: str, value: Any) -> None:
+    from defectscope.cli.common import PluginChoice
+
+    root = context.find_root()
+    chosen = root.obj if isinstance(root.obj, PluginChoice) else PluginChoice()
+    # Before anything of them is imported: the host is made when a command asks for it.
+    context.obj = root.obj = chosen.updated(what, value)
 
 
 def _show_tracebacks(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -80,6 +87,14 @@ def _common_options() -> list[click.Parameter]:
             is_eager=True,
             callback=_block_plugins,
             help="Leave out a plugin or distribution; may be repeated.",
+        ),
+        click.Option(
+            ["--trace-plugins"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=_trace_plugins,
+            help="Say which plugins are imported and called, and how long that takes.",
         ),
         click.Option(
             ["--debug"],
@@ -109,10 +124,9 @@ class LazyGroup(click.Group):
             _accept_common_options(command)
             self.add_command(command, cmd_name)
             return command
-        from defectscope.plugins.host import PluginHost, default_host
+        from defectscope.cli.common import current_host
 
-        host = ctx.obj if isinstance(ctx.obj, PluginHost) else default_host()
-        host.add_commands(self)
+        current_host(ctx).add_commands(self)
         return self.commands.get(cmd_name)
 
     def resolve_command(

@@ -53,6 +53,7 @@ def entries_to_check(host: PluginHost, name: str, family: str | None) -> list[Re
             record
             for record in host.plugins
             if wanted in (normalized(record.name), normalized(record.distribution))
+            and record.status != "hidden"
         ]
         if not records or family is not None:
             raise
@@ -68,9 +69,21 @@ def entries_to_check(host: PluginHost, name: str, family: str | None) -> list[Re
 
 
 def check_entries(
-    host: PluginHost, entries: Sequence[Registered], assignments: Sequence[str]
+    host: PluginHost,
+    entries: Sequence[Registered],
+    assignments: Sequence[str],
+    time_limit_s: float | None = None,
 ) -> Iterator[tuple[Registered, list[CheckResult]]]:
     """Check components one by one.
+
+    Parameters
+    ----------
+    host, entries
+        Components, and where they are registered.
+    assignments
+        ``NAME.option=value``.
+    time_limit_s
+        Longest time for each check.
 
     Raises
     ------
@@ -90,7 +103,9 @@ def check_entries(
         try:
             yield (
                 entry,
-                check_component(host, entry.family, entry.qualified, options.get(entry.name)),
+                check_component(
+                    host, entry.family, entry.qualified, options.get(entry.name), time_limit_s
+                ),
             )
         except MissingPackageError as error:
             if len(entries) == 1:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from defectscope.cli.common import current_host, say, warn
+from defectscope.cli.common import PATH, current_host, say, warn
 from defectscope.cli.plain_tables import show_table
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Write JSON t
 
 @click.group()
 def plugins() -> None:
-    """List, explain and check plugins."""
+    """List, explain, check and start plugins."""
 
 
 @plugins.command("list")
@@ -55,8 +56,8 @@ def list_plugins(context: click.Context, as_json: bool) -> None:
 
 def _warn_of_trouble(host: PluginHost) -> None:
     for record in host.plugins:
-        if record.error is not None:
-            warn(f"{record.label}: {record.error}")
+        for text in [*([] if record.error is None else [record.error]), *record.warnings]:
+            warn(f"{record.label}: {text}")
     for group in host.clashes():
         owners = " and ".join(entry.plugin.label for entry in group)
         warn(f"{group[0].name!r} in {group[0].family} is offered by {owners}")
@@ -107,6 +108,9 @@ def _plugin_facts(record: PluginRecord) -> dict[str, Any]:
         **{name: getattr(record, name) for name in ("distribution", "version", "name", "target")},
         "status": record.status,
         "error": record.error,
+        "warnings": record.warnings,
+        "import_s": round(record.import_s, 4),
+        "api_version": record.api_version,
         "hooks": list(record.hooks),
         "provides": {
             family: [dataclasses.asdict(spec) for spec in specs]
@@ -148,7 +152,7 @@ def info(context: click.Context, name: str, family: str | None, as_json: bool) -
 def _show_options(title: str, options: list[dict[str, Any]]) -> None:
     click.echo()
     show_table(
-        (title, "type", "default", "limits", "description"),
+        (title, "type", "default", "limits", "unit", "description"),
         ([_readable(value) for value in row.values()] for row in options),
     )
 
@@ -164,6 +168,37 @@ def _readable(value: Any) -> str:
 
 
 @plugins.command()
+@click.argument("family")
+@click.argument("name")
+@click.option(
+    "--out",
+    type=PATH,
+    metavar="DIR",
+    help="Folder of the project; defectscope-NAME here by default.",
+)
+@click.pass_context
+def new(context: click.Context, family: str, name: str, out: Path | None) -> None:
+    """Write the project of a new plugin: a FAMILY (such as detector or tracker) called NAME.
+
+    It holds a working component, its tests, and everything that pip needs; installed, it can be
+    named at once.
+
+    \b
+    Example:
+      defectscope plugins new detector my-defects
+      pip install --editable defectscope-my-defects
+      defectscope run frames/ --detector my-defects --out results
+    """
+    from defectscope.plugins.scaffold import new_project
+
+    project = new_project(family, name, current_host(context), out)
+    for path in project.files:
+        click.echo(project.folder / path)
+    say(f"next: pip install --editable {project.folder}")
+    say(f"      {project.usage}")
+
+
+@plugins.command()
 @click.argument("name")
 @FAMILY_OPTION
 @click.option(
@@ -173,6 +208,15 @@ def _readable(value: Any) -> str:
     metavar="NAME.OPTION=VALUE",
     help="Set an option of NAME, where it cannot work with its defaults; may be repeated.",
 )
+@click.option(
+    "--time-limit",
+    "time_limit_s",
+    type=click.FloatRange(0, min_open=True),
+    default=120.0,
+    show_default=True,
+    metavar="S",
+    help="Longest time for a check, s; one that takes longer failed.",
+)
 @JSON_OPTION
 @click.pass_context
 def check(
@@ -180,6 +224,7 @@ def check(
     name: str,
     family: str | None,
     assignments: tuple[str, ...],
+    time_limit_s: float,
     as_json: bool,
 ) -> None:
     """Check that NAME keeps what its family promises.
@@ -193,7 +238,7 @@ def check(
     entries = entries_to_check(host, name, family)
     rows: list[dict[str, Any]] = []
     failed = False
-    for entry, results in check_entries(host, entries, assignments):
+    for entry, results in check_entries(host, entries, assignments, time_limit_s):
         failed = failed or any(result.status == "failed" for result in results)
         rows.extend({"family": entry.family, "component": entry.qualified, **result._asdict()}
                     for result in results)  # fmt: skip

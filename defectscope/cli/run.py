@@ -164,7 +164,9 @@ def run(context: click.Context, /, **given: Any) -> None:
                                  "strict", "mixed_sizes", "table_format")
                 },
             )  # fmt: skip
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        for note in getattr(stop, "__notes__", ()):
+            say(note)
         _say_interrupted(given["out"])
         raise
     for text in result.warnings:

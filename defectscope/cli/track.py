@@ -95,8 +95,7 @@ def _linked(context: click.Context, choice: Choice, detections: pd.DataFrame) ->
 
     host = current_host(context)
     runtime = Runtime(defect_types=host.defect_types())
-    tracker = host.build("trackers", choice.name, choice.options, runtime, alias=choice.alias)
-    return linked(NamedComponent(choice.alias, tracker), detections)
+    return linked(NamedComponent.build(host, "trackers", choice, runtime), detections)
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -38,11 +38,13 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pixel_size_nm: Positive | None = Field(None, description="edge of a square pixel, nm")
-    frame_interval_s: Positive | None = Field(None, description="time between frames, s")
-    dose_start_dpa: NonNegative | None = Field(None, description="dose at frame index 0, dpa")
-    dose_per_frame_dpa: NonNegative | None = Field(None, description="dose a frame, dpa")
-    thickness_nm: Positive | None = Field(None, description="foil thickness, nm")
+    pixel_size_nm: Positive | None = Field(default=None, description="edge of a square pixel, nm")
+    frame_interval_s: Positive | None = Field(default=None, description="time between frames, s")
+    dose_start_dpa: NonNegative | None = Field(
+        default=None, description="dose at frame index 0, dpa"
+    )
+    dose_per_frame_dpa: NonNegative | None = Field(default=None, description="dose a frame, dpa")
+    thickness_nm: Positive | None = Field(default=None, description="foil thickness, nm")
     visible_fraction: Mapping[str, Fraction] = Field(
         default_factory=dict, description="fraction of the defects that is visible, by defect type"
     )

@@ -13,9 +13,23 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from defectscope.core.errors import OptionError, did_you_mean
+from defectscope.core.errors import OptionError, PluginLoadError, did_you_mean
 
-__all__ = ["OptionRow", "Options", "describe_options", "parse_assignment", "validate_options"]
+__all__ = [
+    "OptionRow",
+    "Options",
+    "check_options_model",
+    "describe_options",
+    "parse_assignment",
+    "validate_options",
+]
+
+# Endings of names that tell the unit, the longest first.
+UNITS = (
+    ("_per_px", "1/px"), ("_per_nm", "1/nm"), ("area_px", "px²"), ("area_nm2", "nm²"),
+    ("_percent", "%"), ("_mrad", "mrad"), ("_dpa", "dpa"), ("_deg", "°"), ("_px", "px"),
+    ("_nm", "nm"), ("_um", "µm"), ("_kv", "kV"), ("_ms", "ms"), ("_s", "s"), ("_v", "V"),
+)  # fmt: skip
 
 
 class Options(BaseModel):
@@ -35,6 +49,7 @@ class OptionRow(typing.NamedTuple):
     type: str
     default: Any
     limits: str
+    unit: str
     description: str
 
 
@@ -78,6 +93,28 @@ def validate_options(model: type[OptionsT], values: Mapping[str, Any], owner: st
         ) from error
 
 
+def check_options_model(model: Any) -> None:
+    """Check that a component's options can be set by name on the command line.
+
+    Raises
+    ------
+    PluginLoadError
+        It is no :class:`Options`, or a name is taken; says which.
+    """
+    if not (isinstance(model, type) and issubclass(model, Options)):
+        raise PluginLoadError(f"Options must be a subclass of defectscope.Options, found {model!r}")
+    for name, info in model.model_fields.items():
+        if hasattr(Options, name) or name.startswith("model_"):
+            raise PluginLoadError(
+                f"its option {name!r} clashes with a name that every Options has; rename it"
+            )
+        if info.alias not in (None, name) or info.validation_alias not in (None, name):
+            raise PluginLoadError(
+                f"its option {name!r} has the alias {info.validation_alias or info.alias!r}; "
+                "options are set by their own names, so leave the alias out"
+            )
+
+
 def parse_assignment(text: str) -> tuple[str, str, Any]:
     """Split ``NAME.option=value`` into (name, option, value).
 
@@ -110,6 +147,7 @@ def describe_options(model: type[BaseModel]) -> list[OptionRow]:
             _type_name(info.annotation),
             _plain(info.get_default(call_default_factory=True, validated_data={})),
             _limits(info),
+            next((unit for ending, unit in UNITS if name.endswith(ending)), ""),
             info.description or "",
         )
         for name, info in model.model_fields.items()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from defectscope.core.base import Runtime
 from defectscope.core.calibration import Calibration
-from defectscope.core.errors import OptionError, UsageError
+from defectscope.core.errors import DefectscopeError, OptionError, UsageError
 from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
 from defectscope.core.provenance import input_digests
 from defectscope.pipeline.choices import Choice, make_choices
@@ -175,6 +176,8 @@ class Pipeline:
     ) -> None:
         self.host = host or default_host()
         self.device, self.threads, self.batch_size = device, threads, batch_size
+        self.warnings: list[str] = []
+        self._unasked = analyses is None
         named = [("detectors", detector), *(("postprocessors", name) for name in post)]
         named += [("trackers", tracker)] if tracker is not None else []
         if analyses is None:
@@ -182,12 +185,29 @@ class Pipeline:
             given = {key.rpartition("/")[2] for key in options or {}}
             # An analysis that the user did not ask for must not stop the run by a name clash.
             analyses = [n for n in names if n in given or self._is_unique("analyses", n)]
+            analyses, self.warnings = self._working(analyses, given)
         named += [("analyses", name) for name in analyses]
         choices = make_choices([name for _, name in named], options or {})
         self.choices = [
             (family, choice) for (family, _), choice in zip(named, choices, strict=True)
         ]
         self._build(self._runtime(1))  # so that a wrong name or option shows at once
+
+    def _working(
+        self, names: Sequence[str | Choice], given: Collection[str]
+    ) -> tuple[list[str | Choice], list[str]]:
+        """Return analyses that nobody named and that can be loaded, and why others cannot."""
+        working: list[str | Choice] = []
+        warnings: list[str] = []
+        for name in names:
+            try:
+                if str(name) not in given:
+                    self.host.build("analyses", str(name))
+            except DefectscopeError as error:
+                warnings.append(f"the analysis {name!r} is left out: {error}")
+                continue
+            working.append(name)
+        return working, warnings
 
     def _is_unique(self, family: str, name: str) -> bool:
         return sum(entry.name == name for entry in self.host.registered(family)) == 1
@@ -202,8 +222,10 @@ class Pipeline:
     def _build(self, runtime: Runtime) -> dict[str, list[NamedComponent]]:
         built: dict[str, list[NamedComponent]] = {}
         for family, choice in self.choices:
-            component = self.host.build(family, choice.name, choice.options, runtime, choice.alias)
-            built.setdefault(family, []).append(NamedComponent(choice.alias, component))
+            named = NamedComponent.build(self.host, family, choice, runtime)
+            if family == "analyses" and self._unasked and not choice.options:
+                named = replace(named, optional=True)
+            built.setdefault(family, []).append(named)
         return built
 
     def _plan(
@@ -268,6 +290,7 @@ class Pipeline:
         """
         if not isinstance(frames, FrameSequence):
             frames = _GivenFrames(frames)
+        frames.warnings += [text for text in self.warnings if text not in frames.warnings]
         chosen = RunSettings(**settings, masks=masked_parts(masks, self.host, frames.warnings))
         if chosen.mixed_sizes and any(family == "trackers" for family, _ in self.choices):
             raise UsageError(

@@ -44,6 +44,7 @@ def benchmark(
     worst: int = 3,
     threads: int = 0,
     device: str = "cpu",
+    time_limit_s: float | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
     host: PluginHost | None = None,
@@ -75,6 +76,8 @@ def benchmark(
         Threads of each process; 0 means one a core.
     device
         ``cpu`` or ``cuda``.
+    time_limit_s
+        Longest time over one frame; a detector that takes longer is a failed line.
     overwrite
         Replace a former benchmark in `out`.
     progress
@@ -120,7 +123,7 @@ def benchmark(
     try:
         for one in data:
             for entrant in entrants:
-                line, said = _line(entrant, one, threads, iou, host, folder, show)
+                line, said = _line(entrant, one, threads, iou, host, folder, show, time_limit_s)
                 known = [*found.warnings, *(text for text in said if text not in found.warnings)]
                 found = replace(found, lines=[*found.lines, line], warnings=known)
                 if folder is not None:
@@ -164,6 +167,7 @@ def _line(
     host: PluginHost,
     folder: BenchmarkFolder | None,
     show: Callable[[str, int, int], None],
+    time_limit_s: float | None,
 ) -> tuple[Line, list[str]]:
     """Measure and score one detector on one dataset; return the line, and what is to be said."""
     line = Line(entrant.choice.alias, data.name, error=entrant.error)
@@ -173,7 +177,11 @@ def _line(
     show(stage, 0, total)
     try:
         measured = measure(
-            entrant.named, data.frames, threads, lambda done: show(stage, done, total)
+            entrant.named,
+            data.frames,
+            threads,
+            lambda done: show(stage, done, total),
+            time_limit_s,
         )
         predicted = _predicted(measured, data)
         line = replace(line, scores=score_line(predicted, data.truth, iou, host),

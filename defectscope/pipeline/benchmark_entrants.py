@@ -66,7 +66,7 @@ def enter(choice: Choice, runtime: Runtime, host: PluginHost, warnings: list[str
     plugin = host.find("detectors", choice.name).plugin
     origin = {"distribution": plugin.distribution, "version": plugin.version}
     try:
-        component = host.build("detectors", choice.name, choice.options, runtime, choice.alias)
+        named = NamedComponent.build(host, "detectors", choice, runtime)
     except UsageError:
         raise
     except Exception as error:
@@ -75,6 +75,6 @@ def enter(choice: Choice, runtime: Runtime, host: PluginHost, warnings: list[str
             f"{' '.join(str(error).split())}"
         )  # fmt: skip
         return Entrant(choice, None, origin, text)
-    if runtime.device != "cpu" and not component.uses_device:
+    if runtime.device != "cpu" and not named.component.uses_device:
         warnings.append(f"{choice.alias!r} cannot work on {runtime.device}; the CPU is used")
-    return Entrant(choice, NamedComponent(choice.alias, component), origin)
+    return Entrant(choice, named, origin)

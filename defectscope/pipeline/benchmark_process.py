@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +94,7 @@ def measure(
     frames: FrameSequence,
     threads: int,
     progress: Callable[[int], None] = lambda done: None,
+    time_limit_s: float | None = None,
 ) -> Measurement:
     """Run a detector on every frame of a series, in a new process.
 
@@ -106,6 +108,8 @@ def measure(
         Threads that the libraries in the process may use.
     progress
         Called now and then with the number of finished frames.
+    time_limit_s
+        Longest time without a finished frame; the process is then ended.
 
     Raises
     ------
@@ -115,12 +119,18 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="defectscope-benchmark-") as name:
         folder = Path(name)
         _write_job(folder, detector, frames, threads)
-        code = _wait(folder, threads, progress)
+        code = _wait(folder, threads, progress, time_limit_s)
         log = _last_lines(folder / LOG)
         answer = folder / ANSWER
+        if code is None:
+            raise ProcessFailedError(
+                f"{detector.label}: it finished no frame in {time_limit_s:g} s after "
+                f"{_done(folder)} of {len(frames)}, and was ended; --time-limit gives it longer",
+                log,
+            )
         if code != 0 or not answer.is_file():
             raise ProcessFailedError(
-                f"{detector.alias!r}: {end_of_process(code, _done(folder), log)}", log
+                f"{detector.label}: {end_of_process(code, _done(folder), log)}", log
             )
         status, value = pickle.loads(answer.read_bytes())
     if status != "done":
@@ -135,14 +145,17 @@ def _write_job(folder: Path, detector: NamedComponent, frames: FrameSequence, th
         parts = {"frames": pickle.dumps(frames), "detector": pickle.dumps(detector)}
     except Exception as error:
         raise ProcessFailedError(
-            f"{detector.alias!r} cannot be sent to a process of its own: "
+            f"{detector.label} cannot be sent to a process of its own: "
             f"{type(error).__name__}: {' '.join(str(error).split())}"
         ) from error
     (folder / JOB).write_bytes(pickle.dumps({**parts, "alias": detector.alias, "threads": threads}))
     (folder / PROGRESS).touch()
 
 
-def _wait(folder: Path, threads: int, progress: Callable[[int], None]) -> int:
+def _wait(
+    folder: Path, threads: int, progress: Callable[[int], None], time_limit_s: float | None
+) -> int | None:
+    """Return the exit code of the process, or None where it took too long over a frame."""
     environment = {
         **os.environ,
         **dict.fromkeys(THREAD_VARIABLES, str(threads)),
@@ -155,12 +168,18 @@ def _wait(folder: Path, threads: int, progress: Callable[[int], None]) -> int:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment
         )
+        done, since = 0, time.monotonic()
         try:
             while True:
                 try:
                     return process.wait(LOOK_S)
                 except subprocess.TimeoutExpired:
-                    progress(_done(folder))
+                    now = _done(folder)
+                    progress(now)
+                if now > done:
+                    done, since = now, time.monotonic()
+                elif time_limit_s is not None and time.monotonic() - since > time_limit_s:
+                    return None
         finally:
             process.kill()
             process.wait()

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import collections
 import multiprocessing
+import multiprocessing.process
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import TypeAlias
 
 from defectscope.core.errors import DefectscopeError, MissingPackageError, UsageError
-from defectscope.pipeline.lanes import working_lanes
+from defectscope.pipeline.lanes import PATIENCE_S, working_lanes
+from defectscope.pipeline.named import busy
 from defectscope.pipeline.stages import FrameOutcome, FrameStages
 
 __all__ = ["outcomes_in_order"]
@@ -58,7 +61,7 @@ def outcomes_in_order(
     ]
     if dask is None and workers == 1 and min(lanes, len(batches)) > 1:
         with working_lanes(stages, lanes) as (submit, most_waiting):
-            yield from _in_order(submit, batches, most_waiting)
+            yield from _in_order(stages, submit, batches, most_waiting)
         return
     if dask is None and workers == 1:
         try:
@@ -70,29 +73,40 @@ def outcomes_in_order(
     payload = pickle.dumps(stages)
     shared = _processes(payload, workers) if dask is None else _cluster(payload, dask)
     with shared as (submit, parallel):
-        yield from _in_order(submit, batches, WAITING_A_WORKER * parallel)
+        yield from _in_order(stages, submit, batches, WAITING_A_WORKER * parallel)
 
 
 def _in_order(
-    submit: Submit, batches: list[list[int]], most_waiting: int
+    stages: FrameStages, submit: Submit, batches: list[list[int]], most_waiting: int
 ) -> Iterator[FrameOutcome]:
-    waiting: collections.deque[Future[list[FrameOutcome]]] = collections.deque()
+    waiting: collections.deque[tuple[list[int], Future[list[FrameOutcome]]]] = collections.deque()
     rest = iter(batches)
     try:
         while True:
             while len(waiting) < most_waiting and (batch := next(rest, None)) is not None:
-                waiting.append(submit(batch))
+                waiting.append((batch, submit(batch)))
             if not waiting:
                 return
-            yield from waiting.popleft().result()
+            yield from _result(stages, *waiting.popleft())
     except BrokenExecutor as error:
         raise DefectscopeError(
             "a worker process died, most likely for want of memory; "
             "go on with --resume and fewer --workers"
         ) from error
     finally:
-        for future in waiting:
+        for _, future in waiting:
             future.cancel()
+
+
+def _result(
+    stages: FrameStages, batch: list[int], future: Future[list[FrameOutcome]]
+) -> list[FrameOutcome]:
+    try:
+        return future.result()
+    except KeyboardInterrupt as stop:
+        names = ", ".join(stages.frames.names[position] for position in batch)
+        stop.add_note(busy(stages.detector, f"or a post-processor after it, on {names}"))
+        raise
 
 
 @contextmanager
@@ -104,10 +118,26 @@ def _processes(payload: bytes, workers: int) -> Iterator[tuple[Submit, int]]:
     pool = ProcessPoolExecutor(
         workers, mp_context=context, initializer=_start_process, initargs=(payload,)
     )
+    others = set(multiprocessing.active_children())
+    patient = True
     try:
         yield lambda batch: pool.submit(_process_in_worker, batch), workers
+    except BaseException:
+        patient = False
+        raise
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=patient, cancel_futures=True)
+        if not patient:
+            _end_soon(set(multiprocessing.active_children()) - others)
+
+
+def _end_soon(processes: Iterable[multiprocessing.process.BaseProcess]) -> None:
+    # A component that never returns must not keep an interrupted run from ending.
+    end = time.monotonic() + PATIENCE_S
+    for process in processes:
+        process.join(max(0.0, end - time.monotonic()))
+        if process.is_alive():
+            process.kill()
 
 
 @contextmanager

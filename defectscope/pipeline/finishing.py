@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from defectscope.core.errors import ComponentError
+from defectscope.core.base import Finding
+from defectscope.core.errors import ComponentError, DefectscopeError
 from defectscope.core.files import atomic_path
 from defectscope.core.particles import particle_table
 from defectscope.pipeline.named import NamedComponent, guarded
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from defectscope.core.base import Finding
+    from defectscope.core.base import Tables
     from defectscope.core.calibration import Calibration
     from defectscope.pipeline.results import Result
 
@@ -36,8 +38,12 @@ def linked(
     ComponentError
         The tracker raised, or returned no particles.
     """
-    with named.component as tracker:
-        tracks: pd.DataFrame = guarded(named, "while it linked", tracker.link, detections, geometry)
+
+    def link() -> Any:
+        with named.component as tracker:
+            return tracker.link(detections, geometry)
+
+    tracks: pd.DataFrame = guarded(named, "while it linked", link)
     _check_tracks(named, tracks, detections)
     return tracks
 
@@ -70,9 +76,23 @@ def track_detections(
 
 
 def write_findings(
-    result: Result, analyses: Sequence[NamedComponent], progress: Callable[[str, int, int], None]
+    result: Result,
+    analyses: Sequence[NamedComponent],
+    progress: Callable[[str, int, int], None],
+    warnings: list[str],
 ) -> list[str]:
     """Run every analysis, and write its figures and the tables behind them.
+
+    Parameters
+    ----------
+    result
+        The run.
+    analyses
+        Built; what is wrong with an optional one goes to `warnings`.
+    progress
+        Called with (stage, done, total).
+    warnings
+        Grows.
 
     Returns
     -------
@@ -82,19 +102,41 @@ def write_findings(
     Raises
     ------
     ComponentError
-        An analysis raised.
+        An analysis that the user asked for raised, or returned something else than findings.
     """
     geometry = any(named.component.needs_geometry for named in analyses)
     tables = result.tables_for_analysis(geometry)
     written = []
     for position, named in enumerate(analyses):
         progress("figures", position, len(analyses))
-        with named.component as analysis:
-            findings = guarded(named, "on the tables", analysis.analyse, tables)
+        try:
+            findings = _findings(named, tables)
+        except DefectscopeError as error:
+            if not named.optional:
+                raise
+            warnings.append(f"an analysis is left out: {error}")
+            continue
         for finding in findings:
             written += write_finding(result.folder / "figures", finding)
     progress("figures", len(analyses), len(analyses))
     return written
+
+
+def _findings(named: NamedComponent, tables: Tables) -> list[Finding]:
+    # Each gets tables of its own: what one changes the next must not see.
+    own = {name: getattr(tables, name) for name in ("frames", "detections", "geometry", "tracks")}
+    copies: dict[str, Any] = {name: None if t is None else t.copy() for name, t in own.items()}
+
+    def analysed() -> Any:
+        with named.component as analysis:
+            return analysis.analyse(replace(tables, **copies))
+
+    findings = guarded(named, "on the tables", analysed)
+    if not isinstance(findings, list) or not all(isinstance(f, Finding) for f in findings):
+        raise ComponentError(
+            f"{named.describe()} must return a list of Finding, found {findings!r:.80}"
+        )
+    return findings
 
 
 def write_finding(folder: Path, finding: Finding) -> list[str]:

@@ -128,7 +128,7 @@ def generate_dataset(
     folder
         Dataset folder (``images/``, ``parameters/``, ``annotations.json``).
     host
-        Plugins to use; the installed ones by default. Worker processes use the installed ones.
+        Plugins to use; the installed ones by default.
     workers
         Processes; the pixels and the truth do not depend on it.
     masks
@@ -221,7 +221,7 @@ def _written(
         workers,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_start_worker,
-        initargs=(maker.plan, writer),
+        initargs=(maker, writer, host),
     )
     try:
         parts = pool.map(_write_one, numbers, chunksize=4)
@@ -236,15 +236,14 @@ def _written(
 _worker: dict[str, Any] = {}
 
 
-def _start_worker(plan: SamplePlan, writer: DatasetWriter) -> None:
+def _start_worker(maker: SampleMaker, writer: DatasetWriter, host: PluginHost) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     # Open until the process ends.
-    _worker["maker"] = SampleMaker(plan, default_host()).__enter__()
-    _worker["writer"] = writer
+    _worker.update(maker=maker.__enter__(), writer=writer, host=host)
 
 
 def _write_one(number: int) -> Dataset:
     sample = _worker["maker"].sample(number)
-    dataset: Dataset = _worker["writer"].write_with_truth(sample, default_host())
+    dataset: Dataset = _worker["writer"].write_with_truth(sample, _worker["host"])
     return dataset

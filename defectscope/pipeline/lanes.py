@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ __all__ = ["available_cores", "lane_count", "working_lanes"]
 
 # More would wait for the interpreter most of the time, and take memory for their components.
 MOST_LANES = 2
+# How long a run that ends early waits for the frames that are being worked on.
+PATIENCE_S = 10.0
 
 
 def available_cores() -> int:
@@ -70,7 +73,7 @@ def working_lanes(
         finally:
             free.put(lane)
 
-    pool = ThreadPoolExecutor(count, thread_name_prefix="lane")
+    pool = _Threads(count, work)
 
     def submit(positions: list[int]) -> Future[list[FrameOutcome]]:
         try:
@@ -80,11 +83,61 @@ def working_lanes(
             failed: Future[list[FrameOutcome]] = Future()
             failed.set_exception(error)
             return failed
-        return pool.submit(work, read)
+        return pool.submit(read)
 
+    patience_s: float | None = None
     try:
         yield submit, count + 1
+    except BaseException:
+        patience_s = PATIENCE_S
+        raise
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        for lane in lanes:
-            lane.close()
+        # A component that never returns must not keep the run from ending.
+        if pool.stop(patience_s):
+            for lane in lanes:
+                lane.close()
+
+
+class _Threads:
+    """A few threads that end with the program, whatever they are doing.
+
+    Those of an executor are waited for when Python ends, for ever where a component never returns.
+    """
+
+    def __init__(self, count: int, work: Callable[[ReadFrames], list[FrameOutcome]]) -> None:
+        self._work = work
+        self._queue: queue.SimpleQueue[tuple[Future[list[FrameOutcome]], ReadFrames] | None] = (
+            queue.SimpleQueue()
+        )
+        self._futures: set[Future[list[FrameOutcome]]] = set()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"lane-{k}", daemon=True) for k in range(count)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            future, read = item
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(self._work(read))
+                except BaseException as error:
+                    future.set_exception(error)
+
+    def submit(self, read: ReadFrames) -> Future[list[FrameOutcome]]:
+        future: Future[list[FrameOutcome]] = Future()
+        self._futures = {known for known in self._futures if not known.done()} | {future}
+        self._queue.put((future, read))
+        return future
+
+    def stop(self, patience_s: float | None) -> bool:
+        """Cancel what waits, wait for what is being done, and return whether that has ended."""
+        for future in self._futures:
+            future.cancel()
+        left = wait(self._futures, patience_s).not_done
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads if not left else ():
+            thread.join()
+        return not left

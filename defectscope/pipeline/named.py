@@ -3,33 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from defectscope.core.errors import ComponentError, DefectscopeError
 from defectscope.core.instances import Instances
+from defectscope.plugins.markers import PROJECT
+from defectscope.plugins.records import normalized
 
 if TYPE_CHECKING:
+    from defectscope.core.base import Runtime
     from defectscope.core.frames import Frame
+    from defectscope.pipeline.choices import Choice
+    from defectscope.plugins.host import PluginHost
 
-__all__ = ["NamedComponent", "check_found", "guarded"]
+__all__ = ["NamedComponent", "busy", "check_found", "guarded"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class NamedComponent:
-    """A component and what the user calls it."""
+    """A component and what the user calls it.
+
+    Parameters
+    ----------
+    alias
+        Name or alias.
+    component
+        Built, not opened.
+    origin
+        Distribution and version of a third party's, for messages.
+    optional
+        Whether a run goes on without it where it fails, because nobody asked for it.
+    """
 
     alias: str
     component: Any
+    origin: str = ""
+    optional: bool = False
+
+    @classmethod
+    def build(
+        cls, host: PluginHost, family: str, choice: Choice, runtime: Runtime | None = None
+    ) -> NamedComponent:
+        """Build a component that the user named."""
+        plugin = host.find(family, choice.name).plugin
+        component = host.build(family, choice.name, choice.options, runtime, choice.alias)
+        shipped = normalized(plugin.distribution) == PROJECT
+        return cls(choice.alias, component, "" if shipped else plugin.label)
+
+    def twin(self) -> NamedComponent:
+        """Return the same component anew, not opened."""
+        component = self.component
+        return replace(self, component=type(component)(component.options, component.runtime))
+
+    @property
+    def label(self) -> str:
+        """Name and, of a third party's, distribution."""
+        return f"{self.alias!r} of {self.origin}" if self.origin else repr(self.alias)
 
     def describe(self) -> str:
-        """Name and option values."""
+        """Name and option values; of a third party's, distribution."""
         values = self.component.options.model_dump()
-        return f"{self.alias!r} ({', '.join(f'{k}={v!r}' for k, v in values.items())})"
+        text = f"{self.alias!r} ({', '.join(f'{k}={v!r}' for k, v in values.items())})"
+        return f"{text} of {self.origin}" if self.origin else text
 
 
 def guarded(named: NamedComponent, where: str, call: Callable[..., T], *arguments: Any) -> T:
@@ -48,17 +88,32 @@ def guarded(named: NamedComponent, where: str, call: Callable[..., T], *argument
     ------
     ComponentError
         With name, option values, place, and the component's own message.
+    KeyboardInterrupt
+        With a note of who was at work.
     """
     try:
         return call(*arguments)
     except DefectscopeError:
         raise
-    except Exception as error:
+    except KeyboardInterrupt as stop:
+        stop.add_note(busy(named, where))
+        raise
+    except (Exception, SystemExit) as error:
         text = " ".join(str(error).split())
+        hint = ""
+        if isinstance(error, ValueError) and "read-only" in text:
+            hint = " (a component must not change what it is given)"
+        elif isinstance(error, SystemExit):
+            hint = " (it tried to end the program)"
         raise ComponentError(
-            f"{named.describe()} failed {where}: {type(error).__name__}: {text}; "
+            f"{named.describe()} failed {where}: {type(error).__name__}: {text}{hint}; "
             "what was finished before stays"
         ) from error
+
+
+def busy(named: NamedComponent, where: str) -> str:
+    """Return what is said when a run is interrupted while a component works."""
+    return f"{named.label} was at work {where}"
 
 
 def check_found(named: NamedComponent, found: Any, frames: Sequence[Frame]) -> None:

@@ -19,6 +19,7 @@ frame, whoever draws it.
 from __future__ import annotations
 
 import tomllib
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -34,6 +35,8 @@ from defectscope.plugins.host import default_host
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from defectscope.plugins.host import PluginHost
 
 __all__ = ["Recipe", "RecipeData", "RecipeSource"]
 
@@ -108,22 +111,23 @@ class RecipeData(TrainingData):
     ----------
     recipe
         What to draw.
+    host
+        Where its components are looked up; the installed plugins by default.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, host: PluginHost | None = None) -> None:
         self._recipe = recipe
         self.title, self.defect_types = recipe.title, recipe.defect_types
         shares = np.array([source.share for source in recipe.source])
         self._steps = np.cumsum(shares) / shares.sum()
         # Made at once, so that a wrong name shows before the first step.
-        host = default_host()
-        self._plans = [s.plan(recipe.seed + k) for k, s in enumerate(recipe.source)]
-        for plan in self._plans:
-            SampleMaker(plan, host)
-        self._makers: list[SampleMaker] = []
+        self._makers = [
+            SampleMaker(source.plan(recipe.seed + k), host or default_host())
+            for k, source in enumerate(recipe.source)
+        ]
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path, host: PluginHost | None = None) -> Self:
         """Read a ``.toml`` file.
 
         Raises
@@ -135,7 +139,7 @@ class RecipeData(TrainingData):
         """
         try:
             content = tomllib.loads(path.read_text(encoding="utf-8"))
-            return cls(Recipe.model_validate(content))
+            return cls(Recipe.model_validate(content), host)
         except OSError as error:
             raise InputError(f"cannot read the recipe {path}: {error.strerror or error}") from error
         except ValidationError as error:
@@ -151,15 +155,16 @@ class RecipeData(TrainingData):
         return None
 
     def open(self) -> None:
-        """Build the generators."""
-        host = default_host()
-        self._makers = [SampleMaker(plan, host).__enter__() for plan in self._plans]
+        """Open the generators."""
+        with ExitStack() as stack:
+            for maker in self._makers:
+                stack.enter_context(maker)
+            stack.pop_all()
 
     def close(self) -> None:
         """Close the generators."""
         for maker in self._makers:
             maker.__exit__(None, None, None)
-        self._makers = []
 
     def load(self, number: int) -> tuple[NDArray[Any], Instances]:
         """Draw one frame."""

@@ -109,13 +109,10 @@ class SampleMaker:
 
     def __init__(self, plan: SamplePlan, host: PluginHost) -> None:
         self.plan = plan
-
-        def build(family: str, choice: Choice) -> NamedComponent:
-            component = host.build(family, choice.name, choice.options, alias=choice.alias)
-            return NamedComponent(choice.alias, component)
-
-        self._background = build("backgrounds", plan.background)
-        self._generators = [build("generators", choice) for choice in plan.generators]
+        self._background = NamedComponent.build(host, "backgrounds", plan.background)
+        self._generators = [
+            NamedComponent.build(host, "generators", choice) for choice in plan.generators
+        ]
         self._opened = ExitStack()
 
     def __enter__(self) -> Self:
@@ -127,6 +124,15 @@ class SampleMaker:
 
     def __exit__(self, *error: object) -> None:
         self._opened.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A component survives pickling before it is opened, so that is what is pickled.
+        return {
+            "plan": self.plan,
+            "_background": self._background.twin(),
+            "_generators": [named.twin() for named in self._generators],
+            "_opened": ExitStack(),
+        }
 
     def sample(self, number: int) -> Sample:
         """Return a sample, whose images are drawn as they are read.

@@ -348,7 +348,7 @@ class Session:
             self.timings_s["overlay"] += time.perf_counter() - begun
         if self.settings.figures:
             begun = time.perf_counter()
-            self._figures += write_findings(result, self.analyses, self.progress)
+            self._figures += write_findings(result, self.analyses, self.progress, self.warnings)
             self.timings_s["figures"] += time.perf_counter() - begun
 
     def _write_info(self) -> None:

@@ -99,10 +99,7 @@ class FrameStages:
 
     def twin(self) -> FrameStages:
         """Return the same stages with components of their own, not opened."""
-        detector, *post = (
-            NamedComponent(n.alias, type(n.component)(n.component.options, n.component.runtime))
-            for n in (self.detector, *self.post)
-        )
+        detector, *post = (named.twin() for named in (self.detector, *self.post))
         return replace(self, detector=detector, post=post, _stack=None)
 
     def process(self, positions: Sequence[int]) -> list[FrameOutcome]:

@@ -31,7 +31,7 @@ def open_training_data(path: Path, host: PluginHost) -> TrainingData:
         `path` cannot be read.
     """
     if path.suffix.lower() == ".toml" and not path.is_dir():
-        return RecipeData.read(path)
+        return RecipeData.read(path, host)
     return DatasetData.read(path, host)
 
 

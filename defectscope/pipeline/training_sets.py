@@ -14,12 +14,13 @@ from defectscope.core.instances import Instances
 from defectscope.core.training import TrainingData
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.labels import open_dataset
-from defectscope.plugins.host import PluginHost, default_host
+from defectscope.plugins.host import default_host
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from defectscope.core.datasets import Dataset
+    from defectscope.plugins.host import PluginHost
 
 __all__ = ["DatasetData"]
 
@@ -38,10 +39,13 @@ class DatasetData(TrainingData):
         Labelled images with their folder.
     title
         For people.
+    host
+        Where readers of its images are looked up; the installed plugins by default.
     """
 
-    def __init__(self, dataset: Dataset, title: str) -> None:
+    def __init__(self, dataset: Dataset, title: str, host: PluginHost | None = None) -> None:
         assert dataset.folder is not None
+        self._host = host or default_host()
         self._folder, self.title, self.warnings = dataset.folder, title, tuple(dataset.warnings)
         self._images = [
             (image.file_name, _usable(image.instances, image.file_name)) for image in dataset.images
@@ -73,7 +77,7 @@ class DatasetData(TrainingData):
                 raise InputError(
                     f"{path} names the image {image.file_name}, which is not in {dataset.folder}"
                 )
-        return cls(dataset, path.resolve().name)
+        return cls(dataset, path.resolve().name, host)
 
     @property
     def length(self) -> int:
@@ -83,7 +87,7 @@ class DatasetData(TrainingData):
     def load(self, number: int) -> tuple[NDArray[Any], Instances]:
         """Read one image at its full depth."""
         name, truth = self._images[number % len(self._images)]
-        with_reader = open_inputs([self._folder / name], default_host())
+        with_reader = open_inputs([self._folder / name], self._host)
         pixels = with_reader[0].pixels
         if pixels.shape != truth.image_shape:
             raise FormatError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 from collections.abc import Collection, Iterable
 from importlib.metadata import Distribution, EntryPoint
 
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 ALLOW_LIST_VARIABLE = "DEFECTSCOPE_PLUGINS"
+FIELD = re.compile(r"^(Name|Version):(.*)$", re.MULTILINE | re.IGNORECASE)
 
 
 def allowed_by_environment() -> list[str] | None:
@@ -69,30 +71,58 @@ class Gate:
 
 
 def installed_entry_points() -> tuple[list[EntryPoint], list[PluginRecord]]:
-    """Return the installed entry points, and a record of each distribution with unreadable ones."""
-    try:
-        return list(importlib.metadata.entry_points(group=PROJECT)), []
-    except Exception:
-        # One malformed entry_points.txt anywhere stops that call for everybody.
-        return _one_distribution_at_a_time()
+    """Return the installed entry points, and a record of each distribution that is left out.
 
-
-def _one_distribution_at_a_time() -> tuple[list[EntryPoint], list[PluginRecord]]:
+    Left out is one whose entry points cannot be read, and one that is hidden by another version
+    of itself, which comes earlier on ``sys.path``.
+    """
     readable: list[EntryPoint] = []
-    broken: list[PluginRecord] = []
-    seen: set[str] = set()
+    left_out: list[PluginRecord] = []
+    seen: set[tuple[str, str]] = set()
     for distribution in importlib.metadata.distributions():
+        # Most distributions have none of ours: only their text is looked at.
+        if f"[{PROJECT}]" not in (_text(distribution, "entry_points.txt") or ""):
+            continue
         name, version = _name_and_version(distribution)
-        if normalized(name) in seen:
-            continue  # an earlier entry of sys.path hides this one
-        seen.add(normalized(name))
+        place = str(distribution.locate_file(""))
+        if (normalized(name), place) in seen:
+            continue  # a folder that stands twice on sys.path
+        seen.add((normalized(name), place))
         try:
-            readable.extend(distribution.entry_points.select(group=PROJECT))
+            points = list(distribution.entry_points.select(group=PROJECT))
         except Exception as error:
-            if f"[{PROJECT}]" in (distribution.read_text("entry_points.txt") or ""):
-                reason = f"its entry points cannot be read: {one_line(error)}"
-                broken.append(PluginRecord("?", name, version, "?", "failed", reason))
-    return readable, broken
+            reason = f"its entry points cannot be read: {one_line(error)}"
+            left_out.append(PluginRecord("?", name, version, "?", "failed", reason))
+            continue
+        first = _first_of(name)
+        if first is None or first == (version, place):
+            readable += points
+        elif points and first[0] != version:
+            reason = (
+                f"version {first[0]} of it comes earlier on the path ({first[1]}) and is used; "
+                f"remove one of the two"
+            )
+            names, values = (
+                ", ".join(getattr(p, key) for p in points) for key in ("name", "value")
+            )
+            left_out.append(PluginRecord(names, name, version, values, "hidden", reason))
+    return readable, left_out
+
+
+def _text(distribution: Distribution, name: str) -> str | None:
+    try:
+        return distribution.read_text(name)
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _first_of(name: str) -> tuple[str, str] | None:
+    """Return version and place of the distribution that Python finds under a name."""
+    try:
+        found = importlib.metadata.distribution(name)
+    except Exception:  # damaged metadata, or none
+        return None
+    return _name_and_version(found)[1], str(found.locate_file(""))
 
 
 def records_of(entry_points: Iterable[EntryPoint]) -> list[tuple[PluginRecord, EntryPoint]]:
@@ -109,13 +139,13 @@ def records_of(entry_points: Iterable[EntryPoint]) -> list[tuple[PluginRecord, E
 
 
 def _name_and_version(distribution: Distribution | None) -> tuple[str, str]:
-    # Left-over or damaged metadata must not stop the other plugins.
-    try:
-        metadata = distribution.metadata if distribution is not None else None
-        name, version = (metadata["Name"], metadata["Version"]) if metadata else (None, None)
-    except Exception:
-        name, version = None, None
-    return name or "unknown", version or "?"
+    # Read line by line: parsing all the metadata as mail takes most of the time of listing.
+    text = None if distribution is None else _text(distribution, "METADATA")
+    if text is None:
+        text = (None if distribution is None else _text(distribution, "PKG-INFO")) or ""
+    head = text.partition("\n\n")[0]
+    fields = {key.lower(): value.strip() for key, value in FIELD.findall(head)}
+    return fields.get("name") or "unknown", fields.get("version") or "?"
 
 
 def load_entry_point(entry_point: EntryPoint) -> object:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-from collections.abc import Collection, Iterable, Mapping
+import time
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO, cast
 
 import pluggy
 
 from defectscope.core.components import ComponentSpec, FormatSpec, ReaderSpec
 from defectscope.core.defect_types import DefectType
-from defectscope.core.errors import PluginLoadError, did_you_mean
+from defectscope.core.errors import DefectscopeError, PluginLoadError, did_you_mean
 from defectscope.plugins import hookspecs
+from defectscope.plugins.api_version import check_api_version
 from defectscope.plugins.discovery import (
     ALLOW_LIST_VARIABLE,
     Gate,
@@ -44,6 +47,8 @@ __all__ = [
     "default_host",
 ]
 
+# Every command imports every plugin: above this it is worth a word.
+SLOW_IMPORT_S = 1.0
 # family -> what its hook returns, where that is not a ComponentSpec
 SPECS: Mapping[str, type[Any]] = {
     "defect-types": DefectType,
@@ -63,40 +68,70 @@ class PluginHost(Catalogue):
         If given, only these third-party plugins or distributions are imported.
     entry_points
         Instead of those installed, for tests.
+    trace
+        Called with a line about everything that is imported and every hook that is called.
+
+    Attributes
+    ----------
+    hook_arguments
+        What hooks are offered by name; each implementation takes what it names.
     """
+
+    hook_arguments: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(
         self,
         blocked: Collection[str] = (),
         allowed: Collection[str] | None = None,
         entry_points: Iterable[EntryPoint] | None = None,
+        trace: Callable[[str], None] | None = None,
     ) -> None:
         super().__init__()
+        self._trace: Callable[[str], None] = trace or (lambda line: None)
+        points = None if entry_points is None else tuple(entry_points)
+        self._choices = (tuple(blocked), None if allowed is None else tuple(allowed), points)
         self._gate = Gate(blocked, allowed)
         self._extended: list[click.Group] = []
         self.manager = pluggy.PluginManager(PROJECT)
         self.manager.add_hookspecs(hookspecs)
         unreadable: list[PluginRecord] = []
-        if entry_points is None:
-            entry_points, unreadable = installed_entry_points()
-        found = records_of(entry_points)
+        if points is None:
+            found, unreadable = installed_entry_points()
+            points = tuple(found)
         # Shipped plugins first, then by name: the order must not depend on the file system.
-        for record, entry_point in sorted(found, key=lambda pair: _discovery_order(pair[0])):
+        pairs = records_of(points)
+        for record, entry_point in sorted(pairs, key=lambda pair: _discovery_order(pair[0])):
             self._load(record, entry_point)
         self.plugins.extend(unreadable)
+
+    def __reduce__(self) -> tuple[type[PluginHost], tuple[Any, ...]]:
+        # Modules cannot be pickled: a worker process finds the same plugins again, and keeps the
+        # same ones out. What was registered by hand stays behind.
+        return type(self), self._choices
 
     def _load(self, record: PluginRecord, entry_point: EntryPoint) -> None:
         self.plugins.append(record)
         if not self._gate.lets_in(record):
             record.status = "blocked"
+            self._trace(f"{record.label}: blocked, not imported")
             return
+        begun = time.perf_counter()
         try:
-            # What a plugin prints on import must not mix with data on stdout.
-            with contextlib.redirect_stdout(sys.stderr):
-                self.register(load_entry_point(entry_point), record)
+            with quiet_stdout() as printed:
+                plugin = load_entry_point(entry_point)
+                self._trace(f"{record.label}: imported {record.target} in {_ms(begun)}")
+                self.register(plugin, record)
         except (Exception, SystemExit) as error:
             record.status = "failed"
             record.error = one_line(error)
+            self._trace(f"{record.label}: failed: {record.error}")
+        record.import_s = time.perf_counter() - begun
+        if printed:
+            record.warnings.append("it prints when it is imported, which every command does")
+        if record.import_s > SLOW_IMPORT_S:
+            record.warnings.append(
+                f"it takes {record.import_s:.1f} s to import, which every command does"
+            )
 
     def register(self, plugin: object, record: PluginRecord) -> None:
         """Register a plugin object and collect everything it provides, or nothing at all.
@@ -114,10 +149,11 @@ class PluginHost(Catalogue):
                 if plugin is None
                 else f"it is registered already, as {owner}; remove one of the two entry points"
             )
+        record.api_version = check_api_version(plugin)
         try:
-            self.manager.register(plugin, key)
+            self._register_quietly(plugin, key, record)
             record.hooks = self._checked_hooks(plugin)
-            record.provides = self._collected(plugin)
+            record.provides = self._collected(plugin, record)
         except BaseException:
             record.hooks, record.provides = (), {}
             # Older versions of pluggy keep half of a plugin of which they refuse one hook.
@@ -127,6 +163,16 @@ class PluginHost(Catalogue):
         record.status = "loaded"
         if not any(known is record for known in self.plugins):
             self.plugins.append(record)
+
+    def _register_quietly(self, plugin: object, key: str, record: PluginRecord) -> None:
+        # pluggy warns of what is deprecated without saying in whose plugin.
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            self.manager.register(plugin, key)
+        for warning in caught:
+            text = " ".join(str(warning.message).split())
+            record.warnings.append(text)
+            warnings.warn(f"{record.label}: {text}", warning.category, stacklevel=2)
 
     def _checked_hooks(self, plugin: object) -> tuple[str, ...]:
         hooks = []
@@ -144,13 +190,17 @@ class PluginHost(Catalogue):
             raise PluginLoadError("it implements no hook of defectscope; is @hookimpl missing?")
         return tuple(sorted(hooks))
 
-    def _collected(self, plugin: object) -> dict[str, list[Any]]:
-        return {
-            family: _checked(family, hook, implementation.function())
-            for family, hook in FAMILIES.items()
-            for implementation in getattr(self.manager.hook, hook).get_hookimpls()
-            if implementation.plugin is plugin
-        }
+    def _collected(self, plugin: object, record: PluginRecord) -> dict[str, list[Any]]:
+        found = {}
+        for family, hook in FAMILIES.items():
+            for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+                if implementation.plugin is plugin:
+                    begun = time.perf_counter()
+                    specs = _checked(family, hook, _called(implementation, self.hook_arguments))
+                    names = ", ".join(spec.name for spec in specs) or "nothing"
+                    self._trace(f"{record.label}: {hook} returned {names} in {_ms(begun)}")
+                    found[family] = specs
+        return found
 
     def unmatched_blocks(self) -> list[str]:
         """Return names that were to be blocked but belong to no plugin found."""
@@ -171,9 +221,11 @@ class PluginHost(Catalogue):
             It cannot be imported, or is of another family; names the distribution.
         """
         from defectscope.core import base
+        from defectscope.core.options import check_options_model
 
+        begun = time.perf_counter()
         try:
-            with contextlib.redirect_stdout(sys.stderr):
+            with quiet_stdout():
                 loaded = entry.spec.load(entry.plugin.distribution)
         except (PluginLoadError, SystemExit) as error:
             raise PluginLoadError(f"{entry.plugin.label}: {one_line(error)}") from error
@@ -183,6 +235,11 @@ class PluginHost(Catalogue):
                 f"{entry.plugin.label}: {entry.spec.target} must be a subclass of "
                 f"defectscope.{expected.__name__}"
             )
+        self._trace(f"{entry.plugin.label}: loaded {entry.spec.target} in {_ms(begun)}")
+        try:
+            check_options_model(getattr(loaded, "Options", None))
+        except PluginLoadError as error:
+            raise PluginLoadError(f"{entry.plugin.label}: {entry.spec.target}: {error}") from error
         return loaded
 
     def build(
@@ -202,8 +259,17 @@ class PluginHost(Catalogue):
         """
         from defectscope.core.options import validate_options
 
-        component = self.load_class(self.find(family, name))
-        return component(validate_options(component.Options, options or {}, alias or name), runtime)
+        entry = self.find(family, name)
+        component = self.load_class(entry)
+        values = validate_options(component.Options, options or {}, alias or name)
+        try:
+            return component(values, runtime)
+        except DefectscopeError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise PluginLoadError(
+                f"{entry.plugin.label}: {entry.name!r} cannot be made: {one_line(error)}"
+            ) from error
 
     def add_commands(self, cli: click.Group) -> None:
         """Let every plugin add its commands, once; one that fails is recorded and left out."""
@@ -227,11 +293,51 @@ def _add_commands(cli: click.Group, implementation: pluggy.HookImpl) -> None:
     import click
 
     taken, before = set(cli.list_commands(click.Context(cli))), dict(cli.commands)
-    with contextlib.redirect_stdout(sys.stderr):
-        implementation.function(*[cli for _ in implementation.argnames])
+    with quiet_stdout():
+        _called(implementation, {"cli": cli})
     for name, command in cli.commands.items():
         if name in taken and command is not before.get(name):
             raise PluginLoadError(f"there is a command {name!r} already; choose another name")
+
+
+class _Noticed:
+    """Hands on what is written to stderr, and remembers that something was."""
+
+    def __init__(self) -> None:
+        self.written = False
+
+    def write(self, text: str) -> int:
+        self.written = self.written or bool(text)
+        return sys.stderr.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stderr, name)
+
+    def __bool__(self) -> bool:
+        return self.written
+
+
+@contextlib.contextmanager
+def quiet_stdout() -> Iterator[_Noticed]:
+    """Send what plugins print to stderr: it must not mix with data on stdout.
+
+    Yields
+    ------
+    object
+        True once something was printed.
+    """
+    noticed = _Noticed()
+    with contextlib.redirect_stdout(cast("TextIO", noticed)):
+        yield noticed
+
+
+def _called(implementation: pluggy.HookImpl, offered: Mapping[str, Any]) -> Any:
+    # An older plugin names fewer arguments than a hook has by now, and gets those.
+    return implementation.function(*[offered[name] for name in implementation.argnames])
+
+
+def _ms(begun: float) -> str:
+    return f"{1000 * (time.perf_counter() - begun):.1f} ms"
 
 
 def _discovery_order(record: PluginRecord) -> tuple[bool, str, str]:

@@ -10,6 +10,7 @@ from defectscope.core.errors import (
     UsageError,
     did_you_mean,
 )
+from defectscope.plugins.markers import PROJECT
 from defectscope.plugins.records import (
     FAMILIES,
     PluginRecord,
@@ -132,13 +133,18 @@ class Catalogue:
         return [group for group in groups.values() if _differ(group)]
 
     def defect_types(self) -> dict[str, DefectType]:
-        """Return the defect types by name, without those that two plugins define differently."""
+        """Return the defect types by name, without those that two plugins define differently.
+
+        A shipped one stays as it is, whatever others make of its name: sizes must not change
+        because a plugin was installed.
+        """
         clashing = {group[0].name for group in self.clashes() if group[0].family == "defect-types"}
-        return {
-            entry.name: entry.spec
-            for entry in self.registered("defect-types")
-            if entry.name not in clashing
-        }
+        found: dict[str, DefectType] = {}
+        for entry in self.registered("defect-types"):
+            shipped = normalized(entry.plugin.distribution) == PROJECT
+            if entry.name not in clashing or shipped:
+                found.setdefault(entry.name, entry.spec)
+        return found
 
     def weights(self) -> dict[str, ComponentSpec]:
         """Return the named weights, those of clashing names by ``distribution/name`` only."""

@@ -54,7 +54,10 @@ def normalized(name: str) -> str:
 class PluginRecord:
     """A plugin that was found, and what became of it.
 
-    ``status`` is ``loaded``, ``blocked`` or ``failed``; ``error`` says why it failed.
+    ``status`` is ``loaded``, ``blocked``, ``failed``, or ``hidden`` by another version of its
+    distribution; ``error`` says why. ``api_version`` is the version of the plugin interface that
+    it names, if any; ``import_s`` how long its import and its hooks took; ``warnings`` what its
+    author should know.
     """
 
     name: str
@@ -64,6 +67,9 @@ class PluginRecord:
     status: str = "found"
     error: str | None = None
     hooks: tuple[str, ...] = ()
+    api_version: str | None = None
+    import_s: float = 0.0
+    warnings: list[str] = field(default_factory=list)
     provides: dict[str, list[Any]] = field(default_factory=dict)
 
     @property

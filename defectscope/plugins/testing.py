@@ -7,34 +7,58 @@
 
     class TestDarkest(DetectorConformance):
         component = Darkest
+
+Fixtures, in a ``conftest.py``::
+
+    pytest_plugins = ["defectscope.plugins.testing"]
+
+``defectscope_host`` is a host that discovers nothing by itself, ``defectscope_frame``,
+``defectscope_instances`` and ``defectscope_tables`` are things to try a component on.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from defectscope.core.components import ComponentSpec
+from defectscope.core.defect_types import DefectType
 from defectscope.core.errors import MissingPackageError
 from defectscope.plugins import shipped_types
 from defectscope.plugins.conformance import (
     Check,
+    CheckResult,
     NotCheckedError,
     Setup,
+    check_component,
     check_import_cost,
     checks_of,
 )
+from defectscope.plugins.conformance.commands import CHECKS as COMMAND_CHECKS
+from defectscope.plugins.conformance.runner import (
+    check_defect_type,
+    check_summary,
+    check_weights,
+)
+from defectscope.plugins.conformance.samples import sample_frame, sample_instances
 from defectscope.plugins.host import PluginHost
-from defectscope.plugins.records import BASES, PluginRecord
+from defectscope.plugins.records import BASES, FAMILIES, PluginRecord
+
+if TYPE_CHECKING:
+    from defectscope.core.base import Tables
+    from defectscope.core.frames import Frame
+    from defectscope.core.instances import Instances
 
 __all__ = [
     "AnalysisConformance",
     "BackgroundConformance",
+    "CommandConformance",
+    "DefectTypeConformance",
     "DetectorConformance",
     "FormatConformance",
     "GeneratorConformance",
@@ -42,8 +66,16 @@ __all__ = [
     "PostProcessorConformance",
     "ReaderConformance",
     "TrackerConformance",
+    "WeightsConformance",
+    "defectscope_frame",
+    "defectscope_host",
+    "defectscope_instances",
+    "defectscope_tables",
     "isolated_host",
     "register",
+    "sample_frame",
+    "sample_instances",
+    "sample_tables",
 ]
 
 
@@ -61,6 +93,24 @@ def isolated_host(*plugins: object) -> PluginHost:
     for plugin in plugins:
         register(host, plugin)
     return host
+
+
+def sample_tables(
+    *, frames: bool = True, rows: bool = True, measured: bool = True, tracked: bool = True
+) -> Tables:
+    """Return the tables of a small run.
+
+    Parameters
+    ----------
+    frames, rows
+        Whether there are any frames, and whether anything was found in them.
+    measured, tracked
+        Whether a post-processor and a tracker ran.
+    """
+    # Here, because a detector's tests need not wait for pandas.
+    from defectscope.plugins.conformance import tables
+
+    return tables.sample_tables(frames=frames, rows=rows, measured=measured, tracked=tracked)
 
 
 def register(
@@ -169,6 +219,50 @@ class FormatConformance(_Conformance):
     family = "formats"
 
 
+class DefectTypeConformance:
+    """Tests of a :class:`defectscope.DefectType`; set ``defect_type``."""
+
+    family: ClassVar[str] = "defect-types"
+    defect_type: ClassVar[DefectType]
+
+    def test_conformance(self) -> None:
+        """It has a name and a title of one line each, and survives pickling."""
+        check_defect_type(self.defect_type)
+
+
+class WeightsConformance:
+    """Tests of named weights; set ``spec`` to what the hook returns for them."""
+
+    family: ClassVar[str] = "weights"
+    spec: ClassVar[ComponentSpec]
+
+    def test_summary(self) -> None:
+        """The summary is one line."""
+        check_summary(self.spec)
+
+    def test_conformance(self) -> None:
+        """The function returns the path of a file that is safe to read."""
+        check_weights(self.spec)
+
+
+class CommandConformance:
+    """Tests of a command; set ``plugin`` to the plugin's module, ``command`` to its name."""
+
+    family: ClassVar[str] = "commands"
+    plugin: ClassVar[str]
+    command: ClassVar[str]
+
+    @pytest.mark.parametrize(
+        "conformance_check",
+        COMMAND_CHECKS,
+        ids=[check.__name__.removeprefix("check_") for check in COMMAND_CHECKS],
+    )
+    def test_conformance(self, conformance_check: Callable[[PluginHost, str], None]) -> None:
+        """The command keeps what the command line promises."""
+        host = isolated_host(importlib.import_module(self.plugin))
+        conformance_check(host, self.command)
+
+
 class PluginConformance:
     """Tests of a plugin module: the one that the entry point names.
 
@@ -176,9 +270,12 @@ class PluginConformance:
     ----------
     plugin
         Dotted name of the module.
+    options
+        Option values by name of component, for those that cannot work with their defaults.
     """
 
     plugin: ClassVar[str]
+    options: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     @pytest.fixture
     def module(self) -> ModuleType:
@@ -196,6 +293,52 @@ class PluginConformance:
             for entry in host.registered(family):
                 host.load_class(entry)
 
+    def test_everything_conforms(self, module: ModuleType) -> None:
+        """What ``defectscope plugins check`` looks at is in order."""
+        host = isolated_host(module)
+        failed = [
+            f"{entry.name} ({family}): {result.title}: {result.message}"
+            for family in FAMILIES
+            for entry in host.registered(family)
+            if entry.plugin is host.plugins[-1]
+            for result in _checked(host, family, entry.name, self.options.get(entry.name))
+            if result.status == "failed"
+        ]
+        assert not failed, "\n".join(failed)
+
     def test_import_is_light(self) -> None:
         """The module is imported by every command, so it must load no heavy package."""
         check_import_cost(self.plugin)
+
+
+def _checked(
+    host: PluginHost, family: str, name: str, options: Mapping[str, Any] | None
+) -> list[CheckResult]:
+    try:
+        return check_component(host, family, name, options)
+    except MissingPackageError:
+        return []  # skipped, as by the conformance class of its family
+
+
+@pytest.fixture
+def defectscope_host() -> PluginHost:
+    """A host that discovers nothing by itself, and knows the shipped defect types."""
+    return isolated_host()
+
+
+@pytest.fixture
+def defectscope_frame() -> Frame:
+    """A frame of 96 x 64 px with dark discs and two dark lines."""
+    return sample_frame()
+
+
+@pytest.fixture
+def defectscope_instances() -> Instances:
+    """What that frame shows: boxes and masks of loops and lines."""
+    return sample_instances((64, 96))
+
+
+@pytest.fixture
+def defectscope_tables() -> Tables:
+    """The tables of a small run, measured and tracked."""
+    return sample_tables()

@@ -111,7 +111,9 @@ def test_one_that_fails_is_a_line_and_the_others_finish(made):
     assert list(table.index) == ["fine", *FAILING, "strict", "dark-blobs"]
     assert (table["status"] == "failed").tolist() == [False, True, True, True, False, False]
     errors = table["error"]
-    assert errors["raises"].startswith("'raises' () failed on 000001.png: RuntimeError: no idea")
+    assert errors["raises"].startswith(
+        "'raises' () of failing 1.0 (plugin 'failing') failed on 000001.png: RuntimeError: no idea"
+    )
     assert "ended by SIGKILL after 1 finished frame" in errors["killed"]
     assert "needs the package no_such_package" in errors["absent"]
     for name in FAILING:

@@ -219,7 +219,7 @@ def test_info(run):
         "  trainable: false",
     ]
     header, sigma, engine = table.splitlines()
-    assert header.split() == ["option", "type", "default", "limits", "description"]
+    assert header.split() == ["option", "type", "default", "limits", "unit", "description"]
     assert sigma.split()[:3] == ["sigma_px", "float", "2.0"]
     assert "> 0, <= 50" in sigma
     assert sigma.endswith("blur before the search, px")
@@ -234,7 +234,7 @@ def test_info_as_json(run):
     assert found["options"] == []
     options = json.loads(run("info", "my-dist/blurred", "--json").stdout)["options"]
     assert options[0] == {
-        "name": "sigma_px", "type": "float", "default": 2.0, "limits": "> 0, <= 50",
+        "name": "sigma_px", "type": "float", "default": 2.0, "limits": "> 0, <= 50", "unit": "px",
         "description": "blur before the search, px",
     }  # fmt: skip
 

@@ -178,7 +178,7 @@ def test_errors_of_a_process_are_those_of_one_worker(stages, how, kind, message)
         list(outcomes_in_order(work, range(4)))
     payload = pickle.dumps(stages(fail_on=102, how=how))
     with execute._processes(payload, 1) as (submit, _), pytest.raises(kind) as there:
-        list(execute._in_order(submit, [[0], [1], [2], [3]], 2))
+        list(execute._in_order(work, submit, [[0], [1], [2], [3]], 2))
     assert str(there.value) == str(here.value)
     assert type(there.value) is type(here.value) is kind
 
@@ -289,7 +289,7 @@ def test_no_more_batches_wait_than_asked_for():
         submitted.append(batch)
         return SimpleNamespace(result=lambda: batch, cancel=lambda: done.append(batch))
 
-    outcomes = execute._in_order(submit, [[k] for k in range(10)], 3)
+    outcomes = execute._in_order(None, submit, [[k] for k in range(10)], 3)
     assert [next(outcomes) for _ in range(4)] == [0, 1, 2, 3]
     assert len(submitted) <= 4 + 3
     outcomes.close()

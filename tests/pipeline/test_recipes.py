@@ -9,6 +9,7 @@ import pytest
 
 from defectscope.core.errors import FormatError, InputError, OptionError, UnknownNameError
 from defectscope.pipeline.recipes import Recipe, RecipeData
+from defectscope.plugins.host import PluginHost
 
 PLAIN = """
 title = "two kinds"
@@ -159,3 +160,16 @@ def test_mistakes_are_named_before_anything_is_drawn(read, case):
 def test_a_recipe_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match=r"cannot read the recipe .*no\.toml: No such file"):
         RecipeData.read(tmp_path / "no.toml")
+
+
+def test_a_plugin_that_is_kept_out_draws_nothing(tmp_path):
+    (tmp_path / "recipe.toml").write_text(PLAIN)
+    host = PluginHost(blocked=["generators"], allowed=())
+    with pytest.raises(UnknownNameError, match=r"no background 'texture'.*plugins blocked: 1"):
+        RecipeData.read(tmp_path / "recipe.toml", host)
+
+
+def test_a_copy_in_a_worker_needs_no_host(data):
+    copy = pickle.loads(pickle.dumps(data))
+    with copy:
+        np.testing.assert_array_equal(copy.load(5)[0], data.load(5)[0])

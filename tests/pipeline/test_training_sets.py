@@ -15,7 +15,7 @@ from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import FormatError, InputError
 from defectscope.pipeline.training import open_training_data
 from defectscope.pipeline.training_sets import DatasetData
-from defectscope.plugins.host import default_host
+from defectscope.plugins.host import PluginHost, default_host
 
 SHAPE = (60, 80)
 LOOP = (10.0, 10.0, 12.0, 9.0)
@@ -179,3 +179,12 @@ def test_the_digest_tells_labels_apart(tmp_path):
     ]
     assert len({recipe["labels_sha256"] for recipe in recipes}) == 3
     assert read(tmp_path / "0").recipe() == recipes[0]
+
+
+def test_readers_that_are_kept_out_read_no_image(tmp_path):
+    host = PluginHost(allowed=())
+    data = DatasetData.read(write(tmp_path, [(LOOP, 1)]), host)
+    for record in host.plugins:
+        record.provides.pop("readers", None)
+    with data, pytest.raises(InputError, match="no installed reader takes"):
+        data.load(0)

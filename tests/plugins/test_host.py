@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import pickle
 import sys
 import textwrap
 
@@ -568,3 +569,13 @@ def test_records_say_who_it_is():
 def test_public_names():
     for name in ("FAMILIES", "PluginHost", "PluginRecord", "Registered", "default_host"):
         assert name in host_module.__all__
+
+
+def test_a_pickled_host_keeps_out_what_was_kept_out(site):
+    site.install("one", detector("first"))
+    site.install("two", detector("second"))
+    host = pickle.loads(pickle.dumps(site.host(blocked=["one"])))
+    assert {record.name: record.status for record in host.plugins} == {
+        "one": "blocked",
+        "two": "loaded",
+    }

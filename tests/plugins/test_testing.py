@@ -7,7 +7,7 @@ import pytest
 
 import defectscope as ds
 from defectscope.plugins import testing
-from defectscope.plugins.host import BASES
+from defectscope.plugins.host import FAMILIES
 from defectscope.plugins.testing import (
     AnalysisConformance,
     BackgroundConformance,
@@ -130,7 +130,8 @@ class TestShippedTypes(PluginConformance):
 
 def test_every_family_has_a_class():
     classes = [getattr(testing, name) for name in testing.__all__ if name.endswith("Conformance")]
-    assert {c.family for c in classes if c is not PluginConformance} == set(BASES)
+    families = {c.family for c in classes if c is not PluginConformance}
+    assert families == {*FAMILIES, "commands"}
 
 
 BROKEN = """
@@ -171,12 +172,79 @@ def test_a_broken_component_fails_by_the_name_of_the_check(pytester):
         f"FAILED test_broken.py::TestBrokenAndLarge::{fits}",
         "FAILED test_broken.py::TestPlugin::test_registers",
         "FAILED test_broken.py::TestPlugin::test_every_target_loads",
+        "FAILED test_broken.py::TestPlugin::test_everything_conforms",
         "FAILED test_broken.py::TestPlugin::test_import_is_light",
     ]
     text = result.stdout.str()
     assert "found: cavity" in text
     assert "which loads scipy" in text
     assert "boxes must lie within the frame" in text
+
+
+COMMAND = """
+import click
+import defectscope as ds
+from defectscope.plugins.testing import CommandConformance, PluginConformance
+
+@ds.hookimpl
+def defectscope_commands(cli):
+    @cli.command()
+    @click.option("--silent")
+    def mute(silent):
+        pass
+
+@ds.hookimpl
+def defectscope_detectors():
+    return [ds.ComponentSpec("gone", "Gone.", "json:JSONDecoder")]
+
+class TestCommand(CommandConformance):
+    plugin = "test_command"
+    command = "mute"
+
+class TestAbsent(CommandConformance):
+    plugin = "test_command"
+    command = "absent"
+
+class TestPlugin(PluginConformance):
+    plugin = "test_command"
+"""
+
+
+def test_a_careless_command_fails_by_the_name_of_the_check(pytester):
+    pytester.makepyfile(test_command=COMMAND)
+    pytester.syspathinsert()
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:xdist", "-rf")
+    failed = [line.split(" - ")[0] for line in result.outlines if line.startswith("FAILED")]
+    assert failed == [
+        "FAILED test_command.py::TestCommand::test_conformance[is_explained]",
+        "FAILED test_command.py::TestAbsent::test_conformance[is_added]",
+        "FAILED test_command.py::TestAbsent::test_conformance[is_explained]",
+        "FAILED test_command.py::TestAbsent::test_conformance[help_works]",
+        "FAILED test_command.py::TestPlugin::test_every_target_loads",
+        "FAILED test_command.py::TestPlugin::test_everything_conforms",
+    ]
+    text = result.stdout.str()
+    assert "the command 'mute' needs a docstring" in text
+    assert "the hook must add a command 'absent', found: mute" in text
+
+
+FIXTURES = """
+import defectscope as ds
+
+def test_host(defectscope_host):
+    assert [record.name for record in defectscope_host.plugins] == ["defect-types"]
+
+def test_things(defectscope_frame, defectscope_instances, defectscope_tables):
+    assert defectscope_frame.shape == defectscope_instances.image_shape == (64, 96)
+    assert len(defectscope_tables.detections) == len(defectscope_tables.tracks) > 10
+"""
+
+
+def test_fixtures(pytester):
+    pytester.makeconftest('pytest_plugins = ["defectscope.plugins.testing"]')
+    pytester.makepyfile(FIXTURES)
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:xdist")
+    result.assert_outcomes(passed=2)
 
 
 def test_register_refuses_what_it_cannot_use():

@@ -27,6 +27,7 @@ __all__ = [
     "ConformanceError",
     "NotCheckedError",
     "Setup",
+    "described",
     "expect",
     "pickled",
     "run_check",
@@ -118,13 +119,18 @@ def pickled(component: Any) -> Any:
         ) from error
 
 
+def described(check: Check) -> tuple[str, str]:
+    """Return the name and the title of a check."""
+    name = check.__name__.removeprefix("check_")
+    return name, (check.__doc__ or name).strip().partition("\n")[0].rstrip(".")
+
+
 def run_check(check: Check, component: Any, setup: Setup | None = None) -> CheckResult:
     """Run one check, and catch whatever comes of it.
 
     A component that says it needs an option or a package is skipped: that is no fault of it.
     """
-    name = check.__name__.removeprefix("check_")
-    title = (check.__doc__ or name).strip().partition("\n")[0].rstrip(".")
+    name, title = described(check)
     try:
         check(component, Setup() if setup is None else setup)
     except NotCheckedError as error:
@@ -133,12 +139,12 @@ def run_check(check: Check, component: Any, setup: Setup | None = None) -> Check
         return CheckResult(name, title, "skipped", f"not checked: {error}")
     except ConformanceError as error:
         return CheckResult(name, title, "failed", str(error))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return CheckResult(name, title, "failed", _what_and_where(error))
     return CheckResult(name, title, "passed")
 
 
-def _what_and_where(error: Exception) -> str:
+def _what_and_where(error: BaseException) -> str:
     # The innermost place outside the checks is the plugin author's line, or near to it.
     frames = traceback.extract_tb(error.__traceback__)
     own = str(Path(__file__).parent)

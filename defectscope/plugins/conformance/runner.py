@@ -7,6 +7,7 @@ import json
 import pickle
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from defectscope.plugins.conformance.basics import (
     CheckResult,
     NotCheckedError,
     Setup,
+    described,
     expect,
     run_check,
 )
@@ -52,13 +54,67 @@ def checks_of(family: str) -> tuple[Check, ...]:
     return (*common.CHECKS, *own)
 
 
-def check_class(family: str, component: type[Any], setup: Setup | None = None) -> list[CheckResult]:
-    """Run the checks of a family on a component class."""
-    return [run_check(check, component, setup) for check in checks_of(family)]
+def check_class(
+    family: str,
+    component: type[Any],
+    setup: Setup | None = None,
+    time_limit_s: float | None = None,
+) -> list[CheckResult]:
+    """Run the checks of a family on a component class.
+
+    Parameters
+    ----------
+    family
+        Such as ``detectors``.
+    component
+        The class.
+    setup
+        How it is built.
+    time_limit_s
+        Longest time for a check. One that takes longer failed, goes on in the background until
+        the program ends, and the checks after it are skipped.
+    """
+    results: list[CheckResult] = []
+    endless = False
+    for check in checks_of(family):
+        if endless:
+            name, title = described(check)
+            reason = "not checked: an earlier check did not end"
+            results.append(CheckResult(name, title, "skipped", reason))
+            continue
+        result = _run_limited(check, component, setup, time_limit_s)
+        endless = result is None
+        results.append(result or _overrun(check, time_limit_s))
+    return results
+
+
+def _run_limited(
+    check: Check, component: type[Any], setup: Setup | None, time_limit_s: float | None
+) -> CheckResult | None:
+    """Return what a check found, or None where it takes too long."""
+    if time_limit_s is None:
+        return run_check(check, component, setup)
+    found: list[CheckResult] = []
+    # No thread can be stopped: this one ends with the program.
+    thread = threading.Thread(
+        target=lambda: found.append(run_check(check, component, setup)), daemon=True
+    )
+    thread.start()
+    thread.join(time_limit_s)
+    return found[0] if found else None
+
+
+def _overrun(check: Check, time_limit_s: float | None) -> CheckResult:
+    name, title = described(check)
+    return CheckResult(name, title, "failed", f"it did not end within {time_limit_s:g} s")
 
 
 def check_component(
-    host: PluginHost, family: str | None, name: str, options: Mapping[str, Any] | None = None
+    host: PluginHost,
+    family: str | None,
+    name: str,
+    options: Mapping[str, Any] | None = None,
+    time_limit_s: float | None = None,
 ) -> list[CheckResult]:
     """Check one thing that is installed.
 
@@ -72,6 +128,8 @@ def check_component(
         ``NAME`` or ``distribution/NAME``.
     options
         Option values, for a component that cannot work with its defaults.
+    time_limit_s
+        Longest time for a check, see :func:`check_class`.
 
     Raises
     ------
@@ -94,7 +152,9 @@ def check_component(
     registered = host.defect_types()
     runtime = Runtime(defect_types={**SAMPLE_TYPES, **registered}, weights=host.weights())
     setup = Setup(options or {}, entry.spec, runtime)
-    results.extend(check_class(entry.family, component, setup))
+    results.extend(check_class(entry.family, component, setup, time_limit_s))
+    if any(result.message.startswith("it did not end") for result in results):
+        return results
     if entry.family in ("generators", "detectors"):
 
         def check_types_are_registered(component: type[Any], setup: Setup) -> None:

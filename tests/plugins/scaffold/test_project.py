@@ -1,0 +1,143 @@
+"""New plugin projects: which names are possible, what is written, and what is left alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from click.testing import CliRunner
+
+import defectscope as ds
+from defectscope.cli.plugins import plugins
+from defectscope.plugins.host import PluginHost
+from defectscope.plugins.records import FAMILIES
+from defectscope.plugins.scaffold import new_project
+from defectscope.plugins.scaffold.kinds import KINDS, family_of
+from defectscope.plugins.testing import isolated_host, register
+
+
+class Outsider:
+    @ds.hookimpl
+    def defectscope_detectors(self):
+        return [ds.ComponentSpec("dark-things", "Dark.", "nowhere:It")]
+
+
+@pytest.fixture
+def host():
+    host = isolated_host()
+    register(host, Outsider(), "outsider", "Out_Side", "3.1")
+    return host
+
+
+def test_every_family_has_a_template():
+    assert set(KINDS) == {*FAMILIES, "commands"}
+
+
+@pytest.mark.parametrize("family", KINDS)
+def test_a_project_is_whole(family, tmp_path):
+    host = PluginHost(allowed=())
+    project = new_project(family, "my-thing", host, tmp_path / "p")
+    written = {p.relative_to(tmp_path / "p").as_posix() for p in (tmp_path / "p").rglob("*.*")}
+    assert set(project.files) == written - {".github"}
+    settings = tomllib.loads((tmp_path / "p" / "pyproject.toml").read_text())
+    assert settings["project"]["name"] == "defectscope-my-thing"
+    points = settings["project"]["entry-points"]["defectscope"]
+    assert points == {"my-thing": "defectscope_my_thing"}
+    for path in project.files:
+        if not path.endswith((".safetensors", ".onnx")):
+            assert "<<" not in (tmp_path / "p" / path).read_text()
+    assert [p.name for p in tmp_path.iterdir()] == ["p"]
+
+
+@pytest.mark.parametrize(
+    ("word", "family"),
+    [("detector", "detectors"), ("post-processor", "postprocessors"), ("analysis", "analyses"),
+     ("defect-type", "defect-types"), ("command", "commands"), ("weights", "weights"),
+     ("trackers", "trackers")],
+)  # fmt: skip
+def test_families_by_either_number(word, family):
+    assert family_of(word) == family
+
+
+BAD = {
+    "Dark_Things": ("must be kebab-case, such as 'dark-things'", 2),
+    "darkThings": ("such as 'dark-things'", 2),
+    "dark--things": ("such as 'dark-things'", 2),
+    "-dark": ("such as 'dark'", 2),
+    "3d": ("must be kebab-case, such as 'd'", 2),
+    "": ("must be kebab-case: ", 2),
+    "dark things": ("such as 'dark-things'", 2),
+    "../dark": ("such as 'dark'", 2),
+    "löcher": ("must be kebab-case", 2),
+    "a" * 41: ("at most 40 characters, found 41", 2),
+    "detector": ("'detector' is reserved", 2),
+    "trackers": ("'trackers' is reserved", 2),
+    "defectscope": ("'defectscope' is reserved", 2),
+    "dark-things": (r"taken in detectors by Out_Side 3\.1 \(plugin 'outsider'\)", 2),
+    "outsider": (r"taken by Out_Side 3\.1", 2),
+    "out-side": (r"taken by Out_Side 3\.1", 2),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_names_that_are_not_possible(name, host, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message, code = BAD[name]
+    with pytest.raises(ds.UsageError, match=message) as caught:
+        new_project("detector", name, host)
+    assert caught.value.exit_code == code
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_is_free_in_another_family(host, tmp_path):
+    project = new_project("tracker", "dark-things", host, tmp_path / "new")
+    assert "defectscope_dark_things/tracker.py" in project.files
+
+
+def test_the_prefix_may_be_given(host, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert new_project("tracker", "defectscope-links", host).folder.name == "defectscope-links"
+
+
+@pytest.mark.parametrize("what", ["folder", "file", "link"])
+def test_what_exists_is_left_alone(what, host, tmp_path):
+    target = tmp_path / "there"
+    if what == "folder":
+        target.mkdir()
+    elif what == "file":
+        target.write_text("mine")
+    else:
+        target.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ds.OutputError, match="there exists; choose another --out"):
+        new_project("tracker", "links", host, target)
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_no_family_of_that_name(host):
+    with pytest.raises(ds.UsageError, match=r"no family 'detectr' \(did you mean 'detector'\?\)"):
+        new_project("detectr", "links", host)
+
+
+def test_where_nothing_can_be_written(host, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ds.OutputError, match="cannot write"):
+        new_project("tracker", "links", host, tmp_path / "file" / "inside")
+
+
+def test_long_names_keep_linters_calm(host, tmp_path):
+    name = "a-tracker-with-quite-a-long-name-to-type"
+    new_project("tracker", name, host, tmp_path / "new")
+    command = [sys.executable, "-m", "ruff", "check", "--no-cache", str(tmp_path / "new")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_command(host, tmp_path):
+    out = tmp_path / "new"
+    result = CliRunner().invoke(plugins, ["new", "tracker", "links", "--out", str(out)], obj=host)
+    assert result.exit_code == 0
+    assert str(out / "pyproject.toml") in result.stdout.splitlines()
+    assert f"pip install --editable {out}" in result.stderr
+    assert "defectscope run FRAMES --tracker links --out results" in result.stderr
