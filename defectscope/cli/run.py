@@ -71,6 +71,19 @@ def _roi(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, 
     metavar="K/N",
     help="Keep what is found in K of N neighbouring frames, and fill gaps between.",
 )
+@click.option(
+    "--register",
+    is_flag=True,
+    help="Find how far each frame has moved, before anything else; tables keep the frames' own "
+    "coordinates.",
+)
+@click.option(
+    "--jump-px",
+    type=click.FloatRange(0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="With --register: a longer step between two frames is marked as a jump, px.",
+)
 @calibration_options
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option(
@@ -158,6 +171,7 @@ def run(context: click.Context, /, **given: Any) -> None:
                 progress=progress,
                 overlay=not given["no_overlay"],
                 figures=not given["no_figures"],
+                register={"jump_px": given["jump_px"]} if given["register"] else None,
                 **{
                     name: given[name]
                     for name in ("roi", "masks", "vote", "workers", "dask", "resume", "overwrite",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.lanes import available_cores, lane_count
 from defectscope.pipeline.masking import masked_parts
 from defectscope.pipeline.named import NamedComponent
+from defectscope.pipeline.registering import chosen_registration
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.session import Progress, RunSettings, Session
@@ -214,7 +216,7 @@ class Pipeline:
         progress: Progress,
     ) -> dict[str, Any]:
         """Return what decides about the numbers of a run: its part of ``run.json``."""
-        paths = frames.paths
+        paths, registration = frames.paths, chosen_registration(settings.register)
         return {
             "components": [
                 {
@@ -232,6 +234,7 @@ class Pipeline:
             "roi": list(settings.roi) if settings.roi else None,
             "masks": settings.masks.record(),
             "vote": None if settings.vote is None else str(settings.vote),
+            "register": None if registration is None else asdict(registration),
             "table_format": settings.table_format,
             "inputs": input_digests(paths, lambda done: progress("check input", done, len(paths))),
         }
@@ -278,6 +281,11 @@ class Pipeline:
             raise UsageError(
                 "frames of different sizes are unrelated images, which cannot vote on each other; "
                 "leave out --vote or --mixed-sizes"
+            )
+        if chosen.mixed_sizes and chosen.register is not None:
+            raise UsageError(
+                "frames of different sizes are unrelated images, which cannot be registered; "
+                "leave out --register or --mixed-sizes"
             )
         if out is not None:
             return self._session(frames, Path(out), chosen, progress).run()

@@ -55,8 +55,8 @@ class RunFolder:
         self.geometry = GrowingTable(path / "geometry.parquet", GEOMETRY_COLUMNS)
         self.frames_path = path / "frames.csv"
 
-    def create(self, overwrite: bool) -> None:
-        """Make the folder, empty of what a former run left.
+    def create(self, overwrite: bool, columns: Mapping[str, str] = FRAME_COLUMNS) -> None:
+        """Make the folder, empty of what a former run left; `columns` are those of frames.csv.
 
         Raises
         ------
@@ -70,7 +70,7 @@ class RunFolder:
             if present:
                 self._clear(present, overwrite)
             self.path.mkdir(parents=True, exist_ok=True)
-            header = pd.DataFrame(columns=list(FRAME_COLUMNS))
+            header = pd.DataFrame(columns=list(columns))
             with atomic_path(self.frames_path) as temporary:
                 header.to_csv(temporary, index=False, lineterminator="\n")
         except OSError as error:
