@@ -237,6 +237,9 @@ class Tables:
         Calibration of the series.
     roi
         x_min, y_min, x_max, y_max of the part that was looked at, or None for whole frames.
+    detector_scores
+        ``precision`` and ``recall`` of the detector (0 to 1) and their standard errors
+        (``precision_error``, ``recall_error``), as far as its weights' card gives them.
     """
 
     frames: pd.DataFrame
@@ -245,6 +248,7 @@ class Tables:
     tracks: pd.DataFrame | None
     calibration: Calibration
     roi: tuple[int, int, int, int] | None = None
+    detector_scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,15 @@ def particle_table(tracks: pd.DataFrame, calibration: Calibration) -> pd.DataFra
     DataFrame
         ``particle``, ``defect_type`` (the most frequent), ``first_frame``, ``last_frame``,
         ``lifetime_frames`` (last - first + 1, P2) and ``lifetime_s``, ``detections``, mean ``x``
-        and ``y``, ``displacement_px`` from the first to the last position, and the median of
-        every diameter column.
+        and ``y``, ``displacement_px`` from the first to the last position (of ``x_corrected``,
+        ``y_corrected`` where these are there), and the median of every diameter column.
     """
     ordered = tracks.sort_values(["particle", "frame"], kind="stable")
     groups = ordered.groupby("particle", sort=True)
     first, last = groups[["frame", "x", "y"]].first(), groups[["frame", "x", "y"]].last()
+    # Without the movement of the stage, where that is known.
+    still = ["x_corrected", "y_corrected"] if "x_corrected" in tracks else ["x", "y"]
+    begin, end = groups[still].first().to_numpy(float), groups[still].last().to_numpy(float)
     table = pd.DataFrame({"particle": first.index.to_numpy()})
     if "defect_type" in tracks:
         counts = (
@@ -48,7 +51,7 @@ def particle_table(tracks: pd.DataFrame, calibration: Calibration) -> pd.DataFra
     table["detections"] = groups.size().to_numpy()
     means = groups[["x", "y"]].mean()
     table["x"], table["y"] = means["x"].to_numpy(), means["y"].to_numpy()
-    moved = np.hypot((last["x"] - first["x"]).to_numpy(), (last["y"] - first["y"]).to_numpy())
+    moved = np.hypot(*(end - begin).T)
     table["displacement_px"] = moved
     if calibration.pixel_size_nm is not None:
         table["displacement_nm"] = moved * calibration.pixel_size_nm
