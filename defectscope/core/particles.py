@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from defectscope.core.calibration import Calibration
+from defectscope.core.track_quality import track_quality
 
 __all__ = ["particle_table"]
 
@@ -24,9 +25,11 @@ def particle_table(tracks: pd.DataFrame, calibration: Calibration) -> pd.DataFra
     -------
     DataFrame
         ``particle``, ``defect_type`` (the most frequent), ``first_frame``, ``last_frame``,
-        ``lifetime_frames`` (last - first + 1, P2) and ``lifetime_s``, ``detections``, mean ``x``
-        and ``y``, ``displacement_px`` from the first to the last position (of ``x_corrected``,
-        ``y_corrected`` where these are there), and the median of every diameter column.
+        ``lifetime_frames`` (last - first + 1, P2) and ``lifetime_s``, ``detections`` and
+        ``interpolated`` rows, ``quality`` (:func:`defectscope.core.track_quality.track_quality`),
+        mean ``x`` and ``y``, ``displacement_px`` from the first to the last position (of
+        ``x_corrected``, ``y_corrected`` where these are there), and the median of every diameter
+        column.
     """
     ordered = tracks.sort_values(["particle", "frame"], kind="stable")
     groups = ordered.groupby("particle", sort=True)
@@ -48,7 +51,10 @@ def particle_table(tracks: pd.DataFrame, calibration: Calibration) -> pd.DataFra
     table["lifetime_frames"] = table["last_frame"] - table["first_frame"] + 1
     if calibration.frame_interval_s is not None:
         table["lifetime_s"] = table["lifetime_frames"] * calibration.frame_interval_s
-    table["detections"] = groups.size().to_numpy()
+    quality = track_quality(ordered)
+    table["detections"] = quality["sightings"].to_numpy()
+    table["interpolated"] = quality["interpolated"].to_numpy()
+    table["quality"] = quality["quality"].to_numpy()
     means = groups[["x", "y"]].mean()
     table["x"], table["y"] = means["x"].to_numpy(), means["y"].to_numpy()
     moved = np.hypot(*(end - begin).T)

@@ -98,7 +98,8 @@ class LapTracker(Tracker):
         solver = LapTrack(
             cutoff=self.options.search_range_px**2,
             gap_closing_cutoff=reach**2 if self.options.max_gap else False,
-            gap_closing_max_frame_count=self.options.max_gap,
+            # It counts from the last sighting to the next.
+            gap_closing_max_frame_count=self.options.max_gap + 1,
             splitting_cutoff=False,
             merging_cutoff=False,
         )
