@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from defectscope.core.base import Detector as Detector
     from defectscope.core.base import Finding as Finding
     from defectscope.core.base import Generator as Generator
+    from defectscope.core.base import KeyNumber as KeyNumber
     from defectscope.core.base import PostProcessor as PostProcessor
     from defectscope.core.base import Reader as Reader
     from defectscope.core.base import Runtime as Runtime
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "core.base": (
         "Analysis", "AnnotationFormat", "Background", "Component", "Detector", "Finding",
-        "Generator", "PostProcessor", "Reader", "Runtime", "Tables", "Tracker",
+        "Generator", "KeyNumber", "PostProcessor", "Reader", "Runtime", "Tables", "Tracker",
         "TrainableDetector",
     ),
     "core.calibration": ("Calibration",),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from defectscope import Analysis, Finding, Options, Tables
+from defectscope import Analysis, Finding, KeyNumber, Options, Tables
 from defectscope.analysis.axes import new_figure, series_axis, series_styles
 from defectscope.analysis.counting import LEVEL, detection_factor, scaled_limits
 from defectscope.core.fields import Fields, counted_fields
@@ -222,7 +222,23 @@ class NumberDensity(Analysis):
         panel.set(xlabel=axis_label, ylabel=label)
         panel.set_ylim(bottom=0)
         panel.legend(frameon=False)
-        return [Finding("number-density", "Number density (band: 95 % limits)", table, figure)]
+        title = "Number density (band: 95 % limits)"
+        return [Finding("number-density", title, table, figure, _last(table, quantity))]
+
+
+def _last(table: pd.DataFrame, quantity: str) -> tuple[KeyNumber, ...]:
+    unit = {"areal_density_per_m2": "1/m²", "number_density_per_m3": "1/m³"}.get(quantity, "")
+    label = "Density" if unit else "Number"
+    return tuple(
+        KeyNumber(
+            f"{label} in frame {row['frame']}, {row['defect_type']}",
+            row[quantity],
+            unit,
+            row[f"{quantity}_low"],
+            row[f"{quantity}_high"],
+        )
+        for row in table.groupby("defect_type").tail(1).to_dict("records")
+    )
 
 
 def _mark_jumps(panel: Axes, frames: pd.DataFrame, axis: str) -> None:

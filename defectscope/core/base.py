@@ -37,6 +37,7 @@ __all__ = [
     "Detector",
     "Finding",
     "Generator",
+    "KeyNumber",
     "PostProcessor",
     "Reader",
     "Runtime",
@@ -252,6 +253,29 @@ class Tables:
 
 
 @dataclass(frozen=True)
+class KeyNumber:
+    """A number that sums up a finding.
+
+    Parameters
+    ----------
+    label
+        What it is.
+    value
+        The number.
+    unit
+        Its unit as it is to be read, such as ``nm``; empty for a bare number.
+    low, high
+        Limits that hold the true value with a probability of 95 %, where they are known.
+    """
+
+    label: str
+    value: float
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
 class Finding:
     """One result of an analysis.
 
@@ -265,12 +289,15 @@ class Finding:
         The data behind the figure.
     figure
         A matplotlib figure, or None.
+    numbers
+        What a report says first.
     """
 
     name: str
     title: str
     table: pd.DataFrame
     figure: Figure | None = None
+    numbers: tuple[KeyNumber, ...] = ()
 
 
 class Analysis(Component):

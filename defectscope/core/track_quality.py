@@ -182,4 +182,6 @@ def _smooth(rows: pd.DataFrame, sign: int) -> NDArray[np.float64]:
         same = (particle[other] == particle) & (other - np.arange(len(size)) == step)
         total += np.where(same, size[other], 0.0)
         count += same
-    return np.divide(total, count, out=np.full(len(size), np.nan), where=count > 0)
+    mean: NDArray[np.float64] = np.full(len(size), np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean

@@ -120,7 +120,9 @@ def _ends(
         known = np.isfinite(values[rows])
         total = np.bincount(tracks_near[known], values[rows][known], minlength=number)
         count = np.bincount(tracks_near[known], minlength=number)
-        return np.divide(total, count, out=np.full(number, np.nan), where=count > 0)
+        means: NDArray[np.float64] = np.full(number, np.nan)
+        np.divide(total, count, out=means, where=count > 0)
+        return means
 
     end = np.empty(number, np.intp)
     end[own[start]] = order[start]

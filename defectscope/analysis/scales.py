@@ -1,0 +1,98 @@
+"""Rows and units that analyses of tracks share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from defectscope.core.track_quality import moving_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from defectscope import Calibration, Tables
+
+__all__ = ["Scale", "Steps", "growth_axis", "scale_of", "sighted", "size_column", "steps_of"]
+
+
+class Scale(NamedTuple):
+    """Lengths and times of a series: nm and s where they are known, else px and frames."""
+
+    length: float
+    length_unit: str
+    time: float
+    time_unit: str
+
+
+def scale_of(calibration: Calibration) -> Scale:
+    """Return the scale of a series."""
+    nm, s = calibration.pixel_size_nm, calibration.frame_interval_s
+    return Scale(nm or 1.0, "nm" if nm else "px", s or 1.0, "s" if s else "frame")
+
+
+def sighted(tracks: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that were seen, without those that were filled in, by particle and frame."""
+    seen = tracks if "origin" not in tracks else tracks[tracks["origin"] != "interpolated"]
+    return seen.sort_values(["particle", "frame"], kind="stable")
+
+
+def size_column(table: pd.DataFrame) -> str | None:
+    """Return ``diameter_nm`` or ``diameter_px``, whichever is known first, or None."""
+    for name in ("diameter_nm", "diameter_px"):
+        if name in table and table[name].notna().any():
+            return name
+    return None
+
+
+def growth_axis(tables: Tables) -> tuple[str, str]:
+    """Return the column that growth is measured against, and its unit."""
+    for name, unit in (("dose_dpa", "dpa"), ("time_s", "s")):
+        if name in tables.frames and tables.frames[name].notna().sum() > 1:
+            return name, unit
+    return "frame", "frame"
+
+
+class Steps(NamedTuple):
+    """Displacements of particles over a number of frames.
+
+    Parameters
+    ----------
+    particle
+        (k,) rank of the particle, from 0.
+    first
+        (k,) row at which the step begins, in the table that it was made of.
+    moved
+        (k, 2) displacement, in the unit of the scale.
+    """
+
+    particle: NDArray[np.int64]
+    first: NDArray[np.intp]
+    moved: NDArray[np.float64]
+
+
+def steps_of(rows: pd.DataFrame, lag: int, scale: Scale) -> Steps:
+    """Return the steps over `lag` frames between sightings.
+
+    Parameters
+    ----------
+    rows
+        From :func:`sighted`.
+    lag
+        Difference of frame indices.
+    scale
+        For the unit of lengths.
+    """
+    rank = np.unique(rows["particle"].to_numpy(), return_inverse=True)[1].astype(np.int64)
+    frame = rows["frame"].to_numpy(np.int64)
+    at = rows[moving_columns(rows)].to_numpy(float) * scale.length
+    low = frame.min(initial=0)
+    width = frame.max(initial=0) - low + lag + 1
+    key = rank * width + (frame - low)
+    place = np.searchsorted(key, key + lag)
+    there = np.minimum(place, len(key) - 1)
+    first: NDArray[np.intp] = np.zeros(0, np.intp)
+    if len(key):
+        first = np.flatnonzero((place < len(key)) & (key[there] == key + lag))
+    return Steps(rank[first], first, at[there[first]] - at[first])
