@@ -13,6 +13,7 @@ from defectscope.cli.common import (
     component_options,
     current_host,
     plural,
+    region,
     say,
     shown_progress,
     warn,
@@ -22,18 +23,6 @@ if TYPE_CHECKING:
     from defectscope.pipeline.results import Result
 
 __all__ = ["run"]
-
-
-def _roi(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        numbers = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) != 4:
-        raise click.BadParameter(f"expected four integers X0,Y0,X1,Y1 in px, found {text!r}")
-    return numbers
 
 
 @click.command()
@@ -57,7 +46,9 @@ def _roi(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, 
 @click.option(
     "--frames", metavar="A:B:S", help="Only frame indices A to B (exclusive), every S-th."
 )
-@click.option("--roi", callback=_roi, metavar="X0,Y0,X1,Y1", help="Only this part of a frame, px.")
+@click.option(
+    "--roi", callback=region, metavar="X0,Y0,X1,Y1", help="Only this part of a frame, px."
+)
 @click.option(
     "--mask",
     "masks",

@@ -10,7 +10,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["filled_tracks"]
+__all__ = ["filled_tracks", "sighted_shares"]
 
 # As in :mod:`defectscope.core.gap_filling`: columns that vary smoothly, and those that do not.
 SMOOTH_NAMES = frozenset(
@@ -21,7 +21,41 @@ SMOOTH_UNITS = ("_px", "_nm", "_nm2", "_deg")
 HALF_TURN_DEG = 180.0
 
 
-def filled_tracks(tracks: pd.DataFrame, longest_gap: int | None = None) -> pd.DataFrame:
+def sighted_shares(tracks: pd.DataFrame, rows: pd.DataFrame, window: int) -> NDArray[np.float64]:
+    """Return in what share of the frames around each row its particle was seen.
+
+    Parameters
+    ----------
+    tracks
+        Sightings: ``frame``, ``particle``.
+    rows
+        ``frame`` and ``particle`` of the rows that are asked about; frames and particles of
+        `tracks`.
+    window
+        Frames, centred on the row's own; those before the first sighting of the particle, after
+        its last one, and those that the table lacks do not count.
+    """
+    present, rank = np.unique(tracks["frame"].to_numpy(np.int64), return_inverse=True)
+    names, own = np.unique(tracks["particle"].to_numpy(), return_inverse=True)
+    first, last = np.full(len(names), len(present)), np.full(len(names), -1)
+    np.minimum.at(first, own, rank)
+    np.maximum.at(last, own, rank)
+    at = np.searchsorted(present, rows["frame"].to_numpy(np.int64))
+    of = np.searchsorted(names, rows["particle"].to_numpy())
+    low = np.maximum(at - window // 2, first[of])
+    high = np.minimum(at + (window - 1) // 2, last[of])
+    keys = np.sort(own * len(present) + rank)
+    seen = np.searchsorted(keys, of * len(present) + high, side="right")
+    seen = seen - np.searchsorted(keys, of * len(present) + low, side="left")
+    return np.asarray(seen / (high - low + 1), float)
+
+
+def filled_tracks(
+    tracks: pd.DataFrame,
+    longest_gap: int | None = None,
+    least_share: float = 0.0,
+    window: int = 9,
+) -> pd.DataFrame:
     """Return tracks with the rows that are missing between two sightings of a particle.
 
     Parameters
@@ -30,6 +64,9 @@ def filled_tracks(tracks: pd.DataFrame, longest_gap: int | None = None) -> pd.Da
         ``frame``, ``particle``, ``x``, ``y`` and what else there is; one row a particle and frame.
     longest_gap
         Longer gaps, in frame indices that are missing, stay open; None fills all.
+    least_share, window
+        A row is filled in where the particle was seen in at least this share of so many frames
+        around it (:func:`sighted_shares`).
 
     Returns
     -------
@@ -44,6 +81,10 @@ def filled_tracks(tracks: pd.DataFrame, longest_gap: int | None = None) -> pd.Da
     """
     given = tracks if "origin" in tracks else tracks.assign(origin="detector")
     before, after, at = _missing(tracks, longest_gap)
+    if least_share > 0 and len(at):
+        asked = pd.DataFrame({"frame": at, "particle": tracks["particle"].to_numpy()[before]})
+        enough = sighted_shares(tracks, asked, window) >= least_share
+        before, after, at = before[enough], after[enough], at[enough]
     if not len(at):
         return given
     frame = tracks["frame"].to_numpy(np.int64)

@@ -13,6 +13,7 @@ from defectscope.core.calibration import Calibration
 from defectscope.core.errors import OptionError, UsageError
 from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
 from defectscope.core.provenance import input_digests
+from defectscope.pipeline.analysing import Analysed, analyse_run
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.inputs import open_inputs
@@ -25,7 +26,7 @@ from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.session import Progress, RunSettings, Session
 from defectscope.plugins.host import PluginHost, default_host
 
-__all__ = ["Pipeline", "evaluate", "load_run", "open_frames"]
+__all__ = ["Pipeline", "analyze", "evaluate", "load_run", "open_frames"]
 
 CALIBRATION_TOLERANCE = 0.01
 
@@ -336,6 +337,40 @@ def _plain_options(
     component = next(named.component for named in built[family] if named.alias == alias)
     options: dict[str, Any] = component.options.model_dump(mode="json")
     return options
+
+
+def analyze(
+    run: str | Path | Result,
+    analyses: Sequence[str] | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    host: PluginHost | None = None,
+    **settings: Any,
+) -> Analysed:
+    """Analyse a finished run, and write figures, the data behind them and ``report.html``.
+
+    Parameters
+    ----------
+    run
+        A run folder, or what a pipeline returned.
+    analyses
+        Analyses by name; None means every installed one.
+    options
+        Options of the analyses, by name.
+    host
+        Plugins to use; the installed ones by default.
+    **settings
+        ``out``, ``frames`` (``FIRST:STOP:STEP``), ``roi``, ``images``, ``viewer_frames``, and
+        ``report``:
+        see :func:`defectscope.pipeline.analysing.analyse_run`.
+
+    Raises
+    ------
+    DefectscopeError
+        There is no run, an analysis raised, or a selection holds nothing.
+    """
+    folder = run.folder if isinstance(run, Result) else run
+    return analyse_run(folder, host or default_host(), analyses, options, **settings)
 
 
 def load_run(folder: str | Path) -> Result:

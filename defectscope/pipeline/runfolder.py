@@ -33,12 +33,12 @@ MASK = "mask.png"
 # run.json, as analyses name them.
 OWN_FILES = (
     "frames.csv", "detections.parquet", "detections.csv", "geometry.parquet", "geometry.csv",
-    "tracks.parquet", "tracks.csv", "particles.csv", "overlay.mp4", MASK, INFO,
+    "tracks.parquet", "tracks.csv", "particles.csv", "overlay.mp4", "report.html", MASK, INFO,
 )  # fmt: skip
 FIGURES = "figures"
 # Names under which files are written before they are whole; a kill leaves them behind.
 HALF_WRITTEN = re.compile(
-    r"\.+(run|frames|detections|geometry|tracks|particles|overlay|mask)[-.].*"
+    r"\.+(run|frames|detections|geometry|tracks|particles|overlay|report|mask)[-.].*"
 )
 
 

@@ -43,12 +43,15 @@ from defectscope.pipeline.stages import FrameOutcome, FrameStages, Roi
 from defectscope.pipeline.voting import Outcomes, check_vote, first_needed, voted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from defectscope.core.base import Runtime
 
 __all__ = ["Progress", "RunSettings", "Session"]
 
 COMMIT_FRAMES = 64
 COMMIT_SECONDS = 15.0
+MOST_NAMED_INPUTS = 32
 
 # (stage, done, total)
 Progress = Callable[[str, int, int], None]
@@ -412,6 +415,7 @@ class Session:
                     for name, value in vars(self.settings).items()
                     if name not in {"roi", "masks", "vote", "register", "resume", "overwrite"}
                 },
+                "input_paths": _where(self.frames.paths),
                 "runtime": {"device": self.runtime.device, "threads": self.runtime.threads},
                 "warnings": self.warnings,
                 "damaged_frames": self.damaged,
@@ -419,3 +423,10 @@ class Session:
                 "timings_s": {name: round(value, 4) for name, value in self.timings_s.items()},
             }
         )
+
+
+def _where(paths: Sequence[Path]) -> list[str]:
+    """Return where inputs lie: single files by name, of many the folders that hold them."""
+    if len(paths) <= MOST_NAMED_INPUTS:
+        return [str(path.resolve()) for path in paths]
+    return sorted({str(path.resolve().parent) for path in paths})

@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import Field
 
 from defectscope import Options as BaseOptions
-from defectscope.core.track_filling import filled_tracks
+from defectscope.core.track_filling import filled_tracks, sighted_shares
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +29,16 @@ class RepairOptions(BaseOptions):
         False,
         description="add the rows of particles missed between two sightings, linear between them; "
         "their origin is 'interpolated'",
+    )
+    sighted_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="drop rows, and fill none in, where the particle was seen in a smaller share "
+        "of the frames around, as flickering texture is; 0 drops none and fills all",
+    )
+    share_window: int = Field(
+        9, ge=1, le=10_000, description="frames that this share is of, the row's own in the middle"
     )
 
 
@@ -99,7 +109,24 @@ def kept_tracks(
     else:
         rows = np.flatnonzero(in_rows(kept, order))
         result = detections.take(rows).assign(**{k: v[rows] for k, v in added.items()})
-    return filled_tracks(result) if options.fill_gaps else result
+    if options.sighted_share > 0 and len(result):
+        result = _steady(result, options)
+    if not options.fill_gaps:
+        return result
+    return filled_tracks(result, None, options.sighted_share, options.share_window)
+
+
+def _steady(tracks: pd.DataFrame, options: RepairOptions) -> pd.DataFrame:
+    """Leave out rows of particles that flicker, and what is too short without them."""
+    shares = sighted_shares(tracks, tracks, options.share_window)
+    steady = tracks[shares >= options.sighted_share]
+    if len(steady) == len(tracks):
+        return tracks
+    long = steady.groupby("particle")["particle"].transform("size") >= options.min_length
+    steady = steady[long]
+    order = row_order(steady["frame"].to_numpy(np.int64))
+    particles = pd.factorize(steady["particle"].to_numpy()[order])[0].astype(np.int64)
+    return steady.assign(particle=in_rows(particles, order))
 
 
 def _long_enough(

@@ -200,11 +200,20 @@ class LoopsOptions(TrackpyOptions):
         2, ge=0, le=1000, description="frames that a particle may be missing and still be the same"
     )
     max_gap: int = Field(
-        25,
+        40,
         ge=0,
         le=100_000,
         description="longest gap that is closed between pieces of a track after the linking, "
         "frames; 0 closes none",
+    )
+    gap_range_px: float | None = Field(
+        8.0,
+        gt=0,
+        le=10_000,
+        description="how far a particle may be moved after a gap, px; none: search_range_px",
+    )
+    size_ratio: float = Field(
+        2.0, gt=1, le=1000, description="how much larger or smaller it may be after a gap"
     )
     remove_drift: bool = Field(
         True,
@@ -216,6 +225,13 @@ class LoopsOptions(TrackpyOptions):
         description="add the rows of particles missed between two sightings, linear between them; "
         "their origin is 'interpolated'",
     )
+    sighted_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="drop rows, and fill none in, where the particle was seen in a smaller share "
+        "of the frames around, as flickering texture is; 0 drops none and fills all",
+    )
     min_length: int = Field(
         3, ge=1, description="frames that a particle must be found in to be kept; 1 keeps all"
     )
@@ -224,8 +240,9 @@ class LoopsOptions(TrackpyOptions):
 class Loops(Trackpy):
     """The tracker ``trackpy``, set up for loops that flicker in a moving specimen.
 
-    Drift and jumps of the stage are taken out, gaps of up to 25 frames are closed and filled where
-    place and size fit, and what was seen in fewer than 3 frames is left out.
+    Drift and jumps of the stage are taken out, gaps of up to 40 frames are closed and filled where
+    place and size fit, what flickers more than it is seen is dropped, and what was seen in fewer
+    than 3 frames is left out.
     """
 
     Options = LoopsOptions

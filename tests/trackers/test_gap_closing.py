@@ -88,7 +88,9 @@ def flickering(seed=0, frames=60, count=25):
 
 def test_loops_are_followed_through_flicker_drift_and_a_jump():
     detections = flickering()
-    linked = default_host().build("trackers", "loops", {}, Runtime()).link(detections)
+    linked = (
+        default_host().build("trackers", "loops", {"sighted_share": 0}, Runtime()).link(detections)
+    )
     seen = linked[linked["origin"] == "detector"]
     assert seen.groupby("particle")["who"].nunique().max() == 1
     assert seen.groupby("who")["particle"].nunique().max() == 1
@@ -142,3 +144,16 @@ def test_a_size_counts_as_a_distance_on_demand():
     assert by_place["particle"].tolist() == [0, 1, 0, 1]
     by_size = Trackpy(Trackpy.Options(search_range_px=8, size_weight_px=10)).link(table)
     assert by_size["particle"].tolist() == [0, 1, 1, 0]
+
+
+def test_what_flickers_is_dropped_and_not_filled_in():
+    steady = [(frame, 0.0) for frame in range(40) if frame % 5]
+    steady += [(frame, 200.0) for frame in range(40)]
+    flickering_texture = [(frame, 100.0) for frame in range(0, 40, 4)]
+    rows = pd.DataFrame([*steady, *flickering_texture], columns=["frame", "x"]).assign(y=0.0)
+    rows = rows.sort_values("frame", kind="stable", ignore_index=True)
+    linked = Loops(Loops.Options(remove_drift=False)).link(rows)
+    assert set(linked["x"]) == {0.0, 200.0}
+    assert sorted(linked.loc[linked["x"] == 0, "frame"]) == list(range(1, 40))
+    everything = Loops(Loops.Options(remove_drift=False, sighted_share=0)).link(rows)
+    assert (everything["x"] == 100).sum() == 37
