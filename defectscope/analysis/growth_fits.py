@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -92,12 +93,16 @@ def fit_growth(t: NDArray[np.float64], sizes: NDArray[np.float64]) -> list[Growt
     }
     fits = []
     for law, (function, names) in LAWS.items():
+        free = (-np.inf, np.inf)
+        limits = ([0, -np.inf, span / 100], [10 * sizes.max() + 1, np.inf, 100 * span])
         try:
-            found, covariance = optimize.curve_fit(
-                function, t, sizes, guesses[law], maxfev=2000,
-                bounds=(-np.inf, np.inf) if law != "saturating"
-                else ([0, -np.inf, span / 100], [10 * sizes.max() + 1, np.inf, 100 * span]),
-            )  # fmt: skip
+            with warnings.catch_warnings():
+                # Sizes that lie on a law exactly have no covariance; it is infinite then.
+                warnings.simplefilter("ignore", optimize.OptimizeWarning)
+                found, covariance = optimize.curve_fit(
+                    function, t, sizes, guesses[law], maxfev=2000,
+                    bounds=limits if law == "saturating" else free,
+                )  # fmt: skip
         except (RuntimeError, ValueError):
             continue
         left = float(((sizes - function(t, *found)) ** 2).sum())

@@ -26,7 +26,7 @@ def number_text(number: KeyNumber) -> tuple[str, str]:
     limits = number.low is not None and number.high is not None
     if limits and number.value:
         wide = abs(float(number.high or 0) - float(number.low or 0)) / 2 / abs(number.value)
-        digits = min(6, max(2, 2 - math.floor(math.log10(wide)))) if wide > 0 else 4
+        digits = min(6, max(3, 1 - math.floor(math.log10(wide)))) if wide > 0 else 4
     if not limits and float(number.value).is_integer() and abs(number.value) < 1e6:
         return f"{number.value:.0f} {number.unit}".strip(), ""
 

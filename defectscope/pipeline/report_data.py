@@ -58,7 +58,7 @@ def page_data(
         Indices of the frames to show.
     """
     rows = tables.detections if tables.tracks is None else tables.tracks
-    names = sorted(str(name) for name in rows["defect_type"].dropna().unique())
+    names = sorted(str(name) for name in rows["defect_type"].unique())
     size = next((n for n in ("diameter_nm", "diameter_px") if n in rows), None)
     axis, label = next(
         (pair for pair in AXES if pair[0] in rows and rows[pair[0]].notna().any()), AXES[-1]
