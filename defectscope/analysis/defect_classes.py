@@ -67,7 +67,8 @@ def _wilson(n: int, of: int, level: float) -> tuple[float, float]:
     z = float(stats.norm.ppf((1 + level) / 2))
     middle = (n + z**2 / 2) / (of + z**2)
     wide = z / (of + z**2) * float(np.sqrt(n * (of - n) / of + z**2 / 4))
-    return max(middle - wide, 0.0), min(middle + wide, 1.0)
+    # Of none or all, one limit is the share itself, but for rounding.
+    return max(min(middle - wide, n / of), 0.0), min(max(middle + wide, n / of), 1.0)
 
 
 class DefectClasses(Analysis):

@@ -19,6 +19,7 @@ __all__ = [
     "DETECTION_COLUMNS",
     "FRAME_COLUMNS",
     "GEOMETRY_COLUMNS",
+    "ORIGINS",
     "SHIFT_COLUMNS",
     "calibrated",
     "detection_columns",
@@ -41,6 +42,8 @@ FRAME_COLUMNS: Mapping[str, str] = {
     "count": "Int64",
     "status": "str",
 }
+# Where a row comes from; of instances, the measurement ``origin`` is the position in this list.
+ORIGINS = ("detector", "interpolated", "human")
 # What registration adds to the table of frames.
 SHIFT_COLUMNS: Mapping[str, str] = {
     "drift_x_px": "float64",

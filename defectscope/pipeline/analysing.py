@@ -99,7 +99,7 @@ def selected_tables(tables: Tables, frames: str | None, roi: Roi | None) -> Tabl
 
 def _kept(
     tables: Tables, which: Callable[[pd.DataFrame], pd.Series], geometry: bool = True
-) -> dict[str, pd.DataFrame | None]:
+) -> dict[str, Any]:
     names = ["detections", "tracks", *(["geometry"] if geometry else [])]
     parts = {name: getattr(tables, name) for name in names}
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from defectscope.pipeline.registering import chosen_registration
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.session import Progress, RunSettings, Session
+from defectscope.pipeline.watched import WatchedFolder
+from defectscope.pipeline.watching import Lag, WatchSession
 from defectscope.plugins.host import PluginHost, default_host
 
 __all__ = ["Pipeline", "analyze", "evaluate", "load_run", "open_frames"]
@@ -297,6 +299,57 @@ class Pipeline:
         except BaseException:
             holder.cleanup()
             raise
+
+    def watch(
+        self,
+        folder: str | Path,
+        out: str | Path,
+        calibration: Calibration | None = None,
+        *,
+        idle_s: float | None = None,
+        update_s: float = 10.0,
+        said: Callable[[Lag], None] = lambda lag: None,
+        progress: Progress | None = None,
+        masks: Sequence[Any] = (),
+        **settings: Any,
+    ) -> Result:
+        """Run on frames as they are written into a folder, and return the tables.
+
+        Parameters
+        ----------
+        folder
+            Where frames are written, one image a file.
+        out
+            Run folder.
+        calibration
+            What is known about the scale.
+        idle_s
+            It ends when nothing has come for so long, s; None goes on until Ctrl-C.
+        update_s
+            Tracks and figures are brought up to date no more often than this, s.
+        said
+            Called every five seconds with the :class:`defectscope.pipeline.watching.Lag`.
+        progress, masks, **settings
+            As for :meth:`run`.
+
+        Raises
+        ------
+        UsageError
+            A setting that needs all frames, or the folder does not exist.
+        """
+        frames = WatchedFolder(Path(folder), self.host, calibration or Calibration())
+        chosen = RunSettings(**settings, masks=masked_parts(masks, self.host, frames.warnings))
+        for name in ("resume", "dask", "vote", "register"):
+            if getattr(chosen, name):
+                raise UsageError(f"--{name} needs all frames, and --watch does not wait for them")
+        if chosen.workers > 1:
+            raise UsageError("--watch works in one process; leave out --workers")
+        parts = vars(self._session(frames, Path(out), chosen, progress))
+        kept = {name: parts[name] for name in Session.__match_args__ if not name.startswith("_")}
+        lanes = lane_count(self.threads, self.device)
+        return WatchSession(
+            **{**kept, "lanes": lanes}, watched=frames, idle_s=idle_s, update_s=update_s, said=said
+        ).run()
 
     def _session(
         self,

@@ -405,24 +405,26 @@ class Session:
             self.timings_s["figures"] += time.perf_counter() - begun
 
     def _write_info(self) -> None:
-        self.folder.write_info(
-            {
-                "status": self._status,
-                "plan": dict(self.plan),
-                "versions": package_versions(),
-                "settings": {
-                    name: value
-                    for name, value in vars(self.settings).items()
-                    if name not in {"roi", "masks", "vote", "register", "resume", "overwrite"}
-                },
-                "input_paths": _where(self.frames.paths),
-                "runtime": {"device": self.runtime.device, "threads": self.runtime.threads},
-                "warnings": self.warnings,
-                "damaged_frames": self.damaged,
-                "figures": sorted(set(self._figures)),
-                "timings_s": {name: round(value, 4) for name, value in self.timings_s.items()},
-            }
-        )
+        self.folder.write_info(self._info())
+
+    def _info(self) -> dict[str, Any]:
+        """Return what ``run.json`` holds."""
+        return {
+            "status": self._status,
+            "plan": dict(self.plan),
+            "versions": package_versions(),
+            "settings": {
+                name: value
+                for name, value in vars(self.settings).items()
+                if name not in {"roi", "masks", "vote", "register", "resume", "overwrite"}
+            },
+            "input_paths": _where(self.frames.paths),
+            "runtime": {"device": self.runtime.device, "threads": self.runtime.threads},
+            "warnings": self.warnings,
+            "damaged_frames": self.damaged,
+            "figures": sorted(set(self._figures)),
+            "timings_s": {name: round(value, 4) for name, value in self.timings_s.items()},
+        }
 
 
 def _where(paths: Sequence[Path]) -> list[str]:

@@ -192,6 +192,15 @@ def test_the_table_of_p3(make_tables, drawn):
     drawn(finding)
 
 
+def test_a_million_defects_of_one_type_are_all_of_them(drawn):
+    from defectscope.analysis.defect_classes import _wilson
+
+    for number in (1, 3, 999_983, 1_000_000):
+        low, high = _wilson(number, number, 0.95)
+        assert low < 1 == high
+        assert _wilson(0, number, 0.95)[0] == 0
+
+
 def test_limits_against_tables():
     low, high = poisson_limits([0, 1, 10])
     np.testing.assert_allclose(low, [0, 0.0253, 4.795], atol=1e-3)
