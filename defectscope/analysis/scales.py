@@ -32,10 +32,23 @@ def scale_of(calibration: Calibration) -> Scale:
     return Scale(nm or 1.0, "nm" if nm else "px", s or 1.0, "s" if s else "frame")
 
 
+# What analyses of tracks look at: of a million rows, each further column takes its time.
+USED = (
+    "frame", "particle", "x", "y", "x_corrected", "y_corrected", "diameter_nm", "diameter_px",
+    "dose_dpa", "time_s",
+)  # fmt: skip
+
+
 def sighted(tracks: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that were seen, without those that were filled in, by particle and frame."""
-    seen = tracks if "origin" not in tracks else tracks[tracks["origin"] != "interpolated"]
-    return seen.sort_values(["particle", "frame"], kind="stable")
+    """Return the rows that were seen, without those that were filled in, by particle and frame.
+
+    Only positions, sizes, frame, time and dose are kept.
+    """
+    used = tracks[[name for name in USED if name in tracks]]
+    order = np.lexsort((tracks["frame"].to_numpy(), tracks["particle"].to_numpy()))
+    if "origin" in tracks:
+        order = order[(tracks["origin"] != "interpolated").to_numpy()[order]]
+    return used.take(order)
 
 
 def size_column(table: pd.DataFrame) -> str | None:
@@ -84,7 +97,8 @@ def steps_of(rows: pd.DataFrame, lag: int, scale: Scale) -> Steps:
     scale
         For the unit of lengths.
     """
-    rank = np.unique(rows["particle"].to_numpy(), return_inverse=True)[1].astype(np.int64)
+    particle = rows["particle"].to_numpy()
+    rank = np.cumsum(np.r_[np.zeros(int(len(rows) > 0), bool), particle[1:] != particle[:-1]])
     frame = rows["frame"].to_numpy(np.int64)
     at = rows[moving_columns(rows)].to_numpy(float) * scale.length
     low = frame.min(initial=0)

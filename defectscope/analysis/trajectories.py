@@ -72,7 +72,9 @@ class Trajectories(Analysis):
         tracks = tables.tracks
         if tracks is None or tracks.empty:
             return []
-        ordered = tracks.sort_values(["particle", "frame"], kind="stable")
+        names = dict.fromkeys(("particle", "frame", "x", "y", *moving_columns(tracks)))
+        names |= dict.fromkeys(["origin"] if "origin" in tracks else [])
+        ordered = tracks[list(names)].sort_values(["particle", "frame"], kind="stable")
         table = lifetime_table(ordered, tables.frames)
         lifetimes = table["lifetime_frames"].to_numpy()
         figure, (left, right) = new_figure(2)

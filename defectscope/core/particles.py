@@ -10,6 +10,11 @@ from defectscope.core.track_quality import track_quality
 
 __all__ = ["particle_table"]
 
+USED = (
+    "particle", "frame", "x", "y", "x_corrected", "y_corrected", "defect_type", "origin",
+    "diameter_px", "diameter_nm",
+)  # fmt: skip
+
 
 def particle_table(tracks: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
     """Summarise tracks.
@@ -31,7 +36,8 @@ def particle_table(tracks: pd.DataFrame, calibration: Calibration) -> pd.DataFra
         ``x_corrected``, ``y_corrected`` where these are there), and the median of every diameter
         column.
     """
-    ordered = tracks.sort_values(["particle", "frame"], kind="stable")
+    names = [name for name in USED if name in tracks]
+    ordered = tracks[names].sort_values(["particle", "frame"], kind="stable")
     groups = ordered.groupby("particle", sort=True)
     first, last = groups[["frame", "x", "y"]].first(), groups[["frame", "x", "y"]].last()
     # Without the movement of the stage, where that is known.

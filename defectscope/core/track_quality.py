@@ -50,11 +50,12 @@ def track_quality(tracks: pd.DataFrame) -> pd.DataFrame:
         all), and ``quality``: ``single`` (seen once), ``stub`` (fewer than 3 times), ``patchy``
         (found in less than half of its frames), ``jumping``, else ``good``.
     """
-    seen = tracks if "origin" not in tracks else tracks[tracks["origin"] != "interpolated"]
-    particle, frame = seen["particle"].to_numpy(), seen["frame"].to_numpy(np.int64)
+    particle, frame = tracks["particle"].to_numpy(), tracks["frame"].to_numpy(np.int64)
     order = np.lexsort((frame, particle))
+    if "origin" in tracks:
+        order = order[(tracks["origin"] != "interpolated").to_numpy()[order]]
     particle, frame = particle[order], frame[order]
-    at = seen[moving_columns(seen)].to_numpy(float)[order]
+    at = tracks[moving_columns(tracks)].to_numpy(float)[order]
     names, start = np.unique(particle, return_index=True)
     own = np.repeat(np.arange(len(names)), np.diff(np.r_[start, len(particle)]))
     same = particle[1:] == particle[:-1]

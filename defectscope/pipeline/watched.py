@@ -25,6 +25,8 @@ NUMBERED = re.compile(r".*?(\d+)")
 # A file that has not changed for so long is whole; one that cannot be read is tried again until
 # it is that old.
 SETTLED_S, GIVEN_UP_S = 0.15, 3.0
+# Frames kept in memory between the look at a file and the work on it.
+MOST_KEPT = 8
 
 
 class WatchedFolder(FrameSequence):
@@ -69,6 +71,7 @@ class WatchedFolder(FrameSequence):
         self._taken: set[Path] = set()
         self._places: list[tuple[FrameSequence, int]] = []
         self._numbered: bool | None = None
+        self._read: dict[int, NDArray[Any]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         raise TypeError("a watched folder stays in its process")
@@ -104,8 +107,7 @@ class WatchedFolder(FrameSequence):
         age = self._clock() - self._sizes[path][1]
         try:
             frames = open_inputs([path], self._host)
-            for position in range(len(frames)):
-                frames.read(position)
+            pixels = [frames.read(position) for position in range(len(frames))]
         except DefectscopeError as error:
             if age < GIVEN_UP_S:
                 return  # it may still be written, slowly
@@ -119,6 +121,8 @@ class WatchedFolder(FrameSequence):
             if index in self.indices:
                 self._warn(f"{path.name} has the frame index {index} of an earlier file; left out")
                 continue
+            if len(self._read) < MOST_KEPT:
+                self._read[len(self._places)] = pixels[position]
             self._places.append((frames, position))
             self.indices = (*self.indices, index)
             self.names = (*self.names, frames.names[position])
@@ -138,6 +142,8 @@ class WatchedFolder(FrameSequence):
             self.warnings.append(text)
 
     def read(self, position: int) -> NDArray[Any]:
-        """Return the pixels at a position."""
+        """Return the pixels at a position; they were read once to see that the file is whole."""
+        if position in self._read:
+            return self._read.pop(position)
         frames, own = self._places[position]
         return frames.read(own)

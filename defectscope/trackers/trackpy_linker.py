@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Loops", "LoopsOptions", "Trackpy", "TrackpyOptions"]
 
+# Share of the search range below which the drift from frame to frame is not worth a second linking.
+SLOW = 0.1
+
 
 class TrackpyOptions(RepairOptions):
     """Options of the tracker ``trackpy``."""
@@ -80,7 +83,7 @@ class TrackpyOptions(RepairOptions):
     remove_drift: bool = Field(
         False,
         description="take out the movement that all particles share, jumps of the stage too, link "
-        "again, and add the columns x_corrected and y_corrected (px)",
+        "again where it is not small, and add the columns x_corrected and y_corrected (px)",
     )
     drift_smoothing: int = Field(
         0, ge=0, le=100_000, description="frames that the drift is averaged over; 0: none"
@@ -152,8 +155,12 @@ class Trackpy(Tracker):
             if drift.any():
                 tracks = self._link(frames, places - drift, sizes)
             smoothing = self.options.drift_smoothing
-            drift = drift + estimate_drift(frames, places - drift, tracks, smoothing)
-            tracks = self._link(frames, places - drift, sizes)
+            slow = estimate_drift(frames, places - drift, tracks, smoothing)
+            drift = drift + slow
+            steps = np.hypot(*np.diff(slow, axis=0).T)[np.diff(frames) > 0]
+            # A drift far below the search range changes no links from frame to frame.
+            if len(steps) and np.quantile(steps, 0.99) > SLOW * self.options.search_range_px:
+                tracks = self._link(frames, places - drift, sizes)
         gaps = GapLimits(
             self.options.max_gap,
             self.options.gap_range_px or self.options.search_range_px,
@@ -218,7 +225,7 @@ class LoopsOptions(TrackpyOptions):
     remove_drift: bool = Field(
         True,
         description="take out the movement that all particles share, jumps of the stage too, link "
-        "again, and add the columns x_corrected and y_corrected (px)",
+        "again where it is not small, and add the columns x_corrected and y_corrected (px)",
     )
     fill_gaps: bool = Field(
         True,
