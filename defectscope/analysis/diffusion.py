@@ -18,7 +18,7 @@ from scipy import stats
 from defectscope import Analysis, Finding, KeyNumber, Options, Tables
 from defectscope.analysis.axes import new_figure, type_colour
 from defectscope.analysis.counting import LEVEL
-from defectscope.analysis.scales import Scale, scale_of, sighted, size_column, steps_of
+from defectscope.analysis.scales import Scale, Walks, scale_of, sighted, size_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,9 +75,11 @@ def effective_diffusion(tracks: pd.DataFrame, lag: int, scale: Scale) -> pd.Data
     σ²/τ; that of :func:`ensemble_msd` does not.
     """
     rows = sighted(tracks)
-    steps = steps_of(rows, lag, scale)
+    walks = Walks(rows, scale)
+    steps = walks.steps(lag)
     values = (steps.moved**2).sum(axis=1) / (4 * lag * scale.time)
-    names = np.unique(rows["particle"].to_numpy())
+    particle = rows["particle"].to_numpy()
+    names = particle[np.flatnonzero(np.diff(walks.rank, prepend=-1))]
     count = np.bincount(steps.particle, minlength=len(names))
     total = np.bincount(steps.particle, values, minlength=len(names))
     square = np.bincount(steps.particle, values**2, minlength=len(names))
@@ -208,11 +210,12 @@ def _squares(
     rows: pd.DataFrame, largest_lag: int, scale: Scale
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the sum of squared displacements and the pairs, of each particle and lag."""
-    number = rows["particle"].nunique()
+    walks = Walks(rows, scale)
+    number = walks.number
     squares = np.zeros((number, largest_lag))
     counts = np.zeros((number, largest_lag), np.int64)
     for lag in range(1, largest_lag + 1):
-        steps = steps_of(rows, lag, scale)
+        steps = walks.steps(lag)
         square = (steps.moved**2).sum(axis=1)
         squares[:, lag - 1] = np.bincount(steps.particle, square, minlength=number)
         counts[:, lag - 1] = np.bincount(steps.particle, minlength=number)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from defectscope import Calibration, Tables
 
-__all__ = ["Scale", "Steps", "growth_axis", "scale_of", "sighted", "size_column", "steps_of"]
+__all__ = ["Scale", "Steps", "Walks", "growth_axis", "scale_of", "sighted", "size_column"]
 
 
 class Scale(NamedTuple):
@@ -85,28 +85,33 @@ class Steps(NamedTuple):
     moved: NDArray[np.float64]
 
 
-def steps_of(rows: pd.DataFrame, lag: int, scale: Scale) -> Steps:
-    """Return the steps over `lag` frames between sightings.
+class Walks:
+    """The ways of particles, ready to be cut into steps.
 
     Parameters
     ----------
     rows
         From :func:`sighted`.
-    lag
-        Difference of frame indices.
     scale
         For the unit of lengths.
     """
-    particle = rows["particle"].to_numpy()
-    rank = np.cumsum(np.r_[np.zeros(int(len(rows) > 0), bool), particle[1:] != particle[:-1]])
-    frame = rows["frame"].to_numpy(np.int64)
-    at = rows[moving_columns(rows)].to_numpy(float) * scale.length
-    low = frame.min(initial=0)
-    width = frame.max(initial=0) - low + lag + 1
-    key = rank * width + (frame - low)
-    place = np.searchsorted(key, key + lag)
-    there = np.minimum(place, len(key) - 1)
-    first: NDArray[np.intp] = np.zeros(0, np.intp)
-    if len(key):
-        first = np.flatnonzero((place < len(key)) & (key[there] == key + lag))
-    return Steps(rank[first], first, at[there[first]] - at[first])
+
+    def __init__(self, rows: pd.DataFrame, scale: Scale) -> None:
+        particle, frame = rows["particle"].to_numpy(), rows["frame"].to_numpy(np.int64)
+        first = np.zeros(int(len(rows) > 0), bool)
+        self.rank = np.cumsum(np.r_[first, particle[1:] != particle[:-1]])
+        self.number = int(self.rank[-1]) + 1 if len(rows) else 0
+        self._at = rows[moving_columns(rows)].to_numpy(float) * scale.length
+        self._frame = frame - frame.min(initial=0)
+        # Particles are further apart than any two frames of one are.
+        self._key = self.rank * (2 * int(self._frame.max(initial=0)) + 2) + self._frame
+
+    def steps(self, lag: int) -> Steps:
+        """Return the steps over `lag` frames (differences of indices) between sightings."""
+        key = self._key
+        if not len(key) or lag > self._frame.max():
+            return Steps(np.zeros(0, np.int64), np.zeros(0, np.intp), np.zeros((0, 2)))
+        place = np.searchsorted(key, key + lag)
+        there = np.minimum(place, len(key) - 1)
+        first = np.flatnonzero(key[there] == key + lag)
+        return Steps(self.rank[first], first, self._at[there[first]] - self._at[first])
