@@ -3,9 +3,9 @@
     python benchmarks/lifetimes.py RUN --images FOLDER [--montage OUT.png] [--seed 0]
 
 RUN is a run on the frames (its detections are linked anew). The same filter of stubs is put on
-both: particles seen in fewer than three frames are left out. The montage shows 20 tracks drawn by a fixed
-seed, one a row: crops around the particle at twelve of its sightings, those on both sides of the
-longest gap among them (its width stands between them).
+both: particles seen in fewer than three frames are left out. The montage shows 20 tracks drawn by
+a fixed seed, one a row: crops around the particle at twelve of its sightings, those on both sides
+of the longest gap among them (its width stands between them).
 """
 
 from __future__ import annotations

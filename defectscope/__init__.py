@@ -55,8 +55,8 @@ if TYPE_CHECKING:
     from defectscope.core.training import TrainingJob as TrainingJob
     from defectscope.core.weights import WeightFiles as WeightFiles
     from defectscope.core.weights import WeightsCard as WeightsCard
+    from defectscope.pipeline.analysing import analyze as analyze
     from defectscope.pipeline.api import Pipeline as Pipeline
-    from defectscope.pipeline.api import analyze as analyze
     from defectscope.pipeline.api import evaluate as evaluate
     from defectscope.pipeline.api import load_run as load_run
     from defectscope.pipeline.api import open_frames as open  # noqa: F401
@@ -87,7 +87,8 @@ _MODULES = {
     "core.options": ("Options",),
     "core.training": ("TrainingData", "TrainingJob"),
     "core.weights": ("WeightFiles", "WeightsCard"),
-    "pipeline.api": ("Pipeline", "analyze", "evaluate", "load_run", "open"),
+    "pipeline.analysing": ("analyze",),
+    "pipeline.api": ("Pipeline", "evaluate", "load_run", "open"),
     "pipeline.benchmark": ("benchmark",),
     "pipeline.results": ("Result",),
     "pipeline.training": ("train",),

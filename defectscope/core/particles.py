@@ -36,8 +36,8 @@ def particle_table(tracks: pd.DataFrame, calibration: Calibration) -> pd.DataFra
         ``x_corrected``, ``y_corrected`` where these are there), and the median of every diameter
         column.
     """
-    names = [name for name in USED if name in tracks]
-    ordered = tracks[names].sort_values(["particle", "frame"], kind="stable")
+    used = [name for name in USED if name in tracks]
+    ordered = tracks[used].sort_values(["particle", "frame"], kind="stable")
     groups = ordered.groupby("particle", sort=True)
     first, last = groups[["frame", "x", "y"]].first(), groups[["frame", "x", "y"]].last()
     # Without the movement of the stage, where that is known.

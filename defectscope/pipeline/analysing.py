@@ -21,6 +21,7 @@ from defectscope.pipeline.report import report_page
 from defectscope.pipeline.report_data import MOST_PARTICLES, page_data, shown_frames
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
+from defectscope.plugins.host import default_host
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from defectscope.pipeline.stages import Roi
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["Analysed", "analyse_run", "selected_tables"]
+__all__ = ["Analysed", "analyse_run", "analyze", "selected_tables"]
 
 VIEWER_FRAMES = 24
 
@@ -283,3 +284,37 @@ def _note_figures(result: Result, files: Sequence[str]) -> None:
     """Say in ``run.json`` which figures are ours, so that the run can be replaced."""
     names = sorted({*result.info.get("figures", []), *files})
     RunFolder(result.folder).write_info({**result.info, "figures": names})
+
+
+def analyze(
+    run: str | Path | Result,
+    analyses: Sequence[str] | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    host: PluginHost | None = None,
+    **settings: Any,
+) -> Analysed:
+    """Analyse a finished run, and write figures, the data behind them and ``report.html``.
+
+    Parameters
+    ----------
+    run
+        A run folder, or what a pipeline returned.
+    analyses
+        Analyses by name; None means every installed one.
+    options
+        Options of the analyses, by name.
+    host
+        Plugins to use; the installed ones by default.
+    **settings
+        ``out``, ``frames`` (``FIRST:STOP:STEP``), ``roi``, ``images``, ``viewer_frames``, and
+        ``report``:
+        see :func:`defectscope.pipeline.analysing.analyse_run`.
+
+    Raises
+    ------
+    DefectscopeError
+        There is no run, an analysis raised, or a selection holds nothing.
+    """
+    folder = run.folder if isinstance(run, Result) else run
+    return analyse_run(folder, host or default_host(), analyses, options, **settings)

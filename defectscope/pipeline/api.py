@@ -13,9 +13,9 @@ from defectscope.core.calibration import Calibration
 from defectscope.core.errors import OptionError, UsageError
 from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
 from defectscope.core.provenance import input_digests
-from defectscope.pipeline.analysing import Analysed, analyse_run
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
+from defectscope.pipeline.given_frames import GivenFrames
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.lanes import available_cores, lane_count
 from defectscope.pipeline.masking import masked_parts
@@ -28,7 +28,7 @@ from defectscope.pipeline.watched import WatchedFolder
 from defectscope.pipeline.watching import Lag, WatchSession
 from defectscope.plugins.host import PluginHost, default_host
 
-__all__ = ["Pipeline", "analyze", "evaluate", "load_run", "open_frames"]
+__all__ = ["Pipeline", "evaluate", "load_run", "open_frames"]
 
 CALIBRATION_TOLERANCE = 0.01
 
@@ -102,33 +102,6 @@ def _merged_calibration(
             "only one is given, so that doses are left empty"
         )
     return merged
-
-
-class _GivenFrames(FrameSequence):
-    """Frames that somebody already holds in memory."""
-
-    def __init__(self, frames: Sequence[Frame]) -> None:
-        self._frames = list(frames)
-        for frame in self._frames:
-            if not isinstance(frame, Frame):
-                raise UsageError(
-                    "a pipeline runs on what defectscope.open returns, or on a list of "
-                    f"defectscope.Frame; found {type(frame).__name__}"
-                )
-        self.indices = tuple(frame.index for frame in self._frames)
-        self.names = tuple(f.source or f"frame {f.index}" for f in self._frames)
-        self.warnings = []
-        if self._frames:
-            self.calibration = self._frames[0].calibration
-        if len(set(self.indices)) < len(self.indices):
-            raise UsageError("every frame of a series needs an index of its own")
-        if any(frame.calibration != self.calibration for frame in self._frames):
-            self.warnings.append(
-                "the frames differ in calibration; that of the first is used for all"
-            )
-
-    def read(self, position: int) -> Any:
-        return self._frames[position].pixels
 
 
 class Pipeline:
@@ -273,7 +246,7 @@ class Pipeline:
             What was finished before stays in the folder.
         """
         if not isinstance(frames, FrameSequence):
-            frames = _GivenFrames(frames)
+            frames = GivenFrames(frames)
         chosen = RunSettings(**settings, masks=masked_parts(masks, self.host, frames.warnings))
         if chosen.mixed_sizes and any(family == "trackers" for family, _ in self.choices):
             raise UsageError(
@@ -390,40 +363,6 @@ def _plain_options(
     component = next(named.component for named in built[family] if named.alias == alias)
     options: dict[str, Any] = component.options.model_dump(mode="json")
     return options
-
-
-def analyze(
-    run: str | Path | Result,
-    analyses: Sequence[str] | None = None,
-    options: Mapping[str, Mapping[str, Any]] | None = None,
-    *,
-    host: PluginHost | None = None,
-    **settings: Any,
-) -> Analysed:
-    """Analyse a finished run, and write figures, the data behind them and ``report.html``.
-
-    Parameters
-    ----------
-    run
-        A run folder, or what a pipeline returned.
-    analyses
-        Analyses by name; None means every installed one.
-    options
-        Options of the analyses, by name.
-    host
-        Plugins to use; the installed ones by default.
-    **settings
-        ``out``, ``frames`` (``FIRST:STOP:STEP``), ``roi``, ``images``, ``viewer_frames``, and
-        ``report``:
-        see :func:`defectscope.pipeline.analysing.analyse_run`.
-
-    Raises
-    ------
-    DefectscopeError
-        There is no run, an analysis raised, or a selection holds nothing.
-    """
-    folder = run.folder if isinstance(run, Result) else run
-    return analyse_run(folder, host or default_host(), analyses, options, **settings)
 
 
 def load_run(folder: str | Path) -> Result:
