@@ -115,10 +115,10 @@ def analyse_run(
     analyses: Sequence[str] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     *,
-    out: Path | None = None,
+    out: str | Path | None = None,
     frames: str | None = None,
     roi: Roi | None = None,
-    images: Sequence[Path] = (),
+    images: Sequence[str | Path] = (),
     viewer_frames: int = VIEWER_FRAMES,
     report: bool = True,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
@@ -161,7 +161,7 @@ def analyse_run(
     geometry = any(named.component.needs_geometry for named in built)
     tables = selected_tables(result.tables_for_analysis(geometry), frames, roi)
     tables = replace(tables, detector_scores=detector_scores(result, host.weights()))
-    folder = result.folder if out is None else out
+    folder = result.folder if out is None else Path(out)
     findings: list[Finding] = []
     files: list[str] = []
     for position, named in enumerate(built):
@@ -175,7 +175,16 @@ def analyse_run(
     path = None
     if report:
         path = folder / "report.html"
-        page = _page(result, tables, findings, runtime, host, images, viewer_frames, warnings)
+        page = _page(
+            result,
+            tables,
+            findings,
+            runtime,
+            host,
+            [Path(p) for p in images],
+            viewer_frames,
+            warnings,
+        )
         write_text(path, page)
     if out is None:
         _note_figures(result, files)
