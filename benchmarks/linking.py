@@ -28,14 +28,16 @@ SEARCH_RANGE_PX, MEMORY = 5.0, 3
 FRAMES, WIDTH_PX, HEIGHT_PX = 1176, 1120, 710
 
 
-def simulate(rows: int, seed: int = 0, lifetime: int = 80, missed: float = 0.1) -> pd.DataFrame:
+def simulate(
+    rows: int, seed: int = 0, lifetime: int = 80, missed: float = 0.1, frames: int = FRAMES
+) -> pd.DataFrame:
     """Return about `rows` detections in frame order, with the columns of a run's table."""
     rng = np.random.default_rng(seed)
-    particles = round(rows * (FRAMES + lifetime) / FRAMES / (1 - missed) / lifetime)
+    particles = round(rows * (frames + lifetime) / frames / (1 - missed) / lifetime)
     length = rng.geometric(1 / lifetime, particles)
     particle = np.repeat(np.arange(particles), length)
     since = np.arange(len(particle)) - np.repeat(np.cumsum(length) - length, length)
-    frame = rng.integers(-lifetime, FRAMES, particles)[particle] + since
+    frame = rng.integers(-lifetime, frames, particles)[particle] + since
     home = rng.uniform(0, (WIDTH_PX, HEIGHT_PX), (particles, 2))
     position = np.round(2 * (home[particle] + rng.normal(0, 1, (len(particle), 2)))) / 2
     size = rng.uniform(6, 30, len(particle))
@@ -49,7 +51,7 @@ def simulate(rows: int, seed: int = 0, lifetime: int = 80, missed: float = 0.1) 
             "major_px": size, "minor_px": 0.8 * size, "angle_deg": 0.0,
         }
     )  # fmt: skip
-    seen = (frame >= 0) & (frame < FRAMES) & (rng.random(len(particle)) > missed)
+    seen = (frame >= 0) & (frame < frames) & (rng.random(len(particle)) > missed)
     return table[seen].sort_values("frame", kind="stable").reset_index(drop=True)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from defectscope.core.base import Detector as Detector
     from defectscope.core.base import Finding as Finding
     from defectscope.core.base import Generator as Generator
+    from defectscope.core.base import KeyNumber as KeyNumber
     from defectscope.core.base import PostProcessor as PostProcessor
     from defectscope.core.base import Reader as Reader
     from defectscope.core.base import Runtime as Runtime
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from defectscope.core.training import TrainingJob as TrainingJob
     from defectscope.core.weights import WeightFiles as WeightFiles
     from defectscope.core.weights import WeightsCard as WeightsCard
+    from defectscope.pipeline.analysing import analyze as analyze
     from defectscope.pipeline.api import Pipeline as Pipeline
     from defectscope.pipeline.api import evaluate as evaluate
     from defectscope.pipeline.api import load_run as load_run
@@ -67,7 +69,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "core.base": (
         "Analysis", "AnnotationFormat", "Background", "Component", "Detector", "Finding",
-        "Generator", "PostProcessor", "Reader", "Runtime", "Tables", "Tracker",
+        "Generator", "KeyNumber", "PostProcessor", "Reader", "Runtime", "Tables", "Tracker",
         "TrainableDetector",
     ),
     "core.calibration": ("Calibration",),
@@ -85,6 +87,7 @@ _MODULES = {
     "core.options": ("Options",),
     "core.training": ("TrainingData", "TrainingJob"),
     "core.weights": ("WeightFiles", "WeightsCard"),
+    "pipeline.analysing": ("analyze",),
     "pipeline.api": ("Pipeline", "evaluate", "load_run", "open"),
     "pipeline.benchmark": ("benchmark",),
     "pipeline.results": ("Result",),

@@ -2,88 +2,204 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from defectscope import Analysis, Finding, Tables
+from defectscope import Analysis, Finding, KeyNumber, Options, Tables
 from defectscope.analysis.axes import new_figure, series_axis, series_styles
+from defectscope.analysis.counting import LEVEL, detection_factor, scaled_limits
+from defectscope.core.fields import Fields, counted_fields
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-__all__ = ["NumberDensity", "density_table"]
+__all__ = ["DensityOptions", "NumberDensity", "density_table", "edge_weights"]
 
 NM2_IN_M2 = 1e-18
 NM3_IN_M3 = 1e-27
+Edges = Literal["centres", "uncut"]
 
 
-def density_table(tables: Tables) -> pd.DataFrame:
+class DensityOptions(Options):
+    """Options of the analysis ``number-density``."""
+
+    edges: Edges = Field(
+        "centres",
+        description="centres: count every defect whose centre lies in the field; uncut: leave out "
+        "those that the rim of the field cuts, and weight the others for it",
+    )
+    rows: Literal["detections", "tracks"] = Field(
+        "detections",
+        description="tracks: count the linked rows, with gaps filled, where there are any",
+    )
+    precision: float | None = Field(
+        None, gt=0, le=1, description="precision of the detector; else as its weights' card says"
+    )
+    precision_error: float = Field(0.0, ge=0, le=1, description="standard error of the precision")
+    recall: float | None = Field(
+        None, gt=0, le=1, description="recall of the detector; else as its weights' card says"
+    )
+    recall_error: float = Field(0.0, ge=0, le=1, description="standard error of the recall")
+
+    def scores(self, known: Mapping[str, float]) -> dict[str, float]:
+        """Return precision, recall and their errors, over those that the detector is known by."""
+        merged = dict(known)
+        for name in ("precision", "recall"):
+            value = getattr(self, name)
+            if value is not None:
+                merged |= {name: value, f"{name}_error": getattr(self, f"{name}_error")}
+        return merged
+
+
+def edge_weights(rows: pd.DataFrame, fields: Fields) -> NDArray[np.float64]:
+    """Return the weight of each defect in an unbiased count of those that the rim does not cut.
+
+    Parameters
+    ----------
+    rows
+        Detections with their boxes, px.
+    fields
+        Where they are counted.
+
+    Returns
+    -------
+    ndarray
+        (n,) weights; 0 for a defect whose box touches the rim.
+
+    Notes
+    -----
+    Of defects with a box of w × h, those that lie whole in a field of W × H have their centre in
+    (W - w)(H - h) of it, so that each stands for W·H / ((W - w)(H - h)) of them (Miles, J. R.
+    Stat. Soc. B 36 (1974) 400, and Lantuéjoul 1978: the minus-sampling estimator).
+    """
+    row = fields.rows(rows)
+    box = fields.boxes[row]
+    own = rows[["x_min", "y_min", "x_max", "y_max"]].to_numpy(float)
+    whole = (
+        (row >= 0) & (own[:, :2] > box[:, :2]).all(axis=1) & (own[:, 2:] < box[:, 2:]).all(axis=1)
+    )
+    field, side = box[:, 2:] - box[:, :2], own[:, 2:] - own[:, :2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = (field / (field - side)).prod(axis=1)
+    return np.where(whole, weights, 0.0)
+
+
+def density_table(
+    tables: Tables,
+    edges: Edges = "centres",
+    scores: Mapping[str, float] | None = None,
+    rows: pd.DataFrame | None = None,
+    level: float = LEVEL,
+) -> pd.DataFrame:
     """Return the densities of each frame and defect type.
 
     Parameters
     ----------
     tables
         Frames that could not be read have no count and no row.
+    edges
+        ``centres`` or ``uncut``: see :class:`DensityOptions`.
+    scores
+        ``precision`` and ``recall`` of the detector, and their errors.
+    rows
+        Rows to count in place of the detections.
+    level
+        Probability of the limits.
 
     Returns
     -------
     DataFrame
-        ``frame``, ``time_s``, ``dose_dpa``, ``defect_type``, ``count`` (as seen), ``area_px``
-        (of the field of view); with a known pixel size ``areal_density_per_m2`` and its error;
-        with a known foil thickness ``number_density_per_m3`` and its error. Densities are
-        divided by the visible fraction of the type; errors are those of counting, sqrt(n)/n.
+        ``frame``, ``time_s``, ``dose_dpa``, ``defect_type``, ``count`` (as seen in the field),
+        ``area_px`` (of the field, px²), ``true_count`` (corrected for what the rim cuts and what
+        the detector misses and invents); with a known pixel size ``areal_density_per_m2``, with
+        a known foil thickness ``number_density_per_m3``. Each has a counting error
+        (``_error``, standard) and limits (``_low``, ``_high``). Densities are divided by the
+        visible fraction of the type.
 
     Notes
     -----
     P2 takes the sample as a box of the field of view times the foil thickness, and multiplies
-    by 7/4 for a visible fraction of 4/7.
+    by 7/4 for a visible fraction of 4/7. The limits are those of a Poisson process, which the
+    defects of one frame are; counts of neighbouring frames are of the same defects, so that the
+    mean over a series is hardly better known than one frame's. The field is the part of the
+    specimen that every frame shows where frames are registered.
     """
     frames = tables.frames[tables.frames["status"] == "ok"]
-    types = sorted(tables.detections["defect_type"].dropna().unique()) or ["all"]
-    counts = tables.detections.groupby(["defect_type", "frame"]).size().to_dict()
-    calibration = tables.calibration
+    found = tables.detections if rows is None else rows
+    fields = counted_fields(tables)
+    found = found[fields.hold(found)]
+    weights = edge_weights(found, fields) if edges == "uncut" else np.ones(len(found))
+    factor, factor_error = detection_factor(scores or {})
+    types = sorted(found["defect_type"].dropna().unique()) or ["all"]
+    row = fields.rows(found)
     parts = []
     for name in types:
+        own = (found["defect_type"] == name).to_numpy()
+        sums = [
+            np.bincount(row[own], values[own], minlength=len(frames)).astype(float)
+            for values in (np.ones(len(found)), weights, weights**2)
+        ]
         part = frames[["frame", "time_s", "dose_dpa"]].copy()
         part["defect_type"] = name
-        part["count"] = [int(counts.get((name, frame), 0)) for frame in part["frame"]]
-        part["area_px"] = _field_of_view_px(frames, tables.roi)
-        if calibration.pixel_size_nm is not None:
-            area_m2 = part["area_px"] * calibration.pixel_size_nm**2 * NM2_IN_M2
-            seen = calibration.visible(name)
-            _add_density(part, "areal_density_per_m2", area_m2 * seen)
-            if calibration.thickness_nm is not None:
-                volume_m3 = area_m2 * calibration.thickness_nm * 1e-9
-                _add_density(part, "number_density_per_m3", volume_m3 * seen)
+        part["count"] = sums[0].astype(np.int64)
+        part["area_px"] = fields.areas_px
+        _add_true(part, sums[1], sums[2], factor, factor_error, level)
+        _add_densities(part, tables, name)
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
 
 
-def _field_of_view_px(
-    frames: pd.DataFrame, roi: tuple[int, int, int, int] | None
-) -> NDArray[np.float64]:
-    if roi is not None:
-        return np.full(len(frames), float((roi[2] - roi[0]) * (roi[3] - roi[1])))
-    sides = frames[["width_px", "height_px"]].to_numpy(float)
-    return np.asarray(sides.prod(axis=1), float)
+def _add_true(
+    part: pd.DataFrame,
+    total: NDArray[np.float64],
+    squares: NDArray[np.float64],
+    factor: float,
+    factor_error: float,
+    level: float,
+) -> None:
+    """Add the corrected count; weighted counts vary as fewer of a larger weight would."""
+    weight = np.divide(squares, total, out=np.ones_like(total), where=total > 0)
+    effective = np.divide(total, weight)
+    part["true_count"] = total * factor
+    part["true_count_error"] = np.hypot(np.sqrt(squares), total * factor_error) * factor
+    low, high = scaled_limits(effective, weight * factor, factor_error, level)
+    part["true_count_low"], part["true_count_high"] = low, high
 
 
-def _add_density(part: pd.DataFrame, name: str, extent: pd.Series) -> None:
-    part[name] = part["count"] / extent
-    part[f"{name}_error"] = np.sqrt(part["count"]) / extent
+def _add_densities(part: pd.DataFrame, tables: Tables, name: str) -> None:
+    calibration = tables.calibration
+    if calibration.pixel_size_nm is None:
+        return
+    seen = calibration.visible(name)
+    area_m2 = part["area_px"] * calibration.pixel_size_nm**2 * NM2_IN_M2
+    extents = {"areal_density_per_m2": area_m2 * seen}
+    if calibration.thickness_nm is not None:
+        extents["number_density_per_m3"] = area_m2 * calibration.thickness_nm * 1e-9 * seen
+    for quantity, extent in extents.items():
+        for suffix in ("", "_error", "_low", "_high"):
+            part[quantity + suffix] = part[f"true_count{suffix}"] / extent
 
 
 class NumberDensity(Analysis):
-    """Density of each defect type against dose, time or frame, with counting errors."""
+    """Density of each defect type against dose, time or frame, with confidence limits."""
+
+    Options = DensityOptions
+    options: DensityOptions
 
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return one finding; none without frames."""
-        table = density_table(tables)
+        options = self.options
+        rows = tables.tracks if options.rows == "tracks" else None
+        scores = options.scores(tables.detector_scores)
+        table = density_table(tables, options.edges, scores, rows)
         if table.empty:
             return []
-        quantity, label = "count", "Number a frame"
+        quantity, label = "true_count", "Number a frame"
         for name, text in (
             ("areal_density_per_m2", "Areal density (m$^{-2}$)"),
             ("number_density_per_m3", "Number density (m$^{-3}$)"),
@@ -95,13 +211,38 @@ class NumberDensity(Analysis):
         groups = {str(name): rows for name, rows in table.groupby("defect_type")}
         for name, style in series_styles(groups, self.runtime.defect_types).items():
             rows = groups[name]
-            x, y = rows[axis].to_numpy(float), rows[quantity].to_numpy(float)
-            error = np.sqrt(y) if quantity == "count" else rows[f"{quantity}_error"].to_numpy(float)
+            x = rows[axis].to_numpy(float)
+            low, high = (rows[f"{quantity}_{side}"].to_numpy(float) for side in ("low", "high"))
             title, colour = style
-            panel.fill_between(x, y - error, y + error, color=colour, alpha=0.25, linewidth=0)
+            panel.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
             marker = "o" if len(x) < 40 else ""
+            y = rows[quantity].to_numpy(float)
             panel.plot(x, y, marker=marker, markersize=3, linewidth=1, color=colour, label=title)
+        _mark_jumps(panel, tables.frames, axis)
         panel.set(xlabel=axis_label, ylabel=label)
         panel.set_ylim(bottom=0)
         panel.legend(frameon=False)
-        return [Finding("number-density", "Number density (band: counting error)", table, figure)]
+        title = "Number density (band: 95 % limits)"
+        return [Finding("number-density", title, table, figure, _last(table, quantity))]
+
+
+def _last(table: pd.DataFrame, quantity: str) -> tuple[KeyNumber, ...]:
+    unit = {"areal_density_per_m2": "1/m²", "number_density_per_m3": "1/m³"}.get(quantity, "")
+    label = "Density" if unit else "Number"
+    return tuple(
+        KeyNumber(
+            f"{label} in frame {row['frame']}, {row['defect_type']}",
+            row[quantity],
+            unit,
+            row[f"{quantity}_low"],
+            row[f"{quantity}_high"],
+        )
+        for row in table.groupby("defect_type").tail(1).to_dict("records")
+    )
+
+
+def _mark_jumps(panel: Axes, frames: pd.DataFrame, axis: str) -> None:
+    if "jump" not in frames:
+        return
+    for place in frames.loc[frames["jump"] == 1, axis].dropna():
+        panel.axvline(place, color="0.6", linewidth=0.6, linestyle=":", zorder=0)

@@ -20,8 +20,38 @@ def defectscope_analyses() -> list[ComponentSpec]:
             "defectscope.analysis.sizes:SizeDistribution",
         ),
         ComponentSpec(
+            "defect-types",
+            "Defect types side by side: fractions, mean diameters, areal densities.",
+            "defectscope.analysis.defect_classes:DefectClasses",
+        ),
+        ComponentSpec(
             "trajectories",
-            "Map of trajectories and distribution of lifetimes.",
+            "Map of trajectories, lifetimes, and the fastest and slowest particles.",
             "defectscope.analysis.trajectories:Trajectories",
+        ),
+        ComponentSpec(
+            "track-quality",
+            "Sightings, gaps and jumps of tracks; merges and splits.",
+            "defectscope.analysis.track_report:TrackReport",
+        ),
+        ComponentSpec(
+            "growth",
+            "Size of single particles against dose with growth laws; growth rates of all.",
+            "defectscope.analysis.growth:Growth",
+        ),
+        ComponentSpec(
+            "diffusion",
+            "Effective diffusion by size; D of all from the mean squared displacement.",
+            "defectscope.analysis.diffusion:Diffusion",
+        ),
+        ComponentSpec(
+            "hardening",
+            "Dispersed-barrier hardening against dose, with its error.",
+            "defectscope.analysis.hardening:Hardening",
+        ),
+        ComponentSpec(
+            "swelling",
+            "Swelling by cavities against dose, with its error.",
+            "defectscope.analysis.swelling:Swelling",
         ),
     ]

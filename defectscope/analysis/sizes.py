@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from defectscope import Analysis, Finding, Tables
+from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_axis, series_styles
 
 __all__ = ["SizeDistribution", "size_table"]
+
+# Frames of which boxes are drawn.
+MOST_BOXES = 12
 
 
 def _size_column(detections: pd.DataFrame) -> str | None:
@@ -88,4 +91,34 @@ class SizeDistribution(Analysis):
         right.set(xlabel=axis_label, ylabel=f"Diameter ({unit})")
         right.set_ylim(bottom=0)
         title = "Sizes (line: median; band: first to third quartile)"
-        return [Finding("size-distribution", title, table, figure)]
+        numbers = (KeyNumber("Median diameter", float(np.median(sizes)), unit),)
+        found = Finding("size-distribution", title, table, figure, numbers)
+        return [found, *self._boxes(measured, axis, axis_label, column)]
+
+    def _boxes(
+        self, measured: pd.DataFrame, axis: str, axis_label: str, column: str
+    ) -> list[Finding]:
+        """Return box plots of some frames (P2, Fig. 5)."""
+        frames = np.unique(measured["frame"].to_numpy())
+        if len(frames) < 2:
+            return []
+        chosen = frames[np.unique(np.linspace(0, len(frames) - 1, MOST_BOXES).round().astype(int))]
+        groups = [measured[measured["frame"] == frame] for frame in chosen]
+        figure, (panel,) = new_figure()
+        whiskers = panel.boxplot([g[column] for g in groups], flierprops={"markersize": 2})
+        names = [g[axis].iloc[0] if axis in g else g["frame"].iloc[0] for g in groups]
+        texts = [f"{name:.3g}" if axis != "frame" else str(name) for name in names]
+        panel.set_xticks(np.arange(1, len(chosen) + 1), texts, rotation=45)
+        panel.set(xlabel=axis_label, ylabel=f"Diameter ({column[-2:]})")
+        panel.set_ylim(bottom=0)
+        unit = column[-2:]
+        table = pd.DataFrame(
+            {"frame": chosen, "count": [len(g) for g in groups],
+             f"median_{unit}": [line.get_ydata()[0] for line in whiskers["medians"]],
+             f"first_quartile_{unit}": [g[column].quantile(0.25) for g in groups],
+             f"third_quartile_{unit}": [g[column].quantile(0.75) for g in groups],
+             f"low_whisker_{unit}": [w.get_ydata()[1] for w in whiskers["whiskers"][::2]],
+             f"high_whisker_{unit}": [w.get_ydata()[1] for w in whiskers["whiskers"][1::2]]}
+        )  # fmt: skip
+        title = "Sizes in some frames (box: quartiles; whiskers: 1.5 times the box at most)"
+        return [Finding("size-boxes", title, table, figure)]

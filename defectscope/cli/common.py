@@ -21,6 +21,7 @@ __all__ = [
     "component_options",
     "current_host",
     "plural",
+    "region",
     "say",
     "shown_progress",
     "warn",
@@ -78,6 +79,19 @@ def current_host(context: click.Context) -> PluginHost:
             warn(f"no plugin is called {name!r}")
         made = context.find_root().meta[HOST] = choice, host
     return made[1]
+
+
+def region(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, ...] | None:
+    """Read ``X0,Y0,X1,Y1`` of an option."""
+    if text is None:
+        return None
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 4:
+        raise click.BadParameter(f"expected four integers X0,Y0,X1,Y1 in px, found {text!r}")
+    return numbers
 
 
 def calibration_options(command: F) -> F:

@@ -39,9 +39,10 @@ def convert(
     assignments: tuple[str, ...],
     overwrite: bool,
 ) -> None:
-    """Convert annotations between COCO, labelme, YOLO, Pascal VOC and ImageJ.
+    """Convert annotations between COCO, labelme, YOLO, Pascal VOC, ImageJ and napari.
 
-    IN and OUT are files or folders, as the format has it; 'defectscope plugins list' names the
+    IN may also be a run folder: its tracks, or detections. Else IN and OUT are files or folders, as
+    the format has it; 'defectscope plugins list' names the
     formats that are installed, and 'plugins info' tells what each holds.
     """
     from defectscope.core.errors import UsageError
@@ -50,10 +51,12 @@ def convert(
         open_dataset,
         save_dataset,
     )
+    from defectscope.pipeline.run_labels import is_run, run_dataset
 
     host = current_host(context)
     host.find("formats", to_format)
-    from_format = from_format or detect_format(source, host)
+    of_run = from_format is None and is_run(source)
+    from_format = "run" if of_run else from_format or detect_format(source, host)
     options = _options(assignments, from_format, to_format)
     if copy_images:
         written = host.load_class(host.find("formats", to_format))
@@ -61,7 +64,10 @@ def convert(
             raise UsageError(f"the format {to_format!r} has no place for images: {target}")
         options[to_format] = {**options[to_format], "copy_images": True}
     _refuse_existing(target, overwrite)
-    dataset = open_dataset(source, host, from_format, options[from_format])
+    if of_run:
+        dataset = run_dataset(source)
+    else:
+        dataset = open_dataset(source, host, from_format, options[from_format])
     for text in dataset.warnings:
         warn(text)
     for text in save_dataset(dataset, target, to_format, host, options[to_format]):

@@ -46,6 +46,9 @@ COMMANDS = {
         "defectscope.cli.profiles:profiles", "Compare the grey across lines of image and twin."
     ),
     "track": Lazy("defectscope.cli.track:track", "Link the rows of a table through time."),
+    "analyze": Lazy(
+        "defectscope.cli.analyze:analyze", "Quantities, figures and a report of a finished run."
+    ),
     "convert": Lazy("defectscope.cli.convert:convert", "Convert annotations between formats."),
     "weights": Lazy("defectscope.cli.weights:weights", "List, explain and convert weights."),
     "plugins": Lazy("defectscope.cli.plugins:plugins", "List, explain, check and start plugins."),

@@ -13,31 +13,33 @@ from defectscope.cli.common import (
     component_options,
     current_host,
     plural,
+    region,
     say,
     shown_progress,
     warn,
 )
 
 if TYPE_CHECKING:
+    from defectscope.pipeline.api import Pipeline
     from defectscope.pipeline.results import Result
 
 __all__ = ["run"]
 
 
-def _roi(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        numbers = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) != 4:
-        raise click.BadParameter(f"expected four integers X0,Y0,X1,Y1 in px, found {text!r}")
-    return numbers
-
-
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, type=PATH, metavar="INPUT...")
+@click.argument("inputs", nargs=-1, type=PATH, metavar="INPUT...")
+@click.option(
+    "--watch",
+    type=PATH,
+    metavar="FOLDER",
+    help="In place of INPUT: work on frames as they are written into this folder, until Ctrl-C.",
+)
+@click.option(
+    "--idle",
+    type=click.FloatRange(0, min_open=True),
+    metavar="S",
+    help="With --watch: end when no frame has come for so long.",
+)
 @click.option(
     "--detector",
     default="heatmap",
@@ -57,7 +59,9 @@ def _roi(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, 
 @click.option(
     "--frames", metavar="A:B:S", help="Only frame indices A to B (exclusive), every S-th."
 )
-@click.option("--roi", callback=_roi, metavar="X0,Y0,X1,Y1", help="Only this part of a frame, px.")
+@click.option(
+    "--roi", callback=region, metavar="X0,Y0,X1,Y1", help="Only this part of a frame, px."
+)
 @click.option(
     "--mask",
     "masks",
@@ -70,6 +74,19 @@ def _roi(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int, 
     "--vote",
     metavar="K/N",
     help="Keep what is found in K of N neighbouring frames, and fill gaps between.",
+)
+@click.option(
+    "--register",
+    is_flag=True,
+    help="Find how far each frame has moved, before anything else; tables keep the frames' own "
+    "coordinates.",
+)
+@click.option(
+    "--jump-px",
+    type=click.FloatRange(0, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="With --register: a longer step between two frames is marked as a jump, px.",
 )
 @calibration_options
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
@@ -138,8 +155,13 @@ def run(context: click.Context, /, **given: Any) -> None:
         batch_size=given["batch_size"],
         host=host,
     )
+    if (given["watch"] is None) == (not given["inputs"]):
+        raise UsageError("name the INPUT to run on, or a folder to --watch, and not both")
     names = ("pixel_size_nm", "frame_interval_s", "dose_start_dpa", "dose_per_frame_dpa",
              "thickness_nm", "visible_fraction")  # fmt: skip
+    if given["watch"] is not None:
+        summarise(_watched(pipeline, given, {name: given[name] for name in names}))
+        return
     frames = open_frames(
         given["inputs"],
         frames=given["frames"],
@@ -158,6 +180,7 @@ def run(context: click.Context, /, **given: Any) -> None:
                 progress=progress,
                 overlay=not given["no_overlay"],
                 figures=not given["no_figures"],
+                register={"jump_px": given["jump_px"]} if given["register"] else None,
                 **{
                     name: given[name]
                     for name in ("roi", "masks", "vote", "workers", "dask", "resume", "overwrite",
@@ -173,6 +196,33 @@ def run(context: click.Context, /, **given: Any) -> None:
         if text not in said:
             warn(text)
     summarise(result)
+
+
+def _watched(pipeline: Pipeline, given: dict[str, Any], known: dict[str, Any]) -> Result:
+    """Watch a folder, and say every few seconds how far behind the tables are."""
+    from defectscope.core.calibration import Calibration
+    from defectscope.core.errors import UsageError
+
+    if given["frames"]:
+        raise UsageError("--frames selects from what is there, and --watch does not wait for it")
+    of_file = given["calibration"]
+    calibration = Calibration() if of_file is None else Calibration.from_toml(of_file)
+    say(f"watching {given['watch']}; Ctrl-C ends it")
+    return pipeline.watch(
+        given["watch"],
+        given["out"],
+        calibration.updated(**known),
+        idle_s=given["idle"],
+        said=lambda lag: say(str(lag)),
+        overlay=not given["no_overlay"],
+        figures=not given["no_figures"],
+        register=given["register"] or None,
+        **{
+            name: given[name]
+            for name in ("roi", "masks", "vote", "workers", "dask", "resume", "overwrite",
+                         "strict", "mixed_sizes", "table_format")
+        },
+    )  # fmt: skip
 
 
 def _say_interrupted(folder: Path) -> None:

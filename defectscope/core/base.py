@@ -37,6 +37,7 @@ __all__ = [
     "Detector",
     "Finding",
     "Generator",
+    "KeyNumber",
     "PostProcessor",
     "Reader",
     "Runtime",
@@ -237,6 +238,9 @@ class Tables:
         Calibration of the series.
     roi
         x_min, y_min, x_max, y_max of the part that was looked at, or None for whole frames.
+    detector_scores
+        ``precision`` and ``recall`` of the detector (0 to 1) and their standard errors
+        (``precision_error``, ``recall_error``), as far as its weights' card gives them.
     """
 
     frames: pd.DataFrame
@@ -245,6 +249,30 @@ class Tables:
     tracks: pd.DataFrame | None
     calibration: Calibration
     roi: tuple[int, int, int, int] | None = None
+    detector_scores: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class KeyNumber:
+    """A number that sums up a finding.
+
+    Parameters
+    ----------
+    label
+        What it is.
+    value
+        The number.
+    unit
+        Its unit as it is to be read, such as ``nm``; empty for a bare number.
+    low, high
+        Limits that hold the true value with a probability of 95 %, where they are known.
+    """
+
+    label: str
+    value: float
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -261,12 +289,15 @@ class Finding:
         The data behind the figure.
     figure
         A matplotlib figure, or None.
+    numbers
+        What a report says first.
     """
 
     name: str
     title: str
     table: pd.DataFrame
     figure: Figure | None = None
+    numbers: tuple[KeyNumber, ...] = ()
 
 
 class Analysis(Component):

@@ -6,8 +6,14 @@ import numpy as np
 import pandas as pd
 
 from defectscope.core.calibration import Calibration
+from defectscope.core.track_quality import track_quality
 
 __all__ = ["particle_table"]
+
+USED = (
+    "particle", "frame", "x", "y", "x_corrected", "y_corrected", "defect_type", "origin",
+    "diameter_px", "diameter_nm",
+)  # fmt: skip
 
 
 def particle_table(tracks: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
@@ -24,13 +30,19 @@ def particle_table(tracks: pd.DataFrame, calibration: Calibration) -> pd.DataFra
     -------
     DataFrame
         ``particle``, ``defect_type`` (the most frequent), ``first_frame``, ``last_frame``,
-        ``lifetime_frames`` (last - first + 1, P2) and ``lifetime_s``, ``detections``, mean ``x``
-        and ``y``, ``displacement_px`` from the first to the last position, and the median of
-        every diameter column.
+        ``lifetime_frames`` (last - first + 1, P2) and ``lifetime_s``, ``detections`` and
+        ``interpolated`` rows, ``quality`` (:func:`defectscope.core.track_quality.track_quality`),
+        mean ``x`` and ``y``, ``displacement_px`` from the first to the last position (of
+        ``x_corrected``, ``y_corrected`` where these are there), and the median of every diameter
+        column.
     """
-    ordered = tracks.sort_values(["particle", "frame"], kind="stable")
+    used = [name for name in USED if name in tracks]
+    ordered = tracks[used].sort_values(["particle", "frame"], kind="stable")
     groups = ordered.groupby("particle", sort=True)
     first, last = groups[["frame", "x", "y"]].first(), groups[["frame", "x", "y"]].last()
+    # Without the movement of the stage, where that is known.
+    still = ["x_corrected", "y_corrected"] if "x_corrected" in tracks else ["x", "y"]
+    begin, end = groups[still].first().to_numpy(float), groups[still].last().to_numpy(float)
     table = pd.DataFrame({"particle": first.index.to_numpy()})
     if "defect_type" in tracks:
         counts = (
@@ -45,10 +57,13 @@ def particle_table(tracks: pd.DataFrame, calibration: Calibration) -> pd.DataFra
     table["lifetime_frames"] = table["last_frame"] - table["first_frame"] + 1
     if calibration.frame_interval_s is not None:
         table["lifetime_s"] = table["lifetime_frames"] * calibration.frame_interval_s
-    table["detections"] = groups.size().to_numpy()
+    quality = track_quality(ordered)
+    table["detections"] = quality["sightings"].to_numpy()
+    table["interpolated"] = quality["interpolated"].to_numpy()
+    table["quality"] = quality["quality"].to_numpy()
     means = groups[["x", "y"]].mean()
     table["x"], table["y"] = means["x"].to_numpy(), means["y"].to_numpy()
-    moved = np.hypot((last["x"] - first["x"]).to_numpy(), (last["y"] - first["y"]).to_numpy())
+    moved = np.hypot(*(end - begin).T)
     table["displacement_px"] = moved
     if calibration.pixel_size_nm is not None:
         table["displacement_nm"] = moved * calibration.pixel_size_nm

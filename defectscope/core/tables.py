@@ -19,6 +19,8 @@ __all__ = [
     "DETECTION_COLUMNS",
     "FRAME_COLUMNS",
     "GEOMETRY_COLUMNS",
+    "ORIGINS",
+    "SHIFT_COLUMNS",
     "calibrated",
     "detection_columns",
     "detection_table",
@@ -39,6 +41,15 @@ FRAME_COLUMNS: Mapping[str, str] = {
     "height_px": "Int64",
     "count": "Int64",
     "status": "str",
+}
+# Where a row comes from; of instances, the measurement ``origin`` is the position in this list.
+ORIGINS = ("detector", "interpolated", "human")
+# What registration adds to the table of frames.
+SHIFT_COLUMNS: Mapping[str, str] = {
+    "drift_x_px": "float64",
+    "drift_y_px": "float64",
+    "jump": "int64",
+    "correlation": "float64",
 }
 DETECTION_COLUMNS: Mapping[str, str] = {
     "frame": "int64",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,17 @@ from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
 from defectscope.core.provenance import input_digests
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
+from defectscope.pipeline.given_frames import GivenFrames
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.lanes import available_cores, lane_count
 from defectscope.pipeline.masking import masked_parts
 from defectscope.pipeline.named import NamedComponent
+from defectscope.pipeline.registering import chosen_registration
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.session import Progress, RunSettings, Session
+from defectscope.pipeline.watched import WatchedFolder
+from defectscope.pipeline.watching import Lag, WatchSession
 from defectscope.plugins.host import PluginHost, default_host
 
 __all__ = ["Pipeline", "evaluate", "load_run", "open_frames"]
@@ -98,33 +102,6 @@ def _merged_calibration(
             "only one is given, so that doses are left empty"
         )
     return merged
-
-
-class _GivenFrames(FrameSequence):
-    """Frames that somebody already holds in memory."""
-
-    def __init__(self, frames: Sequence[Frame]) -> None:
-        self._frames = list(frames)
-        for frame in self._frames:
-            if not isinstance(frame, Frame):
-                raise UsageError(
-                    "a pipeline runs on what defectscope.open returns, or on a list of "
-                    f"defectscope.Frame; found {type(frame).__name__}"
-                )
-        self.indices = tuple(frame.index for frame in self._frames)
-        self.names = tuple(f.source or f"frame {f.index}" for f in self._frames)
-        self.warnings = []
-        if self._frames:
-            self.calibration = self._frames[0].calibration
-        if len(set(self.indices)) < len(self.indices):
-            raise UsageError("every frame of a series needs an index of its own")
-        if any(frame.calibration != self.calibration for frame in self._frames):
-            self.warnings.append(
-                "the frames differ in calibration; that of the first is used for all"
-            )
-
-    def read(self, position: int) -> Any:
-        return self._frames[position].pixels
 
 
 class Pipeline:
@@ -236,7 +213,7 @@ class Pipeline:
         progress: Progress,
     ) -> dict[str, Any]:
         """Return what decides about the numbers of a run: its part of ``run.json``."""
-        paths = frames.paths
+        paths, registration = frames.paths, chosen_registration(settings.register)
         return {
             "components": [
                 {
@@ -254,6 +231,7 @@ class Pipeline:
             "roi": list(settings.roi) if settings.roi else None,
             "masks": settings.masks.record(),
             "vote": None if settings.vote is None else str(settings.vote),
+            "register": None if registration is None else asdict(registration),
             "table_format": settings.table_format,
             "inputs": input_digests(paths, lambda done: progress("check input", done, len(paths))),
         }
@@ -289,7 +267,7 @@ class Pipeline:
             What was finished before stays in the folder.
         """
         if not isinstance(frames, FrameSequence):
-            frames = _GivenFrames(frames)
+            frames = GivenFrames(frames)
         frames.warnings += [text for text in self.warnings if text not in frames.warnings]
         chosen = RunSettings(**settings, masks=masked_parts(masks, self.host, frames.warnings))
         if chosen.mixed_sizes and any(family == "trackers" for family, _ in self.choices):
@@ -302,6 +280,11 @@ class Pipeline:
                 "frames of different sizes are unrelated images, which cannot vote on each other; "
                 "leave out --vote or --mixed-sizes"
             )
+        if chosen.mixed_sizes and chosen.register is not None:
+            raise UsageError(
+                "frames of different sizes are unrelated images, which cannot be registered; "
+                "leave out --register or --mixed-sizes"
+            )
         if out is not None:
             return self._session(frames, Path(out), chosen, progress).run()
         holder = tempfile.TemporaryDirectory()
@@ -311,6 +294,57 @@ class Pipeline:
         except BaseException:
             holder.cleanup()
             raise
+
+    def watch(
+        self,
+        folder: str | Path,
+        out: str | Path,
+        calibration: Calibration | None = None,
+        *,
+        idle_s: float | None = None,
+        update_s: float = 10.0,
+        said: Callable[[Lag], None] = lambda lag: None,
+        progress: Progress | None = None,
+        masks: Sequence[Any] = (),
+        **settings: Any,
+    ) -> Result:
+        """Run on frames as they are written into a folder, and return the tables.
+
+        Parameters
+        ----------
+        folder
+            Where frames are written, one image a file.
+        out
+            Run folder.
+        calibration
+            What is known about the scale.
+        idle_s
+            It ends when nothing has come for so long, s; None goes on until Ctrl-C.
+        update_s
+            Tracks and figures are brought up to date no more often than this, s.
+        said
+            Called every five seconds with the :class:`defectscope.pipeline.watching.Lag`.
+        progress, masks, **settings
+            As for :meth:`run`.
+
+        Raises
+        ------
+        UsageError
+            A setting that needs all frames, or the folder does not exist.
+        """
+        frames = WatchedFolder(Path(folder), self.host, calibration or Calibration())
+        chosen = RunSettings(**settings, masks=masked_parts(masks, self.host, frames.warnings))
+        for name in ("resume", "dask", "vote", "register"):
+            if getattr(chosen, name):
+                raise UsageError(f"--{name} needs all frames, and --watch does not wait for them")
+        if chosen.workers > 1:
+            raise UsageError("--watch works in one process; leave out --workers")
+        parts = vars(self._session(frames, Path(out), chosen, progress))
+        kept = {name: parts[name] for name in Session.__match_args__ if not name.startswith("_")}
+        lanes = lane_count(self.threads, self.device)
+        return WatchSession(
+            **{**kept, "lanes": lanes}, watched=frames, idle_s=idle_s, update_s=update_s, said=said
+        ).run()
 
     def _session(
         self,

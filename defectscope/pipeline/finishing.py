@@ -13,7 +13,8 @@ from defectscope.core.errors import ComponentError, DefectscopeError
 from defectscope.core.files import atomic_path
 from defectscope.core.particles import particle_table
 from defectscope.pipeline.named import NamedComponent, guarded
-from defectscope.pipeline.parts import read_table, write_table
+from defectscope.pipeline.parts import read_csv, read_table, write_table
+from defectscope.pipeline.registering import in_frame, in_specimen, shifts_by_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from defectscope.core.calibration import Calibration
     from defectscope.pipeline.results import Result
 
-__all__ = ["linked", "track_detections", "write_finding", "write_findings"]
+__all__ = ["linked", "linked_in_specimen", "track_detections", "write_finding", "write_findings"]
 
 
 def linked(
@@ -46,6 +47,25 @@ def linked(
     tracks: pd.DataFrame = guarded(named, "while it linked", link)
     _check_tracks(named, tracks, detections)
     return tracks
+
+
+def linked_in_specimen(
+    named: NamedComponent,
+    detections: pd.DataFrame,
+    geometry: pd.DataFrame | None,
+    shifts: pd.DataFrame | None,
+) -> pd.DataFrame:
+    """Return what a tracker makes of a table, which is shown to it without the frames' shifts.
+
+    Parameters
+    ----------
+    shifts
+        ``drift_x_px`` and ``drift_y_px`` by frame index, or None.
+    """
+    if shifts is None:
+        return linked(named, detections, geometry)
+    still = None if geometry is None else in_specimen(geometry, shifts)
+    return in_frame(linked(named, in_specimen(detections, shifts), still), shifts, detections)
 
 
 def _check_tracks(named: NamedComponent, tracks: Any, detections: pd.DataFrame) -> None:
@@ -70,7 +90,8 @@ def track_detections(
     detections = read_table(folder / "detections.parquet")
     wanted = named.component.needs_geometry
     geometry = read_table(folder / "geometry.parquet") if wanted else None
-    tracks = linked(named, detections, geometry)
+    shifts = shifts_by_frame(read_csv(folder / "frames.csv"))
+    tracks = linked_in_specimen(named, detections, geometry, shifts)
     write_table(folder / f"tracks.{table_format}", tracks)
     write_table(folder / "particles.csv", particle_table(tracks, calibration))
 

@@ -33,12 +33,12 @@ MASK = "mask.png"
 # run.json, as analyses name them.
 OWN_FILES = (
     "frames.csv", "detections.parquet", "detections.csv", "geometry.parquet", "geometry.csv",
-    "tracks.parquet", "tracks.csv", "particles.csv", "overlay.mp4", MASK, INFO,
+    "tracks.parquet", "tracks.csv", "particles.csv", "overlay.mp4", "report.html", MASK, INFO,
 )  # fmt: skip
 FIGURES = "figures"
 # Names under which files are written before they are whole; a kill leaves them behind.
 HALF_WRITTEN = re.compile(
-    r"\.+(run|frames|detections|geometry|tracks|particles|overlay|mask)[-.].*"
+    r"\.+(run|frames|detections|geometry|tracks|particles|overlay|report|mask)[-.].*"
 )
 
 
@@ -55,8 +55,8 @@ class RunFolder:
         self.geometry = GrowingTable(path / "geometry.parquet", GEOMETRY_COLUMNS)
         self.frames_path = path / "frames.csv"
 
-    def create(self, overwrite: bool) -> None:
-        """Make the folder, empty of what a former run left.
+    def create(self, overwrite: bool, columns: Mapping[str, str] = FRAME_COLUMNS) -> None:
+        """Make the folder, empty of what a former run left; `columns` are those of frames.csv.
 
         Raises
         ------
@@ -70,7 +70,7 @@ class RunFolder:
             if present:
                 self._clear(present, overwrite)
             self.path.mkdir(parents=True, exist_ok=True)
-            header = pd.DataFrame(columns=list(FRAME_COLUMNS))
+            header = pd.DataFrame(columns=list(columns))
             with atomic_path(self.frames_path) as temporary:
                 header.to_csv(temporary, index=False, lineterminator="\n")
         except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import pickle
 import signal
 import threading
@@ -22,25 +23,35 @@ from defectscope.core.errors import (
 )
 from defectscope.core.frames import FrameSequence
 from defectscope.core.provenance import package_versions
-from defectscope.core.tables import FRAME_COLUMNS
+from defectscope.core.registration import Shift
+from defectscope.core.tables import FRAME_COLUMNS, SHIFT_COLUMNS
 from defectscope.core.votes import Vote
 from defectscope.pipeline.execute import outcomes_in_order
 from defectscope.pipeline.finishing import track_detections, write_findings
-from defectscope.pipeline.masking import MaskedParts
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.overlay import write_overlays
+from defectscope.pipeline.registering import (
+    chosen_registration,
+    register_frames,
+    shift_row,
+    shifted_outcome,
+)
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
-from defectscope.pipeline.stages import FrameOutcome, FrameStages, Roi
+from defectscope.pipeline.settings import RunSettings
+from defectscope.pipeline.stages import FrameOutcome, FrameStages
 from defectscope.pipeline.voting import Outcomes, check_vote, first_needed, voted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from defectscope.core.base import Runtime
 
 __all__ = ["Progress", "RunSettings", "Session"]
 
 COMMIT_FRAMES = 64
 COMMIT_SECONDS = 15.0
+MOST_NAMED_INPUTS = 32
 
 # (stage, done, total)
 Progress = Callable[[str, int, int], None]
@@ -62,48 +73,6 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
     if waiting:
         raise KeyboardInterrupt
-
-
-@dataclass(frozen=True)
-class RunSettings:
-    """How a run is executed; only `roi`, `masks` and `vote` change numbers in tables.
-
-    Parameters
-    ----------
-    roi
-        x_min, y_min, x_max, y_max in px, half open.
-    masks
-        Parts of the frames in which detections are dropped.
-    vote
-        K/N: a detection stays when it is found in K of N neighbouring frames; as text or pair.
-    workers, dask
-        Processes on this machine, or the address of a Dask scheduler.
-    resume, overwrite, strict
-        Go on with an interrupted run; replace a former one; stop at a damaged frame.
-    mixed_sizes
-        Frames may differ in size (then nothing can be tracked).
-    overlay, figures
-        Whether to write them.
-    table_format
-        ``parquet`` or ``csv``.
-    """
-
-    roi: Roi | None = None
-    masks: MaskedParts = field(default_factory=MaskedParts)
-    vote: Vote | str | Sequence[int] | None = None
-    workers: int = 1
-    dask: str | None = None
-    resume: bool = False
-    overwrite: bool = False
-    strict: bool = False
-    mixed_sizes: bool = False
-    overlay: bool = True
-    figures: bool = True
-    table_format: str = "parquet"
-
-    def __post_init__(self) -> None:
-        if self.vote is not None:
-            object.__setattr__(self, "vote", Vote.parse(self.vote))
 
 
 @dataclass
@@ -138,6 +107,7 @@ class Session:
     warnings: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    shifts: dict[int, Shift] | None = None
     _status: str = "running"
     _figures: list[str] = field(default_factory=list)
 
@@ -155,6 +125,7 @@ class Session:
         if finished is None:
             return Result(self.folder.path)
         try:
+            self._register()
             self._detect(finished)
             self._status = "tracking"
             self._join_tables()
@@ -183,7 +154,7 @@ class Session:
             self.warnings += check_vote(self._vote, self.frames.indices)
         former = self.folder.info() if self.settings.resume else None
         if former is None:
-            self.folder.create(self.settings.overwrite)
+            self.folder.create(self.settings.overwrite, self._frame_columns)
             if self.settings.resume:
                 self.warnings.append(
                     f"there was no run in {self.folder.path} to go on with; a new one was started"
@@ -206,6 +177,30 @@ class Session:
             self.timings_s[stage] += seconds
         if self.damaged and self.settings.strict:
             raise DamagedFrameError(f"{self.damaged[0]} (stopped because of --strict)")
+
+    @property
+    def _frame_columns(self) -> dict[str, str]:
+        extra = {} if self.settings.register is None else SHIFT_COLUMNS
+        return {**FRAME_COLUMNS, **extra}
+
+    def _register(self) -> None:
+        options = chosen_registration(self.settings.register)
+        if options is None:
+            return
+        begun = time.perf_counter()
+        self.shifts = register_frames(self.frames, options, self.progress)
+        jumps = [index for index, shift in self.shifts.items() if shift.jump]
+        if jumps:
+            some = ", ".join(map(str, jumps[:5])) + (", …" if len(jumps) > 5 else "")
+            self._warn(f"the stage jumped {len(jumps)} times: in frames {some}")
+        lost = sum(math.isnan(shift.correlation) for shift in self.shifts.values())
+        if lost:
+            self._warn(f"{lost} frames fit no other; they keep the drift of the frame before")
+        self.timings_s["registration"] += time.perf_counter() - begun
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
 
     def _detect(self, finished: list[FrameOutcome]) -> None:
         total, start = len(self.frames), len(finished)
@@ -259,9 +254,20 @@ class Session:
         first = first_needed(vote, indices, start)
         outcomes = self._outcomes(stages, range(first, len(indices)))
         if vote is not None:
-            outcomes = voted(outcomes, vote, self.frames.calibration)
+            # Votes compare places of the specimen.
+            outcomes = voted(self._shifted(outcomes, -1), vote, self.frames.calibration)
+            outcomes = self._shifted(outcomes, 1)
         with closing(outcomes):
             yield from itertools.islice(outcomes, start - first, None)
+
+    def _shifted(self, outcomes: Outcomes, sign: int) -> Outcomes:
+        shifts = self.shifts
+        if shifts is None:
+            yield from outcomes
+            return
+        with closing(outcomes):
+            for outcome in outcomes:
+                yield shifted_outcome(outcome, shifts.get(outcome.index), sign)
 
     @property
     def _vote(self) -> Vote | None:
@@ -290,8 +296,7 @@ class Session:
 
     def _note(self, outcome: FrameOutcome) -> None:
         for text in outcome.warnings:
-            if text not in self.warnings:
-                self.warnings.append(text)
+            self._warn(text)
         for stage, seconds in outcome.timings_s.items():
             self.timings_s[stage] += seconds
         if outcome.error is not None:
@@ -312,10 +317,12 @@ class Session:
                 None if o.shape is None else o.shape[0],
                 None if o.rows is None else len(o.rows),
                 "ok" if o.error is None else "damaged",
+                *(() if self.shifts is None else shift_row(self.shifts.get(o.index))),
             )
             for o in outcomes
         ]
-        table = pd.DataFrame(rows, columns=list(FRAME_COLUMNS)).astype(dict(FRAME_COLUMNS))
+        columns = self._frame_columns
+        table = pd.DataFrame(rows, columns=list(columns)).astype(columns)
         self.folder.commit(start, outcomes, table)
         self.timings_s["write tables"] += time.perf_counter() - begun
 
@@ -352,20 +359,30 @@ class Session:
             self.timings_s["figures"] += time.perf_counter() - begun
 
     def _write_info(self) -> None:
-        self.folder.write_info(
-            {
-                "status": self._status,
-                "plan": dict(self.plan),
-                "versions": package_versions(),
-                "settings": {
-                    name: value
-                    for name, value in vars(self.settings).items()
-                    if name not in {"roi", "masks", "vote", "resume", "overwrite"}
-                },
-                "runtime": {"device": self.runtime.device, "threads": self.runtime.threads},
-                "warnings": self.warnings,
-                "damaged_frames": self.damaged,
-                "figures": sorted(set(self._figures)),
-                "timings_s": {name: round(value, 4) for name, value in self.timings_s.items()},
-            }
-        )
+        self.folder.write_info(self._info())
+
+    def _info(self) -> dict[str, Any]:
+        """Return what ``run.json`` holds."""
+        return {
+            "status": self._status,
+            "plan": dict(self.plan),
+            "versions": package_versions(),
+            "settings": {
+                name: value
+                for name, value in vars(self.settings).items()
+                if name not in {"roi", "masks", "vote", "register", "resume", "overwrite"}
+            },
+            "input_paths": _where(self.frames.paths),
+            "runtime": {"device": self.runtime.device, "threads": self.runtime.threads},
+            "warnings": self.warnings,
+            "damaged_frames": self.damaged,
+            "figures": sorted(set(self._figures)),
+            "timings_s": {name: round(value, 4) for name, value in self.timings_s.items()},
+        }
+
+
+def _where(paths: Sequence[Path]) -> list[str]:
+    """Return where inputs lie: single files by name, of many the folders that hold them."""
+    if len(paths) <= MOST_NAMED_INPUTS:
+        return [str(path.resolve()) for path in paths]
+    return sorted({str(path.resolve().parent) for path in paths})

@@ -65,4 +65,9 @@ def defectscope_formats() -> list[FormatSpec]:
             "ImageJ regions of interest: .roi files and .zip sets.",
             f"{here}.imagej_roi:ImageJRoi",
         ),
+        FormatSpec(
+            "napari",
+            "Layers for napari: shapes and tracks as CSV, corrected shapes back.",
+            f"{here}.napari:Napari",
+        ),
     ]

@@ -24,6 +24,7 @@ from trackpy.linking import Linker, SubnetOversizeException
 from trackpy.linking.subnetlinker import subnet_linker_nonrecursive
 
 from defectscope.core.errors import OptionError
+from defectscope.trackers.subnetworks import assigned_links
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +35,11 @@ __all__ = ["OrderedLinker", "link_positions"]
 # two threads that link at once would share them, and merge each other's tracks.
 _COUNTERS = threading.Lock()
 _creation = attrgetter("uuid")
+# More sources than this are assigned at once; up to here trackpy's way is quick, and ties are
+# decided as it decides them.
+TRIED_ONE_BY_ONE = 12
+# An assignment of so many takes about a second.
+LARGEST_SUBNETWORK = 1000
 
 
 def link_positions(
@@ -102,6 +108,8 @@ def _solve_in_order(
     if len(sources) == 1 == len(destinations):  # nearly all are, so this is worth a short cut
         return [*sources], [*destinations]
     ordered = sorted(sources, key=_creation)
+    if len(ordered) > TRIED_ONE_BY_ONE and max_size == Linker.MAX_SUB_NET_SIZE:
+        return assigned_links(ordered, destinations, search_range, LARGEST_SUBNETWORK)
     links: tuple[list[Any], list[Any]] = subnet_linker_nonrecursive(
         ordered, destinations, search_range, max_size=max_size
     )

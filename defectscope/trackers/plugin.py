@@ -13,5 +13,15 @@ def defectscope_trackers() -> list[ComponentSpec]:
             "trackpy",
             "Crocker-Grier linking of nearest neighbours (trackpy), the same at every run.",
             "defectscope.trackers.trackpy_linker:Trackpy",
-        )
+        ),
+        ComponentSpec(
+            "loops",
+            "trackpy set up for loops: drift and jumps removed, gaps closed and filled, no stubs.",
+            "defectscope.trackers.trackpy_linker:Loops",
+        ),
+        ComponentSpec(
+            "laptrack",
+            "Linear assignment from frame to frame and across gaps (extra laptrack); slower.",
+            "defectscope.trackers.laptrack_linker:LapTracker",
+        ),
     ]

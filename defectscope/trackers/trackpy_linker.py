@@ -9,24 +9,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from pydantic import Field, model_validator
 
-from defectscope import Options as BaseOptions
 from defectscope import Tracker
 from defectscope.trackers.detection_columns import frame_column, position_columns
 from defectscope.trackers.drift import estimate_drift
+from defectscope.trackers.gap_closing import GapLimits, close_gaps
 from defectscope.trackers.ordered_linker import link_positions
+from defectscope.trackers.repairing import (
+    RepairOptions,
+    defect_kinds,
+    defect_sizes,
+    in_rows,
+    kept_tracks,
+    row_order,
+)
+from defectscope.trackers.stage_jumps import jump_offsets
 
 if TYPE_CHECKING:
     from typing import Self
 
+    import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["Trackpy", "TrackpyOptions"]
+__all__ = ["Loops", "LoopsOptions", "Trackpy", "TrackpyOptions"]
+
+# Share of the search range below which the drift from frame to frame is not worth a second linking.
+SLOW = 0.1
 
 
-class TrackpyOptions(BaseOptions):
+class TrackpyOptions(RepairOptions):
     """Options of the tracker ``trackpy``."""
 
     search_range_px: float = Field(
@@ -45,13 +57,33 @@ class TrackpyOptions(BaseOptions):
     adaptive_step: float = Field(
         0.95, gt=0, lt=1, description="factor by which the search range shrinks at a time"
     )
-    min_length: int = Field(
-        1, ge=1, description="frames that a particle must be found in to be kept; 1 keeps all"
+    size_weight_px: float = Field(
+        0.0,
+        ge=0,
+        le=10_000,
+        description="how far apart particles count as being when one is e times as large, px; "
+        "0: sizes are not looked at from frame to frame",
+    )
+    max_gap: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="longest gap that is closed between pieces of a track after the linking, "
+        "frames; 0 closes none",
+    )
+    gap_range_px: float | None = Field(
+        None,
+        gt=0,
+        le=10_000,
+        description="how far a particle may be moved after a gap, px; none: search_range_px",
+    )
+    size_ratio: float = Field(
+        1.6, gt=1, le=1000, description="how much larger or smaller it may be after a gap"
     )
     remove_drift: bool = Field(
         False,
-        description="take out the movement that all particles share, link again, and add the "
-        "columns x_corrected and y_corrected (px)",
+        description="take out the movement that all particles share, jumps of the stage too, link "
+        "again where it is not small, and add the columns x_corrected and y_corrected (px)",
     )
     drift_smoothing: int = Field(
         0, ge=0, le=100_000, description="frames that the drift is averaged over; 0: none"
@@ -107,28 +139,49 @@ class Trackpy(Tracker):
         Notes
         -----
         Drift is estimated from a first linking, so it must stay well below ``search_range_px``
-        from one frame to the next. A jump beyond that ends all tracks, and what is linked
-        across it by chance stands in for its size: register such frames first.
+        from one frame to the next. A jump of the stage is found by the displacement that most
+        particles have in common; where few particles are in both frames it is not, and all
+        tracks end: register such frames first.
         """
         frames, positions = frame_column(detections), position_columns(detections)
-        order = _order(frames)
-        drift = np.zeros_like(positions)
-        tracks = self._link(frames[order], positions[order])
+        order = row_order(frames)
+        frames, places = frames[order], positions[order]
+        sizes, kinds = defect_sizes(detections), defect_kinds(detections)
+        sizes = None if sizes is None else sizes[order]
+        drift = np.zeros_like(places)
+        tracks = self._link(frames, places, sizes)
         if self.options.remove_drift and len(frames):
+            drift = jump_offsets(frames, places, tracks, self.options.search_range_px)
+            if drift.any():
+                tracks = self._link(frames, places - drift, sizes)
             smoothing = self.options.drift_smoothing
-            drift[order] = estimate_drift(frames[order], positions[order], tracks, smoothing)
-            tracks = self._link(frames[order], (positions - drift)[order])
-        particles, kept = _long_enough(tracks, self.options.min_length)
-        columns: dict[str, Any] = {"particle": _in_rows(particles, order)}
+            slow = estimate_drift(frames, places - drift, tracks, smoothing)
+            drift = drift + slow
+            steps = np.hypot(*np.diff(slow, axis=0).T)[np.diff(frames) > 0]
+            # A drift far below the search range changes no links from frame to frame.
+            if len(steps) and np.quantile(steps, 0.99) > SLOW * self.options.search_range_px:
+                tracks = self._link(frames, places - drift, sizes)
+        gaps = GapLimits(
+            self.options.max_gap,
+            self.options.gap_range_px or self.options.search_range_px,
+            self.options.size_ratio,
+        )
+        kinds = None if kinds is None else kinds[order]
+        tracks = close_gaps(frames, places - drift, tracks, gaps, sizes, kinds)
+        columns: dict[str, Any] = {}
         if self.options.remove_drift:
-            columns["x_corrected"] = positions[:, 1] - drift[:, 1]
-            columns["y_corrected"] = positions[:, 0] - drift[:, 0]
-        if kept.all():
-            return detections.assign(**columns)
-        rows = np.flatnonzero(_in_rows(kept, order))
-        return detections.take(rows).assign(**{k: v[rows] for k, v in columns.items()})
+            still = positions - in_rows(drift, order)
+            columns = {"x_corrected": still[:, 1], "y_corrected": still[:, 0]}
+        return kept_tracks(detections, tracks, order, self.options, columns)
 
-    def _link(self, frames: NDArray[np.int64], positions: NDArray[np.float64]) -> NDArray[np.int64]:
+    def _link(
+        self,
+        frames: NDArray[np.int64],
+        positions: NDArray[np.float64],
+        sizes: NDArray[np.float64] | None,
+    ) -> NDArray[np.int64]:
+        if self.options.size_weight_px and sizes is not None:
+            positions = np.column_stack([positions, self._as_places(sizes)])
         return link_positions(
             frames,
             positions,
@@ -138,28 +191,66 @@ class Trackpy(Tracker):
             adaptive_step=self.options.adaptive_step,
         )
 
-
-def _order(frames: NDArray[np.int64]) -> NDArray[np.intp] | slice:
-    """Return what puts rows in order of their frames and leaves each frame's order alone."""
-    if bool((frames[1:] >= frames[:-1]).all()):
-        return slice(None)  # no copy
-    return np.argsort(frames, kind="stable")
-
-
-def _in_rows(values: NDArray[Any], order: NDArray[np.intp] | slice) -> NDArray[Any]:
-    placed = np.empty_like(values)
-    placed[order] = values
-    return placed
+    def _as_places(self, sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return sizes as a third coordinate, px; unknown ones as the median."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logarithm = np.log(sizes)
+        known = np.isfinite(logarithm)
+        middle = float(np.median(logarithm[known])) if known.any() else 0.0
+        return self.options.size_weight_px * np.where(known, logarithm, middle)
 
 
-def _long_enough(
-    tracks: NDArray[np.int64], min_length: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Leave out tracks of fewer than `min_length` frames, and count the others anew from 0.
+class LoopsOptions(TrackpyOptions):
+    """Options of the tracker ``loops``: those of ``trackpy`` with other defaults."""
 
-    Returns the particle of each position (-1 for one left out), and which are kept.
+    memory: int = Field(
+        2, ge=0, le=1000, description="frames that a particle may be missing and still be the same"
+    )
+    max_gap: int = Field(
+        40,
+        ge=0,
+        le=100_000,
+        description="longest gap that is closed between pieces of a track after the linking, "
+        "frames; 0 closes none",
+    )
+    gap_range_px: float | None = Field(
+        8.0,
+        gt=0,
+        le=10_000,
+        description="how far a particle may be moved after a gap, px; none: search_range_px",
+    )
+    size_ratio: float = Field(
+        2.0, gt=1, le=1000, description="how much larger or smaller it may be after a gap"
+    )
+    remove_drift: bool = Field(
+        True,
+        description="take out the movement that all particles share, jumps of the stage too, link "
+        "again where it is not small, and add the columns x_corrected and y_corrected (px)",
+    )
+    fill_gaps: bool = Field(
+        True,
+        description="add the rows of particles missed between two sightings, linear between them; "
+        "their origin is 'interpolated'",
+    )
+    sighted_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="drop rows, and fill none in, where the particle was seen in a smaller share "
+        "of the frames around, as flickering texture is; 0 drops none and fills all",
+    )
+    min_length: int = Field(
+        3, ge=1, description="frames that a particle must be found in to be kept; 1 keeps all"
+    )
+
+
+class Loops(Trackpy):
+    """The tracker ``trackpy``, set up for loops that flicker in a moving specimen.
+
+    Drift and jumps of the stage are taken out, gaps of up to 40 frames are closed and filled where
+    place and size fit, what flickers more than it is seen is dropped, and what was seen in fewer
+    than 3 frames is left out.
     """
-    kept = np.bincount(tracks, minlength=1)[tracks] >= min_length
-    particles = np.full(len(tracks), -1, np.int64)
-    particles[kept] = pd.factorize(tracks[kept])[0]
-    return particles, kept
+
+    Options = LoopsOptions
+    options: LoopsOptions

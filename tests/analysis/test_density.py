@@ -101,7 +101,9 @@ def test_what_is_unknown_is_left_out(make_tables, drawn, known, columns):
     tables = make_tables({0: [LOOP] * 2, 1: [LOOP]}, calibration=Calibration(**known))
     (finding,) = NumberDensity().analyse(tables)
     own = {"frame", "time_s", "dose_dpa", "defect_type", "count", "area_px"}
-    assert set(finding.table) == own | columns | {f"{name}_error" for name in columns}
+    quantities = {"true_count", *columns}
+    sides = {f"{name}_{side}" for name in quantities for side in ("error", "low", "high")}
+    assert set(finding.table) == own | quantities | sides
     (panel,) = drawn(finding)
     label = panel.get_ylabel()
     assert label == {
@@ -127,12 +129,86 @@ def test_the_figure_shows_the_table(make_tables, drawn):
     assert panel.get_ylim()[0] == 0
 
 
-def test_the_band_of_plain_numbers_is_the_square_root(make_tables):
-    tables = make_tables({0: [LOOP] * 9, 1: [LOOP] * 16}, calibration=Calibration())
+def test_the_band_of_plain_numbers_is_the_exact_poisson_interval(make_tables):
+    tables = make_tables({0: [LOOP] * 9, 1: []}, calibration=Calibration())
     (finding,) = NumberDensity().analyse(tables)
+    # Tables of the Poisson distribution: 9 seen, mean 4.115 to 17.085; none seen, at most 3.689.
+    # Corners beyond a tenth of a unit are those of the band.
+    assert finding.table["true_count_low"].round(3).tolist() == [4.115, 0]
+    assert finding.table["true_count_high"].round(3).tolist() == [17.085, 3.689]
     (band,) = finding.figure.axes[0].collections
-    corners = band.get_paths()[0].vertices
-    assert {tuple(corner) for corner in corners.tolist()} >= {(0, 6), (0, 12), (1, 12), (1, 20)}
+    corners = band.get_paths()[0].vertices.round(3).tolist()
+    assert [0, 17.085] in corners
+    assert [1, 3.689] in corners
+
+
+def test_precision_and_recall_are_carried_into_density_and_its_limits(make_tables):
+    tables = make_tables({0: [LOOP] * 90})
+    plain = density_table(tables).iloc[0]
+    scores = {"precision": 0.9, "recall": 0.6, "recall_error": 0.06}
+    known = density_table(tables, scores=scores).iloc[0]
+    assert known["count"] == 90
+    assert known["true_count"] == pytest.approx(135)
+    assert known["true_count_error"] == pytest.approx(135 * np.hypot(1 / np.sqrt(90), 0.1))
+    ratio = known["areal_density_per_m2"] / plain["areal_density_per_m2"]
+    assert ratio == pytest.approx(1.5)
+    plain_width = np.log(plain["true_count_high"] / plain["true_count_low"])
+    width = np.log(known["true_count_high"] / known["true_count_low"])
+    assert width > plain_width
+    with_card = Tables(**{**vars(tables), "detector_scores": scores})
+    (finding,) = NumberDensity().analyse(with_card)
+    assert finding.table["true_count"].tolist() == pytest.approx([135])
+
+
+def cut_loops(rng, number, side, radius):
+    """Discs at random in a field that reaches beyond a frame, as far as the frame shows them."""
+    margin = 2 * radius
+    centres = rng.uniform(-margin, side + margin, (number, 2))
+    low, high = np.clip(centres - radius, 0, side), np.clip(centres + radius, 0, side)
+    seen = (high > low).all(axis=1)
+    rows = pd.DataFrame(np.hstack([low, high])[seen], columns=["x_min", "y_min", "x_max", "y_max"])
+    rows["x"], rows["y"] = (low[seen] + high[seen]).T / 2  # as a detector sees the visible part
+    return rows.assign(frame=0, defect_type="dislocation-loop"), number / (side + 2 * margin) ** 2
+
+
+def test_loops_cut_by_the_rim_do_not_bias_the_count_of_those_that_are_not(make_tables):
+    rng = np.random.default_rng(1)
+    found, expected = cut_loops(rng, 40_000, 400, 20)
+    tables = make_tables({0: []}, shape=(400, 400), calibration=Calibration())
+    tables = Tables(**{**vars(tables), "detections": found})
+    naive, fair = (
+        density_table(tables, edges).iloc[0]["true_count"] / 400**2 / expected
+        for edges in ("centres", "uncut")
+    )
+    assert naive > 1.15  # the visible part of a cut loop has its centre inside, always
+    assert fair == pytest.approx(1, abs=0.02)
+
+
+def test_a_jump_of_the_stage_is_no_drop_in_density(make_tables):
+    rng = np.random.default_rng(4)
+    homes = rng.uniform((-100, 0), (600, 300), (700, 2))
+    found = []
+    for frame in range(10):
+        shift = np.array([100.0 if 4 <= frame < 7 else 0.0, 0.0])
+        at = homes + shift
+        inside = ((at >= 0) & (at < (500, 300))).all(axis=1)
+        rows = pd.DataFrame(at[inside], columns=["x", "y"])
+        found.append(rows.assign(frame=frame, defect_type="dislocation-loop"))
+    tables = make_tables({k: [] for k in range(10)}, shape=(300, 500))
+    drift = np.where((np.arange(10) >= 4) & (np.arange(10) < 7), 100.0, 0.0)
+    frames = tables.frames.assign(drift_x_px=drift, drift_y_px=0.0, jump=0, correlation=1.0)
+    tables = Tables(**{**vars(tables), "frames": frames, "detections": pd.concat(found)})
+    table = density_table(tables)
+    assert table["area_px"].unique().tolist() == [400 * 300]
+    assert len(set(table["count"])) == 1  # the same loops in every frame
+
+
+def test_frames_that_share_nothing_are_counted_whole(make_tables):
+    tables = make_tables({0: [LOOP] * 3, 1: [LOOP] * 2}, shape=(100, 100))
+    frames = tables.frames.assign(drift_x_px=[0.0, 300.0], drift_y_px=0.0)
+    table = density_table(Tables(**{**vars(tables), "frames": frames}))
+    assert table["area_px"].tolist() == [10_000, 10_000]
+    assert table["count"].tolist() == [3, 2]
 
 
 def test_a_run_that_found_nothing(make_tables, drawn):

@@ -118,7 +118,12 @@ def test_the_far_tail_of_many_does_not_squeeze_the_histogram(make_tables, drawn)
 def test_the_figure_shows_the_table(make_tables, drawn):
     found = {k: [*loops(8 + k, 10 + k, 15 + k), (DOT, 3.0)] for k in range(3)}
     types = {kind.name: kind for kind in SHIPPED}
-    (finding,) = SizeDistribution(None, Runtime(defect_types=types)).analyse(make_tables(found))
+    finding, boxes = SizeDistribution(None, Runtime(defect_types=types)).analyse(make_tables(found))
+    assert boxes.name == "size-boxes"
+    drawn(boxes)
+    # All four sizes of a frame, whatever their types: 3, 8, 10 and 15 nm in the first one.
+    assert boxes.table["median_nm"].tolist() == [9, 10, 11]
+    assert boxes.table["low_whisker_nm"].tolist() == [3, 3, 3]
     left, right = drawn(finding)
     labels = [text.get_text() for text in left.get_legend().get_texts()]
     assert labels == ["Black dot (3)", "Dislocation loop (9)"]

@@ -38,6 +38,7 @@ def test_lifetimes_count_the_first_and_the_last_frame(make_tables):
     assert finding.name == "trajectories"
     assert finding.table.to_dict("list") == {
         "particle": [3, 7], "first_frame": [4, 2], "last_frame": [4, 6], "lifetime_frames": [1, 5],
+        "from_start": [False, False], "to_end": [False, False],
     }  # fmt: skip
 
 

@@ -38,12 +38,23 @@ def test_what_must_answer_at_once_imports_nothing_heavy(arguments):
 
 def test_help_lists_every_command_with_a_line():
     shown = call("--help").stdout
-    for name in ("demo", "run", "fit", "evaluate", "benchmark", "profiles", "track", "convert"):
+    for name in (
+        "demo",
+        "run",
+        "fit",
+        "evaluate",
+        "benchmark",
+        "profiles",
+        "track",
+        "analyze",
+        "convert",
+    ):
         assert f"\n  {name} " in shown
 
 
 @pytest.mark.parametrize(
-    "name", ["demo", "run", "fit", "evaluate", "benchmark", "profiles", "track", "convert"]
+    "name",
+    ["demo", "run", "fit", "evaluate", "benchmark", "profiles", "track", "analyze", "convert"],
 )
 def test_every_command_has_help(name):
     done = call(name, "--help")

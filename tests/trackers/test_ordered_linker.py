@@ -153,7 +153,8 @@ def test_threads_do_not_mix_their_tracks():
         np.testing.assert_array_equal(numbered(expected), numbered(found))
 
 
-def test_crowds_are_named_by_frame_and_adaptive_search_gets_through():
+def test_crowds_are_named_by_frame_and_adaptive_search_gets_through(monkeypatch):
+    monkeypatch.setattr("defectscope.trackers.ordered_linker.LARGEST_SUBNETWORK", 40)
     rng = np.random.default_rng(0)
     few, many = rng.uniform(0, 500, (5, 2)), rng.uniform(0, 20, (60, 2))
     frames = np.repeat([3, 7, 8], [5, 60, 60])

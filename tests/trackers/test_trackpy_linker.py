@@ -176,7 +176,8 @@ def test_impossible_options_are_refused(options):
         tracker(**options)
 
 
-def test_crowds_are_an_error_that_says_what_to_do():
+def test_crowds_are_an_error_that_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("defectscope.trackers.ordered_linker.LARGEST_SUBNETWORK", 40)
     rng = np.random.default_rng(0)
     rows = pd.DataFrame({"frame": np.repeat([0, 1], 80)})
     rows["x"], rows["y"] = rng.uniform(0, 30, (2, 160))

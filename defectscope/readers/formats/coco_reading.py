@@ -143,6 +143,7 @@ def _annotation(entry: Entry, defect_type: str, shape: tuple[int, int]) -> Annot
         line=line,
         ellipse=ellipse,
         track_id=entry.track_id(),
+        origin=str(entry.value.get("origin")),  # unless it is one of ours, it means nothing
     )
 
 

@@ -15,6 +15,7 @@ from defectscope.readers.formats.holdings import (
     ellipse_at,
     known_ellipses,
     note_losses,
+    origin_at,
     type_names,
 )
 from defectscope.readers.formats.image_files import relative_name
@@ -23,7 +24,7 @@ from defectscope.readers.formats.run_lengths import compressed_counts
 __all__ = ["coco_document"]
 
 HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks", "frames", "pixel_sizes",
-        "doses")  # fmt: skip
+        "doses", "origins")  # fmt: skip
 
 
 def coco_document(dataset: Dataset) -> tuple[dict[str, Any], list[str]]:
@@ -102,4 +103,7 @@ def _geometry(
     identity = instances.measurements.get("track_id")
     if identity is not None and np.isfinite(identity[position]):
         entry["track_id"] = int(identity[position])
+    origin = origin_at(instances, position)
+    if origin is not None:
+        entry["origin"] = origin
     return entry

@@ -14,6 +14,7 @@ from defectscope.core.errors import FormatError
 from defectscope.core.geometry.boxes import clip_boxes
 from defectscope.core.instances import Instances
 from defectscope.core.masks import Mask
+from defectscope.core.tables import ORIGINS
 from defectscope.readers.formats.holdings import ELLIPSE_UNITS, Ellipse, Notes
 
 __all__ = ["Annotation", "collect", "smallest_size"]
@@ -43,6 +44,8 @@ class Annotation:
         degrees.
     track_id
         In sequences: the same for the same defect.
+    origin
+        ``detector``, ``interpolated`` or ``human``, where it is known.
     """
 
     where: str
@@ -54,6 +57,7 @@ class Annotation:
     line: NDArray[np.float64] | None = None
     ellipse: Ellipse | None = None
     track_id: int | None = None
+    origin: str | None = None
 
 
 def collect(annotations: Iterable[Annotation], shape: tuple[int, int], notes: Notes) -> Instances:
@@ -163,5 +167,9 @@ def _columns(kept: Sequence[Annotation]) -> dict[str, NDArray[Any]]:
             np.array([np.nan if i is None else i for i in ids], float)
             if None in ids
             else np.array(ids, np.int64)
+        )
+    if any(a.origin in ORIGINS for a in kept):
+        columns["origin"] = np.array(
+            [ORIGINS.index(a.origin) if a.origin in ORIGINS else np.nan for a in kept], float
         )
     return columns

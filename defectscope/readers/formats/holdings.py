@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.geometry.boxes import clip_boxes
 from defectscope.core.instances import Instances
+from defectscope.core.tables import ORIGINS
 
 __all__ = [
     "ELLIPSE_UNITS",
@@ -24,6 +25,7 @@ __all__ = [
     "loaded",
     "note_box",
     "note_losses",
+    "origin_at",
     "type_names",
 ]
 
@@ -79,6 +81,14 @@ def known_ellipses(instances: Instances) -> NDArray[np.bool_]:
     return known
 
 
+def origin_at(instances: Instances, position: int) -> str | None:
+    """Return where one instance comes from, where it is known."""
+    codes = instances.measurements.get("origin")
+    if codes is None or not np.isfinite(codes[position]):
+        return None
+    return ORIGINS[int(codes[position])]
+
+
 def ellipse_at(instances: Instances, position: int) -> Ellipse:
     """Return x, y, major_px, minor_px, angle_deg of one instance."""
     x, y, major, minor, angle = (
@@ -119,7 +129,7 @@ def note_losses(dataset: Dataset, holds: Collection[str], notes: Notes) -> None:
     ----------
     holds
         Those of ``scores``, ``ignore``, ``masks``, ``lines``, ``ellipses``, ``tracks``,
-        ``frames``, ``pixel_sizes`` and ``doses`` that the format keeps.
+        ``frames``, ``pixel_sizes``, ``doses`` and ``origins`` that the format keeps.
     """
     for image in dataset.images:
         found = image.instances
@@ -139,6 +149,8 @@ def note_losses(dataset: Dataset, holds: Collection[str], notes: Notes) -> None:
             if name not in holds:
                 notes.count(f"{IN_WORDS.get(name, name)} {NO_PLACE}", count)
         for name in found.measurements:
+            if name == "origin" and "origins" in holds:
+                continue
             if name not in ELLIPSE_UNITS and name != "track_id":
                 notes.count(f"values of {name!r} {NO_PLACE}", len(found))
 

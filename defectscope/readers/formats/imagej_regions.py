@@ -24,7 +24,10 @@ from defectscope.readers.formats.image_files import relative_name
 from defectscope.readers.formats.imagej_files import region_bytes
 from defectscope.readers.formats.outlines import crossed_polygons, polygon_box
 
-__all__ = ["LINE_OFFSET", "Region", "annotation_of", "read_regions"]
+__all__ = ["LINE_OFFSET", "Region", "annotation_of", "placed", "read_regions", "region_of"]
+
+# A region that was not touched comes back nearer than this.
+UNMOVED_PX = 0.01
 
 # ImageJ's lines and points give pixel centres whole numbers; its areas give them to corners.
 LINE_OFFSET = 0.5
@@ -203,10 +206,48 @@ def _properties(text: str) -> dict[str, str]:
     return properties
 
 
+def region_of(roi: ImagejRoi, where: str = "", source: str = "") -> Region | None:
+    """Return what a region of ImageJ says; None for kinds that are no areas and no lines."""
+    return _region(roi, where, source)
+
+
+def placed(box: Iterable[float]) -> str:
+    """Return the text that says where a region was when it was written."""
+    return " ".join(f"{value:.3f}" for value in box)
+
+
+def _origin(region: Region, drawn: str | None) -> str | None:
+    """Return where a region comes from; one that people moved since it was written is theirs."""
+    origin = region.properties.get("origin", drawn)
+    written = region.properties.get("placed")
+    if origin is None or written is None:
+        return origin
+    try:
+        before = [float(value) for value in written.split()]
+    except ValueError:
+        return origin
+    here = np.array(region.box)
+    same = len(before) == len(here) and np.abs(here - before).max() < UNMOVED_PX
+    return origin if same else "human"
+
+
 def annotation_of(
-    region: Region, shape: tuple[int, int], defect_type: str, known: Collection[str]
+    region: Region,
+    shape: tuple[int, int],
+    defect_type: str,
+    known: Collection[str],
+    drawn: str | None = None,
 ) -> Annotation:
     """Return a region in an image of `shape` (height, width).
+
+    Parameters
+    ----------
+    region, shape
+        The region, and the size of its image.
+    defect_type, known
+        The type of regions that name none, and the names that are types.
+    drawn
+        Origin of regions that do not say where they come from.
 
     Raises
     ------
@@ -233,4 +274,5 @@ def annotation_of(
         line=region.line,
         ellipse=region.ellipse,
         track_id=track_id,
+        origin=_origin(region, drawn),
     )

@@ -27,7 +27,8 @@ from defectscope.readers.formats.imagej_roi_writing import write_regions
 
 __all__ = ["ImageJRoi"]
 
-HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks", "frames", "pixel_sizes")
+HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks", "frames", "pixel_sizes",
+        "origins")  # fmt: skip
 # The ROI manager proposes RoiSet.zip; people put the image's name before it.
 _SET = re.compile(r"[-_ ]?RoiSet$", re.IGNORECASE)
 
@@ -61,8 +62,9 @@ class ImageJRoi(AnnotationFormat):
     (from 1) says which image of the series is meant. The defect type is the property
     ``defect_type``, else the region's name where that is a known type (a number may follow),
     else the option. Written regions also carry the image's name, size, frame index and pixel
-    size, score, ignore flag and track as properties, and have the digits of float32; the box of
-    an ellipse, a line or an outline is that of the shape.
+    size, score, ignore flag, track and origin as properties, and have the digits of float32; the
+    box of an ellipse, a line or an outline is that of the shape. What people move in such a set,
+    or draw beside it, is read with the origin ``human``.
     """
 
     Options = ImageJRoiOptions
@@ -92,11 +94,15 @@ class ImageJRoi(AnnotationFormat):
         if series is not None:
             folder = series.folder
         known = tuple(self.runtime.defect_types)
+        # In a set of ours, what says nothing was drawn by hand.
+        ours = any("origin" in r.properties for regions in by_image.values() for r in regions)
+        drawn = "human" if ours else None
         images = []
         for name, regions in sorted(by_image.items(), key=lambda item: item[1][0].position):
             size = _size(name, regions, folder, notes)
             annotations = [
-                annotation_of(region, size, self.options.defect_type, known) for region in regions
+                annotation_of(region, size, self.options.defect_type, known, drawn)
+                for region in regions
             ]
             page = re.search(r"#(\d+)$", name)
             frame = regions[0].frame

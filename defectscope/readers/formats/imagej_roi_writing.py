@@ -27,9 +27,10 @@ from defectscope.readers.formats.holdings import (
     ellipse_at,
     known_ellipses,
     note_box,
+    origin_at,
 )
 from defectscope.readers.formats.image_files import relative_name
-from defectscope.readers.formats.imagej_regions import LINE_OFFSET
+from defectscope.readers.formats.imagej_regions import LINE_OFFSET, placed, region_of
 from defectscope.readers.formats.outlines import mask_polygons
 
 __all__ = ["write_regions"]
@@ -58,7 +59,7 @@ def write_regions(
                 roi = _shape(image.instances, position, bool(ellipses[position]), notes)
                 roi.name = str(image.instances.defect_types[position])
                 roi.position = number
-                roi.props = _properties(image, position)
+                roi.props = _properties(image, position, roi)
                 if roi.name in types:
                     roi.stroke_color = b"\xff" + bytes.fromhex(types[roi.name].colour[1:])
                 entry = zipfile.ZipInfo(f"{number:04d}-{position + 1:04d}.roi", EPOCH)
@@ -66,7 +67,7 @@ def write_regions(
                 archive.writestr(entry, roi.tobytes())
 
 
-def _properties(image: LabelledImage, position: int) -> str:
+def _properties(image: LabelledImage, position: int, roi: ImagejRoi) -> str:
     instances = image.instances
     height, width = instances.image_shape
     values: dict[str, Any] = {
@@ -85,6 +86,9 @@ def _properties(image: LabelledImage, position: int) -> str:
     tracks = instances.measurements.get("track_id")
     if tracks is not None and np.isfinite(tracks[position]):
         values["track_id"] = int(tracks[position])
+    origin, region = origin_at(instances, position), region_of(roi)
+    if origin is not None and region is not None:
+        values |= {"origin": origin, "placed": placed(region.box)}
     # The escapes of JSON are those of Java's properties.
     return "".join(f"{key}: {json.dumps(str(v))[1:-1]}\n" for key, v in sorted(values.items()))
 

@@ -8,6 +8,7 @@ from defectscope.readers.formats.coco import Coco
 from defectscope.readers.formats.imagej_csv import ImageJCsv
 from defectscope.readers.formats.imagej_roi import ImageJRoi
 from defectscope.readers.formats.labelme import LabelMe
+from defectscope.readers.formats.napari import Napari
 from defectscope.readers.formats.pascal_voc import PascalVoc
 from defectscope.readers.formats.yolo import Yolo
 
@@ -32,6 +33,11 @@ class TestYolo(FormatConformance):
 class TestPascalVoc(FormatConformance):
     component = PascalVoc
     spec = SPECS["pascal-voc"]
+
+
+class TestNapari(FormatConformance):
+    component = Napari
+    spec = SPECS["napari"]
 
 
 class TestImageJCsv(FormatConformance):

@@ -1,0 +1,104 @@
+"""Confidence limits of counts, means and products: what every figure draws around its values."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import special, stats
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["LEVEL", "detection_factor", "mean_limits", "poisson_limits", "scaled_limits"]
+
+# Probability that limits hold the true value, everywhere where nothing else is said.
+LEVEL = 0.95
+
+
+def poisson_limits(
+    counts: ArrayLike, level: float = LEVEL
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the limits of the mean of a Poisson distribution of which `counts` were seen.
+
+    Parameters
+    ----------
+    counts
+        (n,) numbers, not negative; of weighted counts the effective numbers, which need not be
+        whole.
+    level
+        Probability from 0 to 1.
+
+    Notes
+    -----
+    Exact central limits, chi²(α/2; 2n)/2 and chi²(1 - α/2; 2n + 2)/2 (Garwood, Biometrika 28
+    (1936) 437); the lower limit of 0 is 0.
+    """
+    n = np.asarray(counts, float)
+    tail = (1 - level) / 2
+    low = np.where(n > 0, special.gammaincinv(np.where(n > 0, n, 1.0), tail), 0.0)
+    return low, np.asarray(special.gammaincinv(n + 1, 1 - tail))
+
+
+def scaled_limits(
+    counts: ArrayLike, factor: ArrayLike, factor_error: float = 0.0, level: float = LEVEL
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the limits of counts times a factor that is known with a relative error.
+
+    Parameters
+    ----------
+    counts
+        (n,) counts, or effective numbers.
+    factor
+        What they are multiplied with.
+    factor_error
+        Relative standard error of the factor.
+
+    Notes
+    -----
+    On the logarithm the distances of the Poisson limits and of the factor's add up in quadrature;
+    where nothing was counted only the factor widens the upper limit.
+    """
+    n, scale = np.asarray(counts, float), np.asarray(factor, float)
+    low, high = poisson_limits(n, level)
+    wide = stats.norm.ppf((1 + level) / 2) * factor_error
+    middle = np.where(n > 0, n, high)
+    down = np.hypot(np.log(middle / np.where(low > 0, low, 1.0)), wide)
+    up = np.hypot(np.log(high / middle), wide)
+    return np.where(low > 0, scale * middle * np.exp(-down), 0.0), scale * middle * np.exp(up)
+
+
+def detection_factor(scores: Any) -> tuple[float, float]:
+    """Return true defects for each one found, and the relative standard error of that.
+
+    Parameters
+    ----------
+    scores
+        ``precision`` and ``recall`` (0 to 1), and where they are known ``precision_error`` and
+        ``recall_error`` (standard errors). What is missing is taken as 1 without error.
+
+    Notes
+    -----
+    Of n found, precision·n are true; they are the recall of all. The errors of both are taken as
+    independent: relative errors add in quadrature.
+    """
+    precision, recall = (float(scores.get(name, 1.0)) for name in ("precision", "recall"))
+    errors = (
+        float(scores.get("precision_error", 0.0)) / precision,
+        float(scores.get("recall_error", 0.0)) / recall,
+    )
+    return precision / recall, math.hypot(*errors)
+
+
+def mean_limits(
+    mean: ArrayLike, standard_error: ArrayLike, count: ArrayLike, level: float = LEVEL
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return Student's limits of a mean of `count` values; infinite for a single one."""
+    n = np.asarray(count, float)
+    with np.errstate(invalid="ignore"):
+        quantile = np.where(n > 1, stats.t.ppf((1 + level) / 2, np.maximum(n - 1, 1)), math.inf)
+        wide = quantile * np.nan_to_num(np.asarray(standard_error, float), nan=0.0)
+    wide = np.where(n > 1, wide, math.inf)
+    middle = np.asarray(mean, float)
+    return middle - wide, middle + wide

@@ -1,0 +1,108 @@
+"""Defect types side by side: fractions, diameters, densities, area fractions (P3, Table 3)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from defectscope import Analysis, Finding, KeyNumber, Tables
+from defectscope.analysis.axes import new_figure, series_styles
+from defectscope.analysis.counting import LEVEL, mean_limits
+from defectscope.analysis.scales import size_column
+from defectscope.core.fields import counted_fields
+
+__all__ = ["DefectClasses", "class_table"]
+
+NM2_IN_M2 = 1e-18
+
+
+def class_table(tables: Tables, level: float = LEVEL) -> pd.DataFrame:
+    """Return what there is of each defect type in all frames together.
+
+    Returns
+    -------
+    DataFrame
+        ``defect_type``, ``count``, ``fraction`` of all defects and its limits, diameters in nm or
+        px: ``mean_…``, ``standard_error_…``, ``mean_…_low``, ``mean_…_high``, ``median_…``;
+        ``area_fraction`` (Σ π·a·b over the area of the frames) where axes are known; with a known
+        pixel size ``areal_density_per_m2`` and its counting error, divided by the visible fraction.
+
+    Notes
+    -----
+    Diameters are those of P3: 2a of loops, 2·sqrt(ab) of dots. Limits of fractions are Wilson's
+    (J. Am. Stat. Assoc. 22 (1927) 209), of means Student's. In a series the same defect is in many
+    frames, so that limits are too narrow: they hold for separate images, as those of P3 are.
+    """
+    fields = counted_fields(tables)
+    found = tables.detections[fields.hold(tables.detections)]
+    size = size_column(found)
+    total_px, rows = float(fields.areas_px.sum()), []
+    nm = tables.calibration.pixel_size_nm
+    for name, own in found.groupby("defect_type", sort=True):
+        n, share = len(own), len(own) / len(found)
+        low, high = _wilson(n, len(found), level)
+        row = {"defect_type": name, "count": n, "fraction": share,
+               "fraction_low": low, "fraction_high": high}  # fmt: skip
+        if size is not None:
+            unit, values = size[-2:], own[size].dropna().to_numpy(float)
+            mean = float(values.mean()) if len(values) else np.nan
+            error = float(stats.sem(values)) if len(values) > 1 else np.nan
+            limits = mean_limits(mean, error, len(values), level)
+            row |= {f"mean_{unit}": mean, f"standard_error_{unit}": error,
+                    f"mean_{unit}_low": float(limits[0]), f"mean_{unit}_high": float(limits[1]),
+                    f"median_{unit}": own[size].median()}  # fmt: skip
+        if {"major_px", "minor_px"} <= set(own.columns) and total_px:
+            area = np.pi / 4 * (own["major_px"] * own["minor_px"]).sum()
+            row["area_fraction"] = float(area) / total_px
+        if nm is not None and total_px:
+            extent = total_px * nm**2 * NM2_IN_M2 * tables.calibration.visible(str(name))
+            row["areal_density_per_m2"] = n / extent
+            row["areal_density_per_m2_error"] = np.sqrt(n) / extent
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _wilson(n: int, of: int, level: float) -> tuple[float, float]:
+    z = float(stats.norm.ppf((1 + level) / 2))
+    middle = (n + z**2 / 2) / (of + z**2)
+    wide = z / (of + z**2) * float(np.sqrt(n * (of - n) / of + z**2 / 4))
+    # Of none or all, one limit is the share itself, but for rounding.
+    return max(min(middle - wide, n / of), 0.0), min(max(middle + wide, n / of), 1.0)
+
+
+class DefectClasses(Analysis):
+    """Fractions and mean diameters of defect types."""
+
+    def analyse(self, tables: Tables) -> list[Finding]:
+        """Return one finding; none where nothing was found."""
+        table = class_table(tables)
+        if table.empty:
+            return []
+        names = [str(name) for name in table["defect_type"]]
+        styles = series_styles(names, self.runtime.defect_types)
+        size = next((n for n in ("mean_nm", "mean_px") if n in table), None)
+        figure, panels = new_figure(2 if size else 1, width=4.2)
+        places = np.arange(len(names))
+        colours = [styles[name].colour for name in names]
+        titles = [styles[name].title for name in names]
+        error = [table["fraction"] - table["fraction_low"],
+                 table["fraction_high"] - table["fraction"]]  # fmt: skip
+        panels[0].bar(places, table["fraction"], color=colours, yerr=np.array(error), capsize=3)
+        panels[0].set(ylabel="Fraction of all defects", ylim=(0, 1.05))
+        numbers: tuple[KeyNumber, ...] = ()
+        if size:
+            unit = size[-2:]
+            panels[1].bar(places, table[size], color=colours, capsize=3,
+                          yerr=table[f"standard_error_{unit}"].fillna(0.0))  # fmt: skip
+            panels[1].set(ylabel=f"Mean diameter ({unit})")
+            numbers = tuple(
+                KeyNumber(f"Mean diameter, {title}", row[size], unit,
+                          *(v if np.isfinite(v) else None
+                            for v in (row[f"{size}_low"], row[f"{size}_high"])))
+                for title, row in zip(titles, table.to_dict("records"), strict=True)
+            )  # fmt: skip
+        for panel in panels:
+            panel.set_xticks(places, titles, rotation=20, ha="right")
+        title = "Defect types (bars: 95 % limits of fractions, standard errors of means)"
+        return [Finding("defect-types", title, table, figure, numbers)]

@@ -1,0 +1,309 @@
+"""Movement of particles: effective diffusion coefficients, and the mean squared displacement.
+
+- P2 = Shen et al., the paper on an in-situ video: D_eff of each track (Fig. 11).
+- Michalet, Phys. Rev. E 82 (2010) 041914: fits of mean squared displacements with an error of
+  localisation.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+from scipy import stats
+
+from defectscope import Analysis, Finding, KeyNumber, Options, Tables
+from defectscope.analysis.axes import new_figure, type_colour
+from defectscope.analysis.counting import LEVEL
+from defectscope.analysis.scales import Scale, Walks, scale_of, sighted, size_column
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Diffusion",
+    "DiffusionOptions",
+    "EnsembleFit",
+    "by_size",
+    "effective_diffusion",
+    "ensemble_msd",
+]
+
+
+class DiffusionOptions(Options):
+    """Options of the analysis ``diffusion``."""
+
+    lag: int = Field(1, ge=1, le=10_000, description="τ of D_eff, frames")
+    largest_lag: int = Field(
+        20, ge=2, le=10_000, description="longest lag of the mean squared displacement, frames"
+    )
+    min_sightings: int = Field(5, ge=2, description="tracks of fewer sightings are left out")
+    bins: int = Field(50, ge=1, le=10_000, description="bins of size, P2: 50")
+    smallest_size: float | None = Field(
+        None, ge=0, description="lower end of the bins (nm, or px); none: 2 nm, or the least size"
+    )
+    largest_size: float | None = Field(
+        None, gt=0, description="upper end of the bins; none: 18 nm, or the largest size"
+    )
+
+
+def effective_diffusion(tracks: pd.DataFrame, lag: int, scale: Scale) -> pd.DataFrame:
+    """Return the effective diffusion coefficient of each track.
+
+    Parameters
+    ----------
+    tracks
+        ``frame``, ``particle``, ``x``, ``y`` (px); ``x_corrected`` and ``y_corrected`` are used
+        where they are there.
+    lag
+        τ, frames.
+    scale
+        Units of the result: length² / time.
+
+    Returns
+    -------
+    DataFrame
+        ``particle``, ``steps`` (pairs of sightings that are τ apart), ``d_eff`` and its standard
+        error ``d_eff_error``, and the median size (``median_size``) where sizes are known.
+
+    Notes
+    -----
+    P2: D_eff = |r(t + τ) - r(t)|² / 4τ, mean over the track. It holds the error of localisation,
+    σ²/τ; that of :func:`ensemble_msd` does not.
+    """
+    rows = sighted(tracks)
+    walks = Walks(rows, scale)
+    steps = walks.steps(lag)
+    values = (steps.moved**2).sum(axis=1) / (4 * lag * scale.time)
+    particle = rows["particle"].to_numpy()
+    names = particle[np.flatnonzero(np.diff(walks.rank, prepend=-1))]
+    count = np.bincount(steps.particle, minlength=len(names))
+    total = np.bincount(steps.particle, values, minlength=len(names))
+    square = np.bincount(steps.particle, values**2, minlength=len(names))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = total / count
+        spread = np.sqrt(np.maximum(square / count - mean**2, 0) / (count - 1))
+    table = pd.DataFrame({"particle": names, "steps": count, "d_eff": mean, "d_eff_error": spread})
+    size = size_column(rows)
+    if size is not None:
+        table["median_size"] = rows.groupby("particle")[size].median().to_numpy()
+    return table[table["steps"] > 0].reset_index(drop=True)
+
+
+def by_size(table: pd.DataFrame, bins: int, smallest: float, largest: float) -> pd.DataFrame:
+    """Return the mean D_eff of tracks by their median size (P2, Fig. 11).
+
+    Parameters
+    ----------
+    table
+        From :func:`effective_diffusion`, with sizes.
+    bins, smallest, largest
+        Equal bins from `smallest` to `largest`; P2: 50 of 2 to 18 nm.
+
+    Returns
+    -------
+    DataFrame
+        ``size_low``, ``size_high``, ``particles``, ``d_eff`` (mean over the tracks of the bin) and
+        ``d_eff_error`` (its standard error; empty for a single track). Bins without tracks are
+        left out.
+    """
+    known = table.dropna(subset=["median_size", "d_eff"])
+    edges = np.linspace(smallest, largest, bins + 1)
+    sizes = known["median_size"].to_numpy(float)
+    place = np.searchsorted(edges, sizes, side="right") - 1
+    place = np.where(sizes == largest, bins - 1, place)
+    inside = (place >= 0) & (place < bins)
+    groups = known[inside].groupby(place[inside])["d_eff"]
+    which = groups.mean().index.to_numpy(np.int64)
+    return pd.DataFrame(
+        {
+            "size_low": edges[which], "size_high": edges[which + 1],
+            "particles": groups.size().to_numpy(), "d_eff": groups.mean().to_numpy(),
+            "d_eff_error": groups.sem().to_numpy(),
+        }
+    )  # fmt: skip
+
+
+class EnsembleFit(NamedTuple):
+    """The mean squared displacement of all particles, and the line through its beginning.
+
+    Parameters
+    ----------
+    curve
+        ``lag`` (frames), ``pairs``, ``particles``, ``msd`` (length²) and ``msd_error``.
+    d, d_error, d_low, d_high
+        Diffusion coefficient, its standard error and limits, length² / time.
+    localisation
+        Standard deviation of a position along an axis, length; 0 where the fit gives less.
+    lags
+        Lags that the line goes through.
+    """
+
+    curve: pd.DataFrame
+    d: float
+    d_error: float
+    d_low: float
+    d_high: float
+    localisation: float
+    lags: int
+
+
+def ensemble_msd(
+    tracks: pd.DataFrame, largest_lag: int, scale: Scale, level: float = LEVEL
+) -> EnsembleFit | None:
+    """Return the ensemble's mean squared displacement, and D with localisation error.
+
+    Parameters
+    ----------
+    tracks
+        As for :func:`effective_diffusion`.
+    largest_lag
+        Frames.
+    scale
+        Units of the result.
+    level
+        Probability of the limits.
+
+    Returns
+    -------
+    EnsembleFit or None
+        None where no two lags have pairs.
+
+    Notes
+    -----
+    MSD(τ) = 4·D·τ + 4·σ² (two axes; σ the error of localisation), fitted by least squares to as
+    many lags as are best for the ratio σ²/Dτ that comes out (Michalet 2010, eq. for the optimal
+    number of points: 2 + 2.3·x^0.52). The error of D comes from the differences between the
+    tracks, which are independent, and not from those between the lags, which are not; limits are
+    Student's with as many degrees of freedom as there are tracks, less one.
+    """
+    rows = sighted(tracks)
+    squares, counts = _squares(rows, largest_lag, scale)
+    pairs = counts.sum(axis=0)
+    usable = int(np.argmin(np.r_[pairs > 0, False]))
+    if usable < 2:
+        return None
+    squares, counts, pairs = squares[:, :usable], counts[:, :usable], pairs[:usable]
+    msd = squares.sum(axis=0) / pairs
+    # What each track adds to the error of each lag.
+    apart = (squares - msd * counts) / pairs
+    seen = (counts > 0).sum(axis=0)
+    curve = pd.DataFrame(
+        {"lag": np.arange(1, usable + 1), "pairs": pairs, "particles": seen, "msd": msd,
+         "msd_error": np.sqrt((apart**2).sum(axis=0) * seen / np.maximum(seen - 1, 1))}
+    )  # fmt: skip
+    lags = _best_lags(msd)
+    weights = _slope_weights(lags) / (4 * scale.time)
+    d = float(weights @ msd[:lags])
+    own = apart[:, :lags] @ weights
+    number = int((counts[:, 0] > 0).sum())
+    error = math.sqrt(float((own**2).sum()) * number / (number - 1)) if number > 1 else math.inf
+    wide = error * float(stats.t.ppf((1 + level) / 2, number - 1)) if number > 1 else math.inf
+    offset = float(msd[:lags].mean()) - 4 * d * scale.time * (lags + 1) / 2
+    return EnsembleFit(curve, d, error, d - wide, d + wide, math.sqrt(max(offset, 0.0) / 4), lags)
+
+
+def _squares(
+    rows: pd.DataFrame, largest_lag: int, scale: Scale
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the sum of squared displacements and the pairs, of each particle and lag."""
+    walks = Walks(rows, scale)
+    number = walks.number
+    squares = np.zeros((number, largest_lag))
+    counts = np.zeros((number, largest_lag), np.int64)
+    for lag in range(1, largest_lag + 1):
+        steps = walks.steps(lag)
+        square = (steps.moved**2).sum(axis=1)
+        squares[:, lag - 1] = np.bincount(steps.particle, square, minlength=number)
+        counts[:, lag - 1] = np.bincount(steps.particle, minlength=number)
+    return squares, counts
+
+
+def _best_lags(msd: NDArray[np.float64]) -> int:
+    slope = max(float(msd[1] - msd[0]), 0.0)
+    offset = max(float(msd[0]) - slope, 0.0)
+    if slope == 0:
+        return len(msd)
+    return int(min(len(msd), 2 + math.floor(2.3 * (offset / slope) ** 0.52)))
+
+
+def _slope_weights(lags: int) -> NDArray[np.float64]:
+    """Return what the slope of the least-squares line is of the values at 1, 2, … lags."""
+    centred = np.arange(1, lags + 1) - (lags + 1) / 2
+    return np.asarray(centred / (centred**2).sum())
+
+
+class Diffusion(Analysis):
+    """D_eff of tracks by size, and D of all from their mean squared displacement."""
+
+    Options = DiffusionOptions
+    options: DiffusionOptions
+
+    def analyse(self, tables: Tables) -> list[Finding]:
+        """Return up to two findings; none where nothing was tracked for long enough."""
+        if tables.tracks is None or tables.tracks.empty:
+            return []
+        scale = scale_of(tables.calibration)
+        rows = sighted(tables.tracks)
+        seen = rows.groupby("particle")["frame"].transform("size")
+        rows = rows[seen >= self.options.min_sightings]
+        if rows.empty:
+            return []
+        return [*self._effective(rows, scale), *self._ensemble(rows, scale)]
+
+    def _effective(self, rows: pd.DataFrame, scale: Scale) -> list[Finding]:
+        table = effective_diffusion(rows, self.options.lag, scale)
+        if table.empty:
+            return []
+        unit = f"{scale.length_unit}²/{scale.time_unit}"
+        figure, (panel,) = new_figure()
+        name = size_column(rows)
+        bins = table
+        if name is None:
+            panel.hist(table["d_eff"], bins=40, color=type_colour(1))
+            panel.set(xlabel=f"D$_{{eff}}$ ({unit})", ylabel="Particles")
+        else:
+            sizes = table["median_size"].dropna()
+            nm = name.endswith("_nm")
+            low = self.options.smallest_size
+            high = self.options.largest_size
+            low = (2.0 if nm else float(sizes.min())) if low is None else low
+            high = (18.0 if nm else float(sizes.max())) if high is None else high
+            bins = by_size(table, self.options.bins, low, max(high, low + 1e-9))
+            middle = (bins["size_low"] + bins["size_high"]) / 2
+            panel.plot(sizes, table["d_eff"].loc[sizes.index], ".", color="0.8", markersize=2)
+            panel.errorbar(middle, bins["d_eff"], bins["d_eff_error"].fillna(0.0), fmt="o",
+                           markersize=3, color=type_colour(5), linewidth=1)  # fmt: skip
+            panel.set(xlabel=f"Median size ({name[-2:]})", ylabel=f"D$_{{eff}}$ ({unit})")
+            panel.set_xlim(low, max(high, low + 1e-9))
+        panel.set_ylim(bottom=0)
+        title = (
+            f"Effective diffusion of tracks, τ = {self.options.lag} frames (bars: standard error)"
+        )
+        return [
+            Finding("diffusion-by-size", title, bins, figure),
+            Finding("diffusion-of-tracks", "Effective diffusion of each track", table),
+        ]
+
+    def _ensemble(self, rows: pd.DataFrame, scale: Scale) -> list[Finding]:
+        fit = ensemble_msd(rows, self.options.largest_lag, scale)
+        if fit is None:
+            return []
+        unit, time_unit = scale.length_unit, scale.time_unit
+        figure, (panel,) = new_figure()
+        lag = fit.curve["lag"] * scale.time
+        panel.errorbar(lag, fit.curve["msd"], fit.curve["msd_error"], fmt="o", markersize=3,
+                       color=type_colour(5), linewidth=1)  # fmt: skip
+        line = np.array([0, fit.lags * scale.time])
+        panel.plot(line, 4 * fit.d * line + 4 * fit.localisation**2, color="k", linewidth=1)
+        panel.set(xlabel=f"Lag ({time_unit})", ylabel=f"Mean squared displacement ({unit}²)")
+        panel.set_ylim(bottom=0)
+        numbers = (
+            KeyNumber("D of all particles", fit.d, f"{unit}²/{time_unit}", fit.d_low, fit.d_high),
+            KeyNumber("Error of localisation", fit.localisation, unit),
+        )
+        title = "Mean squared displacement of all particles (line: 4Dτ + 4σ²)"
+        return [Finding("mean-squared-displacement", title, fit.curve, figure, numbers)]

@@ -1,0 +1,108 @@
+"""Size of single particles against dose, with fitted growth laws (P2, Fig. 8), and rates of all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from defectscope import Analysis, Finding, KeyNumber, Options, Tables
+from defectscope.analysis.axes import LABELS, new_figure, type_colour
+from defectscope.analysis.growth_fits import GrowthFit, fit_growth, growth_rates, mean_rate
+from defectscope.analysis.scales import growth_axis, sighted, size_column
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Growth", "GrowthOptions"]
+
+
+class GrowthOptions(Options):
+    """Options of the analysis ``growth``."""
+
+    particles: tuple[int, ...] = Field(
+        (), description="particles to draw; none: those of the most sightings"
+    )
+    drawn: int = Field(4, ge=1, le=12, description="how many are drawn where none are named")
+    min_sightings: int = Field(8, ge=3, description="particles of fewer sightings have no rate")
+
+
+class Growth(Analysis):
+    """Growth of single particles with the law that fits best, and the growth rates of all."""
+
+    Options = GrowthOptions
+    options: GrowthOptions
+
+    def analyse(self, tables: Tables) -> list[Finding]:
+        """Return up to two findings; none where nothing was tracked or measured."""
+        if tables.tracks is None or tables.tracks.empty:
+            return []
+        rows = sighted(tables.tracks)
+        size = size_column(rows)
+        if size is None:
+            return []
+        axis, unit = growth_axis(tables)
+        rows = rows.dropna(subset=[size])
+        return [*self._single(rows, axis, size), *self._rates(rows, axis, unit, size)]
+
+    def _single(self, rows: pd.DataFrame, axis: str, size: str) -> list[Finding]:
+        counts = rows["particle"].value_counts(sort=False).sort_index()
+        chosen: list[int] = [p for p in self.options.particles if p in counts.index]
+        if not chosen:
+            longest = counts.sort_values(ascending=False, kind="stable")
+            chosen = longest.index[: self.options.drawn].tolist()
+        figure, (panel,) = new_figure()
+        records = []
+        for k, particle in enumerate(chosen):
+            own = rows[rows["particle"] == particle]
+            fits = _drawn(panel, own, axis, size, f"particle {particle}", type_colour(k))
+            records += [_record(particle, fit) for fit in fits]
+        if not records:
+            return []
+        panel.set(xlabel=LABELS[axis], ylabel=f"Diameter ({size[-2:]})")
+        panel.set_ylim(bottom=0)
+        panel.legend(frameon=False, fontsize="small")
+        title = "Growth of single particles (line: law of the least AICc)"
+        return [Finding("growth-laws", title, pd.DataFrame(records), figure)]
+
+    def _rates(self, rows: pd.DataFrame, axis: str, unit: str, size: str) -> list[Finding]:
+        rates = growth_rates(rows, axis, size, self.options.min_sightings)
+        if rates.empty:
+            return []
+        mean = mean_rate(rates)
+        length = size[-2:]
+        figure, (panel,) = new_figure()
+        panel.errorbar(rates["mean_size"], rates["rate"], rates["rate_error"], fmt=".",
+                       color=type_colour(1), elinewidth=0.5, markersize=3)  # fmt: skip
+        panel.axhline(0, color="0.6", linewidth=0.8)
+        if np.isfinite(mean.low):
+            panel.axhspan(mean.low, mean.high, color=type_colour(0), alpha=0.4)
+        panel.set(xlabel=f"Mean diameter ({length})", ylabel=f"Growth rate ({length}/{unit})")
+        low, high = np.quantile(rates["rate"], [0.01, 0.99])
+        panel.set_ylim(low - 0.3 * (high - low) - 1e-12, high + 0.3 * (high - low) + 1e-12)
+        limits = (mean.low, mean.high) if np.isfinite(mean.low) else (None, None)
+        number = KeyNumber("Mean growth rate", mean.rate, f"{length}/{unit}", *limits)
+        title = "Growth rates of particles (bars: standard errors; band: 95 % limits of the mean)"
+        return [Finding("growth-rates", title, rates, figure, (number,))]
+
+
+def _drawn(
+    panel: Axes, own: pd.DataFrame, axis: str, size: str, label: str, colour: str
+) -> list[GrowthFit]:
+    x = own[axis].to_numpy(float)
+    panel.plot(x, own[size], ".", markersize=3, color=colour, alpha=0.6)
+    fits = fit_growth(x - x[0], own[size].to_numpy(float))
+    if fits:
+        smooth = np.linspace(0, x[-1] - x[0], 100)
+        text = f"{label}: {fits[0].law}"
+        panel.plot(x[0] + smooth, fits[0].size(smooth), color=colour, linewidth=1, label=text)
+    return fits
+
+
+def _record(particle: int, fit: GrowthFit) -> dict[str, Any]:
+    record: dict[str, Any] = {"particle": particle, "law": fit.law}
+    for name, value in fit.parameters.items():
+        record |= {name: value, f"{name}_error": fit.errors[name]}
+    return record | {"residual": fit.residual, "aicc": fit.aicc}

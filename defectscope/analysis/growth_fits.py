@@ -1,0 +1,201 @@
+"""Growth laws of single particles, and rates of all of them."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, stats
+
+from defectscope.analysis.counting import LEVEL
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["LAWS", "GrowthFit", "MeanRate", "fit_growth", "growth_rates", "mean_rate"]
+
+
+def _linear(t: NDArray[Any], start: float, rate: float) -> NDArray[Any]:
+    return start + rate * t
+
+
+def _parabolic(t: NDArray[Any], square: float, rate: float) -> NDArray[Any]:
+    return np.sqrt(np.maximum(square + rate * t, 0.0))
+
+
+def _saturating(t: NDArray[Any], last: float, rise: float, tau: float) -> NDArray[Any]:
+    return last - rise * np.exp(-t / tau)
+
+
+# d(t): linear d0 + k·t; parabolic (d0² + k·t)^½; saturating d∞ - (d∞ - d0)·exp(-t/τ).
+LAWS: dict[str, tuple[Callable[..., NDArray[Any]], tuple[str, ...]]] = {
+    "linear": (_linear, ("d0", "k")),
+    "parabolic": (_parabolic, ("d0_squared", "k")),
+    "saturating": (_saturating, ("d_infinity", "rise", "tau")),
+}
+
+
+class GrowthFit(NamedTuple):
+    """One law fitted to one particle.
+
+    Parameters
+    ----------
+    law
+        Name in :data:`LAWS`.
+    parameters, errors
+        By name; standard errors.
+    residual
+        Standard deviation of the sizes about the law.
+    aicc
+        Akaike's criterion for few data; the least one is the best law.
+    """
+
+    law: str
+    parameters: dict[str, float]
+    errors: dict[str, float]
+    residual: float
+    aicc: float
+
+    def size(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the size by the law at `t`, counted from the first sighting."""
+        return np.asarray(LAWS[self.law][0](t, *self.parameters.values()), float)
+
+
+def fit_growth(t: NDArray[np.float64], sizes: NDArray[np.float64]) -> list[GrowthFit]:
+    """Fit all growth laws to the sizes of a particle, the best one first.
+
+    Parameters
+    ----------
+    t
+        (n,) dose, time or frame since the first sighting, ascending.
+    sizes
+        (n,) sizes; NaN is left out.
+
+    Returns
+    -------
+    list of GrowthFit
+        Empty for fewer than six sizes; a law that does not converge is left out.
+    """
+    known = np.isfinite(sizes) & np.isfinite(t)
+    t, sizes = t[known], sizes[known]
+    if len(t) < 6 or np.ptp(t) == 0:
+        return []
+    span, rise = float(np.ptp(t)), float(sizes[-1] - sizes[0])
+    slope, start = (float(v) for v in np.polyfit(t, sizes, 1))
+    guesses = {
+        "linear": (start, slope),
+        "parabolic": (sizes[0] ** 2, (sizes[-1] ** 2 - sizes[0] ** 2) / span),
+        "saturating": (sizes.max(), max(abs(rise), 1e-3), span / 2),
+    }
+    fits = []
+    for law, (function, names) in LAWS.items():
+        free = (-np.inf, np.inf)
+        limits = ([0, -np.inf, span / 100], [10 * sizes.max() + 1, np.inf, 100 * span])
+        try:
+            with warnings.catch_warnings():
+                # Sizes that lie on a law exactly have no covariance; it is infinite then.
+                warnings.simplefilter("ignore", optimize.OptimizeWarning)
+                found, covariance = optimize.curve_fit(
+                    function, t, sizes, guesses[law], maxfev=2000,
+                    bounds=limits if law == "saturating" else free,
+                )  # fmt: skip
+        except (RuntimeError, ValueError):
+            continue
+        left = float(((sizes - function(t, *found)) ** 2).sum())
+        k, n = len(names) + 1, len(t)
+        aicc = n * math.log(max(left / n, 1e-300)) + 2 * k + 2 * k * (k + 1) / max(n - k - 1, 1)
+        errors = np.sqrt(np.diag(covariance))
+        fits.append(
+            GrowthFit(
+                law,
+                dict(zip(names, found.tolist(), strict=True)),
+                dict(zip(names, errors.tolist(), strict=True)),
+                math.sqrt(left / max(n - len(names), 1)),
+                aicc,
+            )
+        )
+    return sorted(fits, key=lambda fit: fit.aicc)
+
+
+def growth_rates(
+    rows: pd.DataFrame, axis: str, size: str, min_sightings: int = 6, level: float = LEVEL
+) -> pd.DataFrame:
+    """Return the growth rate of each particle, by a straight line through its sizes.
+
+    Parameters
+    ----------
+    rows
+        Sightings by particle and frame: ``particle``, and the columns `axis` and `size`.
+    axis, size
+        What it is measured against, and the size.
+    min_sightings
+        Particles with fewer sizes are left out.
+    level
+        Probability of the limits.
+
+    Returns
+    -------
+    DataFrame
+        ``particle``, ``sightings``, ``mean_size``, ``rate`` (size by unit of the axis),
+        ``rate_error``, ``rate_low``, ``rate_high``: Student's limits of the slope.
+    """
+    known = rows[["particle", axis, size]].dropna()
+    names, own = np.unique(known["particle"].to_numpy(), return_inverse=True)
+    t, d = known[axis].to_numpy(float), known[size].to_numpy(float)
+    n = np.bincount(own, minlength=len(names))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = t - (np.bincount(own, t) / n)[own] if len(names) else t
+        mean = np.bincount(own, d, minlength=len(names)) / n
+        spread = np.bincount(own, t * t, minlength=len(names))
+        rate = np.bincount(own, t * d, minlength=len(names)) / spread
+        left = np.bincount(own, (d - mean[own] - rate[own] * t) ** 2, minlength=len(names))
+        error = np.sqrt(left / (n - 2) / spread)
+    wide = error * stats.t.ppf((1 + level) / 2, np.maximum(n - 2, 1))
+    table = pd.DataFrame(
+        {"particle": names, "sightings": n, "mean_size": mean, "rate": rate, "rate_error": error,
+         "rate_low": rate - wide, "rate_high": rate + wide}
+    )  # fmt: skip
+    enough = (n >= max(min_sightings, 3)) & (spread > 0)
+    return table[enough].reset_index(drop=True)
+
+
+class MeanRate(NamedTuple):
+    """The mean growth rate of particles, with limits; NaN where there are none."""
+
+    rate: float
+    error: float
+    low: float
+    high: float
+    particles: int
+
+
+def mean_rate(rates: pd.DataFrame, level: float = LEVEL) -> MeanRate:
+    """Return the mean rate of particles, from :func:`growth_rates`.
+
+    Notes
+    -----
+    Weights are 1 / (s² + e²), with e the error of each rate and s² the variance among particles
+    beyond these errors (DerSimonian & Laird, Control. Clin. Trials 7 (1986) 177), so that short
+    tracks count little where all grow alike, and all count alike where they do not. Limits are
+    Student's, with as many degrees of freedom as there are particles, less one.
+    """
+    good = rates[(rates["rate_error"] > 0) & np.isfinite(rates["rate_error"])]
+    n = len(good)
+    if n < 2:
+        value = float(rates["rate"].mean()) if len(rates) else math.nan
+        return MeanRate(value, math.nan, math.nan, math.nan, n)
+    rate, error = good["rate"].to_numpy(float), good["rate_error"].to_numpy(float)
+    w = error**-2
+    fixed = float((w * rate).sum() / w.sum())
+    excess = float((w * (rate - fixed) ** 2).sum()) - (n - 1)
+    among = max(excess / float(w.sum() - (w**2).sum() / w.sum()), 0.0)
+    w = 1 / (error**2 + among)
+    value = float((w * rate).sum() / w.sum())
+    # From how rates differ, so that errors which are too small do no harm (Hartung & Knapp 2001).
+    spread = float((w * (rate - value) ** 2).sum() / (n - 1) / w.sum())
+    wide = math.sqrt(spread) * float(stats.t.ppf((1 + level) / 2, n - 1))
+    return MeanRate(value, math.sqrt(spread), value - wide, value + wide, n)

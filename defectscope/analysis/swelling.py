@@ -1,0 +1,109 @@
+"""Swelling by cavities: their volume over that of the matrix around them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from defectscope import Analysis, Finding, KeyNumber, Options, Tables
+from defectscope.analysis.axes import new_figure, series_axis, type_colour
+from defectscope.core.fields import counted_fields
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+__all__ = ["Swelling", "SwellingOptions", "swelling_of", "swelling_table"]
+
+
+class SwellingOptions(Options):
+    """Options of the analysis ``swelling``."""
+
+    defect_types: tuple[str, ...] = Field(
+        ("cavity", "void", "bubble"), description="defect types that are cavities"
+    )
+
+
+def swelling_of(diameters_nm: ArrayLike, area_nm2: float, thickness_nm: float) -> float:
+    """Return ΔV/V of spherical cavities in a foil.
+
+    Parameters
+    ----------
+    diameters_nm
+        (n,) diameters.
+    area_nm2, thickness_nm
+        Of the part of the foil that was looked at.
+
+    Notes
+    -----
+    ΔV/V = V_c / (V - V_c), with V_c = Σ π·d³/6 and V the volume of the foil, cavities included.
+    """
+    cavities = float((np.pi / 6 * np.asarray(diameters_nm, float) ** 3).sum())
+    volume = area_nm2 * thickness_nm
+    return cavities / (volume - cavities) if volume > cavities else float("nan")
+
+
+def swelling_table(tables: Tables, defect_types: tuple[str, ...]) -> pd.DataFrame:
+    """Return the swelling of each frame.
+
+    Returns
+    -------
+    DataFrame
+        ``frame``, ``time_s``, ``dose_dpa``, ``count``, ``swelling`` (a fraction) and
+        ``swelling_error``: the standard error of a sum over a number of cavities that varies as
+        counts do, sqrt(Σ v²)/V.
+    """
+    nm, thickness = tables.calibration.pixel_size_nm, tables.calibration.thickness_nm
+    assert nm is not None
+    assert thickness is not None
+    frames = tables.frames[tables.frames["status"] == "ok"]
+    fields = counted_fields(tables)
+    found = tables.detections[tables.detections["defect_type"].isin(defect_types)]
+    found = found[fields.hold(found)].dropna(subset=["diameter_nm"])
+    row = fields.rows(found)
+    seen = np.array([tables.calibration.visible(str(n)) for n in found["defect_type"]], float)
+    volume = np.pi / 6 * found["diameter_nm"].to_numpy(float) ** 3
+    weight = 1 / seen if len(seen) else seen
+    total = np.bincount(row, volume * weight, minlength=len(frames))
+    spread = np.sqrt(np.bincount(row, (volume * weight) ** 2, minlength=len(frames)))
+    foil = fields.areas_px * nm**2 * thickness
+    table = frames[["frame", "time_s", "dose_dpa"]].reset_index(drop=True)
+    table["count"] = np.bincount(row, minlength=len(frames))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        table["swelling"] = np.where(total < foil, total / (foil - total), np.nan)
+    table["swelling_error"] = spread / foil
+    return table
+
+
+class Swelling(Analysis):
+    """Swelling by cavities against dose."""
+
+    Options = SwellingOptions
+    options: SwellingOptions
+
+    def analyse(self, tables: Tables) -> list[Finding]:
+        """Return one finding; none without cavities, sizes, pixel size or thickness."""
+        calibration, detections = tables.calibration, tables.detections
+        known = calibration.pixel_size_nm is not None and calibration.thickness_nm is not None
+        cavities = detections["defect_type"].isin(self.options.defect_types)
+        if not known or "diameter_nm" not in detections or not cavities.any():
+            return []
+        table = swelling_table(tables, self.options.defect_types)
+        if table.empty:
+            return []
+        axis, label = series_axis(table)
+        figure, (panel,) = new_figure()
+        x = table[axis].to_numpy(float)
+        y, error = (100 * table[name].to_numpy(float) for name in ("swelling", "swelling_error"))
+        panel.fill_between(x, y - error, y + error, color=type_colour(5), alpha=0.25, linewidth=0)
+        panel.plot(x, y, marker="o" if len(x) < 40 else "", markersize=3, color=type_colour(5))
+        panel.set(xlabel=label, ylabel="Swelling (%)")
+        panel.set_ylim(bottom=0)
+        wide = 1.96 * error[-1]
+        number = KeyNumber(
+            "Swelling in the last frame", y[-1], "%", max(y[-1] - wide, 0), y[-1] + wide
+        )
+        title = "Swelling by cavities (band: standard error)"
+        return [Finding("swelling", title, table, figure, (number,))]

@@ -1,0 +1,48 @@
+"""How far tracks can be trusted, and which of them merged or split."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from defectscope import Analysis, Finding, KeyNumber, Tables
+from defectscope.analysis.axes import new_figure, type_colour
+from defectscope.core.track_quality import track_events, track_quality
+
+__all__ = ["TrackReport"]
+
+
+class TrackReport(Analysis):
+    """Sightings, gaps and jumps of every track, and merges and splits."""
+
+    def analyse(self, tables: Tables) -> list[Finding]:
+        """Return up to two findings; none where nothing was tracked."""
+        tracks = tables.tracks
+        if tracks is None or tracks.empty:
+            return []
+        table = track_quality(tracks)
+        figure, (left, right) = new_figure(2)
+        kinds = table["quality"].value_counts()
+        names = [k for k in ("good", "jumping", "patchy", "stub", "single") if k in kinds.index]
+        places = np.arange(len(names))
+        left.bar(places, kinds[names], color=type_colour(1))
+        left.set_xticks(places, names)
+        left.set(ylabel="Particles")
+        longest = table.loc[table["gaps"] > 0, "longest_gap"].to_numpy()
+        if len(longest):
+            step = -(-int(longest.max()) // 40)
+            right.hist(longest, np.arange(0.5, longest.max() + step + 0.5, step).tolist(),
+                       color=type_colour(0))  # fmt: skip
+        right.set(xlabel="Longest gap of a track (frames)", ylabel="Particles")
+        rows = len(tracks)
+        numbers = (
+            KeyNumber("Particles", float(len(table))),
+            KeyNumber("Particles seen once only", float((table["quality"] == "single").sum())),
+            KeyNumber("Rows filled in between sightings", 100 * table["interpolated"].sum() / rows,
+                      "%"),
+        )  # fmt: skip
+        found = [Finding("track-quality", "Quality of tracks", table, figure, numbers)]
+        frames = tables.frames["frame"]
+        events = track_events(tracks, int(frames.max()) if len(frames) else None)
+        if len(events):
+            found.append(Finding("track-events", "Merges and splits", events))
+        return found

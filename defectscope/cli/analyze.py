@@ -1,0 +1,95 @@
+"""``defectscope analyze``: quantities, figures and a report of a finished run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from defectscope.cli.common import (
+    PATH,
+    component_options,
+    current_host,
+    plural,
+    region,
+    say,
+    shown_progress,
+    warn,
+)
+
+__all__ = ["analyze"]
+
+
+@click.command()
+@click.argument("run", type=PATH)
+@click.option(
+    "--analysis",
+    "analyses",
+    multiple=True,
+    metavar="NAME",
+    help="Only this analysis; may be repeated. All installed ones by default.",
+)
+@component_options
+@click.option(
+    "--out",
+    type=PATH,
+    metavar="DIR",
+    help="Folder for figures and report; the run folder by default.",
+)
+@click.option(
+    "--frames", metavar="A:B:S", help="Only frame indices A to B (exclusive), every S-th."
+)
+@click.option(
+    "--roi", callback=region, metavar="X0,Y0,X1,Y1", help="Only this part of a frame, px."
+)
+@click.option(
+    "--images",
+    multiple=True,
+    type=PATH,
+    metavar="INPUT",
+    help="Where the frames are, if they were moved since the run; may be repeated.",
+)
+@click.option(
+    "--viewer-frames",
+    type=click.IntRange(0),
+    default=24,
+    show_default=True,
+    help="Frames that the report can step through.",
+)
+@click.option("--no-report", is_flag=True, help="Write figures and tables only.")
+@click.pass_context
+def analyze(context: click.Context, /, **given: Any) -> None:
+    """Work out densities, sizes, growth, movement and more from the tables of RUN.
+
+    Each figure is written as PNG and SVG with the data behind it as CSV, and all of it as
+    report.html, one file that opens in any browser, offline.
+    """
+    from defectscope.pipeline.analysing import analyse_run
+    from defectscope.pipeline.choices import gather_options, read_config
+    from defectscope.pipeline.report import number_text
+
+    host = current_host(context)
+    with shown_progress() as progress:
+        done = analyse_run(
+            given["run"],
+            host,
+            given["analyses"] or None,
+            gather_options(given["assignments"], read_config(given["config"])),
+            out=given["out"],
+            frames=given["frames"],
+            roi=given["roi"],
+            images=given["images"],
+            viewer_frames=given["viewer_frames"],
+            report=not given["no_report"],
+            progress=progress,
+        )
+    for text in done.warnings:
+        warn(text)
+    for number in (number for finding in done.findings for number in finding.numbers):
+        value, limits = number_text(number)
+        say(f"{number.label}: {value}" + (f" ({limits})" if limits else ""))
+    folder: Path = given["out"] or given["run"]
+    say(f"{plural(len(done.files), 'file')} in {folder / 'figures'}")
+    if done.report is not None:
+        say(f"open {done.report}")

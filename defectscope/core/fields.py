@@ -1,0 +1,96 @@
+"""Which part of the specimen a run looked at: fields of view, also of a stage that moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from defectscope.core.registration import common_field
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from defectscope.core.base import Tables
+
+__all__ = ["Fields", "counted_fields"]
+
+# A common field smaller than this share of a frame leaves too little to count in.
+LEAST_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The part of each frame in which defects are counted.
+
+    Parameters
+    ----------
+    frames
+        (n,) frame indices.
+    boxes
+        (n, 4) x_min, y_min, x_max, y_max, px of each frame.
+    common
+        Whether they are the same part of the specimen in every frame.
+    """
+
+    frames: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    common: bool
+
+    @property
+    def areas_px(self) -> NDArray[np.float64]:
+        """(n,) areas, px²."""
+        return np.asarray((self.boxes[:, 2:] - self.boxes[:, :2]).prod(axis=1))
+
+    def rows(self, table: pd.DataFrame) -> NDArray[np.intp]:
+        """Return the row of its frame's field for each row of a table, -1 where there is none."""
+        order = np.argsort(self.frames, kind="stable")
+        wanted = table["frame"].to_numpy()
+        if not len(order):
+            return np.full(len(wanted), -1, np.intp)
+        place = np.searchsorted(self.frames[order], wanted)
+        row = order[np.minimum(place, len(order) - 1)]
+        return np.where(self.frames[row] == wanted, row, -1)
+
+    def hold(self, table: pd.DataFrame) -> NDArray[np.bool_]:
+        """Return which rows of a table have their centre in the field of their frame.
+
+        Rows whose place is not known count as inside; a common field decides about all others.
+        """
+        row = self.rows(table)
+        inside = row >= 0
+        if not self.common or not {"x", "y"} <= set(table.columns):
+            return inside
+        at = table[["x", "y"]].to_numpy(float)
+        box = self.boxes[row]
+        return inside & ~((at < box[:, :2]) | (at >= box[:, 2:])).any(axis=1)
+
+
+def counted_fields(tables: Tables) -> Fields:
+    """Return where defects are counted in each readable frame.
+
+    In registered frames it is the part of the specimen that all of them show, so that defects
+    which a moving stage brings in or takes out change no number; where that is less than a quarter
+    of a frame, and in frames that are not registered, all that was looked at.
+    """
+    frames = tables.frames[tables.frames["status"] == "ok"]
+    boxes = np.zeros((len(frames), 4))
+    boxes[:, 2:] = frames[["width_px", "height_px"]].to_numpy(float)
+    if tables.roi is not None:
+        boxes[:] = tables.roi
+    indices = frames["frame"].to_numpy(np.int64)
+    whole = Fields(indices, boxes, False)
+    if not len(frames) or not {"drift_x_px", "drift_y_px"} <= set(frames.columns):
+        return whole
+    shifts = frames[["drift_x_px", "drift_y_px"]].fillna(0.0).to_numpy(float)
+    if (boxes != boxes[0]).any():
+        return whole
+    x0, y0, x1, y1 = boxes[0].tolist()
+    common = common_field(shifts, (x0, y0, x1, y1))
+    if common is None:
+        return whole
+    moved = np.asarray(common) + np.hstack([shifts, shifts])
+    fields = Fields(indices, moved, True)
+    return fields if fields.areas_px[0] >= LEAST_SHARE * whole.areas_px[0] else whole

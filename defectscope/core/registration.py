@@ -1,0 +1,209 @@
+"""How far each frame of a series has moved: registration by phase correlation.
+
+Guizar-Sicairos, Thurman & Fienup, Opt. Lett. 33 (2008) 156, as implemented in scikit-image; batches
+of frames are compared with a reference that is carried on from batch to batch, as P2 does with
+its templates.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from defectscope.core.errors import OptionError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Registrar", "RegistrationOptions", "Shift", "common_field"]
+
+# Frames are compared at about this size. Reduced, they lose the fine fixed pattern of a camera,
+# which moves against the specimen and is what phase correlation finds at full size: on a
+# registered video it was seen 5 to 20 px away from the specimen.
+COMPARED_SIDE_PX = 384
+# Steps of the result, px of the whole frame.
+STEP_PX = 0.05
+# Slower changes of brightness than this are illumination and bend contours, reduced px.
+SMOOTH_PX = 8.0
+# Overlaps that correlate less than this show something else.
+LEAST_CORRELATION = 0.1
+# A frame that fits the reference less than this is compared with the frame before as well.
+GOOD_CORRELATION = 0.35
+# Shares of the frame's sides that must overlap for a shift to be believed.
+LEAST_OVERLAP = 0.3
+
+
+@dataclass(frozen=True)
+class RegistrationOptions:
+    """How frames are registered.
+
+    Parameters
+    ----------
+    batch
+        Frames that are compared with one reference before the next one takes over.
+    jump_px
+        A step from one frame to the next longer than this is a jump, px.
+    """
+
+    batch: int = 20
+    jump_px: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise OptionError(f"a batch of registration has at least 1 frame, found {self.batch}")
+        if not self.jump_px > 0:
+            raise OptionError(f"a jump must be longer than 0 px, found {self.jump_px:g}")
+
+
+class Shift(NamedTuple):
+    """Where a frame lies, against the first one.
+
+    Parameters
+    ----------
+    x, y
+        By how much the specimen is shifted in this frame, px: what was at (0, 0) of the first
+        frame is at (x, y) now.
+    jump
+        Whether it came there at once, by more than ``jump_px`` since the frame before.
+    correlation
+        Pearson's correlation with the reference where both overlap, -1 to 1; NaN where the frame
+        does not fit, and the shift is that of the frame before.
+    """
+
+    x: float
+    y: float
+    jump: bool
+    correlation: float
+
+
+class _View(NamedTuple):
+    """A frame made ready for comparison."""
+
+    pixels: NDArray[np.float32]
+    spectrum: NDArray[Any]
+
+
+class Registrar:
+    """Registers frames as they come in, and holds no more than two of them.
+
+    Parameters
+    ----------
+    options
+        How.
+
+    Notes
+    -----
+    The first frame has the shift (0, 0). Errors of the references add up: about 0.1 px for each
+    batch. Captions and other marks that stay where they are pull shifts towards 0 only where they
+    fill much of the frame.
+    """
+
+    def __init__(self, options: RegistrationOptions | None = None) -> None:
+        self.options = options or RegistrationOptions()
+        self._reference: _View | None = None
+        self._reference_at = np.zeros(2)
+        self._before: _View | None = None
+        self._at = np.zeros(2)
+        self._since = 0
+
+    def add(self, pixels: NDArray[Any]) -> Shift:
+        """Return where the next frame lies; `pixels` are (H, W) of any type, of one size."""
+        factor = max(1, math.ceil(max(pixels.shape) / COMPARED_SIDE_PX))
+        view = _view(pixels, factor)
+        if self._reference is None:
+            self._reference = self._before = view
+            return Shift(0.0, 0.0, False, 1.0)
+        if view.pixels.shape != self._reference.pixels.shape:
+            raise OptionError(
+                "frames can be registered only where all have one size; found "
+                f"{pixels.shape[1]} x {pixels.shape[0]} px among others"
+            )
+        at, correlation = self._place(view, factor)
+        jump = bool(np.hypot(*(at - self._at)) > self.options.jump_px)
+        self._since += 1
+        if math.isfinite(correlation):
+            if self._since >= self.options.batch or jump:
+                self._reference, self._reference_at, self._since = view, at, 0
+            self._before = view
+        self._at = at
+        # Rounded to what can be told, so that no processor's last digit shows.
+        return Shift(round(float(at[0]), 3), round(float(at[1]), 3), jump, round(correlation, 4))
+
+    def _place(self, view: _View, factor: int) -> tuple[NDArray[np.float64], float]:
+        assert self._reference is not None
+        assert self._before is not None
+        moved, correlation = _shift(self._reference, view, factor)
+        best = self._reference_at + moved, correlation
+        if not correlation >= GOOD_CORRELATION and self._before is not self._reference:
+            moved, correlation = _shift(self._before, view, factor)
+            if not best[1] >= correlation:
+                best = self._at + moved, correlation
+        if not best[1] >= LEAST_CORRELATION:
+            return self._at, math.nan
+        return best
+
+
+def _view(pixels: NDArray[Any], factor: int) -> _View:
+    import cv2
+    from scipy.fft import fft2
+
+    small: NDArray[Any] = np.asarray(pixels, np.float32)
+    if factor > 1:
+        small = cv2.resize(small, None, fx=1 / factor, fy=1 / factor, interpolation=cv2.INTER_AREA)
+    small = small - cv2.GaussianBlur(small, (0, 0), SMOOTH_PX, borderType=cv2.BORDER_REFLECT)
+    # Without a window, the rims that do not wrap around would be what correlates best.
+    rows, columns = (np.hanning(side + 2)[1:-1].astype(np.float32) for side in small.shape)
+    return _View(small, fft2(small * np.outer(rows, columns)))
+
+
+def _shift(reference: _View, view: _View, factor: int) -> tuple[NDArray[np.float64], float]:
+    """Return x, y in px of the whole frame by which `view` is shifted, and how well it fits."""
+    from skimage.registration import phase_cross_correlation
+
+    found, _, _ = phase_cross_correlation(
+        reference.spectrum, view.spectrum, space="fourier", upsample_factor=round(factor / STEP_PX)
+    )
+    # It tells how to shift `view` back, in rows and columns.
+    rows, columns = (-float(side) for side in found)
+    correlation = _correlation(reference.pixels, view.pixels, round(rows), round(columns))
+    return np.array([columns, rows]) * factor, correlation
+
+
+def _correlation(
+    first: NDArray[np.float32], second: NDArray[np.float32], down: int, right: int
+) -> float:
+    height, width = first.shape
+    if abs(down) > (1 - LEAST_OVERLAP) * height or abs(right) > (1 - LEAST_OVERLAP) * width:
+        return math.nan
+    a = first[max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)]
+    b = second[max(0, down) : height + min(0, down), max(0, right) : width + min(0, right)]
+    spread = float(a.std()) * float(b.std())
+    return float(((a - a.mean()) * (b - b.mean())).mean()) / spread if spread > 0 else math.nan
+
+
+def common_field(
+    shifts: NDArray[np.float64], extent: tuple[float, float, float, float]
+) -> tuple[float, float, float, float] | None:
+    """Return the part of the specimen that all frames show, in px of the first frame.
+
+    Parameters
+    ----------
+    shifts
+        (n, 2) x, y of each frame against the first one.
+    extent
+        x_min, y_min, x_max, y_max in px of every frame that was looked at.
+
+    Returns
+    -------
+    tuple or None
+        x_min, y_min, x_max, y_max; None where no part is in all frames. Shifted by a frame's own
+        x, y it lies in that frame.
+    """
+    low = np.asarray(extent[:2], float) - shifts.min(axis=0)
+    high = np.asarray(extent[2:], float) - shifts.max(axis=0)
+    if not (high > low).all():
+        return None
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])

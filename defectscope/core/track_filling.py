@@ -1,0 +1,149 @@
+"""Rows of particles that a detector missed between two sightings, for whole tables at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["filled_tracks", "sighted_shares"]
+
+# As in :mod:`defectscope.core.gap_filling`: columns that vary smoothly, and those that do not.
+SMOOTH_NAMES = frozenset(
+    ("time_s", "dose_dpa", "score", "x", "y", "x_min", "y_min", "x_max", "y_max", "x_corrected",
+     "y_corrected")
+)  # fmt: skip
+SMOOTH_UNITS = ("_px", "_nm", "_nm2", "_deg")
+HALF_TURN_DEG = 180.0
+
+
+def sighted_shares(tracks: pd.DataFrame, rows: pd.DataFrame, window: int) -> NDArray[np.float64]:
+    """Return in what share of the frames around each row its particle was seen.
+
+    Parameters
+    ----------
+    tracks
+        Sightings: ``frame``, ``particle``.
+    rows
+        ``frame`` and ``particle`` of the rows that are asked about; frames and particles of
+        `tracks`.
+    window
+        Frames, centred on the row's own; those before the first sighting of the particle, after
+        its last one, and those that the table lacks do not count.
+    """
+    present, rank = np.unique(tracks["frame"].to_numpy(np.int64), return_inverse=True)
+    names, own = np.unique(tracks["particle"].to_numpy(), return_inverse=True)
+    first, last = np.full(len(names), len(present)), np.full(len(names), -1)
+    np.minimum.at(first, own, rank)
+    np.maximum.at(last, own, rank)
+    at = np.searchsorted(present, rows["frame"].to_numpy(np.int64))
+    of = np.searchsorted(names, rows["particle"].to_numpy())
+    low = np.maximum(at - window // 2, first[of])
+    high = np.minimum(at + (window - 1) // 2, last[of])
+    keys = np.sort(own * len(present) + rank)
+    seen = np.searchsorted(keys, of * len(present) + high, side="right")
+    seen = seen - np.searchsorted(keys, of * len(present) + low, side="left")
+    return np.asarray(seen / (high - low + 1), float)
+
+
+def filled_tracks(
+    tracks: pd.DataFrame,
+    longest_gap: int | None = None,
+    least_share: float = 0.0,
+    window: int = 9,
+) -> pd.DataFrame:
+    """Return tracks with the rows that are missing between two sightings of a particle.
+
+    Parameters
+    ----------
+    tracks
+        ``frame``, ``particle``, ``x``, ``y`` and what else there is; one row a particle and frame.
+    longest_gap
+        Longer gaps, in frame indices that are missing, stay open; None fills all.
+    least_share, window
+        A row is filled in where the particle was seen in at least this share of so many frames
+        around it (:func:`sighted_shares`).
+
+    Returns
+    -------
+    DataFrame
+        The rows given, with a column ``origin`` (``detector`` where there was none), and after
+        them those filled in, ordered by frame and particle, whose ``origin`` is
+        ``interpolated``. Positions, boxes, scores and measurements in px, nm and degrees are
+        linear between the two sightings (angles the shorter way round half a turn); other columns
+        are those of the nearer sighting, the earlier of two equal ones. ``detection`` is numbered
+        on in each frame. Only frames that the table has are filled: one that is missing or could
+        not be read stays empty.
+    """
+    given = tracks if "origin" in tracks else tracks.assign(origin="detector")
+    before, after, at = _missing(tracks, longest_gap)
+    if least_share > 0 and len(at):
+        asked = pd.DataFrame({"frame": at, "particle": tracks["particle"].to_numpy()[before]})
+        enough = sighted_shares(tracks, asked, window) >= least_share
+        before, after, at = before[enough], after[enough], at[enough]
+    if not len(at):
+        return given
+    frame = tracks["frame"].to_numpy(np.int64)
+    part = (at - frame[before]) / (frame[after] - frame[before])
+    nearer = np.where(part > 0.5, after, before)
+    new = given.take(nearer).copy()
+    for name in new.columns:
+        if name in SMOOTH_NAMES or str(name).endswith(SMOOTH_UNITS):
+            values = given[name]
+            if pd.api.types.is_float_dtype(values) or name in SMOOTH_NAMES:
+                new[name] = _between(str(name), values.to_numpy(float), before, after, nearer, part)
+    new["frame"] = at
+    new["origin"] = "interpolated"
+    order = np.lexsort((new["particle"].to_numpy(), at))
+    new = new.take(order)
+    if "detection" in new:
+        new["detection"] = _numbers(given, new)
+    return pd.concat([given, new], ignore_index=True)
+
+
+def _missing(
+    tracks: pd.DataFrame, longest_gap: int | None
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64]]:
+    """Return for each row to be filled in the rows of the sightings around it, and its frame."""
+    frame = tracks["frame"].to_numpy(np.int64)
+    particle = tracks["particle"].to_numpy()
+    present = np.unique(frame)
+    rank = np.searchsorted(present, frame)
+    order = np.lexsort((rank, particle))
+    first, second = order[:-1], order[1:]
+    between = rank[second] - rank[first] - 1
+    gap = (particle[first] == particle[second]) & (between > 0)
+    if longest_gap is not None:
+        gap &= frame[second] - frame[first] - 1 <= longest_gap
+    first, second, between = first[gap], second[gap], between[gap]
+    before, after = np.repeat(first, between), np.repeat(second, between)
+    step = np.arange(len(before)) - np.repeat(np.cumsum(between) - between, between) + 1
+    return before, after, present[rank[before] + step]
+
+
+def _between(
+    name: str,
+    values: NDArray[np.float64],
+    before: NDArray[np.intp],
+    after: NDArray[np.intp],
+    nearer: NDArray[np.intp],
+    part: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    step = values[after] - values[before]
+    if name == "angle_deg":
+        step = (step + HALF_TURN_DEG / 2) % HALF_TURN_DEG - HALF_TURN_DEG / 2
+    between = values[before] + part * step
+    if name == "angle_deg":
+        between %= HALF_TURN_DEG
+    return np.where(np.isfinite(between), between, values[nearer])
+
+
+def _numbers(given: pd.DataFrame, new: pd.DataFrame) -> NDArray[Any]:
+    last = given.groupby("frame")["detection"].max()
+    start = last.reindex(new["frame"].to_numpy()).to_numpy(np.int64)
+    numbers: NDArray[Any] = start + 1 + new.groupby("frame").cumcount().to_numpy()
+    return numbers

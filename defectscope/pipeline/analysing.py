@@ -1,0 +1,329 @@
+"""The analyses of a finished run done again, with a report: ``defectscope analyze``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from defectscope.core.base import Finding, Runtime, Tables
+from defectscope.core.errors import DefectscopeError, OptionError, UsageError
+from defectscope.core.files import write_text
+from defectscope.core.frames import parse_frame_range
+from defectscope.core.particles import particle_table
+from defectscope.pipeline.choices import make_choices
+from defectscope.pipeline.detector_scores import detector_scores
+from defectscope.pipeline.finishing import write_finding
+from defectscope.pipeline.inputs import open_inputs
+from defectscope.pipeline.named import NamedComponent, guarded
+from defectscope.pipeline.report import report_page
+from defectscope.pipeline.report_data import MOST_PARTICLES, page_data, shown_frames
+from defectscope.pipeline.results import Result
+from defectscope.pipeline.runfolder import RunFolder
+from defectscope.plugins.host import default_host
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from defectscope.core.frames import FrameSequence
+    from defectscope.pipeline.stages import Roi
+    from defectscope.plugins.host import PluginHost
+
+__all__ = ["Analysed", "analyse_run", "analyze", "selected_tables"]
+
+VIEWER_FRAMES = 24
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """What came out.
+
+    Parameters
+    ----------
+    findings
+        In the order of the analyses.
+    files
+        Names of what was written under ``figures/``.
+    report
+        ``report.html``, or None.
+    warnings
+        What is to be said.
+    """
+
+    findings: list[Finding]
+    files: list[str]
+    report: Path | None
+    warnings: list[str] = field(default_factory=list)
+
+
+def selected_tables(tables: Tables, frames: str | None, roi: Roi | None) -> Tables:
+    """Return the part of a run's tables that lies in a range of frames and a region.
+
+    Raises
+    ------
+    OptionError
+        The range holds no frame, or the region does not lie inside the frames.
+    """
+    if frames is not None:
+        first, stop, step = parse_frame_range(frames)
+        index = tables.frames["frame"]
+        low = first if first is not None else int(index.min())
+        high = stop if stop is not None else int(index.max()) + 1
+        wanted = tables.frames["frame"].isin(range(low, high, step or 1))
+        if not wanted.any():
+            raise OptionError(
+                f"no frame of the run is in {frames}; it has frame indices {index.min()} to "
+                f"{index.max()}, and the last one of a range is exclusive"
+            )
+        kept = set(tables.frames.loc[wanted, "frame"])
+        tables = replace(
+            tables,
+            frames=tables.frames[wanted].reset_index(drop=True),
+            **_kept(tables, lambda table: table["frame"].isin(kept)),
+        )
+    if roi is None:
+        return tables
+    x0, y0, x1, y1 = roi
+    bounds = tables.roi or (0, 0, *(int(tables.frames[n].max()) for n in ("width_px", "height_px")))
+    if not (bounds[0] <= x0 < x1 <= bounds[2] and bounds[1] <= y0 < y1 <= bounds[3]):
+        raise OptionError(
+            f"the region {x0},{y0},{x1},{y1} must lie inside what the run looked at: "
+            f"{','.join(map(str, bounds))} px"
+        )
+
+    def inside(table: pd.DataFrame) -> pd.Series:
+        return table["x"].between(x0, x1, "left") & table["y"].between(y0, y1, "left")
+
+    return replace(tables, roi=roi, **_kept(tables, inside, geometry=False))
+
+
+def _kept(
+    tables: Tables, which: Callable[[pd.DataFrame], pd.Series], geometry: bool = True
+) -> dict[str, Any]:
+    names = ["detections", "tracks", *(["geometry"] if geometry else [])]
+    parts = {name: getattr(tables, name) for name in names}
+    return {
+        name: None if part is None else part[which(part)].reset_index(drop=True)
+        for name, part in parts.items()
+    }
+
+
+def analyse_run(
+    run: str | Path,
+    host: PluginHost,
+    analyses: Sequence[str] | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    out: str | Path | None = None,
+    frames: str | None = None,
+    roi: Roi | None = None,
+    images: Sequence[str | Path] = (),
+    viewer_frames: int = VIEWER_FRAMES,
+    report: bool = True,
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> Analysed:
+    """Analyse the tables of a run, and write figures, the data behind them and a report.
+
+    Parameters
+    ----------
+    run
+        Run folder.
+    host
+        Plugins.
+    analyses
+        By name; None means every installed one.
+    options
+        Options of analyses by name.
+    out
+        Folder for ``figures/`` and ``report.html``; the run folder by default.
+    frames, roi
+        Only a range of frame indices ``FIRST:STOP:STEP``, and a region in px.
+    images
+        Where the frames are, if not where the run found them.
+    viewer_frames
+        Most frames that the report shows.
+    report
+        Whether to write one.
+    progress
+        Called with (stage, done, total).
+
+    Raises
+    ------
+    DefectscopeError
+        There is no run, an analysis raised, or a selection holds nothing.
+    """
+    result = Result(Path(run))
+    if not len(result.frames):
+        raise UsageError(f"the run in {result.folder} has no finished frame; run it first")
+    runtime = Runtime(defect_types=host.defect_types(), weights=host.weights())
+    built = _built(host, analyses, options or {}, runtime)
+    geometry = any(named.component.needs_geometry for named in built)
+    tables = selected_tables(result.tables_for_analysis(geometry), frames, roi)
+    tables = replace(tables, detector_scores=detector_scores(result, host.weights()))
+    folder = result.folder if out is None else Path(out)
+    findings: list[Finding] = []
+    files: list[str] = []
+    for position, named in enumerate(built):
+        progress("analyse", position, len(built))
+        with named.component as analysis:
+            findings += guarded(named, "on the tables", analysis.analyse, tables)
+    for finding in findings:
+        files += write_finding(folder / "figures", finding)
+    progress("analyse", len(built), len(built))
+    warnings = _warnings(result, tables)
+    path = None
+    if report:
+        path = folder / "report.html"
+        page = _page(
+            result,
+            tables,
+            findings,
+            runtime,
+            host,
+            [Path(p) for p in images],
+            viewer_frames,
+            warnings,
+        )
+        write_text(path, page)
+    if out is None:
+        _note_figures(result, files)
+    return Analysed(findings, files, path, warnings)
+
+
+def _built(
+    host: PluginHost,
+    analyses: Sequence[str] | None,
+    options: Mapping[str, Mapping[str, Any]],
+    runtime: Runtime,
+) -> list[NamedComponent]:
+    names = list(analyses or []) or sorted({e.name for e in host.registered("analyses")})
+    choices = make_choices(names, options)
+    return [
+        NamedComponent(c.alias, host.build("analyses", c.name, c.options, runtime, alias=c.alias))
+        for c in choices
+    ]
+
+
+def _warnings(result: Result, tables: Tables) -> list[str]:
+    """Return what the run said, and what could not be worked out for want of calibration."""
+    found = [*result.warnings, *(f"skipped: {text}" for text in result.info["damaged_frames"])]
+    calibration = tables.calibration
+    missing = [
+        text
+        for text, value in (
+            ("pixel size (lengths are in px)", calibration.pixel_size_nm),
+            ("frame interval (times are in frames)", calibration.frame_interval_s),
+            ("dose law", calibration.dose_dpa(0)),
+            ("foil thickness (no densities by volume)", calibration.thickness_nm),
+        )
+        if value is None
+    ]
+    if missing:
+        found.append(f"unknown, and so left out: {', '.join(missing)}")
+    return list(dict.fromkeys(found))
+
+
+def _page(
+    result: Result,
+    tables: Tables,
+    findings: Sequence[Finding],
+    runtime: Runtime,
+    host: PluginHost,
+    images: Sequence[Path],
+    viewer_frames: int,
+    warnings: list[str],
+) -> str:
+    sequence, note = _images(result, host, images)
+    particles = None
+    if tables.tracks is not None:
+        particles = particle_table(tables.tracks, tables.calibration)
+    shown = shown_frames(tables, viewer_frames)
+    data = page_data(tables, particles, runtime.defect_types, sequence, shown)
+    if sequence is not None:
+        sequence.close()
+    many = 0 if particles is None else len(particles)
+    notes = {
+        "viewer": f"{len(shown)} of {len(tables.frames)} frames. Dashed: filled in. {note}",
+        "particles": f"The {MOST_PARTICLES} longest of {many}." if many > MOST_PARTICLES else "",
+    }
+    title = f"defectscope: {result.folder.resolve().name}"
+    return report_page(title, _facts(result, tables), warnings, findings, data, notes)
+
+
+def _images(
+    result: Result, host: PluginHost, images: Sequence[Path]
+) -> tuple[FrameSequence | None, str]:
+    paths = list(images) or [Path(p) for p in result.info.get("input_paths", [])]
+    present = [path for path in paths if path.exists()]
+    if images and len(present) < len(paths):
+        missing = next(path for path in paths if not path.exists())
+        raise UsageError(f"there are no images at {missing}")
+    if not present:
+        return None, "The frames themselves were not found; name them with --images."
+    try:
+        return open_inputs(present, host), ""
+    except DefectscopeError as error:
+        return None, f"The frames themselves cannot be read: {error}"
+
+
+def _facts(result: Result, tables: Tables) -> dict[str, str]:
+    plan, info = result.info["plan"], result.info
+    index = tables.frames["frame"]
+    components = [
+        f"{c['alias']} ({c['distribution']} {c['version']})"
+        for c in plan["components"]
+        if c["family"] != "analyses"
+    ]
+    known = {k: v for k, v in plan["calibration"].items() if v not in (None, {})}
+    facts = {
+        "Frames": f"{len(index)}, indices {index.min()} to {index.max()}",
+        "Detections": str(len(tables.detections)),
+        "Components": ", ".join(components),
+        "Calibration": ", ".join(f"{k} = {v}" for k, v in known.items()) or "none",
+        "Inputs": ", ".join(list(plan["inputs"])[:5]),
+        "Run": f"{info['status']}, defectscope {info['versions'].get('defectscope', '?')}",
+    }
+    if tables.roi is not None:
+        facts["Region"] = f"{','.join(map(str, tables.roi))} px"
+    return facts
+
+
+def _note_figures(result: Result, files: Sequence[str]) -> None:
+    """Say in ``run.json`` which figures are ours, so that the run can be replaced."""
+    names = sorted({*result.info.get("figures", []), *files})
+    RunFolder(result.folder).write_info({**result.info, "figures": names})
+
+
+def analyze(
+    run: str | Path | Result,
+    analyses: Sequence[str] | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    host: PluginHost | None = None,
+    **settings: Any,
+) -> Analysed:
+    """Analyse a finished run, and write figures, the data behind them and ``report.html``.
+
+    Parameters
+    ----------
+    run
+        A run folder, or what a pipeline returned.
+    analyses
+        Analyses by name; None means every installed one.
+    options
+        Options of the analyses, by name.
+    host
+        Plugins to use; the installed ones by default.
+    **settings
+        ``out``, ``frames`` (``FIRST:STOP:STEP``), ``roi``, ``images``, ``viewer_frames``, and
+        ``report``:
+        see :func:`defectscope.pipeline.analysing.analyse_run`.
+
+    Raises
+    ------
+    DefectscopeError
+        There is no run, an analysis raised, or a selection holds nothing.
+    """
+    folder = run.folder if isinstance(run, Result) else run
+    return analyse_run(folder, host or default_host(), analyses, options, **settings)

@@ -1,0 +1,152 @@
+"""Registration within a run: shifts of the frames, and tables in the specimen's coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from defectscope.core.errors import InputError, OptionError, UsageError
+from defectscope.core.frame_rows import FrameRows
+from defectscope.core.registration import Registrar, RegistrationOptions, Shift
+from defectscope.core.tables import SHIFT_COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from defectscope.core.frames import FrameSequence
+    from defectscope.pipeline.stages import FrameOutcome
+
+__all__ = [
+    "chosen_registration",
+    "in_frame",
+    "in_specimen",
+    "register_frames",
+    "shift_row",
+    "shifted_outcome",
+    "shifts_by_frame",
+]
+
+X_COLUMNS, Y_COLUMNS = ("x", "x_min", "x_max"), ("y", "y_min", "y_max")
+NO_SHIFT = (float("nan"), float("nan"), 0, float("nan"))
+
+
+def chosen_registration(
+    value: RegistrationOptions | Mapping[str, Any] | bool | None,
+) -> RegistrationOptions | None:
+    """Return the options that a setting stands for; None where nothing is to be registered.
+
+    Raises
+    ------
+    OptionError
+        It is none, or out of its limits.
+    """
+    if value is None or value is False:
+        return None
+    if isinstance(value, RegistrationOptions):
+        return value
+    try:
+        return RegistrationOptions(**({} if value is True else value))
+    except TypeError as error:
+        raise OptionError(
+            f"registration is True, or a table of batch and jump_px; found {value!r}"
+        ) from error
+
+
+def register_frames(
+    frames: FrameSequence,
+    options: RegistrationOptions,
+    progress: Callable[[str, int, int], None],
+) -> dict[int, Shift]:
+    """Return the shift of every frame that can be read, by frame index.
+
+    Raises
+    ------
+    UsageError
+        The frames are not in the order of their indices.
+    OptionError
+        Frames differ in size.
+    """
+    if any(b <= a for a, b in zip(frames.indices, frames.indices[1:], strict=False)):
+        raise UsageError(
+            "registration needs frames in the order of their indices, which rise from frame to "
+            "frame; sort the frames, or leave --register out"
+        )
+    registrar, shifts = Registrar(options), {}
+    for position, index in enumerate(frames.indices):
+        progress("register", position, len(frames))
+        try:
+            shifts[index] = registrar.add(frames[position].pixels)
+        except InputError:
+            # The stage that looks for defects meets it again, and says what is wrong.
+            continue
+    progress("register", len(frames), len(frames))
+    return shifts
+
+
+def shift_row(shift: Shift | None) -> tuple[float, float, int, float]:
+    """Return the values of the columns that registration adds to ``frames.csv``."""
+    if shift is None:
+        return NO_SHIFT
+    return shift.x, shift.y, int(shift.jump), shift.correlation
+
+
+def shifts_by_frame(frames: pd.DataFrame) -> pd.DataFrame | None:
+    """Return ``drift_x_px`` and ``drift_y_px`` by frame index; None where nothing is registered."""
+    if not set(SHIFT_COLUMNS) <= set(frames.columns):
+        return None
+    return frames.set_index("frame")[["drift_x_px", "drift_y_px"]].fillna(0.0)
+
+
+def shifted_outcome(outcome: FrameOutcome, shift: Shift | None, sign: int) -> FrameOutcome:
+    """Return an outcome with its rows moved by the shift, `sign` times."""
+    if outcome.rows is None or shift is None:
+        return outcome
+    return replace(outcome, rows=_moved(outcome.rows, sign * shift.x, sign * shift.y))
+
+
+def _moved(rows: FrameRows, x: float, y: float) -> FrameRows:
+    def columns(table: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        steps = dict.fromkeys(X_COLUMNS, x) | dict.fromkeys(Y_COLUMNS, y)
+        return {n: v + steps[n] if n in steps else v for n, v in table.items()}
+
+    return FrameRows(rows.frame, columns(rows.detections), columns(rows.geometry))
+
+
+def in_specimen(table: pd.DataFrame, shifts: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with its positions (px) in the coordinates of the first frame."""
+    return _table_moved(table, shifts, -1)
+
+
+def in_frame(tracks: pd.DataFrame, shifts: pd.DataFrame, given: pd.DataFrame) -> pd.DataFrame:
+    """Return tracks that were linked in the specimen's coordinates in those of their frames.
+
+    Rows that were given keep their values to the last bit. The positions in the specimen stand
+    beside, as ``x_corrected`` and ``y_corrected`` (px), unless the tracker has added these.
+    """
+    moved = _table_moved(tracks, shifts, 1)
+    names = [name for name in (*X_COLUMNS, *Y_COLUMNS) if name in given and name in tracks]
+    exact = given.set_index(["frame", "detection"])[names]
+    if exact.index.is_unique and "detection" in tracks:
+        own = exact.reindex(moved.set_index(["frame", "detection"]).index)
+        for name in names:
+            close = np.isclose(own[name], moved[name], rtol=0, atol=1e-6)
+            moved[name] = np.where(close, own[name], moved[name])
+    for name in ("x", "y"):
+        if f"{name}_corrected" not in moved:
+            moved[f"{name}_corrected"] = tracks[name]
+    return moved
+
+
+def _table_moved(table: pd.DataFrame, shifts: pd.DataFrame, sign: int) -> pd.DataFrame:
+    own = shifts.reindex(table["frame"].to_numpy()).fillna(0.0).to_numpy(float)
+    columns = {
+        name: table[name] + sign * own[:, k]
+        for k, names in enumerate((X_COLUMNS, Y_COLUMNS))
+        for name in names
+        if name in table
+    }
+    return table.assign(**columns)

@@ -1,0 +1,173 @@
+"""What a report's page shows: frames with what was found in them, and particles."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from defectscope.core.errors import InputError
+from defectscope.pipeline.overlay import FALLBACK_COLOUR, to_display
+
+if TYPE_CHECKING:
+    from defectscope.core.base import Tables
+    from defectscope.core.defect_types import DefectType
+    from defectscope.core.frames import FrameSequence
+
+__all__ = ["MOST_PARTICLES", "page_data", "shown_frames"]
+
+MOST_PARTICLES = 4000
+MOST_HISTORY_ROWS = 250_000
+WIDEST_PX, QUALITY = 1120, 80
+AXES = (("dose_dpa", "Dose (dpa)"), ("time_s", "Time (s)"), ("frame", "Frame"))
+
+
+def shown_frames(tables: Tables, most: int) -> list[int]:
+    """Return the indices of the frames that a viewer steps through, evenly over the series."""
+    good = tables.frames.loc[tables.frames["status"] == "ok", "frame"].to_numpy(np.int64)
+    if not len(good) or most < 1:
+        return []
+    places = np.unique(np.linspace(0, len(good) - 1, min(most, len(good))).round().astype(int))
+    return [int(frame) for frame in good[places]]
+
+
+def page_data(
+    tables: Tables,
+    particles: pd.DataFrame | None,
+    types: Mapping[str, DefectType],
+    images: FrameSequence | None,
+    frames: Sequence[int],
+) -> dict[str, Any]:
+    """Return what the page's script reads.
+
+    Parameters
+    ----------
+    tables
+        What was analysed.
+    particles
+        One row a particle, or None.
+    types
+        Registered defect types, for colours and titles.
+    images
+        The frames themselves, where they are at hand.
+    frames
+        Indices of the frames to show.
+    """
+    rows = tables.detections if tables.tracks is None else tables.tracks
+    names = sorted(str(name) for name in rows["defect_type"].unique())
+    size = next((n for n in ("diameter_nm", "diameter_px") if n in rows), None)
+    axis, label = next(
+        (pair for pair in AXES if pair[0] in rows and rows[pair[0]].notna().any()), AXES[-1]
+    )
+    shown = None if particles is None else _longest(particles)
+    return {
+        "types": [types[n].title if n in types else n for n in names],
+        "colours": [types[n].colour if n in types else FALLBACK_COLOUR for n in names],
+        "frames": [_frame(tables, rows, names, images, index) for index in frames],
+        "columns": [] if shown is None else [str(c).replace("_", " ") for c in shown.columns],
+        "particles": [] if shown is None else _plain_rows(shown),
+        "histories": {} if shown is None else _histories(rows, shown, axis, size),
+        "axis": label,
+        "size": "size" if size is None else f"diameter ({size[-2:]})",
+    }
+
+
+def _longest(particles: pd.DataFrame) -> pd.DataFrame:
+    if len(particles) <= MOST_PARTICLES:
+        return particles
+    order = particles["lifetime_frames"].sort_values(ascending=False, kind="stable").index
+    return particles.loc[order[:MOST_PARTICLES]].sort_index()
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: null for what is unknown or infinite."""
+    if isinstance(value, str | None):
+        return value
+    if pd.isna(value):
+        return None
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    number = float(value)
+    return float(f"{number:.7g}") if np.isfinite(number) else None
+
+
+def _plain_rows(table: pd.DataFrame) -> list[list[Any]]:
+    return [[_plain(v) for v in row] for row in table.itertuples(index=False, name=None)]
+
+
+def _histories(
+    rows: pd.DataFrame, particles: pd.DataFrame, axis: str, size: str | None
+) -> dict[str, dict[str, list[Any]]]:
+    wanted = rows[rows["particle"].isin(particles["particle"])]
+    ordered = wanted.sort_values(["particle", "frame"], kind="stable")
+    histories: dict[str, dict[str, list[Any]]] = {}
+    total = 0
+    for particle, own in ordered.groupby("particle", sort=True):
+        total += len(own)
+        if total > MOST_HISTORY_ROWS:
+            break
+        seen = own["origin"] != "interpolated" if "origin" in own else pd.Series(True, own.index)
+        sizes = [None] * len(own) if size is None else [_plain(v) for v in own[size]]
+        histories[str(particle)] = {
+            "at": [_plain(v) for v in own[axis]],
+            "size": sizes,
+            "seen": [int(v) for v in seen],
+        }
+    return histories
+
+
+def _frame(
+    tables: Tables,
+    rows: pd.DataFrame,
+    names: Sequence[str],
+    images: FrameSequence | None,
+    index: int,
+) -> dict[str, Any]:
+    row = tables.frames[tables.frames["frame"] == index].iloc[0]
+    own = rows[rows["frame"] == index]
+    return {
+        "frame": index,
+        "source": str(row["source"]),
+        "width": int(row["width_px"]),
+        "height": int(row["height_px"]),
+        "image": _image(images, index),
+        "found": [_outline(found, names) for found in own.to_dict("records")],
+    }
+
+
+def _outline(row: Mapping[Any, Any], names: Sequence[str]) -> dict[str, Any]:
+    axes = [_plain(row.get(name)) for name in ("major_px", "minor_px", "angle_deg")]
+    known = all(value is not None for value in axes)
+    return {
+        "x": _plain(row["x"]),
+        "y": _plain(row["y"]),
+        "box": [_plain(row[name]) for name in ("x_min", "y_min", "x_max", "y_max")],
+        "major": axes[0] if known else None,
+        "minor": axes[1] if known else None,
+        "angle": axes[2] if known else None,
+        "particle": _plain(row.get("particle")),
+        "type": names.index(str(row["defect_type"])),
+        "origin": str(row.get("origin", "detector")),
+    }
+
+
+def _image(images: FrameSequence | None, index: int) -> str | None:
+    if images is None or index not in images.indices:
+        return None
+    try:
+        picture = to_display(images[images.indices.index(index)].pixels)
+    except InputError:
+        return None
+    if picture.shape[1] > WIDEST_PX:
+        scale = WIDEST_PX / picture.shape[1]
+        picture = np.asarray(
+            cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
+        )
+    encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
+    return "data:image/jpeg;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")

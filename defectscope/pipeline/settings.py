@@ -1,0 +1,61 @@
+"""How a run is executed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from defectscope.core.registration import RegistrationOptions
+from defectscope.core.votes import Vote
+from defectscope.pipeline.masking import MaskedParts
+from defectscope.pipeline.registering import chosen_registration
+from defectscope.pipeline.stages import Roi
+
+__all__ = ["RunSettings"]
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a run is executed; `roi`, `masks`, `vote` and `register` alone change numbers in tables.
+
+    Parameters
+    ----------
+    roi
+        x_min, y_min, x_max, y_max in px, half open.
+    masks
+        Parts of the frames in which detections are dropped.
+    vote
+        K/N: a detection stays when it is found in K of N neighbouring frames; as text or pair.
+    register
+        Whether the frames are registered first; or how, as a table of ``batch`` and ``jump_px``.
+    workers, dask
+        Processes on this machine, or the address of a Dask scheduler.
+    resume, overwrite, strict
+        Go on with an interrupted run; replace a former one; stop at a damaged frame.
+    mixed_sizes
+        Frames may differ in size (then nothing can be tracked).
+    overlay, figures
+        Whether to write them.
+    table_format
+        ``parquet`` or ``csv``.
+    """
+
+    roi: Roi | None = None
+    masks: MaskedParts = field(default_factory=MaskedParts)
+    vote: Vote | str | Sequence[int] | None = None
+    register: RegistrationOptions | Mapping[str, Any] | bool | None = None
+    workers: int = 1
+    dask: str | None = None
+    resume: bool = False
+    overwrite: bool = False
+    strict: bool = False
+    mixed_sizes: bool = False
+    overlay: bool = True
+    figures: bool = True
+    table_format: str = "parquet"
+
+    def __post_init__(self) -> None:
+        if self.vote is not None:
+            object.__setattr__(self, "vote", Vote.parse(self.vote))
+        object.__setattr__(self, "register", chosen_registration(self.register))

@@ -1,0 +1,149 @@
+"""A folder into which frames are being written, as a series that grows."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from defectscope.core.calibration import Calibration
+from defectscope.core.errors import DefectscopeError, InputError, UsageError
+from defectscope.core.frames import FrameSequence
+from defectscope.pipeline.input_files import ReaderTable, natural_key
+from defectscope.pipeline.inputs import open_inputs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from defectscope.plugins.host import PluginHost
+
+__all__ = ["WatchedFolder"]
+
+NUMBERED = re.compile(r".*?(\d+)")
+# A file that has not changed for so long is whole; one that cannot be read is tried again until
+# it is that old.
+SETTLED_S, GIVEN_UP_S = 0.15, 3.0
+# Frames kept in memory between the look at a file and the work on it.
+MOST_KEPT = 8
+
+
+class WatchedFolder(FrameSequence):
+    """The frames of a folder in the order in which they appear.
+
+    The frame index is the number at the end of a file's name, where the first file has one; else
+    frames count from 0. A file is taken when its size has not changed for 0.15 s.
+
+    Parameters
+    ----------
+    folder
+        Where frames are written.
+    host
+        Plugins, for readers.
+    calibration
+        What is known about the scale; pixel sizes in files are not looked at.
+    clock
+        Seconds.
+
+    Raises
+    ------
+    UsageError
+        There is no such folder.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        host: PluginHost,
+        calibration: Calibration,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if not folder.is_dir():
+            raise UsageError(
+                f"--watch takes a folder into which frames are written; found {folder}"
+            )
+        self.folder, self.calibration, self._host, self._clock = folder, calibration, host, clock
+        self.warnings: list[str] = []
+        self.came_s: list[float] = []
+        self._readers = ReaderTable(host)
+        self._sizes: dict[Path, tuple[int, float]] = {}
+        self._taken: set[Path] = set()
+        self._places: list[tuple[FrameSequence, int]] = []
+        self._numbered: bool | None = None
+        self._read: dict[int, NDArray[Any]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        raise TypeError("a watched folder stays in its process")
+
+    def poll(self) -> int:
+        """Look for new frames, and return how many were added."""
+        before = len(self._places)
+        try:
+            files = [path for path in self.folder.iterdir() if path.is_file()]
+        except OSError as error:
+            raise InputError(f"cannot read {self.folder}: {error.strerror}") from error
+        new = [path for path in files if path not in self._taken and self._is_frame(path)]
+        for path in sorted(new, key=lambda p: natural_key(p.name)):
+            if self._is_whole(path):
+                self._take(path)
+        return len(self._places) - before
+
+    def _is_frame(self, path: Path) -> bool:
+        return not path.name.startswith(".") and self._readers.suffix_of(path.name) is not None
+
+    def _is_whole(self, path: Path) -> bool:
+        now = self._clock()
+        try:
+            size = path.stat().st_size
+        except OSError:
+            return False
+        if self._sizes.get(path, (-1, 0.0))[0] != size:
+            self._sizes[path] = (size, now)
+            return False
+        return size > 0 and now - self._sizes[path][1] >= SETTLED_S
+
+    def _take(self, path: Path) -> None:
+        age = self._clock() - self._sizes[path][1]
+        try:
+            frames = open_inputs([path], self._host)
+            pixels = [frames.read(position) for position in range(len(frames))]
+        except DefectscopeError as error:
+            if age < GIVEN_UP_S:
+                return  # it may still be written, slowly
+            self._warn(f"left out: {error}")
+            self._taken.add(path)
+            return
+        self._taken.add(path)
+        came = self._sizes.pop(path)[1]
+        for position in range(len(frames)):
+            index = self._index(path, len(frames))
+            if index in self.indices:
+                self._warn(f"{path.name} has the frame index {index} of an earlier file; left out")
+                continue
+            if len(self._read) < MOST_KEPT:
+                self._read[len(self._places)] = pixels[position]
+            self._places.append((frames, position))
+            self.indices = (*self.indices, index)
+            self.names = (*self.names, frames.names[position])
+            self.came_s.append(came)
+        self.paths = (*self.paths, path)
+
+    def _index(self, path: Path, frames: int) -> int:
+        match = NUMBERED.fullmatch(path.stem)
+        if self._numbered is None:
+            self._numbered = match is not None and frames == 1
+        if self._numbered and match is not None and frames == 1:
+            return int(match[1])
+        return max(self.indices, default=-1) + 1
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def read(self, position: int) -> NDArray[Any]:
+        """Return the pixels at a position; they were read once to see that the file is whole."""
+        if position in self._read:
+            return self._read.pop(position)
+        frames, own = self._places[position]
+        return frames.read(own)

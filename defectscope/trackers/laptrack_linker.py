@@ -1,0 +1,113 @@
+"""The tracker ``laptrack``: linear assignment from frame to frame, then across gaps.
+
+Jaqaman et al., Nat. Methods 5 (2008) 695, as implemented in laptrack (Fukai & Kawaguchi,
+Bioinformatics 39 (2023) btac799).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from defectscope import Tracker
+from defectscope.core.errors import MissingPackageError
+from defectscope.trackers.detection_columns import frame_column, position_columns
+from defectscope.trackers.repairing import RepairOptions, defect_sizes, kept_tracks, row_order
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["LapTrackOptions", "LapTracker"]
+
+
+class LapTrackOptions(RepairOptions):
+    """Options of the tracker ``laptrack``."""
+
+    search_range_px: float = Field(
+        5.0, gt=0, le=10_000, description="how far a particle may move between two frames, px"
+    )
+    max_gap: int = Field(
+        3, ge=0, le=10_000, description="longest gap that is closed, frames; 0 closes none"
+    )
+    gap_range_px: float | None = Field(
+        None,
+        gt=0,
+        le=10_000,
+        description="how far a particle may be moved after a gap, px; none: search_range_px",
+    )
+    size_weight_px: float = Field(
+        0.0,
+        ge=0,
+        le=10_000,
+        description="how far apart particles count as being when one is e times as large, px; "
+        "0: sizes are not looked at",
+    )
+
+
+class LapTracker(Tracker):
+    """Link frame to frame, then close gaps, each at least total cost; slower than ``trackpy``.
+
+    The cost is the squared distance; a particle that ends costs the squared range.
+    """
+
+    Options = LapTrackOptions
+    options: LapTrackOptions
+
+    def link(self, detections: pd.DataFrame, geometry: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Return the rows of particles that are long enough, with a column ``particle`` (int64).
+
+        Parameters
+        ----------
+        detections
+            At least ``frame`` (whole numbers), ``x``, ``y`` (px), in any order.
+        geometry
+            Not used.
+
+        Raises
+        ------
+        FormatError
+            A column is missing, or holds something else than it should.
+        MissingPackageError
+            laptrack is not installed.
+        """
+        frames, positions = frame_column(detections), position_columns(detections)
+        order = row_order(frames)
+        frames, places = frames[order], positions[order]
+        sizes = defect_sizes(detections)
+        if self.options.size_weight_px and sizes is not None:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                logarithm = np.log(sizes[order])
+            known = np.isfinite(logarithm)
+            middle = float(np.median(logarithm[known])) if known.any() else 0.0
+            size = self.options.size_weight_px * np.where(known, logarithm, middle)
+            places = np.column_stack([places, size])
+        tracks = self._link(frames, places)
+        return kept_tracks(detections, tracks, order, self.options)
+
+    def _link(self, frames: NDArray[np.int64], positions: NDArray[np.float64]) -> NDArray[np.int64]:
+        try:
+            from laptrack import LapTrack
+        except ImportError as error:
+            raise MissingPackageError("laptrack", "laptrack", "the tracker laptrack") from error
+        if not len(frames):
+            return np.zeros(0, np.int64)
+        reach = self.options.gap_range_px or self.options.search_range_px
+        solver = LapTrack(
+            cutoff=self.options.search_range_px**2,
+            gap_closing_cutoff=reach**2 if self.options.max_gap else False,
+            # It counts from the last sighting to the next.
+            gap_closing_max_frame_count=self.options.max_gap + 1,
+            splitting_cutoff=False,
+            merging_cutoff=False,
+        )
+        # A gap in the numbering counts as empty frames, though no more of them than matter.
+        steps = np.minimum(np.diff(frames, prepend=frames[:1]), self.options.max_gap + 2)
+        axes = [f"axis_{k}" for k in range(positions.shape[1])]
+        table = pd.DataFrame(positions, columns=axes).assign(frame=np.cumsum(steps))
+        found: Any = solver.predict_dataframe(
+            table, coordinate_cols=axes, frame_col="frame", only_coordinate_cols=False
+        )[0]
+        return np.asarray(pd.factorize(found["track_id"].to_numpy())[0], np.int64)

@@ -1,0 +1,80 @@
+"""``defectscope analyze``."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import defectscope as ds
+from defectscope.cli.main import cli
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run on four frames with two dark squares, one of which grows."""
+    frames = []
+    for k in range(4):
+        pixels = np.full((60, 80), 200, np.uint8)
+        pixels[10 : 22 + 2 * k, 10 : 22 + 2 * k] = 20
+        pixels[40:52, 50:62] = 20
+        frames.append(ds.Frame(pixels, index=5 + k, source=f"f{k}.png"))
+    folder = tmp_path_factory.mktemp("analyze") / "run"
+    pipeline = ds.Pipeline("dark-blobs", ["watershed-ellipse"], "trackpy", [])
+    pipeline.run(frames, folder, overlay=False, figures=False)
+    return folder
+
+
+def invoke(*words):
+    return CliRunner().invoke(cli, ["analyze", *map(str, words)])
+
+
+def test_it_says_numbers_and_where_the_report_is(run):
+    done = invoke(run)
+    assert done.exit_code == 0, done.output
+    assert "Particles: 2" in done.output
+    assert "Mean lifetime: 4.000 frames" in done.output
+    assert f"open {run / 'report.html'}" in done.output
+    assert done.output.count("unknown, and so left out") == 1
+    assert (run / "figures" / "number-density.csv").is_file()
+    assert "f0.png" in (run / "report.html").read_text(encoding="utf-8")
+
+
+def test_one_analysis_with_an_option_and_without_a_report(run, tmp_path):
+    out = tmp_path / "part"
+    done = invoke(run, "--analysis", "number-density", "--set", "number-density.recall=0.5",
+                  "--frames", "6:8", "--out", out, "--no-report")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert sorted(p.name for p in out.rglob("*.*")) == [
+        f"number-density.{suffix}" for suffix in ("csv", "png", "svg")
+    ]
+    lines = (out / "figures" / "number-density.csv").read_text().splitlines()
+    table = [dict(zip(lines[0].split(","), line.split(","), strict=True)) for line in lines[1:]]
+    assert [(row["frame"], row["count"], row["true_count"]) for row in table] == [
+        ("6", "2", "4.0"), ("7", "2", "4.0")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--roi", "0,0,81,60"], "must lie inside what the run looked at: 0,0,80,60 px"),
+        (["--roi", "1,2,3"], "expected four integers"),
+        (["--frames", "90:99"], "no frame of the run is in 90:99"),
+        (["--analysis", "nothing"], "there is no analysis 'nothing'"),
+        (["--set", "number-density.recall=2"], "recall"),
+        (["--images", "nowhere"], "no images at nowhere"),
+    ],
+)
+def test_a_mistake_is_one_sentence(run, words, text):
+    done = invoke(run, *words)
+    assert done.exit_code != 0
+    said = done.output if done.exception is None else done.output + str(done.exception)
+    assert text in said
+    assert "Traceback" not in done.output
+
+
+def test_a_folder_without_a_run(tmp_path):
+    done = invoke(tmp_path)
+    assert done.exit_code != 0
+    assert "is no run folder" in done.output + str(done.exception)

@@ -1,0 +1,110 @@
+"""Registration as part of a run: tables keep the frames' coordinates, the work is done without."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import defectscope as ds
+from defectscope.core.errors import OptionError, UsageError
+from defectscope.pipeline.registering import chosen_registration, in_frame, in_specimen
+
+SHIFTS = np.array([[0, 0], [1, 0], [1, 1], [25, -14], [26, -14], [26, -13]])
+
+
+class Moved(ds.FrameSequence):
+    """A specimen that drifts, and jumps before the fourth frame; three dark squares lie on it."""
+
+    def __init__(self, damaged=()):
+        self.indices = tuple(range(10, 16))
+        self.names = tuple(f"f{k}" for k in self.indices)
+        self.warnings: list[str] = []
+        self.calibration = ds.Calibration(pixel_size_nm=0.5)
+        self.damaged = damaged
+
+    def read(self, position):
+        if position in self.damaged:
+            raise ds.DamagedFrameError(f"{self.names[position]}: the file is truncated")
+        import cv2
+
+        rng = np.random.default_rng(0)
+        scene = cv2.GaussianBlur(rng.normal(0, 1, (300, 300)), (0, 0), 2) * 80 + 150
+        for x, y in ((120, 120), (160, 110), (130, 170)):
+            scene[y : y + 12, x : x + 12] = 10
+        x, y = SHIFTS[position]
+        return np.clip(scene[60 - y : 220 - y, 60 - x : 240 - x], 0, 255).astype(np.uint8)
+
+
+def run(tmp_path, frames=None, **settings):
+    options = {
+        "dark-blobs": {"background_px": 60},
+        "loops": {"min_length": 2, "remove_drift": False},
+    }
+    pipeline = ds.Pipeline("dark-blobs", tracker="loops", analyses=[], options=options)
+    given = {"overlay": False, "figures": False, **settings}
+    return pipeline.run(frames or Moved(), tmp_path / "run", **given)
+
+
+def test_drift_and_jumps_stand_in_the_table_of_frames(tmp_path):
+    result = run(tmp_path, register=True)
+    frames = result.frames
+    np.testing.assert_allclose(frames[["drift_x_px", "drift_y_px"]], SHIFTS, atol=0.2)
+    assert frames["jump"].tolist() == [0, 0, 0, 1, 0, 0]
+    assert (frames["correlation"] > 0.8).all()
+    assert "the stage jumped 1 times: in frames 13" in result.warnings
+    assert result.info["plan"]["register"] == {"batch": 20, "jump_px": 5.0}
+    assert "drift_x_px" not in run(tmp_path, overwrite=True).frames
+
+
+def test_tracks_go_on_across_a_jump_and_rows_stay_in_their_frames(tmp_path):
+    result = run(tmp_path, register=True)
+    tracks = result.tracks
+    best = tracks[tracks.groupby("particle")["frame"].transform("size") == 6]
+    assert best["particle"].nunique() == 3
+    key = ["frame", "detection"]
+    both = best.merge(result.detections, on=key, suffixes=("", "_given"))
+    for name in ("x", "y", "x_min", "y_max"):
+        assert (both[name] == both[f"{name}_given"]).all()
+    still = best.groupby("particle")[["x_corrected", "y_corrected"]].agg(np.ptp)
+    assert still.to_numpy().max() < 1.5
+    assert np.ptp(best.loc[best["particle"] == best["particle"].iloc[0], "x"]) > 20
+
+
+def test_votes_are_cast_in_the_specimen(tmp_path):
+    kept = {}
+    for register in (None, True):
+        result = run(tmp_path, register=register, vote="5/6", overwrite=True)
+        kept[register] = result.detections.groupby("frame").size().reindex(range(10, 16))
+    assert (kept[True] >= 3).all()
+    assert kept[None].fillna(0).sum() < kept[True].sum()
+
+
+def test_a_damaged_frame_has_no_shift_and_the_others_do(tmp_path):
+    frames = run(tmp_path, Moved(damaged=(2,)), register={"jump_px": 50}).frames
+    assert frames["drift_x_px"].isna().tolist() == [False, False, True, False, False, False]
+    assert frames["jump"].sum() == 0
+    assert frames["drift_x_px"].iloc[-1] == pytest.approx(26, abs=0.3)
+
+
+def test_what_cannot_be_registered_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="in the order of their indices"):
+        run(
+            tmp_path, [ds.Frame(np.eye(32, dtype=np.uint8), index=k) for k in (2, 1)], register=True
+        )
+    pipeline = ds.Pipeline("dark-blobs", analyses=[])
+    with pytest.raises(UsageError, match="unrelated images"):
+        pipeline.run(Moved(), tmp_path / "x", register=True, mixed_sizes=True)
+    with pytest.raises(OptionError, match=r"batch and jump_px; found \{'fast': True\}"):
+        chosen_registration({"fast": True})
+    assert chosen_registration(False) is None
+
+
+def test_tables_come_back_from_the_specimen_as_they_were():
+    shifts = pd.DataFrame({"drift_x_px": [0.1, 7.3]}, index=[0, 1]).assign(drift_y_px=-0.7)
+    table = pd.DataFrame({"frame": [0, 1, 1], "detection": [0, 0, 1], "x": [0.1, 1 / 3, 9.7],
+                          "y": [1e-9, 2.2, 3.3]})  # fmt: skip
+    linked = in_specimen(table, shifts).assign(particle=[0, 0, 1])
+    back = in_frame(linked, shifts, table)
+    pd.testing.assert_frame_equal(back[list(table)], table, check_exact=True)
+    np.testing.assert_allclose(back["x_corrected"], table["x"] - [0.1, 7.3, 7.3])

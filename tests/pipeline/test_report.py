@@ -1,0 +1,241 @@
+"""The report, as text and in a browser that runs it."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import defectscope as ds
+from defectscope.core.base import KeyNumber
+from defectscope.core.errors import OptionError, UsageError
+from defectscope.pipeline.analysing import analyse_run
+from defectscope.pipeline.report import number_text
+from defectscope.plugins.host import default_host
+
+EVIL = "</script><img src=x onerror=alert(1)>"
+BROWSER = next(
+    (b for b in ("chromium", "chromium-browser", "google-chrome") if shutil.which(b)), None
+)
+
+
+class Steady(ds.Detector):
+    """Three boxes that drift and grow; the second one flickers."""
+
+    defect_types = (EVIL,)
+
+    def detect(self, frames):
+        found = []
+        for frame in frames:
+            k = frame.index
+            corners = np.array([[5.0, 5], [30, 8], [12, 28]]) + 0.1 * k
+            boxes = np.hstack([corners, corners + 6 + 0.2 * k])
+            seen = [0, 2] if k % 5 == 3 else [0, 1, 2]
+            size = boxes[seen, 2] - boxes[seen, 0]
+            axes = {"major_px": size, "minor_px": 0.8 * size, "angle_deg": 0 * size}
+            units = {"major_px": "px", "minor_px": "px", "angle_deg": "deg"}
+            instances = ds.Instances(frame.shape, boxes[seen], defect_types=EVIL)
+            found.append(instances.with_measurements(axes, units))
+        return found
+
+
+class Plugin:
+    """Registers the detector."""
+
+    @ds.hookimpl
+    def defectscope_detectors(self):
+        return [ds.ComponentSpec("steady", "Test detector.", f"{__name__}:Steady")]
+
+
+@pytest.fixture(scope="module")
+def host():
+    from defectscope.plugins.host import PluginHost, PluginRecord
+
+    host = PluginHost(allowed=())
+    host.register(Plugin(), PluginRecord("test", "test-components", "1.0", __name__))
+    return host
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, host):
+    """A run on images that lie in a folder whose name is no markup, but looks like it."""
+    import cv2
+
+    folder = tmp_path_factory.mktemp("report")
+    images = folder / "a<b>&'c"
+    images.mkdir()
+    for k in range(12):
+        pixels = np.random.default_rng(k).integers(0, 256, (48, 64), dtype=np.uint8)
+        (images / f"f<{k}.png").write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
+    pipeline = ds.Pipeline("steady", tracker="loops", analyses=[], host=host)
+    frames = ds.open(images, pixel_size_nm=0.5, host=host)
+    out = folder / "run"
+    pipeline.run(frames, out, overlay=False, figures=False)
+    return out
+
+
+def embedded(page):
+    return json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def test_a_report_is_one_file_that_asks_for_nothing(run, host):
+    done = analyse_run(run, host)
+    page = done.report.read_text(encoding="utf-8")
+    assert done.report == run / "report.html"
+    assert not re.findall(r'(?:src|href)="(?!data:)', page)
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
+    assert "default-src 'none'" in page
+    data = embedded(page)
+    assert [frame["frame"] for frame in data["frames"]] == list(range(12))
+    assert all(frame["image"].startswith("data:image/jpeg") for frame in data["frames"])
+    assert len(data["particles"]) == 3
+    history = data["histories"]["1"]
+    assert history["seen"] == [1, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1]
+    assert {row["origin"] for f in data["frames"] for row in f["found"]} == {
+        "detector", "interpolated"
+    }  # fmt: skip
+    assert set(done.files) <= {path.name for path in (run / "figures").iterdir()}
+    assert ds.load_run(run).info["figures"] == sorted(done.files)
+
+
+def test_names_and_types_are_text_and_no_markup(run, host):
+    page = analyse_run(run, host).report.read_text(encoding="utf-8")
+    assert EVIL not in page
+    assert "<img src=x" not in page
+    assert embedded(page)["types"] == [EVIL]
+    assert html.escape(EVIL) in page  # in the key numbers
+
+
+def test_what_is_unknown_is_said_once(run, host):
+    done = analyse_run(run, host)
+    (text,) = [t for t in done.warnings if "unknown" in t]
+    assert "dose law" in text
+    assert "foil thickness" in text
+    assert "pixel size" not in text
+    page = done.report.read_text(encoding="utf-8")
+    assert page.count(html.escape(text)) == 1
+
+
+def test_a_part_of_the_frames_and_a_region(run, host, tmp_path):
+    done = analyse_run(
+        run, host, ["number-density"], frames="2:6", roi=(0, 0, 32, 48), out=tmp_path
+    )
+    (finding,) = done.findings
+    assert finding.table["frame"].tolist() == [2, 3, 4, 5]
+    assert finding.table["count"].tolist() == [2, 2, 2, 2]
+    assert finding.table["area_px"].tolist() == [32 * 48] * 4
+    assert (tmp_path / "report.html").is_file()
+    assert (tmp_path / "figures" / "number-density.svg").is_file()
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "text"),
+    [
+        ({"roi": (0, 0, 65, 48)}, OptionError, "must lie inside what the run looked at: 0,0,64,48"),
+        ({"roi": (9, 0, 9, 48)}, OptionError, "must lie inside"),
+        ({"frames": "50:60"}, OptionError, "no frame of the run is in 50:60; .* 0 to 11"),
+        ({"images": ["nowhere"]}, UsageError, "no images at nowhere"),
+    ],
+)
+def test_selections_that_hold_nothing_are_refused(run, host, given, error, text):
+    from pathlib import Path
+
+    if "images" in given:
+        given = {"images": [Path(p) for p in given["images"]]}
+    with pytest.raises(error, match=text):
+        analyse_run(run, host, **given)
+
+
+def test_frames_that_are_gone_leave_the_outlines(run, host, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    info = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps({**info, "input_paths": ["/nowhere/at/all"]}))
+    page = analyse_run(copy, host).report.read_text(encoding="utf-8")
+    assert "name them with --images" in page
+    data = embedded(page)
+    assert all(frame["image"] is None for frame in data["frames"])
+    assert data["frames"][0]["found"]
+
+
+def test_precision_and_recall_of_a_card_are_found():
+    from defectscope.pipeline.detector_scores import scores_of_card
+
+    card = {"validation": {"f1": 0.7}, "test": {"precision": 0.9, "recall": 0.8, "on": "x"}}
+    assert scores_of_card(card) == {"precision": 0.9, "recall": 0.8}
+    assert scores_of_card({"precision": 0.9}) == {}
+    assert scores_of_card(None) == {}
+
+
+def test_numbers_have_as_many_digits_as_they_deserve():
+    assert number_text(KeyNumber("n", 310.0)) == ("310", "")
+    assert number_text(KeyNumber("d", 8.72283, "nm", 8.1, 9.3)) == ("8.72 nm", "8.10 to 9.30")
+    value, limits = number_text(KeyNumber("rho", 2.8812e22, "1/m³", 2.42e22, 3.41e22))
+    assert value == "2.88·10^22 1/m³"
+    assert limits == "2.42·10^22 to 3.41·10^22"
+    assert number_text(KeyNumber("zero", 0.0, "MPa", 0.0, 0.0))[0] == "0 MPa"
+
+
+PROBE = """
+<script>
+addEventListener("load", () => {
+  const said = [], say = (text) => said.push(text);
+  const lines = () => [...document.querySelectorAll("#table tbody tr")];
+  const cells = () => lines().map((r) => r.cells[0].textContent);
+  say("figures " + [...document.querySelectorAll("figure img")].every((i) => i.naturalWidth > 0));
+  say("first " + cells().join(","));
+  document.querySelector("#table th button").click();
+  document.querySelector("#table th button").click();
+  say("sorted " + cells().join(","));
+  document.querySelectorAll("#table tbody tr")[1].click();
+  say("history " + document.querySelectorAll("#history circle").length + " "
+      + document.querySelectorAll("#history circle[fill=none]").length);
+  document.getElementById("after").click();
+  say("caption " + document.getElementById("caption").textContent);
+  say("outlines " + document.querySelectorAll("#stage svg rect, #stage svg ellipse").length);
+  document.getElementById("filter").value = "no such thing";
+  document.getElementById("filter").dispatchEvent(new Event("input"));
+  say("filtered " + cells().length);
+  say("images " + document.querySelectorAll("img[src=x]").length);
+  document.body.replaceChildren(Object.assign(document.createElement("pre"),
+      { id: "probe", textContent: said.join("\\n") }));
+});
+</script></body>"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+def test_the_page_works_in_a_browser(run, host, tmp_path):
+    page = analyse_run(run, host).report.read_text(encoding="utf-8")
+    probed = tmp_path / "probed.html"
+    probed.write_text(page.replace("</body>", PROBE), encoding="utf-8")
+    done = subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000",
+         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", probed.as_uri()],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    said = html.unescape(re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)[1])
+    assert said.splitlines() == [
+        "figures true", "first 0,1,2", "sorted 2,1,0", "history 12 2",
+        "caption frame 1, f<1.png: 3 found", "outlines 3", "filtered 0", "images 0",
+    ]  # fmt: skip
+
+
+def test_every_analysis_of_a_run_without_detections(host, tmp_path):
+    class Nothing(ds.Detector):
+        def detect(self, frames):
+            return [ds.Instances.empty(frame.shape) for frame in frames]
+
+    frames = [ds.Frame(np.eye(32, dtype=np.uint8) * 9, index=k) for k in range(2)]
+    pipeline = ds.Pipeline("dark-blobs", tracker="loops", analyses=[])
+    pipeline.run(frames, tmp_path / "run", overlay=False, figures=False)
+    done = analyse_run(tmp_path / "run", default_host())
+    table = next(f.table for f in done.findings if f.name == "number-density")
+    assert table["count"].tolist() == [0, 0]
+    assert pd.notna(table["true_count_high"]).all()
+    assert "pixel size" in " ".join(done.warnings)

@@ -1,0 +1,93 @@
+"""What a run found, handed to people and back."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections import Counter
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from roifile import ImagejRoi
+
+import defectscope as ds
+from defectscope.cli.main import cli
+from defectscope.core.tables import ORIGINS
+from defectscope.pipeline.labels import open_dataset, save_dataset
+from defectscope.pipeline.run_labels import is_run, run_dataset
+from defectscope.plugins.host import default_host
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Two loops that drift; the second is missed in frames 3 and 4."""
+    frames = []
+    for k in range(8):
+        pixels = np.full((60, 80), 200, np.uint8)
+        for number, (x, y) in enumerate(((15, 12), (50, 35))):
+            if number == 0 or k not in (3, 4):
+                pixels[y + k : y + k + 9, x : x + 9] = 20
+        frames.append(ds.Frame(pixels, index=100 + k, source=f"f{100 + k}.png"))
+    options = {"loops": {"remove_drift": False}}
+    pipeline = ds.Pipeline("dark-blobs", ["watershed-ellipse"], "loops", [], options)
+    result = pipeline.run(frames, tmp_path / "run", overlay=False, figures=False)
+    assert Counter(result.tracks["origin"]) == {"detector": 14, "interpolated": 2}
+    return tmp_path / "run"
+
+
+def origins(instances):
+    return [ORIGINS[int(code)] for code in instances.measurements["origin"]]
+
+
+def test_the_tracks_of_a_run_are_a_dataset(run):
+    assert is_run(run)
+    dataset = run_dataset(run)
+    assert [image.frame for image in dataset.images] == list(range(100, 108))
+    assert [len(image.instances) for image in dataset.images] == [2] * 8
+    assert sorted(origins(dataset.images[3].instances)) == ["detector", "interpolated"]
+    assert set(dataset.images[0].instances.measurements["track_id"]) == {0, 1}
+
+
+def test_a_set_for_imagej_says_which_frame_and_comes_back_corrected(run, tmp_path):
+    host = default_host()
+    path = tmp_path / "rois.zip"
+    done = CliRunner().invoke(cli, ["convert", str(run), str(path), "--to", "imagej-roi"])
+    assert done.exit_code == 0, done.output
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    assert {ImagejRoi.frombytes(data).position for data in entries.values()} == set(range(1, 9))
+    # A person moves one, deletes one, and draws one.
+    names = sorted(entries)
+    moved = ImagejRoi.frombytes(entries[names[0]])
+    moved.left, moved.right = moved.left + 4, moved.right + 4
+    moved.x1, moved.x2 = moved.x1 + 4, moved.x2 + 4
+    moved.subpixel_coordinates = moved.subpixel_coordinates + np.float32([4, 0])
+    entries[names[0]] = moved.tobytes()
+    del entries[names[1]]
+    drawn = ImagejRoi.frompoints([[60, 5], [70, 5], [70, 15], [60, 15]], name="mine")
+    drawn.position = 2
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+        archive.writestr("mine.roi", drawn.tobytes())
+    back = open_dataset(path, host)
+    by_frame = {image.frame: image.instances for image in back.images if image.frame is not None}
+    assert origins(by_frame[100]) == ["human"]
+    assert Counter(origins(by_frame[103])) == {"detector": 1, "interpolated": 1}
+    total = Counter(o for image in back.images for o in origins(image.instances))
+    assert total["human"] == 2
+    save_dataset(back, tmp_path / "back.json", "coco", host)
+    again = open_dataset(tmp_path / "back.json", host)
+    assert Counter(o for i in again.images for o in origins(i.instances)) == total
+
+
+def test_layers_for_napari(run, tmp_path):
+    out = tmp_path / "layers"
+    done = CliRunner().invoke(cli, ["convert", str(run), str(out), "--to", "napari"])
+    assert done.exit_code == 0, done.output
+    back = open_dataset(out, default_host())
+    assert Counter(o for i in back.images for o in origins(i.instances)) == {
+        "detector": 14, "interpolated": 2
+    }  # fmt: skip
+    assert io.StringIO((out / "tracks.csv").read_text()).readline().startswith("track_id,axis-0")

@@ -1,0 +1,118 @@
+"""Layers for napari, written, corrected and read back."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.errors import FormatError, OutputError
+from defectscope.core.instances import Instances
+from defectscope.core.tables import ORIGINS
+from defectscope.readers.formats.napari import Napari
+
+UNITS = {"x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": "deg"}
+
+
+def dataset():
+    ellipse = {"x": [20.0, 50.5], "y": [30.0, 40.25], "major_px": [16.0, 10.0],
+               "minor_px": [8.0, 9.0], "angle_deg": [30.0, 120.0], "track_id": [4, 7],
+               "origin": [0.0, 1.0]}  # fmt: skip
+    boxes = [[12, 24, 28, 36], [45, 35, 56, 46]]
+    first = Instances((80, 100), boxes, [0.9, 0.5], ["a<100> loop", "black dot"],
+                      measurements=ellipse,
+                      units={n: UNITS.get(n, "") for n in ellipse})  # fmt: skip
+    second = Instances((80, 100), [[1, 2, 11, 22]], defect_types="black dot")
+    images = [
+        LabelledImage("f461.png", first, 461, 0.5, 1.5),
+        LabelledImage("f462.png", second, 462),
+    ]
+    return Dataset(images)
+
+
+def test_everything_comes_back(tmp_path):
+    given = dataset()
+    assert Napari().save(given, tmp_path / "layers") == []
+    assert Napari().accepts(tmp_path / "layers")
+    found = Napari().load(tmp_path / "layers")
+    for before, after in zip(given.images, found.images, strict=True):
+        assert (after.file_name, after.frame) == (before.file_name, before.frame)
+        assert (after.pixel_size_nm, after.dose_dpa) == (before.pixel_size_nm, before.dose_dpa)
+        a, b = before.instances, after.instances
+        assert b.image_shape == a.image_shape
+        assert b.defect_types.tolist() == a.defect_types.tolist()
+        np.testing.assert_allclose(b.scores, a.scores)
+        for name in a.measurements:
+            np.testing.assert_allclose(b.measurements[name], a.measurements[name], atol=1e-3)
+    np.testing.assert_allclose(found.images[1].instances.boxes, [[1, 2, 11, 22]])
+
+
+def test_the_axes_are_those_of_napari(tmp_path):
+    Napari().save(dataset(), tmp_path / "layers")
+    with (tmp_path / "layers" / "shapes.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["index", "shape-type", "vertex-index", "axis-0", "axis-1", "axis-2"]
+    own = np.array([[float(r[f"axis-{k}"]) for k in range(3)] for r in rows if r["index"] == "0"])
+    # Image, y, x of four corners around the ellipse, with the centre of the first pixel at 0.
+    np.testing.assert_allclose(own.mean(axis=0), [0, 29.5, 19.5])
+    tracks = (tmp_path / "layers" / "tracks.csv").read_text().splitlines()
+    assert tracks[0] == "track_id,axis-0,axis-1,axis-2"
+    assert tracks[1] == "4,0,29.5000,19.5000"
+
+
+def edited(folder, change):
+    """Do to the shapes what a person does in napari, which renumbers them."""
+    path = folder / "shapes.csv"
+    with path.open() as file:
+        rows = [{k: float(v) if k.startswith("axis") else v for k, v in r.items()}
+                for r in csv.DictReader(file)]  # fmt: skip
+    rows = change(rows)
+    numbers = {old: k for k, old in enumerate(dict.fromkeys(r["index"] for r in rows))}
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows([{**r, "index": numbers[r["index"]]} for r in rows])
+
+
+def test_what_people_move_remove_and_draw_is_told_apart(tmp_path):
+    folder = tmp_path / "layers"
+    Napari().save(dataset(), folder)
+
+    def change(rows):
+        kept = [r for r in rows if r["index"] != "2"]  # removed
+        for r in kept:
+            if r["index"] == "1":
+                r["axis-1"] += 3  # moved
+        drawn = [(2.0, 3.0), (2.0, 9.0), (8.0, 9.0), (8.0, 3.0)]
+        return kept + [
+            {"index": "9", "shape-type": "ellipse", "vertex-index": k, "axis-0": 1.0, "axis-1": y,
+             "axis-2": x} for k, (y, x) in enumerate(drawn)
+        ]  # fmt: skip
+
+    edited(folder, change)
+    first, second = (image.instances for image in Napari().load(folder).images)
+    assert [ORIGINS[int(o)] for o in first.measurements["origin"]] == ["detector", "human"]
+    assert first.measurements["track_id"].tolist() == [4, 7]
+    assert first.measurements["y"][1] == pytest.approx(43.25)
+    assert [ORIGINS[int(o)] for o in second.measurements["origin"]] == ["human"]
+    assert second.defect_types.tolist() == ["dislocation-loop"]
+    assert (second.measurements["x"][0], second.measurements["y"][0]) == (6.5, 5.5)
+    assert second.measurements["major_px"][0] == 6
+
+
+def test_what_is_malformed_is_said(tmp_path):
+    folder = tmp_path / "layers"
+    with pytest.raises(OutputError, match="are a folder"):
+        Napari().save(dataset(), tmp_path / "layers.csv")
+    Napari().save(dataset(), folder)
+    edited(folder, lambda rows: [{**r, "axis-0": 5.0} for r in rows])
+    with pytest.raises(FormatError, match="an image from 0 to 1, found 5"):
+        Napari().load(folder)
+    (folder / "shapes.csv").write_text("index,axis-0,axis-1\n0,1,2\n")
+    with pytest.raises(FormatError, match="save the layer of shapes as CSV"):
+        Napari().load(folder)
+    (folder / "labels.json").write_text("{}")
+    with pytest.raises(FormatError, match="no labels for napari"):
+        Napari().load(folder)
