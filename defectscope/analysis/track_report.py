@@ -22,7 +22,9 @@ class TrackReport(Analysis):
         table = track_quality(tracks)
         figure, (left, right) = new_figure(2)
         kinds = table["quality"].value_counts()
-        names = [k for k in ("good", "jumping", "patchy", "stub", "single") if k in kinds.index]
+        names = [
+            k for k in ("good", "jumping", "patchy", "stub", "single", "filled") if k in kinds.index
+        ]
         places = np.arange(len(names))
         left.bar(places, kinds[names], color=type_colour(1))
         left.set_xticks(places, names)

@@ -47,42 +47,45 @@ def track_quality(tracks: pd.DataFrame) -> pd.DataFrame:
         and ``longest_gap`` (frame indices without sighting between two), ``found_share`` (sightings
         by frames from the first to the last), ``largest_step_px`` (longest way between successive
         sightings) and ``jumps`` (steps that are more than 3 px and 8 times the median step of
-        all), and ``quality``: ``single`` (seen once), ``stub`` (fewer than 3 times), ``patchy``
+        all), and ``quality``: ``filled`` (never seen: a vote filled what is now a track of its
+        own), ``single`` (seen once), ``stub`` (fewer than 3 times), ``patchy``
         (found in less than half of its frames), ``jumping``, else ``good``.
     """
     particle, frame = tracks["particle"].to_numpy(), tracks["frame"].to_numpy(np.int64)
+    names, rows = np.unique(particle, return_counts=True)
     order = np.lexsort((frame, particle))
     if "origin" in tracks:
         order = order[(tracks["origin"] != "interpolated").to_numpy()[order]]
     particle, frame = particle[order], frame[order]
     at = tracks[moving_columns(tracks)].to_numpy(float)[order]
-    names, start = np.unique(particle, return_index=True)
-    own = np.repeat(np.arange(len(names)), np.diff(np.r_[start, len(particle)]))
+    own = np.searchsorted(names, particle)
     same = particle[1:] == particle[:-1]
     step = np.hypot(*np.diff(at, axis=0).T)[same]
     gap = (np.diff(frame) - 1)[same]
     of = own[1:][same]
     sightings = np.bincount(own, minlength=len(names))
     table = pd.DataFrame({"particle": names, "sightings": sightings})
-    filled = tracks["particle"].value_counts().reindex(names).to_numpy(np.int64) - sightings
-    table["interpolated"] = filled
+    table["interpolated"] = rows - sightings
     table["gaps"] = np.bincount(of[gap > 0], minlength=len(names))
     table["longest_gap"] = _largest(gap.astype(float), of, len(names)).astype(np.int64)
-    last = np.r_[start[1:], len(frame)] - 1
-    life = frame[last] - frame[start] + 1 if len(names) else np.zeros(0, np.int64)
-    table["found_share"] = sightings / np.maximum(life, 1)
+    end = np.cumsum(sightings)
+    seen = sightings > 0
+    life = np.ones(len(names), np.int64)
+    life[seen] = frame[end[seen] - 1] - frame[(end - sightings)[seen]] + 1
+    table["found_share"] = sightings / life
     table["largest_step_px"] = _largest(step, of, len(names))
     typical = float(np.median(step)) if len(step) else 0.0
     jumped = step > max(LEAST_JUMP_PX, JUMP_FACTOR * typical)
     table["jumps"] = np.bincount(of[jumped], minlength=len(names))
     table["quality"] = np.select(
         [
+            ~seen,
             sightings == 1,
             sightings < STUB_SIGHTINGS,
             table["found_share"] < LEAST_FOUND,
             table["jumps"] > 0,
         ],
-        ["single", "stub", "patchy", "jumping"],
+        ["filled", "single", "stub", "patchy", "jumping"],
         "good",
     )
     return table

@@ -82,8 +82,9 @@ def settings():
 
 before = settings()
 for analysis in (NumberDensity, SizeDistribution, Trajectories):
-    (finding,) = analysis().analyse(sample_tables())
-    finding.figure.savefig(sys.argv[1] + finding.name + ".png")
+    for finding in analysis().analyse(sample_tables()):
+        if finding.figure is not None:
+            finding.figure.savefig(sys.argv[1] + finding.name + ".png")
 assert settings() == before
 print("matplotlib.pyplot" in sys.modules)
 """
@@ -99,7 +100,7 @@ def test_figures_need_no_window_and_leave_no_state(tmp_path):
     )
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.strip() == "False"
-    assert len(list(tmp_path.glob("*.png"))) == 3
+    assert len(list(tmp_path.glob("*.png"))) >= 3
 
 
 @pytest.mark.parametrize("kind", SHIPPED, ids=lambda kind: kind.name)

@@ -36,6 +36,16 @@ def test_every_kind_of_track_is_called_by_its_name():
     assert table["jumps"].tolist() == [0, 0, 0, 0, 1]
 
 
+def test_a_track_that_was_never_seen_is_called_filled():
+    tracks = pd.concat([track(0, range(5)), track(1, [3, 4], 100), track(2, range(3), 200)])
+    tracks["origin"] = np.where(tracks["particle"] == 1, "interpolated", "detector")
+    table = track_quality(tracks).set_index("particle")
+    assert table["quality"].to_dict() == {0: "good", 1: "filled", 2: "good"}
+    assert table["sightings"].tolist() == [5, 0, 3]
+    assert table["interpolated"].tolist() == [0, 2, 0]
+    assert table["found_share"].tolist() == [1, 0, 1]
+
+
 def test_a_track_that_ends_in_a_growing_neighbour_has_merged():
     grown = np.where(np.arange(20) < 10, 10.0, np.hypot(10, 8))
     tracks = pd.concat([track(0, range(20), 0, grown), track(1, range(10), 9, 8)])

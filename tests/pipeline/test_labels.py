@@ -101,13 +101,14 @@ def coco(tmp_path: Path) -> Path:
 
 def test_shipped_formats_are_found_and_told_apart(tmp_path: Path, coco: Path) -> None:
     host = host_with()
-    names = ["coco", "labelme", "yolo", "pascal-voc", "imagej-csv", "imagej-roi"]
+    names = ["coco", "labelme", "yolo", "pascal-voc", "imagej-csv", "imagej-roi", "napari"]
     assert format_names(host) == format_names(host, writes=True) == names
     assert detect_format(coco, host) == "coco"
     dataset = open_dataset(coco, host)
     assert dataset.images == ()
     assert dataset.warnings == ()
-    for format_name, target in zip(names, ["c", "l", "y", "v", "r.csv", "r.zip"], strict=True):
+    targets = ["c", "l", "y", "v", "r.csv", "r.zip", "n"]
+    for format_name, target in zip(names, targets, strict=True):
         save_dataset(dataset, tmp_path / target, format_name, host)
     for format_name, target in (("coco", "c"), ("yolo", "y"), ("imagej-csv", "r.csv")):
         assert detect_format(tmp_path / target, host) == format_name
