@@ -50,7 +50,7 @@ def defectscope_analyses() -> list[ComponentSpec]:
             "defectscope.analysis.hardening:Hardening",
         ),
         ComponentSpec(
-            "swelling",
+            "cavity-swelling",
             "Swelling by cavities against dose, with its error.",
             "defectscope.analysis.swelling:Swelling",
         ),

@@ -19,7 +19,7 @@ __all__ = ["Swelling", "SwellingOptions", "swelling_of", "swelling_table"]
 
 
 class SwellingOptions(Options):
-    """Options of the analysis ``swelling``."""
+    """Options of the analysis ``cavity-swelling``."""
 
     defect_types: tuple[str, ...] = Field(
         ("cavity", "void", "bubble"), description="defect types that are cavities"
@@ -106,4 +106,4 @@ class Swelling(Analysis):
             "Swelling in the last frame", y[-1], "%", max(y[-1] - wide, 0), y[-1] + wide
         )
         title = "Swelling by cavities (band: standard error)"
-        return [Finding("swelling", title, table, figure, (number,))]
+        return [Finding("cavity-swelling", title, table, figure, (number,))]

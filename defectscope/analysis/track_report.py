@@ -39,8 +39,8 @@ class TrackReport(Analysis):
         numbers = (
             KeyNumber("Particles", float(len(table))),
             KeyNumber("Particles seen once only", float((table["quality"] == "single").sum())),
-            KeyNumber("Rows filled in between sightings", 100 * table["interpolated"].sum() / rows,
-                      "%"),
+            KeyNumber("Rows filled in between sightings",
+                      float(100 * table["interpolated"].sum() / rows), "%"),
         )  # fmt: skip
         found = [Finding("track-quality", "Quality of tracks", table, figure, numbers)]
         frames = tables.frames["frame"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -197,7 +198,11 @@ def _built(
     options: Mapping[str, Mapping[str, Any]],
     runtime: Runtime,
 ) -> list[NamedComponent]:
-    names = list(analyses or []) or sorted({e.name for e in host.registered("analyses")})
+    names = list(analyses or [])
+    if not names:
+        # Two plugins of one name are a matter for those who ask for it.
+        found = Counter(entry.name for entry in host.registered("analyses"))
+        names = sorted(name for name, times in found.items() if times == 1)
     choices = make_choices(names, options)
     return [
         NamedComponent(c.alias, host.build("analyses", c.name, c.options, runtime, alias=c.alias))

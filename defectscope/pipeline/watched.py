@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -68,7 +69,7 @@ class WatchedFolder(FrameSequence):
         self.came_s: list[float] = []
         self._readers = ReaderTable(host)
         self._sizes: dict[Path, tuple[int, float]] = {}
-        self._taken: set[Path] = set()
+        self._known: set[str] = set()
         self._places: list[tuple[FrameSequence, int]] = []
         self._numbered: bool | None = None
         self._read: dict[int, NDArray[Any]] = {}
@@ -80,17 +81,20 @@ class WatchedFolder(FrameSequence):
         """Look for new frames, and return how many were added."""
         before = len(self._places)
         try:
-            files = [path for path in self.folder.iterdir() if path.is_file()]
+            with os.scandir(self.folder) as entries:
+                # Most names are known: they must cost next to nothing.
+                new = [e.name for e in entries if e.name not in self._known and e.is_file()]
         except OSError as error:
             raise InputError(f"cannot read {self.folder}: {error.strerror}") from error
-        new = [path for path in files if path not in self._taken and self._is_frame(path)]
-        for path in sorted(new, key=lambda p: natural_key(p.name)):
-            if self._is_whole(path):
-                self._take(path)
+        for name in sorted(new, key=natural_key):
+            if not self._is_frame(name):
+                self._known.add(name)
+            elif self._is_whole(self.folder / name):
+                self._take(self.folder / name)
         return len(self._places) - before
 
-    def _is_frame(self, path: Path) -> bool:
-        return not path.name.startswith(".") and self._readers.suffix_of(path.name) is not None
+    def _is_frame(self, name: str) -> bool:
+        return not name.startswith(".") and self._readers.suffix_of(name) is not None
 
     def _is_whole(self, path: Path) -> bool:
         now = self._clock()
@@ -112,9 +116,9 @@ class WatchedFolder(FrameSequence):
             if age < GIVEN_UP_S:
                 return  # it may still be written, slowly
             self._warn(f"left out: {error}")
-            self._taken.add(path)
+            self._known.add(path.name)
             return
-        self._taken.add(path)
+        self._known.add(path.name)
         came = self._sizes.pop(path)[1]
         for position in range(len(frames)):
             index = self._index(path, len(frames))

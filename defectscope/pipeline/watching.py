@@ -141,13 +141,16 @@ class WatchSession(Session):
         done: list[FrameOutcome] = []
         committed = submitted = 0
         last_frame = last_commit = last_said = last_update = time.monotonic()
+        last_poll = 0.0
         said_at = 0
         stages.open()
         try:
             with working_lanes(stages, self.lanes) as (submit, most_waiting):
                 while True:
-                    if self.watched.poll():
-                        last_frame = time.monotonic()
+                    if time.monotonic() - last_poll > POLL_S:
+                        last_poll = time.monotonic()
+                        if self.watched.poll():
+                            last_frame = last_poll
                     while submitted < len(self.frames) and len(self._waiting) < most_waiting:
                         self._waiting.append(submit([submitted]))
                         submitted += 1
