@@ -19,6 +19,7 @@ import pytest
 import defectscope as ds
 from defectscope.pipeline import execute, lanes
 from defectscope.pipeline.benchmark_process import ProcessFailedError, measure
+from defectscope.pipeline.given_frames import GivenFrames
 from defectscope.pipeline.named import NamedComponent
 from defectscope.plugins import host as host_module
 from defectscope.plugins.conformance import check_component
@@ -463,10 +464,8 @@ def test_an_endless_detector_fails_its_line_of_a_benchmark(site):
     host = site.host()
     entry = host.find("detectors", "it")
     named = NamedComponent("it", host.build("detectors", "it"), entry.plugin.label)
-    from defectscope.pipeline.api import _GivenFrames
-
     with pytest.raises(ProcessFailedError, match=r"'it' of culprit 1\.5 .* no frame in 5 s"):
-        measure(named, _GivenFrames([frame(0), frame(1)]), 1, time_limit_s=5)
+        measure(named, GivenFrames([frame(0), frame(1)]), 1, time_limit_s=5)
 
 
 def test_an_endless_detector_fails_its_checks(site):
