@@ -19,4 +19,9 @@ def defectscope_detectors() -> list[ComponentSpec]:
             "Compact learned detector of loops, trained on synthetic images; needs no torch.",
             "defectscope.detectors.heatmap.detector:Heatmap",
         ),
+        ComponentSpec(
+            "line-tracer",
+            "Dislocation lines one by one, any number, also where they cross; needs no torch.",
+            "defectscope.detectors.line_tracer.detector:LineTracer",
+        ),
     ]

@@ -91,6 +91,8 @@ class Recipe(_Strict):
         Names in the order of the network's output.
     rename
         Types of generators that are to be learned under another name.
+    unlabelled
+        Types of generators that are drawn and not labelled: what is not to be found.
     seed
         Of all frames.
     source
@@ -100,6 +102,7 @@ class Recipe(_Strict):
     title: str = Field(min_length=1)
     defect_types: tuple[str, ...] = Field(min_length=1)
     rename: dict[str, str] = Field(default_factory=dict)
+    unlabelled: tuple[str, ...] = ()
     seed: int = Field(0, ge=0)
     source: tuple[RecipeSource, ...] = Field(min_length=1)
 
@@ -174,16 +177,30 @@ class RecipeData(TrainingData):
         return frames[0].pixels, self._named(frames[0].truth)
 
     def _named(self, truth: Instances) -> Instances:
-        rename = self._recipe.rename
+        rename, unlabelled = self._recipe.rename, self._recipe.unlabelled
+        if unlabelled:
+            truth = truth[~np.isin(truth.defect_types, unlabelled)]
         names = [rename.get(str(name), str(name)) for name in truth.defect_types]
         unknown = sorted(set(names) - set(self.defect_types))
         if unknown:
             raise FormatError(
                 f"the recipe {self.title!r} draws {', '.join(unknown)}, but its defect_types are "
-                f"{', '.join(self.defect_types)}; add it there, or give it another name in [rename]"
+                f"{', '.join(self.defect_types)}; add it there, give it another name in [rename], or list it as "
+                "unlabelled"
             )
-        return Instances(truth.image_shape, truth.boxes, defect_types=names, ignore=truth.ignore)
+        return Instances(
+            truth.image_shape,
+            truth.boxes,
+            defect_types=names,
+            ignore=truth.ignore,
+            masks=truth.masks,
+            lines=truth.lines,
+        )
 
     def recipe(self) -> dict[str, Any]:
         """Return the whole recipe."""
-        return self._recipe.model_dump(mode="json")
+        plain = self._recipe.model_dump(mode="json")
+        # Trainings from before there was such a list go on.
+        if not plain["unlabelled"]:
+            del plain["unlabelled"]
+        return plain

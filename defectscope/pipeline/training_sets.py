@@ -136,4 +136,6 @@ def _usable(instances: Instances, name: str) -> Instances:
         np.clip(boxes, 0, limits),
         defect_types=instances.defect_types,
         ignore=instances.ignore | unsure,
+        masks=instances.masks,
+        lines=instances.lines,
     )

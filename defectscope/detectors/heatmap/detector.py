@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from defectscope import Frame, Instances, Options, TrainableDetector, WeightFiles
-from defectscope.core.errors import MissingPackageError
 from defectscope.core.geometry.boxes import clip_boxes
 from defectscope.core.weights import find_weights
 from defectscope.detectors.heatmap.decoding import Found, decoded, suppressed
 from defectscope.detectors.heatmap.options import HeatmapTrainingOptions
 from defectscope.detectors.learning.engines import Engine, EngineName, open_engine
+from defectscope.detectors.learning.packages import expect_training_packages, torch_network
 from defectscope.detectors.learning.normalisation import normalised
 from defectscope.detectors.learning.tiles import Tile, padded, tiles_of
 
@@ -190,20 +189,17 @@ class Heatmap(TrainableDetector):
         FormatError
             The file does not hold this network.
         """
-        try:
-            import torch  # noqa: F401
-        except ImportError as error:
-            raise MissingPackageError("torch", "torch", "the engine 'torch'") from error
-        from defectscope.detectors.heatmap.network import load_network
+        def load() -> Any:
+            from defectscope.detectors.heatmap.network import load_network
 
-        return load_network(self.files)[0]
+            return load_network(self.files)[0]
+
+        network: HeatmapNetwork = torch_network(load)
+        return network
 
     def train(self, job: TrainingJob) -> WeightFiles:
         """Train on `job`'s data with Lightning."""
-        # All that is needed until the end, before hours are spent on the way there.
-        for package in ("torch", "lightning", "onnx"):
-            if find_spec(package) is None:
-                raise MissingPackageError(package, "torch", "training")
+        expect_training_packages()
         from defectscope.detectors.heatmap.training import train
 
         return train(job, self.runtime)

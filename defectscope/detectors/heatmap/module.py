@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,10 +9,10 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from defectscope.core.errors import OptionError
 from defectscope.detectors.heatmap.decoding import decoded, suppressed
 from defectscope.detectors.heatmap.loss import focal_loss, giou_loss
 from defectscope.detectors.learning.normalisation import normalised
+from defectscope.detectors.learning.optimising import adamw_with_cosine, expect_finite
 from defectscope.detectors.learning.scoring import Scored, best_threshold
 from defectscope.detectors.learning.tiles import padded
 
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HeatmapModule"]
 
-# At the end the learning rate is this part of the largest.
-LAST_RATE = 0.02
 LEAST_SCORE = 0.1
 MOST_OVERLAP = 0.35
 
@@ -91,14 +88,7 @@ class HeatmapModule(LightningModule):
         centres = focal_loss(logits.float(), batch["centres"], batch["counted"])
         boxes = giou_loss(logarithms.float(), batch["sides"], batch["weights"])
         self.log_dict({"loss_centres": centres, "loss_boxes": boxes})
-        loss = centres + boxes
-        if not torch.isfinite(loss):
-            raise OptionError(
-                f"the loss is {float(loss.detach())} after step {self.global_step}: lower "
-                f"learning_rate, found {self.options.learning_rate:g}"
-                + ("" if self.options.precision == "32" else ', or set precision = "32"')
-            )
-        return loss
+        return expect_finite(centres + boxes, self.options, self.global_step)
 
     def validation_step(self, batch: Tensor, _: int) -> None:
         """Find what is in the frame of a position, and keep it beside the truth."""
@@ -122,16 +112,4 @@ class HeatmapModule(LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return AdamW with a rise and a cosine fall of the learning rate."""
-        options = self.options
-        learned = [p for p in self.network.parameters() if p.requires_grad]
-        optimiser = torch.optim.AdamW(
-            learned, lr=options.learning_rate, weight_decay=options.weight_decay
-        )
-
-        def rate(step: int) -> float:
-            rise = min(1.0, (step + 1) / max(1, options.warm_up_steps))
-            fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, self.steps))))
-            return rise * (LAST_RATE + (1 - LAST_RATE) * fall)
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, rate)
-        return [optimiser], [{"scheduler": schedule, "interval": "step"}]
+        return adamw_with_cosine(self.network, self.options, self.steps)

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from defectscope.core.errors import FormatError
 from defectscope.core.weights import read_tensors
+from defectscope.detectors.learning.blocks import Residual, convolution
 from defectscope.detectors.learning.engines import expect_shapes
 
 if TYPE_CHECKING:
@@ -61,25 +62,6 @@ class Architecture(BaseModel):
         return int(4 * 2 ** (len(self.channels) - 1))
 
 
-def _convolution(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inside, outside, 3, stride, 1, bias=False),
-        nn.BatchNorm2d(outside),
-        nn.ReLU(inplace=True),
-    )
-
-
-class _Residual(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = _convolution(channels, channels)
-        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return functional.relu(x + self.norm(self.second(self.first(x))))
-
-
 class HeatmapNetwork(nn.Module):
     """Maps (n, 1, H, W) to centre logits and side logarithms at half resolution.
 
@@ -93,15 +75,15 @@ class HeatmapNetwork(nn.Module):
         super().__init__()
         channels, classes = architecture.channels, architecture.classes
         self.classes = classes
-        self.stem = _convolution(16, channels[0])
+        self.stem = convolution(16, channels[0])
         self.encoder = nn.ModuleList(
-            nn.Sequential(*(_Residual(c) for _ in range(n)))
+            nn.Sequential(*(Residual(c) for _ in range(n)))
             for c, n in zip(channels, architecture.blocks, strict=True)
         )
-        self.down = nn.ModuleList(_convolution(a, b, 2) for a, b in pairwise(channels))
+        self.down = nn.ModuleList(convolution(a, b, 2) for a, b in pairwise(channels))
         self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(channels))
-        self.decoder = nn.ModuleList(_Residual(c) for c in channels[:-1])
-        self.head = _convolution(channels[0], channels[0] + 8)
+        self.decoder = nn.ModuleList(Residual(c) for c in channels[:-1])
+        self.head = convolution(channels[0], channels[0] + 8)
         self.out = nn.Conv2d(channels[0] + 8, 4 * classes + 16, 1)
         nn.init.normal_(self.out.weight, std=0.01)
         assert self.out.bias is not None

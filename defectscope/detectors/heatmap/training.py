@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 
-from defectscope import WeightFiles, WeightsCard
-from defectscope.core.errors import FormatError, InputError, OptionError
-from defectscope.core.provenance import file_digest
+from defectscope import WeightFiles
+from defectscope.core.errors import FormatError, OptionError
 from defectscope.detectors.heatmap.crops import CropMaker
 from defectscope.detectors.heatmap.module import HeatmapModule
 from defectscope.detectors.heatmap.network import Architecture, HeatmapNetwork, load_network
 from defectscope.detectors.learning.batches import Batches, batch_loader
-from defectscope.detectors.learning.curves import draw_curves
-from defectscope.detectors.learning.export import onnx_bytes
-from defectscope.detectors.learning.trainer import (
-    Fitted,
-    Settings,
-    expect_device,
-    first_step,
-    fit,
-    work_folder,
+from defectscope.detectors.learning.jobs import (
+    begin,
+    plan_of,
+    refuse_other,
+    saved,
+    validation_frames,
 )
+from defectscope.detectors.learning.trainer import Settings, expect_device, fit
 
 if TYPE_CHECKING:
-    from defectscope import Runtime, TrainingData, TrainingJob
+    from defectscope import Runtime, TrainingJob
     from defectscope.detectors.heatmap.options import HeatmapTrainingOptions
 
 __all__ = ["train"]
 
-# Generated validation frames have numbers that training never reaches.
-VALIDATION_FROM = 2**31
 OUTPUTS = ("centres", "sides")
+SCORE_LABELS = {"score": "mean F1 at IoU 0.15 and 0.4", "f1": "F1 at IoU 0.15"}
 
 
 def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
@@ -57,17 +49,18 @@ def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
     torch.manual_seed(job.seed)
     network, architecture = _network(job)
     steps = job.steps or options.steps
-    frames = _validation_frames(job, options.validation_frames)
-    begin = first_step(job, _plan(job, steps, architecture))
-    if begin < steps or not (work_folder(job.out) / "best.ckpt").is_file():
-        job.say(_announcement(job, network, steps, begin))
+    frames = validation_frames(
+        job, options.validation_frames, lambda truth: bool((~truth.ignore).any())
+    )
+    plan = plan_of(job, "heatmap", steps, architecture)
+    first = begin(job, network, plan, steps)
     module = HeatmapModule(
         network, options, steps, job.data.defect_types, architecture.multiple_px, frames
     )
 
     def loader(rank: int, ranks: int) -> DataLoader[Any]:
         crops = CropMaker(options, job.data.defect_types)
-        batches = Batches(job.data, crops, options.frames_per_step, begin, job.seed, rank, ranks)
+        batches = Batches(job.data, crops, options.frames_per_step, first, job.seed, rank, ranks)
         return batch_loader(batches, job.workers)
 
     fitted = fit(
@@ -75,13 +68,20 @@ def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
         loader,
         DataLoader(range(len(frames)), batch_size=None),  # type: ignore[arg-type]
         job,
-        Settings(
-            steps, options.validate_every, options.average, options.patience, options.precision,
-            options.devices, options.max_minutes,
-        ),
+        Settings.of(options, steps),
         runtime,
-    )  # fmt: skip
-    return _written(job, network, architecture, fitted, steps)
+    )
+    return saved(
+        job,
+        network,
+        fitted,
+        plan,
+        side_px=4 * architecture.multiple_px,
+        outputs=OUTPUTS,
+        threshold_from="best mean F1 at IoU 0.15 and 0.4",
+        scores={"f1_iou_0.15": round(fitted.f1, 4), "mean_f1": round(fitted.score, 4)},
+        score_labels=SCORE_LABELS,
+    )
 
 
 def _network(job: TrainingJob) -> tuple[HeatmapNetwork, Architecture]:
@@ -99,12 +99,7 @@ def _network(job: TrainingJob) -> tuple[HeatmapNetwork, Architecture]:
         return HeatmapNetwork(architecture), architecture
     files = WeightFiles.open(job.init, "heatmap")
     network, architecture = load_network(files)
-    for name in options.model_fields_set & {"channels", "blocks"}:
-        if getattr(options, name) != getattr(architecture, name):
-            raise OptionError(
-                f"{name} = {getattr(options, name)} does not fit {job.init}, whose network has "
-                f"{getattr(architecture, name)}; leave it out, or leave out --init"
-            )
+    refuse_other(job, ("channels", "blocks"), architecture)
     before, now = files.card.defect_types, job.data.defect_types
     if architecture.classes != classes:
         raise FormatError(
@@ -117,83 +112,3 @@ def _network(job: TrainingJob) -> tuple[HeatmapNetwork, Architecture]:
     else:
         job.say(f"what {job.init} knows as {', '.join(before)} is learned as {', '.join(now)}")
     return network, architecture
-
-
-def _validation_frames(job: TrainingJob, most: int) -> list[tuple[Any, Any]]:
-    data: TrainingData = job.validation or job.data
-    first = VALIDATION_FROM if data.length is None else 0
-    count = most if data.length is None else min(most, data.length)
-    frames = []
-    with data:
-        for number in range(first, first + count):
-            frames.append(data.load(number))
-            job.progress("validation frames", len(frames), count)
-    if not any((~truth.ignore).any() for _, truth in frames):
-        raise InputError(
-            f"{data.title} has no labelled defect in its first {count} frames; there is nothing "
-            "to learn from or to choose a threshold on"
-        )
-    return frames
-
-
-def _plan(job: TrainingJob, steps: int, architecture: Architecture) -> dict[str, Any]:
-    return {
-        "detector": "heatmap",
-        "steps": steps,
-        "seed": job.seed,
-        "options": job.options.model_dump(mode="json"),
-        "architecture": architecture.model_dump(mode="json"),
-        "defect_types": list(job.data.defect_types),
-        "data": job.data.recipe(),
-        "validation": None if job.validation is None else job.validation.recipe(),
-        "init": None if job.init is None else f"{job.init.name} {file_digest(job.init)}",
-    }
-
-
-def _announcement(job: TrainingJob, network: HeatmapNetwork, steps: int, begin: int) -> str:
-    size = sum(p.numel() for p in network.parameters()) / 1e6
-    text = f"{size:.2f} million parameters, {steps} steps on {job.data.title}"
-    return f"{text}, from step {begin} on" if begin else text
-
-
-def _written(
-    job: TrainingJob,
-    network: HeatmapNetwork,
-    architecture: Architecture,
-    fitted: Fitted,
-    steps: int,
-) -> WeightFiles:
-    state = {
-        name.removeprefix("network."): value.detach().cpu()
-        for name, value in fitted.state.items()
-        if name.startswith("network.")
-    }
-    network.load_state_dict(state)
-    network.cpu().to(memory_format=torch.contiguous_format)
-    side = 4 * architecture.multiple_px
-    twin = onnx_bytes(network, torch.zeros(1, 1, side, side), OUTPUTS)
-    card = _card(job, architecture, fitted, steps)
-    arrays = {name: value.contiguous().numpy() for name, value in network.state_dict().items()}
-    files = WeightFiles.save(job.out, card, arrays, twin)
-    curve = Path(work_folder(job.out)) / "curve.csv"
-    if curve.is_file():
-        draw_curves(pd.read_csv(curve), job.out.with_name(f"{job.out.stem}-curves.png"), card.title)
-    return files
-
-
-def _card(job: TrainingJob, architecture: Architecture, fitted: Fitted, steps: int) -> WeightsCard:
-    chosen_on = (job.validation or job.data).title
-    packages = ("defectscope", "numpy", "torch", "lightning", "opencv-python-headless")
-    return WeightsCard(
-        detector="heatmap",
-        title=job.title or f"heatmap trained on {job.data.title}",
-        defect_types=job.data.defect_types,
-        architecture=architecture.model_dump(mode="json"),
-        threshold=round(fitted.threshold, 4),
-        threshold_from=f"best mean F1 at IoU 0.15 and 0.4 on {chosen_on}",
-        data=job.data.title,
-        recipe={**_plan(job, steps, architecture), "best_step": fitted.step},
-        scores={"validation": {"on": chosen_on, "f1_iou_0.15": round(fitted.f1, 4),
-                               "mean_f1": round(fitted.score, 4)}},
-        versions={"python": platform.python_version()} | {n: version(n) for n in packages},
-    )  # fmt: skip

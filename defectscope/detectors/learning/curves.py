@@ -69,8 +69,20 @@ class CurveRecorder(Callback):
             pd.DataFrame(self._rows).to_csv(temporary, index=False)
 
 
-def draw_curves(curve: pd.DataFrame, path: Path, title: str) -> None:
-    """Draw losses and scores against step into a PNG file."""
+def draw_curves(curve: pd.DataFrame, path: Path, title: str, labels: dict[str, str]) -> None:
+    """Draw losses and scores against step into a PNG file.
+
+    Parameters
+    ----------
+    curve
+        What :class:`CurveRecorder` wrote.
+    path
+        The PNG file.
+    title
+        Stands above.
+    labels
+        What the columns ``score`` and ``f1`` are.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
@@ -78,8 +90,7 @@ def draw_curves(curve: pd.DataFrame, path: Path, title: str) -> None:
     for name in (c for c in curve.columns if c.startswith("loss")):
         left.plot(curve["step"], curve[name], marker=".", label=name.removeprefix("loss_"))
     left.set(xlabel="optimiser step", ylabel="mean loss since the validation before", yscale="log")
-    for name, label in (("score", "mean F1 at IoU 0.15 and 0.4"), ("f1", "F1 at IoU 0.15"),
-                        ("threshold", "best threshold")):  # fmt: skip
+    for name, label in {**labels, "threshold": "best threshold"}.items():
         if name in curve:
             right.plot(curve["step"], curve[name], marker=".", label=label)
     right.set(xlabel="optimiser step", ylabel="on validation frames", ylim=(0, 1))

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from defectscope import Runtime, TrainingJob
+    from defectscope.detectors.learning.options import LearningOptions
 
 __all__ = ["Fitted", "Settings", "expect_device", "first_step", "fit", "work_folder"]
 
@@ -63,6 +64,14 @@ class Settings:
     precision: str
     devices: int
     max_minutes: float | None
+
+    @classmethod
+    def of(cls, options: LearningOptions, steps: int) -> Settings:
+        """Return what a detector's options say."""
+        return cls(
+            steps, options.validate_every, options.average, options.patience, options.precision,
+            options.devices, options.max_minutes,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The detector ``line-tracer``: orientation channels, and lines followed in (x, y, θ)."""

@@ -1,0 +1,127 @@
+"""From labelled frames to what one step of ``line-tracer`` learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+
+from defectscope.detectors.learning.augmentation import Camera, degraded
+from defectscope.detectors.learning.normalisation import normalised
+from defectscope.detectors.line_tracer.targets import line_targets
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from defectscope import Instances, TrainingData
+    from defectscope.detectors.line_tracer.options import LineTracerTrainingOptions
+
+__all__ = ["CropMaker", "LineView", "cropped_lines", "scaled_lines", "turned_lines"]
+
+# Crops tried until one holds a line; frames without any are learned as they are.
+TRIES = 4
+
+
+class LineView(NamedTuple):
+    """Pixels (H, W), lines of (k, 2) points, and the frame's rim, all in px of the pixels."""
+
+    pixels: NDArray[np.float32]
+    lines: list[NDArray[np.float64]]
+    rim: tuple[float, float, float, float]
+
+
+def scaled_lines(view: LineView, low: float, high: float, rng: np.random.Generator) -> LineView:
+    """Return the view enlarged by a random factor between `low` and `high`."""
+    factor = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    height, width = view.pixels.shape
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    pixels = np.asarray(cv2.resize(view.pixels, size, interpolation=how), np.float32)
+    ratio = np.array([size[0] / width, size[1] / height])
+    return LineView(
+        pixels, [line * ratio for line in view.lines], (0.0, 0.0, float(size[0]), float(size[1]))
+    )
+
+
+def cropped_lines(view: LineView, side_px: int, rng: np.random.Generator) -> LineView:
+    """Return a random square crop; smaller views are continued by their edge."""
+    pixels = view.pixels
+    short = [max(0, side_px - side) for side in pixels.shape]
+    if any(short):
+        pixels = np.pad(pixels, ((0, short[0]), (0, short[1])), mode="edge")
+    for _ in range(TRIES):
+        y, x = (int(rng.integers(0, side - side_px + 1)) for side in pixels.shape)
+        moved = [line - [x, y] for line in view.lines]
+        if any(((line > 0) & (line < side_px)).all(axis=1).any() for line in moved):
+            break
+    x_min, y_min, x_max, y_max = view.rim
+    rim = (x_min - x, y_min - y, x_max - x, y_max - y)
+    return LineView(pixels[y : y + side_px, x : x + side_px], moved, rim)
+
+
+def turned_lines(view: LineView, rng: np.random.Generator) -> LineView:
+    """Return one of the eight views by mirrors and right angles."""
+    pixels, lines, (x_min, y_min, x_max, y_max) = view
+    height, width = pixels.shape
+    across, down, swapped = rng.random(3) < 0.5
+    if across:
+        pixels, x_min, x_max = pixels[:, ::-1], width - x_max, width - x_min
+        lines = [np.stack([width - line[:, 0], line[:, 1]], axis=1) for line in lines]
+    if down:
+        pixels, y_min, y_max = pixels[::-1], height - y_max, height - y_min
+        lines = [np.stack([line[:, 0], height - line[:, 1]], axis=1) for line in lines]
+    if swapped:
+        pixels, x_min, y_min, x_max, y_max = pixels.T, y_min, x_min, y_max, x_max
+        lines = [line[:, ::-1] for line in lines]
+    return LineView(np.ascontiguousarray(pixels), lines, (x_min, y_min, x_max, y_max))
+
+
+@dataclass(frozen=True)
+class CropMaker:
+    """Makes batches of crops; called in worker processes.
+
+    Parameters
+    ----------
+    options
+        Size and number of crops, and what they suffer.
+    """
+
+    options: LineTracerTrainingOptions
+
+    def __call__(
+        self, data: TrainingData, numbers: list[int], rng: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """Return ``pixels`` (n, 1, H, W) and the targets, stacked."""
+        parts: dict[str, list[Any]] = {}
+        for number in numbers:
+            pixels, truth = data.load(number)
+            for _ in range(self.options.crops_per_frame):
+                for name, value in self._crop(pixels, truth, rng).items():
+                    parts.setdefault(name, []).append(value)
+        return {name: torch.from_numpy(np.stack(values)) for name, values in parts.items()}
+
+    def _crop(self, pixels: Any, truth: Instances, rng: np.random.Generator) -> dict[str, Any]:
+        options = self.options
+        camera = Camera(options.blur_px, options.noise, options.gamma, options.jpeg)
+        # Before the crop is cut: a frame is normalised as a whole when lines are looked for.
+        grey = normalised(degraded(pixels, camera, rng))
+        # Ignored lines come last, to be told apart again.
+        order = np.argsort(truth.ignore, kind="stable")
+        known = int((~truth.ignore).sum())
+        lines = [np.asarray(truth.lines[k], float) for k in order] if truth.lines else []
+        height, width = grey.shape
+        view = LineView(grey, lines, (0.0, 0.0, float(width), float(height)))
+        if options.scale_low < 1 or options.scale_high > 1:
+            view = scaled_lines(view, options.scale_low, options.scale_high, rng)
+        view = cropped_lines(view, options.crop_px, rng)
+        if options.rotate:
+            view = turned_lines(view, rng)
+        shape = view.pixels.shape[0], view.pixels.shape[1]
+        wanted = line_targets(
+            view.lines[:known], shape, options.bins, view.lines[known:], view.rim
+        )
+        return {"pixels": view.pixels[None], **wanted._asdict()}

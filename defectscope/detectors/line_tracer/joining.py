@@ -1,0 +1,162 @@
+"""Gaps between chains, joined where direction and curvature say that they are one line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from defectscope.detectors.line_tracer.lattice import STRIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["JoinRules", "join_chains", "mean_along"]
+
+# The direction of an end is that of its last points over this length.
+END_PX = 9.0
+# Ends may overlap by this much.
+OVERLAP_PX = 3.0
+
+
+class JoinRules(NamedTuple):
+    """What may be joined.
+
+    Parameters
+    ----------
+    gap_px
+        Largest gap.
+    free_gap_px
+        Gaps up to here need no sign of a line in them.
+    evidence
+        Mean probability of a line, of any direction, that longer gaps need.
+    bend_rad
+        Largest angle between an end and the way to the other.
+    """
+
+    gap_px: float = 28.0
+    free_gap_px: float = 7.0
+    evidence: float = 0.25
+    bend_rad: float = float(np.deg2rad(28))
+
+
+def _ends(chains: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (2n, 2) end points and the directions in which lines leave, first ends before last."""
+    points, directions = [], []
+    for chain in chains:
+        for line in (chain, chain[::-1]):
+            arc = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
+            count = max(2, int(np.searchsorted(arc, END_PX, side="right")))
+            part, at = line[:count], arc[:count]
+            # A parabola through the last points, for lines bend; its slope at the end counts.
+            if count >= 5:
+                slope = -np.polynomial.polynomial.polyfit(at, part, 2)[1]
+            else:
+                slope = part[0] - part[-1]
+            points.append(line[0])
+            directions.append(slope / max(float(np.hypot(*slope)), 1e-9))
+    return np.array(points), np.array(directions)
+
+
+def join_chains(
+    chains: list[NDArray[np.float64]],
+    evidence: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]],
+    rules: JoinRules,
+) -> list[list[tuple[int, bool]]]:
+    """Return which chains, in which order, are one line.
+
+    Parameters
+    ----------
+    chains
+        (k, 2) points of each, k at least 2.
+    evidence
+        Gives the mean probability of a line on the way between two (m, 2) arrays of points.
+    rules
+        What may be joined.
+
+    Returns
+    -------
+    For each line its chains as (position, reversed).
+    """
+    n = len(chains)
+    if not n:
+        return []
+    points, directions = _ends(chains)
+    partner = [-1] * (2 * n)
+    line_of = list(range(n))
+    for a, b in _ordered(points, directions, evidence, rules):
+        if partner[a] < 0 and partner[b] < 0 and line_of[a // 2] != line_of[b // 2]:
+            partner[a], partner[b] = b, a
+            old, new = line_of[b // 2], line_of[a // 2]
+            line_of = [new if own == old else own for own in line_of]
+    return _walked(partner, n)
+
+
+def _ordered(
+    points: NDArray[np.float64],
+    directions: NDArray[np.float64],
+    evidence: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]],
+    rules: JoinRules,
+) -> list[tuple[int, int]]:
+    """Return pairs of ends that may be joined, the most plausible first."""
+    a, b = np.triu_indices(len(points), 1)
+    apart = points[b] - points[a]
+    distance = np.hypot(*apart.T)
+    near = (distance <= rules.gap_px) & (a // 2 != b // 2)
+    a, b, apart, distance = a[near], b[near], apart[near], distance[near]
+    bends, fit = [], np.ones(len(a), bool)
+    for position, way in ((a, apart), (b, -apart)):
+        tx, ty = directions[position].T
+        along, across = way[:, 0] * tx + way[:, 1] * ty, way[:, 1] * tx - way[:, 0] * ty
+        # Very near ends may lie beside or behind each other.
+        bend = np.arctan2(across, np.maximum(along + OVERLAP_PX, 1e-6))
+        fit &= (along > -OVERLAP_PX) & (np.abs(across) <= 1.5 + 0.5 * np.abs(along))
+        fit &= np.abs(bend) <= rules.bend_rad
+        bends.append(bend)
+    # The ends of one line face each other.
+    facing = (directions[a] * directions[b]).sum(axis=1)
+    fit &= facing < -np.cos(2 * rules.bend_rad)
+    # On a circle both bends are alike and to the same side, seen from either end.
+    uneven = np.abs(bends[0] + bends[1])
+    fit &= uneven <= rules.bend_rad
+    a, b, distance, uneven = a[fit], b[fit], distance[fit], uneven[fit]
+    bend = (np.abs(bends[0]) + np.abs(bends[1]))[fit]
+    sure = distance <= rules.free_gap_px
+    far = np.flatnonzero(~sure)
+    if len(far):
+        sure[far] = evidence(points[a[far]], points[b[far]]) >= rules.evidence
+    cost = distance + 10 * bend + 10 * uneven
+    order = np.flatnonzero(sure)[np.argsort(cost[sure], kind="stable")]
+    return list(zip(a[order].tolist(), b[order].tolist(), strict=True))
+
+
+def _walked(partner: list[int], n: int) -> list[list[tuple[int, bool]]]:
+    seen = [False] * n
+    lines = []
+    # Joins make no loops: every line has a chain with a free end.
+    for end in range(2 * n):
+        if partner[end] >= 0 or seen[end // 2]:
+            continue
+        line, here = [], end
+        while here >= 0:
+            chain = here // 2
+            seen[chain] = True
+            # Entered through its last point, a chain runs backwards.
+            line.append((chain, bool(here % 2)))
+            here = partner[here ^ 1]
+        lines.append(line)
+    return lines
+
+
+def mean_along(
+    values: NDArray[np.float32], start: NDArray[np.float64], stop: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the mean of (h, w) values of cells on the straight ways between places in px."""
+    share = np.linspace(0.1, 0.9, 9)[:, None, None]
+    places = (start + share * (stop - start)) / STRIDE
+    h, w = values.shape
+    columns = np.clip(places[..., 0].astype(np.intp), 0, w - 1)
+    rows = np.clip(places[..., 1].astype(np.intp), 0, h - 1)
+    return np.asarray(values[rows, columns].mean(axis=0), np.float64)

@@ -1,0 +1,137 @@
+"""Lines from the outputs of the network: tokens, chains, joins, smoothing splines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from defectscope.core.geometry.polylines import polyline_length
+from defectscope.core.geometry.smoothing import smoothed_curve
+from defectscope.detectors.line_tracer.joining import JoinRules, join_chains, mean_along
+from defectscope.detectors.line_tracer.linking import chains, linked
+from defectscope.detectors.line_tracer.tokens import LEAST_BIN, Tokens, found_tokens, thinned
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["TracedLine", "TracingRules", "tokens_of", "traced"]
+
+# Chains of fewer tokens are noise.
+LEAST_TOKENS = 3
+# Tokens lie in the middle of what they stand for: a line goes on for this much beyond the last.
+END_SHIFT_PX = 0.5
+# Lines that come this near to the rim go on to it.
+RIM_PX = 4.0
+
+
+class TracingRules(NamedTuple):
+    """What is taken for a line.
+
+    Parameters
+    ----------
+    least_token
+        Least probability of a token.
+    shortest_px
+        Shorter lines are left out.
+    wavelength_px
+        Bends that are shorter are taken for noise.
+    joins
+        Which gaps are closed.
+    """
+
+    least_token: float = 0.3
+    shortest_px: float = 10.0
+    wavelength_px: float = 14.0
+    joins: JoinRules = JoinRules()
+
+
+class TracedLine(NamedTuple):
+    """A line as (k, 2) points x, y in px, and the mean probability along it."""
+
+    points: NDArray[np.float64]
+    score: float
+
+
+def tokens_of(
+    logits: NDArray[np.float32], offsets: NDArray[np.float32], rules: TracingRules
+) -> Tokens:
+    """Return the tokens of one input; see :func:`found_tokens`."""
+    return found_tokens(logits, offsets, rules.least_token)
+
+
+def traced(
+    tokens: Tokens,
+    presence: NDArray[np.float32],
+    shape: tuple[int, int],
+    rules: TracingRules,
+) -> list[TracedLine]:
+    """Return lines, the longest first.
+
+    Parameters
+    ----------
+    tokens
+        In px of the frame.
+    presence
+        (h, w) largest logit of a cell over its orientations.
+    shape
+        (height, width) of the frame, px.
+    rules
+        What is taken for a line.
+    """
+    tokens = thinned(tokens)
+    found = [chain for chain in chains(linked(tokens)) if len(chain) >= LEAST_TOKENS]
+    points = [tokens.points[chain] for chain in found]
+    scores = [tokens.scores[chain] for chain in found]
+    evidence = 1 / (1 + np.exp(-presence))
+
+    def on_the_way(start: NDArray[np.float64], stop: NDArray[np.float64]) -> NDArray[np.float64]:
+        return mean_along(evidence, start, stop)
+
+    lines = []
+    for parts in join_chains(points, on_the_way, rules.joins):
+        line = _smooth([_turned(points[k], back) for k, back in parts],
+                       [_turned(scores[k], back) for k, back in parts], rules)  # fmt: skip
+        line = _continued(line, shape)
+        if polyline_length(line) >= rules.shortest_px:
+            lines.append(TracedLine(line, _score(parts, scores, line)))
+    return sorted(lines, key=lambda line: -polyline_length(line.points))
+
+
+def _turned(values: NDArray[np.float64], back: bool) -> NDArray[np.float64]:
+    return values[::-1] if back else values
+
+
+def _score(
+    parts: Sequence[tuple[int, bool]], scores: Sequence[NDArray[np.float64]], line: Any
+) -> float:
+    return float(np.concatenate([scores[k] for k, _ in parts]).mean())
+
+
+def _smooth(
+    points: list[NDArray[np.float64]], weights: list[NDArray[np.float64]], rules: TracingRules
+) -> NDArray[np.float64]:
+    return smoothed_curve(np.concatenate(points), rules.wavelength_px, np.concatenate(weights))
+
+
+def _continued(line: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the line inside the frame, continued a little, or to a rim that it nearly reaches."""
+    limits = np.array([shape[1], shape[0]], float)
+    ends = []
+    for end, inner in ((line[0], line[min(4, len(line) - 1)]), (line[-1], line[-min(5, len(line))])):
+        way = end - inner
+        length = float(np.hypot(*way))
+        if length == 0:
+            ends.append(None)
+            continue
+        way = way / length
+        room = np.where(way > 0, limits - end, end) / np.maximum(np.abs(way), 1e-9)
+        reach = float(room.min())
+        ends.append(end + (reach if reach <= RIM_PX else END_SHIFT_PX) * way)
+    parts = [ends[0][None]] if ends[0] is not None else []
+    parts.append(line)
+    if ends[1] is not None:
+        parts.append(ends[1][None])
+    return np.clip(np.concatenate(parts), 0, limits)
