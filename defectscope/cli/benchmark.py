@@ -137,6 +137,8 @@ def _show(found: Benchmark) -> None:
         lines = [line for line in found.lines if line.dataset == name]
         what = f"{plural(dataset['frames'], 'frame')}, {plural(dataset['defects'], 'defect')}"
         console.print(_accuracy(f"{name}: {what}, IoU at least {found.info['iou']:g}", lines))
+        if any(line.row()["line_score"] is not None for line in lines):
+            console.print(_lines(f"{name}: lines (P1's score; 95 % limits)", lines))
         where = f"{found.info['device']}, {plural(found.info['threads'], 'thread')}"
         read = [line.row()["read_median_ms"] for line in lines if line.scores is not None]
         rest = f"; reading a frame, {read[0]:.1f} ms, comes on top" if read else ""
@@ -171,6 +173,30 @@ def _accuracy(title: str, lines: Sequence[Line]) -> Table:
             _shown(row["recall"]),
             _shown(row["count_error_per_frame"], 1, 100, " %"),
             _shown(row["median_side_error_per_frame"], 1, 100, " %"),
+        )
+    return table
+
+
+def _lines(title: str, lines: Sequence[Line]) -> Table:
+    table = _table(title, "detector", "score", "95 % limits", "precision", "95 % limits", "recall",
+                   "distance px", "merges", "splits")  # fmt: skip
+    for line in lines:
+        row = line.row()
+        limits = [
+            "–" if row[f"{name}_low"] is None
+            else f"{row[f'{name}_low']:.3f}–{row[f'{name}_high']:.3f}"
+            for name in ("line_score", "line_precision")
+        ]  # fmt: skip
+        table.add_row(
+            line.detector,
+            _shown(row["line_score"]),
+            limits[0],
+            _shown(row["line_precision"]),
+            limits[1],
+            _shown(row["line_recall"]),
+            _shown(row["line_distance_px"], 2),
+            _shown(row["line_merges"], 0),
+            _shown(row["line_splits"], 0),
         )
     return table
 

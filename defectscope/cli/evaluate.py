@@ -13,6 +13,7 @@ from defectscope.cli.common import PATH, current_host, warn
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from defectscope.core.line_metrics import LineScores
     from defectscope.pipeline.evaluation import Evaluation
 
 __all__ = ["evaluate"]
@@ -74,6 +75,8 @@ def _table(title: str, *columns: str) -> Table:
 
 def _tables(result: Evaluation) -> list[Table]:
     tables = [_frames_table(result), _sizes_table(result)]
+    if result.lines is not None:
+        tables.append(_lines_table(result.lines))
     if len(result.by_type) > 1:
         tables.append(_types_table(result))
     if result.confusion is not None:
@@ -113,6 +116,23 @@ def _frames_table(result: Evaluation) -> Table:
         str(result.sizes["predicted_count"]), str(result.sizes["true_count"]),
         str(total.true_positives),
     )  # fmt: skip
+    return table
+
+
+def _lines_table(lines: LineScores) -> Table:
+    table = _table(
+        "Lines: 1 - relative length error of each true line's match", "quantity", "value"
+    )
+    for label, value in (
+        ("score (P1)", lines.score),
+        ("precision of lines", lines.precision),
+        ("recall of lines", lines.recall),
+        ("mean distance of matched lines, px", lines.mean_distance_px),
+    ):
+        table.add_row(label, _number(value))
+    table.add_row("found, true, matched", f"{lines.predicted}, {lines.true}, {lines.matched}")
+    table.add_row("found lines on two true ones", str(lines.merges))
+    table.add_row("true lines in pieces", str(lines.splits))
     return table
 
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from defectscope.core.base import Finding
+from defectscope.pipeline.line_figures import line_findings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,11 +41,12 @@ def benchmark_findings(lines: Sequence[Line], iou: float) -> list[Finding]:
     if not finished:
         return []
     title = f"F1 over the least score of a detection, IoU at least {iou:g}"
-    return [
+    findings = [
         _curves("f1-over-iou", "F1 over the overlap that a match needs", "iou", finished, iou),
         _curves("f1-over-score", title, "score", finished, None),
         _speed("speed-against-f1", f"Speed against F1, IoU at least {iou:g}", finished),
     ]
+    return findings + line_findings(finished)
 
 
 def _panels(lines: Sequence[Line], title: str) -> tuple[Figure, dict[str, Axes]]:

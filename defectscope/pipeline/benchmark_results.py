@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from defectscope.pipeline.bootstrap import SCORE_NAMES
+from defectscope.pipeline.line_evaluation import LINE_SCORE_NAMES
 
 if TYPE_CHECKING:
     from defectscope.pipeline.benchmark_process import FrameMeasurement, Measurement
@@ -77,7 +78,24 @@ class Line:
             "predicted_count": sizes.get("predicted_count"),
             "count_error_per_frame": sizes.get("mean_absolute_count_error_per_frame"),
             "median_side_error_per_frame": sizes.get("median_side_error_per_frame"),
+            **self.lines_row(),
         }
+
+    def lines_row(self) -> dict[str, Any]:
+        """Return P1's score of lines and what goes with it; None where nothing has lines."""
+        scores = self.scores
+        lines = scores.evaluation.lines if scores else None
+        row: dict[str, Any] = {}
+        for name in LINE_SCORE_NAMES:
+            column = "line_distance_px" if name == "mean_distance_px" else f"line_{name}"
+            low, high = (scores.line_limits[name] if scores else None) or (None, None)
+            row[column] = getattr(lines, name, None)
+            row[f"{column}_low"], row[f"{column}_high"] = low, high
+        for name in ("true", "predicted", "matched"):
+            row[f"{name}_lines"] = getattr(lines, name, None)
+        for name in ("merges", "splits"):
+            row[f"line_{name}"] = getattr(lines, name, None)
+        return row
 
     def cost_row(self) -> dict[str, Any]:
         """Return times and memory."""

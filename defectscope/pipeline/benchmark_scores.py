@@ -14,6 +14,7 @@ from defectscope.core.sizes import count_error, size_errors
 from defectscope.pipeline.bootstrap import SCORE_NAMES, bootstrap_limits, resampled_frames
 from defectscope.pipeline.evaluation import Evaluation, evaluate
 from defectscope.pipeline.joining import join_frames
+from defectscope.pipeline.line_evaluation import FRAME_COLUMNS, line_limits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +52,10 @@ class LineScores:
     over_score
         Scores and limits of F1 for every least score of a detection, at the given overlap.
     per_frame
-        One row a frame: counts, scores, errors of count and of median longer box side.
+        One row a frame: counts, scores, errors of count and of median longer box side; scores of
+        lines where there are any.
+    line_limits
+        95 % limits of the scores of lines.
     """
 
     evaluation: Evaluation
@@ -59,6 +63,7 @@ class LineScores:
     over_iou: pd.DataFrame
     over_score: pd.DataFrame
     per_frame: pd.DataFrame
+    line_limits: dict[str, tuple[float, float] | None]
 
     @property
     def best_score(self) -> dict[str, float] | None:
@@ -74,6 +79,9 @@ class LineScores:
         return {
             **self.evaluation.as_dict(),
             "limits": {name: list(pair) if pair else None for name, pair in self.limits.items()},
+            "line_limits": {
+                name: list(pair) if pair else None for name, pair in self.line_limits.items()
+            },
             "over_iou": _records(self.over_iou),
             "over_score": _records(self.over_score),
             "best_score": self.best_score,
@@ -114,6 +122,7 @@ def score_line(predicted: Dataset, truth: Dataset, iou: float, host: PluginHost)
         _curve("iou", IOUS, _count_array(pairs, [(cut, None) for cut in IOUS]), frames),
         _curve("score", scores, _count_array(pairs, [(iou, score) for score in scores]), frames),
         _frame_table(evaluation, pairs, iou, host),
+        line_limits(evaluation.line_frames, frames),
     )
 
 
@@ -174,4 +183,5 @@ def _frame_table(
         ],
     )
     # A column in which nothing is known would be one of objects.
-    return table.astype(dict.fromkeys(MAYBE_UNKNOWN, float))
+    maybe = (*MAYBE_UNKNOWN, *(name for name in FRAME_COLUMNS if name in table))
+    return table.astype(dict.fromkeys(maybe, float))

@@ -13,11 +13,13 @@ import pandas as pd
 from defectscope.core.datasets import Dataset
 from defectscope.core.errors import OptionError, UsageError
 from defectscope.core.instances import Instances
+from defectscope.core.line_metrics import LineScores
 from defectscope.core.metrics import Counts, confusion_matrix, count_matches, counts_by_type
 from defectscope.core.sizes import count_error, size_errors
 from defectscope.core.tracking_metrics import tracking_scores
 from defectscope.pipeline.joining import Joined, join_frames, outside_masks, within_roi
 from defectscope.pipeline.labels import open_dataset
+from defectscope.pipeline.line_evaluation import frame_line_scores, has_lines, line_columns
 from defectscope.pipeline.results import Result
 from defectscope.plugins.host import PluginHost, default_host
 
@@ -49,6 +51,9 @@ class Evaluation:
         Confusion matrix and class accuracy, where there is more than one type.
     sizes
         Errors of counts and sizes.
+    lines
+        P1's score, precision, recall, distance, merges and splits of lines, where the truth has
+        lines and the prediction has them too, or nothing.
     sweep
         F1 on a grid of scores and overlaps, and its best point, if asked for.
     tracking
@@ -63,6 +68,8 @@ class Evaluation:
     by_type: dict[str, Counts]
     confusion: dict[str, Any] | None
     sizes: dict[str, Any]
+    lines: LineScores | None = None
+    line_frames: tuple[LineScores, ...] = ()
     sweep: dict[str, Any] | None = None
     tracking: dict[str, Any] | None = None
     warnings: list[str] = field(default_factory=list)
@@ -77,6 +84,7 @@ class Evaluation:
             "by_type": {name: counts.as_dict() for name, counts in self.by_type.items()},
             "confusion": self.confusion,
             "sizes": self.sizes,
+            "lines": None if self.lines is None else self.lines.as_dict(),
             "sweep": self.sweep,
             "tracking": self.tracking,
             "warnings": self.warnings,
@@ -138,6 +146,9 @@ def evaluate(
     names = _type_names(joined)
     pairs = [(j.predicted, j.true) for j in joined]
     per_frame = pd.DataFrame([_frame_row(j, iou) for j in joined]).astype({"frame": "Int64"})
+    line_frames = _line_frames(pairs, host)
+    if line_frames:
+        per_frame = per_frame.assign(**line_columns(line_frames))
     return Evaluation(
         iou,
         sum((count_matches(p, t, iou) for p, t in pairs), Counts()),
@@ -145,6 +156,8 @@ def evaluate(
         _sum_by_type(pairs, iou, names),
         _confusion(pairs, iou, names),
         {**count_error(pairs, iou), **size_errors(pairs, iou, host.defect_types())},
+        sum(line_frames, LineScores()) if line_frames else None,
+        line_frames,
         _sweep(pairs) if sweep else None,
         _tracking(predictions, joined, iou),
         warnings,
@@ -170,6 +183,18 @@ def _type_names(joined: Iterable[Joined]) -> list[str]:
     for j in joined:
         names.update(dict.fromkeys(str(n) for n in j.predicted.defect_types))
     return list(names)
+
+
+def _line_frames(
+    pairs: Sequence[tuple[Instances, Instances]], host: PluginHost
+) -> tuple[LineScores, ...]:
+    """Return the scores of lines of each frame; nothing where there are none to compare."""
+    types = host.defect_types()
+    if not any(has_lines(true, types) for _, true in pairs):
+        return ()
+    if not any(has_lines(p, types) for p, _ in pairs) and any(len(p) for p, _ in pairs):
+        return ()  # A detector of boxes says nothing about lines.
+    return tuple(frame_line_scores(p, t, types) for p, t in pairs)
 
 
 def _longer_side(instances: Instances) -> float | None:

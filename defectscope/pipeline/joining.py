@@ -86,12 +86,13 @@ def join_frames(predictions: Result | Dataset, truth: Dataset, warnings: list[st
 def _from_run(run: Result) -> dict[str, tuple[Instances, int | None]]:
     by_frame = dict(tuple(run.detections.groupby("frame")))
     nothing = run.detections.iloc[:0]
+    lines = _lines_by_frame(run.geometry)
     found: dict[str, tuple[Instances, int | None]] = {}
     sources: dict[str, str] = {}
     for row in run.frames[run.frames["status"] == "ok"].to_dict("records"):
         shape = (int(row["height_px"]), int(row["width_px"]))
         source, index = str(row["source"]), int(row["frame"])
-        instances = _instances(by_frame.get(index, nothing), shape)
+        instances = _instances(by_frame.get(index, nothing), shape, lines.get(index))
         name = joining_name(source)
         if name in sources:
             raise UsageError(
@@ -150,13 +151,31 @@ def _left_out(
     return result, count
 
 
-def _instances(rows: pd.DataFrame, shape: tuple[int, int]) -> Instances:
+def _lines_by_frame(geometry: pd.DataFrame) -> dict[int, dict[int, NDArray[np.float64]]]:
+    """Return the vertices of lines and outlines by frame and detection."""
+    ordered = geometry.sort_values(["frame", "detection", "vertex"], kind="stable")
+    frames, detections = (ordered[n].to_numpy(np.int64) for n in ("frame", "detection"))
+    points = ordered[["x", "y"]].to_numpy(float)
+    starts = np.flatnonzero(
+        np.diff(frames, prepend=-1).astype(bool) | np.diff(detections, prepend=-1).astype(bool)
+    )
+    found: dict[int, dict[int, NDArray[np.float64]]] = {}
+    for start, part in zip(starts.tolist(), np.split(points, starts[1:]), strict=False):
+        found.setdefault(int(frames[start]), {})[int(detections[start])] = part
+    return found
+
+
+def _instances(
+    rows: pd.DataFrame, shape: tuple[int, int], lines: dict[int, NDArray[np.float64]] | None
+) -> Instances:
     measured = [n for n in ("major_px", "minor_px", "angle_deg") if n in rows]
     return Instances(
         shape,
         rows[["x_min", "y_min", "x_max", "y_max"]].to_numpy(),
         rows["score"].to_numpy(),
         rows["defect_type"].astype(str).to_numpy(),
+        lines=None if lines is None
+        else [lines.get(int(k), np.zeros((0, 2))) for k in rows["detection"]],
         measurements={name: rows[name].to_numpy(float) for name in measured},
         units={name: "deg" if name == "angle_deg" else "px" for name in measured},
-    )
+    )  # fmt: skip

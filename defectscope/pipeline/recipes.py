@@ -185,8 +185,8 @@ class RecipeData(TrainingData):
         if unknown:
             raise FormatError(
                 f"the recipe {self.title!r} draws {', '.join(unknown)}, but its defect_types are "
-                f"{', '.join(self.defect_types)}; add it there, give it another name in [rename], or list it as "
-                "unlabelled"
+                f"{', '.join(self.defect_types)}; add it there, give it another name in [rename], "
+                "or list it as unlabelled"
             )
         return Instances(
             truth.image_shape,

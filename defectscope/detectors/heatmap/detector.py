@@ -15,8 +15,8 @@ from defectscope.core.weights import find_weights
 from defectscope.detectors.heatmap.decoding import Found, decoded, suppressed
 from defectscope.detectors.heatmap.options import HeatmapTrainingOptions
 from defectscope.detectors.learning.engines import Engine, EngineName, open_engine
-from defectscope.detectors.learning.packages import expect_training_packages, torch_network
 from defectscope.detectors.learning.normalisation import normalised
+from defectscope.detectors.learning.packages import expect_training_packages, torch_network
 from defectscope.detectors.learning.tiles import Tile, padded, tiles_of
 
 if TYPE_CHECKING:
@@ -189,6 +189,7 @@ class Heatmap(TrainableDetector):
         FormatError
             The file does not hold this network.
         """
+
         def load() -> Any:
             from defectscope.detectors.heatmap.network import load_network
 

@@ -23,6 +23,7 @@ class HeatmapTrainingOptions(LearningOptions):
     blocks: tuple[Positive, ...] = Field(
         (1, 2, 2, 1), min_length=1, max_length=4, description="residual blocks of each level"
     )
+
     @model_validator(mode="after")
     def _one_block_count_a_level(self) -> HeatmapTrainingOptions:
         if len(self.channels) != len(self.blocks):

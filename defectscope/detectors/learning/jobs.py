@@ -143,7 +143,7 @@ def saved(
         if name.startswith("network.")
     }
     network.load_state_dict(state)
-    network.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    network.cpu().to(memory_format=torch.contiguous_format)
     twin = onnx_bytes(network, torch.zeros(1, 1, side_px, side_px), outputs)
     chosen_on = (job.validation or job.data).title
     detector = plan["detector"]

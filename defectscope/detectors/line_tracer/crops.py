@@ -121,7 +121,5 @@ class CropMaker:
         if options.rotate:
             view = turned_lines(view, rng)
         shape = view.pixels.shape[0], view.pixels.shape[1]
-        wanted = line_targets(
-            view.lines[:known], shape, options.bins, view.lines[known:], view.rim
-        )
+        wanted = line_targets(view.lines[:known], shape, options.bins, view.lines[known:], view.rim)
         return {"pixels": view.pixels[None], **wanted._asdict()}

@@ -73,9 +73,7 @@ class LineTracerOptions(Options):
         1024, ge=256, le=8192, multiple_of=128,
         description="frames with a longer side are cut into overlapping tiles of this side, px",
     )  # fmt: skip
-    halo_px: int = Field(
-        128, ge=32, le=1024, description="what neighbouring tiles share, px"
-    )
+    halo_px: int = Field(128, ge=32, le=1024, description="what neighbouring tiles share, px")
 
     @model_validator(mode="after")
     def _tiles_advance(self) -> LineTracerOptions:
@@ -166,10 +164,8 @@ class LineTracer(TrainableDetector):
         shape = values.shape[0], values.shape[1]
         cells = tuple(-(-side // STRIDE) for side in shape)
         presence = np.full(cells, NOTHING, np.float32)
-        parts = []
-        options = self.options
-        for tile in tiles_of(shape, options.tile_px, options.halo_px, MULTIPLE_PX):
-            parts.append(self._tile(values, tile, presence))
+        tiles = tiles_of(shape, self.options.tile_px, self.options.halo_px, MULTIPLE_PX)
+        parts = [self._tile(values, tile, presence) for tile in tiles]
         return Tokens(*(np.concatenate(column) for column in zip(*parts, strict=True))), presence
 
     def _tile(

@@ -87,12 +87,13 @@ def chains(ports: list[list[int]]) -> list[list[int]]:
     for start in [*starts, *range(len(ports))]:
         if seen[start]:
             continue
-        chain, before, here = [], -1, start
+        # A token with two neighbours, from which a loop is walked, begins with either.
+        chain, before, here = list[int](), min(ports[start]), start
         while here >= 0 and not seen[here]:
             seen[here] = True
             chain.append(here)
             one, other = ports[here]
-            before, here = here, (other if one == before else one) if before >= 0 else max(one, other)
+            before, here = here, other if one == before else one
         if here == start and len(chain) > 2:
             chain.append(start)
         found.append(chain)

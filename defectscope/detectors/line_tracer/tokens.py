@@ -68,17 +68,17 @@ def found_tokens(
     # Probabilities grow with logits: what matters can be found without computing all of them.
     k, rows, columns = np.nonzero(logits >= np.log(LEAST_BIN / (1 - LEAST_BIN)))
     before, after = (k - 1) % bins, (k + 1) % bins
-    own, lower, upper = (logits[b, rows, columns] for b in (k, before, after))
-    peak = (own >= lower) & (own > upper)
+    logit, left, right = (logits[b, rows, columns] for b in (k, before, after))
+    peak = (logit >= left) & (logit > right)
     k, rows, columns, before, after = (v[peak] for v in (k, rows, columns, before, after))
-    own, lower, upper = (_probability(v[peak]) for v in (own, lower, upper))
+    own, lower, upper = (_probability(v[peak]) for v in (logit, left, right))
     # A line between two bins is shared by both, in proportion.
     ahead = upper >= lower
     second, share = np.where(ahead, after, before), np.where(ahead, upper, lower)
     score = np.minimum(own + share, 1)
     sure = score >= least_score
     k, rows, columns, second = (v[sure] for v in (k, rows, columns, second))
-    own, share, lower, upper, score = (v[sure] for v in (own, share, lower, upper, score))
+    own, share, lower, upper, score = (p[sure] for p in (own, share, lower, upper, score))
     angle = (k + (upper - lower) / (own + upper + lower)) * np.pi / bins
     # Between the last bin and the first the normal turns round.
     sign = np.where(np.abs(k - second) > 1, -1.0, 1.0)
@@ -146,6 +146,4 @@ def _averaged(tokens: Tokens, pairs: NDArray[np.intp]) -> Tokens:
     # Orientations are averaged at twice their angle, where 0 and π are one.
     cosine = scores * np.cos(2 * angles) + np.bincount(own, weight * np.cos(2 * angles[other]), n)
     sine = scores * np.sin(2 * angles) + np.bincount(own, weight * np.sin(2 * angles[other]), n)
-    return Tokens(
-        points + shift[:, None] * normal, (np.arctan2(sine, cosine) / 2) % np.pi, scores
-    )
+    return Tokens(points + shift[:, None] * normal, (np.arctan2(sine, cosine) / 2) % np.pi, scores)

@@ -10,7 +10,7 @@ from defectscope.core.geometry.polylines import polyline_length
 from defectscope.core.geometry.smoothing import smoothed_curve
 from defectscope.detectors.line_tracer.joining import JoinRules, join_chains, mean_along
 from defectscope.detectors.line_tracer.linking import chains, linked
-from defectscope.detectors.line_tracer.tokens import LEAST_BIN, Tokens, found_tokens, thinned
+from defectscope.detectors.line_tracer.tokens import Tokens, found_tokens, thinned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,7 @@ def traced(
     found = [chain for chain in chains(linked(tokens)) if len(chain) >= LEAST_TOKENS]
     points = [tokens.points[chain] for chain in found]
     scores = [tokens.scores[chain] for chain in found]
-    evidence = 1 / (1 + np.exp(-presence))
+    evidence = (1 / (1 + np.exp(-presence))).astype(np.float32)
 
     def on_the_way(start: NDArray[np.float64], stop: NDArray[np.float64]) -> NDArray[np.float64]:
         return mean_along(evidence, start, stop)
@@ -119,19 +119,21 @@ def _smooth(
 def _continued(line: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
     """Return the line inside the frame, continued a little, or to a rim that it nearly reaches."""
     limits = np.array([shape[1], shape[0]], float)
-    ends = []
-    for end, inner in ((line[0], line[min(4, len(line) - 1)]), (line[-1], line[-min(5, len(line))])):
-        way = end - inner
-        length = float(np.hypot(*way))
-        if length == 0:
-            ends.append(None)
-            continue
-        way = way / length
-        room = np.where(way > 0, limits - end, end) / np.maximum(np.abs(way), 1e-9)
-        reach = float(room.min())
-        ends.append(end + (reach if reach <= RIM_PX else END_SHIFT_PX) * way)
-    parts = [ends[0][None]] if ends[0] is not None else []
-    parts.append(line)
-    if ends[1] is not None:
-        parts.append(ends[1][None])
-    return np.clip(np.concatenate(parts), 0, limits)
+    few = min(4, len(line) - 1)
+    first = _beyond(line[0], line[few], limits)
+    last = _beyond(line[-1], line[-1 - few], limits)
+    return np.asarray(np.clip(np.concatenate([first, line, last]), 0, limits), np.float64)
+
+
+def _beyond(
+    end: NDArray[np.float64], inner: NDArray[np.float64], limits: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the (0 or 1, 2) place to which a line goes on beyond its end."""
+    way = end - inner
+    length = float(np.hypot(way[0], way[1]))
+    if length == 0:
+        return np.zeros((0, 2))
+    way = way / length
+    room = np.where(way > 0, limits - end, end) / np.maximum(np.abs(way), 1e-9)
+    reach = float(room.min())
+    return np.asarray((end + (reach if reach <= RIM_PX else END_SHIFT_PX) * way)[None])
