@@ -15,6 +15,7 @@ __all__ = [
     "Mask",
     "mask_from_polygon",
     "mask_from_rle",
+    "mask_intersection",
     "mask_iou",
     "mask_outline",
     "rle_from_mask",
@@ -163,18 +164,23 @@ def mask_outline(mask: Mask) -> NDArray[np.float64]:
     return np.asarray(longest + np.array([mask.x + 0.5, mask.y + 0.5]), float)
 
 
-def mask_iou(a: Mask, b: Mask) -> float:
-    """Return intersection over union of two masks; 0 where both are empty."""
+def mask_intersection(a: Mask, b: Mask) -> int:
+    """Return the number of pixels that two masks share."""
     x0, y0 = max(a.x, b.x), max(a.y, b.y)
     x1, y1 = min(a.box[2], b.box[2]), min(a.box[3], b.box[3])
-    common = 0
-    if x1 > x0 and y1 > y0:
-        common = int(
-            np.count_nonzero(
-                a.bitmap[y0 - a.y : y1 - a.y, x0 - a.x : x1 - a.x]
-                & b.bitmap[y0 - b.y : y1 - b.y, x0 - b.x : x1 - b.x]
-            )
+    if x1 <= x0 or y1 <= y0:
+        return 0
+    return int(
+        np.count_nonzero(
+            a.bitmap[y0 - a.y : y1 - a.y, x0 - a.x : x1 - a.x]
+            & b.bitmap[y0 - b.y : y1 - b.y, x0 - b.x : x1 - b.x]
         )
+    )
+
+
+def mask_iou(a: Mask, b: Mask) -> float:
+    """Return intersection over union of two masks; 0 where both are empty."""
+    common = mask_intersection(a, b)
     union = a.area_px + b.area_px - common
     return common / union if union else 0.0
 

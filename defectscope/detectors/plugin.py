@@ -24,4 +24,9 @@ def defectscope_detectors() -> list[ComponentSpec]:
             "Dislocation lines one by one, any number, also where they cross; needs no torch.",
             "defectscope.detectors.line_tracer.detector:LineTracer",
         ),
+        ComponentSpec(
+            "unetpp",
+            "U-Net++ with a fixed number of masks, one for each line (Govind et al.); to be trained.",
+            "defectscope.detectors.unetpp.detector:Unetpp",
+        ),
     ]

@@ -1,0 +1,131 @@
+"""From labelled frames to what one step of ``unetpp`` learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import torch
+
+from defectscope.core.line_masks import mask_of_line
+from defectscope.detectors.learning.augmentation import Camera, degraded
+from defectscope.detectors.learning.normalisation import normalised
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from defectscope import Instances, Mask, TrainingData
+    from defectscope.detectors.unetpp.options import UnetppTrainingOptions
+
+__all__ = ["CropMaker", "true_masks"]
+
+
+def true_masks(truth: Instances, line_width_px: int) -> list[Mask]:
+    """Return the masks of a truth without what is to be ignored; lines are drawn where it has none.
+
+    Parameters
+    ----------
+    truth
+        Labels of a frame.
+    line_width_px
+        Width of what is drawn.
+    """
+    found = []
+    for k in np.flatnonzero(~truth.ignore):
+        mask = None if truth.masks is None else truth.masks[k]
+        if (mask is None or not mask.bitmap.any()) and truth.lines is not None:
+            mask = mask_of_line(truth.lines[k], line_width_px)
+        if mask is not None and mask.bitmap.any():
+            found.append(mask)
+    return found
+
+
+@dataclass(frozen=True)
+class CropMaker:
+    """Makes batches of crops; called in worker processes.
+
+    Parameters
+    ----------
+    options
+        Size and number of crops, and what they suffer.
+    """
+
+    options: UnetppTrainingOptions
+
+    def __call__(
+        self, data: TrainingData, numbers: list[int], rng: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """Return ``pixels`` (n, 1, H, W), ``masks`` (n, N, H, W) uint8, ``real`` (n, N) bool."""
+        parts: dict[str, list[Any]] = {"pixels": [], "masks": [], "real": []}
+        for number in numbers:
+            pixels, truth = data.load(number)
+            for _ in range(self.options.crops_per_frame):
+                for name, value in self._crop(pixels, truth, rng).items():
+                    parts[name].append(value)
+        return {name: torch.from_numpy(np.stack(values)) for name, values in parts.items()}
+
+    def _crop(self, pixels: Any, truth: Instances, rng: np.random.Generator) -> dict[str, Any]:
+        options = self.options
+        camera = Camera(options.blur_px, options.noise, options.gamma, options.jpeg)
+        values = degraded(pixels, camera, rng)
+        if rng.random() < options.equalize:
+            grey = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
+            values = cv2.equalizeHist(grey).astype(np.float32) / np.float32(255)
+        grey, masks = normalised(values), true_masks(truth, options.line_width_px)
+        factor = float(np.exp(rng.uniform(np.log(options.scale_low), np.log(options.scale_high))))
+        if factor != 1:
+            grey, masks = _scaled(grey, masks, factor)
+        side = options.crop_px
+        short = [max(0, side - length) for length in grey.shape]
+        if any(short):
+            grey = np.pad(grey, ((0, short[0]), (0, short[1])), mode="edge")
+        y, x = (int(rng.integers(0, length - side + 1)) for length in grey.shape)
+        stack, real = self._stack([mask.moved(-x, -y) for mask in masks])
+        crop = grey[y : y + side, x : x + side]
+        if options.rotate:
+            crop, stack = _turned(crop, stack, rng)
+        return {"pixels": crop[None].copy(), "masks": stack.copy(), "real": real}
+
+    def _stack(self, masks: list[Mask]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Return as many masks as there are outputs: of more lines, the largest in the crop."""
+        options = self.options
+        shape = options.crop_px, options.crop_px
+        seen = [mask.clipped(shape) for mask in masks]
+        seen = [mask for mask in seen if mask.area_px >= options.least_area_px]
+        if len(seen) > options.masks:
+            order = np.argsort([-mask.area_px for mask in seen], kind="stable")[: options.masks]
+            seen = [seen[k] for k in np.sort(order)]
+        stack = np.zeros((options.masks, *shape), np.uint8)
+        for plane, mask in zip(stack, seen, strict=False):
+            plane[...] = mask.to_dense(shape)
+        return stack, np.arange(options.masks) < len(seen)
+
+
+def _scaled(
+    grey: NDArray[np.float32], masks: list[Mask], factor: float
+) -> tuple[NDArray[np.float32], list[Mask]]:
+    from defectscope import Mask
+
+    height, width = grey.shape
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    resized = np.asarray(cv2.resize(grey, size, interpolation=how), np.float32)
+    dense = [mask.to_dense((height, width)).astype(np.float32) for mask in masks]
+    enlarged = [np.asarray(cv2.resize(d, size, interpolation=cv2.INTER_AREA)) for d in dense]
+    return resized, [Mask.from_dense(d >= 0.5) for d in enlarged]
+
+
+def _turned(
+    crop: NDArray[np.float32], stack: NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    across, down, swapped = rng.random(3) < 0.5
+    if across:
+        crop, stack = crop[:, ::-1], stack[:, :, ::-1]
+    if down:
+        crop, stack = crop[::-1], stack[:, ::-1]
+    if swapped:
+        crop, stack = crop.T, stack.transpose(0, 2, 1)
+    return crop, stack

@@ -1,0 +1,111 @@
+"""From the output masks of one tile, or of several, to lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from defectscope.core.geometry.skeletons import skeleton_path
+from defectscope.core.geometry.smoothing import smoothed_curve
+from defectscope.core.line_masks import unique_masks, united
+from defectscope.core.masks import Mask, mask_intersection
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from defectscope.detectors.learning.tiles import Tile
+
+__all__ = ["FoundMask", "joined_tiles", "masks_of", "spline_of"]
+
+# P1's constants.
+PROBABILITY, SAME_BELOW, POINTS = 0.5, 0.5, 50
+SMOOTHING_PX = 14.0
+# Of what two tiles both see of two masks, this part must agree for them to be one line.
+AGREEING = 0.4
+LEAST_SEEN_PX = 8
+
+
+class FoundMask(NamedTuple):
+    """A mask, and the mean probability of its pixels."""
+
+    mask: Mask
+    score: float
+
+
+def masks_of(logits: NDArray[np.float32], least_area_px: int) -> list[FoundMask]:
+    """Return the masks of one tile without empty, tiny and repeated ones.
+
+    Parameters
+    ----------
+    logits
+        (N, h, w).
+    least_area_px
+        Smaller ones are dropped.
+    """
+    found = []
+    for plane in logits:
+        inside = plane >= 0  # a probability of 0.5
+        if np.count_nonzero(inside) < max(1, least_area_px):
+            continue
+        score = float((1 / (1 + np.exp(-plane[inside].astype(np.float64)))).mean())
+        found.append(FoundMask(Mask.from_dense(inside), score))
+    keep = unique_masks(
+        [f.mask for f in found], [f.score for f in found], least_area_px, SAME_BELOW
+    )
+    return [found[k] for k in keep]
+
+
+def joined_tiles(
+    parts: Sequence[tuple[Tile, list[FoundMask]]], least_area_px: int
+) -> list[FoundMask]:
+    """Return the masks of a frame: those of neighbouring tiles that agree where both look are one.
+
+    Parameters
+    ----------
+    parts
+        Each tile with its masks, in px of the tile.
+    least_area_px
+        Smaller ones are dropped in the end.
+    """
+    placed = [
+        (tile, FoundMask(f.mask.moved(tile.x_min, tile.y_min), f.score))
+        for tile, masks in parts
+        for f in masks
+    ]
+    group = list(range(len(placed)))
+    for i, (tile, a) in enumerate(placed):
+        for j in range(i):
+            other, b = placed[j]
+            if other is not tile and _agree(a.mask, b.mask, tile, other):
+                old, new = group[i], group[j]
+                group = [new if own == old else own for own in group]
+    found = []
+    for name in dict.fromkeys(group):
+        members = [placed[k][1] for k in range(len(placed)) if group[k] == name]
+        mask = members[0].mask
+        for member in members[1:]:
+            mask = united(mask, member.mask)
+        areas = [member.mask.area_px for member in members]
+        score = float(np.average([m.score for m in members], weights=areas))
+        found.append(FoundMask(mask, score))
+    keep = unique_masks([f.mask for f in found], [f.score for f in found], least_area_px,
+                        SAME_BELOW)  # fmt: skip
+    return [found[k] for k in keep]
+
+
+def _agree(a: Mask, b: Mask, tile: Tile, other: Tile) -> bool:
+    x0, y0 = max(tile.x_min, other.x_min), max(tile.y_min, other.y_min)
+    x1, y1 = min(tile.x_max, other.x_max), min(tile.y_max, other.y_max)
+    if x1 <= x0 or y1 <= y0:
+        return False
+    window = y1 - y0, x1 - x0
+    first, second = (m.moved(-x0, -y0).clipped(window) for m in (a, b))
+    least = min(first.area_px, second.area_px)
+    return least >= LEAST_SEEN_PX and mask_intersection(first, second) >= AGREEING * least
+
+
+def spline_of(mask: Mask) -> NDArray[np.float64]:
+    """Return the (50, 2) points of the spline through a mask's skeleton (P1)."""
+    return smoothed_curve(skeleton_path(mask), SMOOTHING_PX, count=POINTS)

@@ -1,0 +1,163 @@
+"""``unetpp``: P1's network, one mask for each line, up to a fixed number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from defectscope import Frame, Instances, Options, TrainableDetector, WeightFiles
+from defectscope.core.weights import find_weights
+from defectscope.detectors.learning.engines import Engine, EngineName, open_engine
+from defectscope.detectors.learning.normalisation import normalised
+from defectscope.detectors.learning.packages import expect_training_packages, torch_network
+from defectscope.detectors.learning.tiles import padded, tiles_of
+from defectscope.detectors.unetpp.decoding import FoundMask, joined_tiles, masks_of, spline_of
+from defectscope.detectors.unetpp.options import UnetppTrainingOptions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from defectscope import TrainingJob
+    from defectscope.detectors.unetpp.network import UnetppNetwork
+
+__all__ = ["Unetpp", "UnetppOptions"]
+
+NAME = "unetpp"
+MULTIPLE_PX = 32
+
+
+class UnetppOptions(Options):
+    """Options of ``unetpp``."""
+
+    weights: str = Field(
+        description="a registered name ('defectscope weights list'), or a .safetensors path; none "
+        "is shipped: train some with 'defectscope train unetpp'",
+    )
+    score: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="least mean probability of a mask; left out: the threshold of the weights' "
+        "card",
+    )
+    least_area_px: int = Field(20, ge=1, le=1_000_000, description="smaller masks are dropped, px²")
+    engine: EngineName = Field(
+        "onnx", description="what computes: onnx (base install), openvino, or torch"
+    )
+    tile_px: int = Field(
+        512, ge=128, le=4096, multiple_of=32,
+        description="frames with a longer side are cut into overlapping tiles of this side, px: "
+        "each has all masks for itself",
+    )  # fmt: skip
+    halo_px: int = Field(96, ge=32, le=1024, description="what neighbouring tiles share, px")
+
+    @model_validator(mode="after")
+    def _tiles_advance(self) -> UnetppOptions:
+        if self.halo_px > self.tile_px // 2:
+            raise ValueError("halo_px must be at most half of tile_px")
+        return self
+
+
+class Unetpp(TrainableDetector):
+    """U-Net++ with N output masks, one for each dislocation (P1: Govind et al.).
+
+    Masks are cut at a probability of 0.5; empty, tiny and repeated ones are dropped (Dice loss
+    below 0.5), and a spline is laid through the Lee skeleton of each. Frames larger than a tile
+    are looked at in tiles, each with N masks of its own; masks that agree in the halo of two tiles
+    are one line.
+    """
+
+    Options = UnetppOptions
+    TrainingOptions = UnetppTrainingOptions
+    options: UnetppOptions
+    uses_device = True
+
+    def __init__(self, options: Any = None, runtime: Any = None) -> None:
+        super().__init__(options, runtime)
+        self._engine: Engine | None = None
+
+    @cached_property
+    def files(self) -> WeightFiles:
+        """The weights that the option names."""
+        return WeightFiles.open(find_weights(self.options.weights, self.runtime.weights), NAME)
+
+    @property
+    def defect_types(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What the card of the weights lists."""
+        return self.files.card.defect_types
+
+    @property
+    def least_score(self) -> float:
+        """Mean probability from which a mask counts."""
+        given = self.options.score
+        return self.files.card.threshold if given is None else given
+
+    def open(self) -> None:
+        """Read the weights and prepare the engine."""
+        self._engine = open_engine(self.options.engine, self.files, self.runtime, self.network)
+
+    def close(self) -> None:
+        """Drop the engine."""
+        self._engine = None
+
+    def detect(self, frames: Sequence[Frame]) -> list[Instances]:
+        """Return masks and splines of each frame, best score first."""
+        if self._engine is None:
+            self.open()
+        return [self._one(frame) for frame in frames]
+
+    def _one(self, frame: Frame) -> Instances:
+        assert self._engine is not None
+        options, shape = self.options, frame.shape
+        values = normalised(frame.pixels)
+        parts = []
+        for tile in tiles_of(shape, options.tile_px, options.halo_px, MULTIPLE_PX):
+            window = tile.cut(values)
+            (logits,) = self._engine(padded([window], MULTIPLE_PX))
+            planes = logits[0][:, : window.shape[0], : window.shape[1]]
+            parts.append((tile, masks_of(planes, options.least_area_px)))
+        found = joined_tiles(parts, options.least_area_px)
+        kept = [f for f in found if f.score >= self.least_score]
+        return self._instances(sorted(kept, key=lambda f: -f.score), shape)
+
+    def _instances(self, found: list[FoundMask], shape: tuple[int, int]) -> Instances:
+        limits = np.array([shape[1], shape[0]], float)
+        lines: list[NDArray[np.float64]] = [np.clip(spline_of(f.mask), 0, limits) for f in found]
+        return Instances(
+            shape,
+            [f.mask.box for f in found],
+            scores=[f.score for f in found],
+            defect_types=self.defect_types[0] if found else None,
+            masks=[f.mask for f in found],
+            lines=lines,
+        )
+
+    def network(self) -> UnetppNetwork:
+        """Return the torch module with these weights in it.
+
+        Raises
+        ------
+        MissingPackageError
+            torch is not installed.
+        FormatError
+            The file does not hold this network.
+        """
+
+        def load() -> Any:
+            from defectscope.detectors.unetpp.network import load_network
+
+            return load_network(self.files)[0]
+
+        network: UnetppNetwork = torch_network(load)
+        return network
+
+    def train(self, job: TrainingJob) -> WeightFiles:
+        """Train on `job`'s data with Lightning."""
+        expect_training_packages(("segmentation_models_pytorch",))
+        from defectscope.detectors.unetpp.training import train
+
+        return train(job, self.runtime)

@@ -1,0 +1,56 @@
+"""Options of training ``unetpp``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from defectscope.detectors.learning.options import LearningOptions
+
+__all__ = ["ENCODERS", "Encoder", "UnetppTrainingOptions"]
+
+Encoder = Literal["resnet50", "resnet18", "mobilenet_v2", "timm-tf_efficientnet_lite0"]
+ENCODERS = ("resnet50", "resnet18", "mobilenet_v2", "timm-tf_efficientnet_lite0")
+
+
+class UnetppTrainingOptions(LearningOptions):
+    """Options of ``train unetpp``; P1's are the encoder resnet50, 20 masks and 512 px."""
+
+    encoder: Encoder = Field(
+        "mobilenet_v2", description="encoder; P1 has resnet50, the others are for small machines"
+    )
+    encoder_weights: Path | None = Field(
+        None,
+        description=".safetensors file of the encoder's weights, such as ImageNet's, to start from",
+    )
+    masks: int = Field(20, ge=1, le=256, description="output masks; P1 has 20")
+    matching: Literal["greedy", "hungarian"] = Field(
+        "greedy",
+        description="which output learns which line: greedy in the order of the true masks (P1, "
+        "Algorithm 1), or at least total loss",
+    )
+    empty_weight: float = Field(
+        0.1, ge=0, le=10,
+        description="weight of what outputs show that no line is left for; P1 has 0",
+    )  # fmt: skip
+    line_width_px: int = Field(
+        5, ge=1, le=100, description="width of the masks of labelled lines without a mask, px"
+    )
+    least_area_px: int = Field(
+        20, ge=1, le=10_000, description="lines of which a crop shows less are left out, px²"
+    )
+    crop_px: int = Field(
+        512, ge=64, le=2048, multiple_of=32, description="side of the crops that are learned, px"
+    )
+    crops_per_frame: int = Field(1, ge=1, le=64, description="crops of each frame that is loaded")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="largest learning rate (AdamW)")
+    blur_px: float = Field(0.0, ge=0, le=20, description="largest standard deviation of blur, px")
+    noise: float = Field(
+        0.05, ge=0, le=1, description="largest noise, in parts of the range of grey levels"
+    )
+    jpeg: float = Field(0.0, ge=0, le=1, description="part of the crops that JPEG compresses")
+    equalize: float = Field(
+        0.3, ge=0, le=1, description="part of the frames whose grey levels are equalized"
+    )
