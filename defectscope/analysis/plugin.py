@@ -54,4 +54,14 @@ def defectscope_analyses() -> list[ComponentSpec]:
             "Swelling by cavities against dose, with its error.",
             "defectscope.analysis.swelling:Swelling",
         ),
+        ComponentSpec(
+            "line-spacing",
+            "Mean distance of neighbouring dislocations of each pile-up against dose or time.",
+            "defectscope.analysis.line_spacing:LineSpacing",
+        ),
+        ComponentSpec(
+            "line-motion",
+            "Velocity and curvature of tracked dislocations against dose or time.",
+            "defectscope.analysis.line_motion:LineMotion",
+        ),
     ]

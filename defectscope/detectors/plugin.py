@@ -26,7 +26,7 @@ def defectscope_detectors() -> list[ComponentSpec]:
         ),
         ComponentSpec(
             "unetpp",
-            "U-Net++ with a fixed number of masks, one for each line (Govind et al.); to be trained.",
+            "U-Net++ with a fixed number of masks, one a line (Govind et al.); to be trained.",
             "defectscope.detectors.unetpp.detector:Unetpp",
         ),
     ]

@@ -24,4 +24,9 @@ def defectscope_trackers() -> list[ComponentSpec]:
             "Linear assignment from frame to frame and across gaps (extra laptrack); slower.",
             "defectscope.trackers.laptrack_linker:LapTracker",
         ),
+        ComponentSpec(
+            "lines",
+            "Links dislocation lines by the distance of their curves, not of their centroids.",
+            "defectscope.trackers.line_linker:Lines",
+        ),
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from defectscope import ComponentSpec, hookimpl
 
-__all__ = ["loops"]
+__all__ = ["lines", "loops"]
 
 
 @hookimpl
@@ -18,9 +18,19 @@ def defectscope_weights() -> list[ComponentSpec]:
             "Dislocation loops in bright field, dark and filled; learned from synthetic images.",
             "defectscope.weights.plugin:loops",
         ),
+        ComponentSpec(
+            "lines",
+            "Dislocation lines on computed and real backgrounds; learned from synthetic lines.",
+            "defectscope.weights.plugin:lines",
+        ),
     ]
 
 
 def loops() -> Path:
     """Return the weights of ``heatmap`` for dislocation loops."""
     return Path(__file__).with_name("heatmap-loops.safetensors")
+
+
+def lines() -> Path:
+    """Return the weights of ``line-tracer`` for dislocation lines."""
+    return Path(__file__).with_name("line-tracer-lines.safetensors")

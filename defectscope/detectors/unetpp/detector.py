@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from defectscope import Frame, Instances, Options, TrainableDetector, WeightFiles
+from defectscope.core.errors import OptionError
 from defectscope.core.weights import find_weights
 from defectscope.detectors.learning.engines import Engine, EngineName, open_engine
 from defectscope.detectors.learning.normalisation import normalised
@@ -34,8 +35,9 @@ class UnetppOptions(Options):
     """Options of ``unetpp``."""
 
     weights: str = Field(
-        description="a registered name ('defectscope weights list'), or a .safetensors path; none "
-        "is shipped: train some with 'defectscope train unetpp'",
+        "",
+        description="a registered name ('defectscope weights list'), or a .safetensors path, which "
+        "must be given: none is shipped",
     )
     score: float | None = Field(
         None,
@@ -83,6 +85,11 @@ class Unetpp(TrainableDetector):
     @cached_property
     def files(self) -> WeightFiles:
         """The weights that the option names."""
+        if not self.options.weights:
+            raise OptionError(
+                "unetpp comes without weights; train some with 'defectscope train unetpp', and "
+                "name them with --set unetpp.weights=FILE.safetensors"
+            )
         return WeightFiles.open(find_weights(self.options.weights, self.runtime.weights), NAME)
 
     @property

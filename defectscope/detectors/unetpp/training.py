@@ -115,9 +115,8 @@ def _network(job: TrainingJob) -> tuple[UnetppNetwork, Architecture]:
                 f"{architecture.masks}; set unetpp.masks={architecture.masks}"
             )
         return network, architecture
-    if options.freeze == "all-but-head" or (
-        options.freeze != "none" and not options.encoder_weights
-    ):
+    known = ("none",) if options.encoder_weights is None else ("none", "encoder")
+    if options.freeze not in known:
         raise OptionError(
             f"freeze = {options.freeze!r} keeps weights that are there already; name some with "
             "--init (or encoder_weights, for the encoder), or leave it out"

@@ -1,0 +1,97 @@
+"""The lines of a run: course by frame and detection, and pile-ups of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from defectscope.core.geometry.curvature import chord_angle_deg
+from defectscope.core.geometry.curves import mean_curve_distance
+from defectscope.core.geometry.polylines import polyline_length
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from defectscope import DefectType, Tables
+
+__all__ = ["Course", "courses", "neighbour_distances", "pileups"]
+
+
+class Course(NamedTuple):
+    """One line in one frame; `particle` is -1 where nothing was tracked."""
+
+    frame: int
+    detection: int
+    particle: int
+    points: NDArray[np.float64]
+
+
+def courses(tables: Tables, types: Mapping[str, DefectType]) -> list[Course]:
+    """Return the lines of defects that have the shape of one, by frame and detection."""
+    geometry = tables.geometry
+    if geometry is None or geometry.empty:
+        return []
+    table = tables.detections if tables.tracks is None else tables.tracks
+    rows = {
+        (int(row["frame"]), int(row["detection"])): row for row in _plain(table).to_dict("records")
+    }
+    ordered = geometry.sort_values(["frame", "detection", "vertex"], kind="stable")
+    found = []
+    for (frame, detection), vertices in ordered.groupby(["frame", "detection"]):  # type: ignore[misc]
+        row = rows.get((int(frame), int(detection)))
+        points = vertices[["x", "y"]].to_numpy(float)
+        if row is None or polyline_length(points) <= 0:
+            continue
+        name = str(row["defect_type"])
+        if name in types and types[name].shape != "line":
+            continue
+        found.append(Course(int(frame), int(detection), int(row.get("particle", -1)), points))
+    return found
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    names = ["frame", "detection", "defect_type", "particle"]
+    return table[[name for name in names if name in table.columns]]
+
+
+def pileups(lines: Sequence[Course], reach_px: float, turn_deg: float) -> list[list[int]]:
+    """Return the positions of the lines of each pile-up of one frame, in order across it.
+
+    Lines belong together where their mean distance is at most `reach_px` and their directions
+    differ by at most `turn_deg`, directly or over others. They are ordered along the axis on
+    which their middles lie.
+    """
+    n = len(lines)
+    group = list(range(n))
+    angles = [chord_angle_deg(line.points) for line in lines]
+    for i in range(n):
+        for j in range(i):
+            turn = abs(angles[i] - angles[j])
+            if not min(turn, 180 - turn) <= turn_deg:
+                continue  # also where a closed loop has no direction
+            if mean_curve_distance(lines[i].points, lines[j].points) <= reach_px:
+                old, new = group[i], group[j]
+                group = [new if own == old else own for own in group]
+    found = [[k for k in range(n) if group[k] == name] for name in dict.fromkeys(group)]
+    return [_across([lines[k] for k in members], members) for members in found if len(members) > 1]
+
+
+def _across(lines: Sequence[Course], members: list[int]) -> list[int]:
+    middles = np.array([line.points.mean(axis=0) for line in lines])
+    away = middles - middles.mean(axis=0)
+    axis = np.linalg.svd(away, full_matrices=False)[2][0]
+    # Of the two ways along the axis, the one to the right, or downwards.
+    axis = axis * (1 if (axis[0], axis[1]) > (0.0, 0.0) else -1)
+    return [members[k] for k in np.argsort(away @ axis, kind="stable")]
+
+
+def neighbour_distances(lines: Sequence[Course], order: Sequence[int]) -> list[float]:
+    """Return the mean distance of each line of a pile-up from the next, px."""
+    return [
+        mean_curve_distance(lines[a].points, lines[b].points)
+        for a, b in zip(order[:-1], order[1:], strict=True)
+    ]

@@ -1,0 +1,102 @@
+"""Velocity and curvature of dislocations against time (P1, section 6)."""
+
+from __future__ import annotations
+
+from itertools import groupby, pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from defectscope import Analysis, Finding, Tables
+from defectscope.analysis.axes import new_figure, series_axis, type_colour
+from defectscope.analysis.line_courses import Course, courses
+from defectscope.core.geometry.curvature import curvatures
+from defectscope.core.geometry.curves import normal_displacement
+from defectscope.core.geometry.polylines import polyline_length, polyline_resample
+
+__all__ = ["LineMotion"]
+
+POINTS = 50
+# Lines that are drawn, those seen longest.
+DRAWN = 12
+
+
+class LineMotion(Analysis):
+    """How fast each tracked line moves along its normal, and how its curvature changes.
+
+    Velocity is the mean displacement along the normals since the last sighting, over the time
+    between; its sign is that of the line's first sighting. Curvature is the mean of its amount.
+    """
+
+    needs_geometry = True
+
+    def analyse(self, tables: Tables) -> list[Finding]:
+        """Return one finding; none where no line was tracked over two frames."""
+        if tables.tracks is None:
+            return []
+        lines = courses(tables, self.runtime.defect_types)
+        lines.sort(key=lambda line: (line.particle, line.frame))
+        rows: list[dict[str, Any]] = []
+        for _, members in groupby(lines, key=lambda line: line.particle):
+            rows += self._rows(list(members), tables)
+        table = pd.DataFrame(rows)
+        if table.empty or table["displacement_px"].isna().all():
+            return []
+        return [self._finding(table, tables)]
+
+    def _rows(self, seen: list[Course], tables: Tables) -> list[dict[str, Any]]:
+        size, interval = tables.calibration.pixel_size_nm, tables.calibration.frame_interval_s
+        points = [seen[0].points]
+        for line in seen[1:]:
+            points.append(_turned_like(points[-1], line.points))
+        moved = [np.nan, *(normal_displacement(a, b) for a, b in pairwise(points))]
+        gaps = [1, *(b.frame - a.frame for a, b in pairwise(seen))]
+        rows = []
+        for line, course, way, gap in zip(seen, points, moved, gaps, strict=True):
+            bends = np.abs(curvatures(polyline_resample(course, POINTS)))
+            per_frame = way / gap
+            known = size is not None and interval is not None
+            rows.append(
+                {
+                    "particle": line.particle,
+                    "frame": line.frame,
+                    "displacement_px": way,
+                    "velocity_px_per_frame": per_frame,
+                    "velocity_nm_per_s": per_frame * size / interval if known else np.nan,
+                    "curvature_per_px": float(bends.mean()),
+                    "curvature_per_nm": float(bends.mean()) / size if size else np.nan,
+                    "length_px": polyline_length(course),
+                }
+            )
+        return rows
+
+    def _finding(self, table: pd.DataFrame, tables: Tables) -> Finding:
+        column, label = series_axis(tables.frames)
+        if column != "frame":
+            table = table.merge(tables.frames[["frame", column]], on="frame", how="left")
+        figure, (left, right) = new_figure(2)
+        speed = ("velocity_nm_per_s", "nm/s")
+        if table[speed[0]].isna().all():
+            speed = ("velocity_px_per_frame", "px a frame")
+        bend = ("curvature_per_nm", "1/nm")
+        if table[bend[0]].isna().all():
+            bend = ("curvature_per_px", "1/px")
+        counts = table.groupby("particle")["frame"].count().sort_values(ascending=False)
+        for k, particle in enumerate(counts.index[:DRAWN]):
+            part = table[table["particle"] == particle]
+            style = {"color": type_colour(k), "marker": ".", "linewidth": 0.9}
+            left.plot(part[column], part[speed[0]], **style)
+            right.plot(part[column], part[bend[0]], **style)
+        left.axhline(0, color="0.5", linewidth=0.7)
+        left.set(xlabel=label, ylabel=f"Velocity along the normal ({speed[1]})")
+        right.set(xlabel=label, ylabel=f"Mean curvature ({bend[1]})")
+        right.set_ylim(bottom=0)
+        return Finding("line-motion", "Velocity and curvature of dislocations", table, figure)
+
+
+def _turned_like(before: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """Return a line that runs the same way as it did before."""
+    same = np.hypot(*(line[0] - before[0])) + np.hypot(*(line[-1] - before[-1]))
+    turned = np.hypot(*(line[-1] - before[0])) + np.hypot(*(line[0] - before[-1]))
+    return line if same <= turned else line[::-1]

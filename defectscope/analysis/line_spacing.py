@@ -1,0 +1,113 @@
+"""Mean distance of neighbouring dislocations of a pile-up against frame (P1, Fig. 15)."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from defectscope import Analysis, Finding, Options, Tables
+from defectscope.analysis.axes import new_figure, series_axis, type_colour
+from defectscope.analysis.line_courses import Course, courses, neighbour_distances, pileups
+
+__all__ = ["LineSpacing", "LineSpacingOptions"]
+
+# Pile-ups that are drawn in a colour of their own; the others are in the table.
+DRAWN = 6
+COLUMNS = ["frame", "pileup", "lines", "mean_distance_px", "standard_error_px", "mean_distance_nm"]
+
+
+class LineSpacingOptions(Options):
+    """Options of ``line-spacing``."""
+
+    reach_px: float = Field(
+        80.0, gt=0, le=10_000, description="largest distance of neighbours in a pile-up, px"
+    )
+    turn_deg: float = Field(
+        35.0, gt=0, le=90, description="largest difference of direction of neighbours, deg"
+    )
+
+
+class LineSpacing(Analysis):
+    """Pile-ups, how many lines they have, and the mean distance of neighbouring ones.
+
+    Where lines were tracked, a pile-up is the same in all frames in which its lines are; otherwise
+    pile-ups are numbered in each frame by their number of lines.
+    """
+
+    Options = LineSpacingOptions
+    options: LineSpacingOptions
+    needs_geometry = True
+
+    def analyse(self, tables: Tables) -> list[Finding]:
+        """Return one finding; none where no frame has two lines side by side."""
+        lines = courses(tables, self.runtime.defect_types)
+        found: list[tuple[int, list[Course], list[int]]] = []
+        for frame, members in groupby(lines, key=lambda line: line.frame):
+            here = list(members)
+            for order in pileups(here, self.options.reach_px, self.options.turn_deg):
+                found.append((frame, here, order))
+        if not found:
+            return []
+        names = _names(found)
+        size = tables.calibration.pixel_size_nm
+        rows = []
+        for (frame, here, order), name in zip(found, names, strict=True):
+            apart = np.array(neighbour_distances(here, order))
+            error = float(apart.std(ddof=1) / np.sqrt(len(apart))) if len(apart) > 1 else np.nan
+            mean = float(apart.mean())
+            rows.append(
+                {"frame": frame, "pileup": name, "lines": len(order), "mean_distance_px": mean,
+                 "standard_error_px": error, "mean_distance_nm": mean * size if size else np.nan}
+            )  # fmt: skip
+        table = pd.DataFrame(rows, columns=COLUMNS).sort_values(["pileup", "frame"], kind="stable")
+        return [self._finding(table.reset_index(drop=True), tables)]
+
+    def _finding(self, table: pd.DataFrame, tables: Tables) -> Finding:
+        column, label = series_axis(tables.frames)
+        if column != "frame":
+            table = table.merge(tables.frames[["frame", column]], on="frame", how="left")
+        unit = "nm" if table["mean_distance_nm"].notna().any() else "px"
+        figure, (axes,) = new_figure()
+        counts = table.groupby("pileup")["frame"].count().sort_values(ascending=False)
+        for k, name in enumerate(counts.index[:DRAWN]):
+            part = table[table["pileup"] == name]
+            scale = part["mean_distance_nm"] / part["mean_distance_px"] if unit == "nm" else 1.0
+            axes.errorbar(
+                part[column], part[f"mean_distance_{unit}"],
+                yerr=(part["standard_error_px"] * scale).fillna(0), color=type_colour(k),
+                marker="o", markersize=3, linewidth=1, capsize=2, label=f"pile-up {name}",
+            )  # fmt: skip
+        axes.set(xlabel=label, ylabel=f"Mean distance of neighbours ({unit})")
+        axes.set_ylim(bottom=0)
+        axes.legend(frameon=False, fontsize=8)
+        title = "Distance of neighbouring dislocations in pile-ups"
+        return Finding("line-spacing", title, table, figure)
+
+
+def _names(found: list[tuple[int, list[Course], list[int]]]) -> list[int]:
+    """Return the number of each pile-up, the same for those that share a particle."""
+    if any(here[k].particle < 0 for _, here, order in found for k in order):
+        return _by_size(found)
+    group: dict[int, int] = {}
+    for _, here, order in found:
+        members = [here[k].particle for k in order]
+        former = {group.get(p, p) for p in members}
+        name = min(former)
+        for particle in members:
+            group.setdefault(particle, particle)
+        group = {p: name if own in former else own for p, own in group.items()}
+    numbers = {name: k for k, name in enumerate(dict.fromkeys(group.values()))}
+    return [numbers[group[here[order[0]].particle]] for _, here, order in found]
+
+
+def _by_size(found: list[tuple[int, list[Course], list[int]]]) -> list[int]:
+    names = [0] * len(found)
+    positions = range(len(found))
+    for _, members in groupby(positions, key=lambda k: found[k][0]):
+        ranked = sorted(members, key=lambda k: (-len(found[k][2]), k))
+        for number, k in enumerate(ranked):
+            names[k] = number
+    return names
