@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-com
 DATA ?= ../shared/data/insitu-loops
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint benchmark weights weights-large clean
+.PHONY: help demo test lint benchmark line-benchmark weights weights-lines weights-large clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -53,6 +53,13 @@ benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/clip.py --data $(DATA)
 
+# The test sets are fixed by the seeds in benchmarks/lines.py; patches come from DATA.
+## make line-benchmark  find dislocation lines in fixed synthetic test sets (an hour; LINES=20 for less)
+LINES := 200
+line-benchmark: $(VENV)/.test
+	$(BIN)/python benchmarks/line_patches.py $(DATA) --out build/patches
+	$(BIN)/python benchmarks/lines.py --out build/line-benchmark --patches build/patches/test --count $(LINES)
+
 # The same seed, recipe and versions give the same weights, however often it was interrupted.
 ## make weights    train the shipped weights again, from seed (half an hour on two cores; resumable)
 WEIGHTS := build/weights
@@ -60,6 +67,12 @@ RECIPES := defectscope/weights/recipes
 weights: $(VENV)/.test
 	$(BIN)/defectscope train heatmap $(RECIPES)/loops.toml --out $(WEIGHTS)/heatmap-loops.safetensors \
 	  --config $(RECIPES)/loops-training.toml --title "Dislocation loops in bright field, synthetic images alone" --resume
+
+## make weights-lines  the weights of line-tracer (two hours on two cores; resumable)
+weights-lines: $(VENV)/.test
+	$(BIN)/python benchmarks/line_patches.py $(DATA) --out build/patches
+	$(BIN)/defectscope train line-tracer $(RECIPES)/lines.toml --out $(WEIGHTS)/line-tracer-lines.safetensors \
+	  --config $(RECIPES)/lines-training.toml --title "Dislocation lines, synthetic images on computed and real backgrounds" --resume
 
 ## make weights-large  the same with a larger network and ten times the data, on a GPU
 weights-large: $(VENV)/.test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -91,7 +92,4 @@ def _across(lines: Sequence[Course], members: list[int]) -> list[int]:
 
 def neighbour_distances(lines: Sequence[Course], order: Sequence[int]) -> list[float]:
     """Return the mean distance of each line of a pile-up from the next, px."""
-    return [
-        mean_curve_distance(lines[a].points, lines[b].points)
-        for a, b in zip(order[:-1], order[1:], strict=True)
-    ]
+    return [mean_curve_distance(lines[a].points, lines[b].points) for a, b in pairwise(order)]

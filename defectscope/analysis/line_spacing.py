@@ -47,8 +47,8 @@ class LineSpacing(Analysis):
         found: list[tuple[int, list[Course], list[int]]] = []
         for frame, members in groupby(lines, key=lambda line: line.frame):
             here = list(members)
-            for order in pileups(here, self.options.reach_px, self.options.turn_deg):
-                found.append((frame, here, order))
+            orders = pileups(here, self.options.reach_px, self.options.turn_deg)
+            found += [(frame, here, order) for order in orders]
         if not found:
             return []
         names = _names(found)

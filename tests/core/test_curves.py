@@ -1,0 +1,62 @@
+"""Distances between curves, against what can be worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from defectscope.core.geometry.curvature import chord_angle_deg, curvatures
+from defectscope.core.geometry.curves import (
+    distances_to_curve,
+    mean_curve_distance,
+    normal_displacement,
+    two_way_distance,
+)
+
+STRAIGHT = np.array([[0.0, 0.0], [100.0, 0.0]])
+
+
+def circle(radius, start=0.0, stop=np.pi, count=200):
+    angle = np.linspace(start, stop, count)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+
+
+def test_distance_is_to_the_segment_not_to_its_ends():
+    found = distances_to_curve([[50, 3], [-3, 4], [104, -3]], STRAIGHT)
+    np.testing.assert_allclose(found, [3, 5, 5])
+    np.testing.assert_allclose(distances_to_curve([[3, 4]], [[0, 0]]), [5])
+
+
+def test_a_part_is_at_no_distance_one_way_and_at_some_both_ways():
+    part = np.array([[20.0, 0.0], [40.0, 0.0]])
+    assert mean_curve_distance(part, STRAIGHT) == mean_curve_distance(STRAIGHT, part) == 0
+    # Of the longer line, 20 px lie before the part and 60 px behind it.
+    expected = (20 * 10 + 60 * 30) / 100 / 2
+    assert two_way_distance(part, STRAIGHT) == pytest.approx(expected, rel=0.03)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(-7, 7), st.floats(0, 2 * np.pi), st.floats(20, 200))
+def test_what_moves_sideways_moves_by_that(shift, angle, length):
+    along, across = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
+    line = np.linspace(0, length, 20)[:, None] * along
+    moved = line + shift * across + 3 * along
+    # Sliding along itself does not count.
+    assert normal_displacement(line, moved) == pytest.approx(shift, abs=1e-6)
+
+
+def test_an_arc_has_the_curvature_of_its_circle():
+    np.testing.assert_allclose(np.abs(curvatures(circle(25))), 1 / 25, rtol=1e-6)
+    assert (curvatures(circle(25)) > 0).all()
+    assert (curvatures(circle(25)[::-1]) < 0).all()
+    assert curvatures(STRAIGHT).tolist() == [0, 0]
+    assert curvatures([[1, 1]] * 5).tolist() == [0] * 5
+
+
+def test_direction_counts_counter_clockwise_as_seen():
+    assert chord_angle_deg([[0, 0], [1, -1]]) == pytest.approx(45)
+    assert chord_angle_deg([[1, -1], [0, 0]]) == pytest.approx(45)
+    assert chord_angle_deg([[0, 0], [0, 5]]) == pytest.approx(90)
+    assert np.isnan(chord_angle_deg(circle(5, 0, 2 * np.pi)[[0, 100, 0]]))

@@ -1,0 +1,91 @@
+"""The spline metric: what it rewards, and what it must not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from defectscope.core.line_metrics import LineScores, match_lines, score_lines
+
+
+def line(x0, y0, x1, y1, count=20):
+    return np.linspace([x0, y0], [x1, y1], count)
+
+
+LONG = line(10, 10, 110, 10)
+
+
+def test_the_truth_itself_is_perfect():
+    scores = score_lines([LONG, line(0, 50, 80, 70)], [line(0, 50, 80, 70), LONG])
+    assert scores.score == pytest.approx(1)
+    assert (scores.precision, scores.recall, scores.mean_distance_px) == (1, 1, 0)
+    assert (scores.merges, scores.splits) == (0, 0)
+
+
+def test_the_score_falls_with_the_relative_length_error():
+    assert score_lines([line(10, 10, 80, 10)], [LONG]).score == pytest.approx(0.7)
+    assert score_lines([line(10, 10, 160, 10)], [LONG]).score == pytest.approx(0.5)
+    assert score_lines([line(10, 10, 310, 10)], [LONG]).score == 0
+
+
+def test_the_right_length_in_the_wrong_place_is_a_miss():
+    scores = score_lines([line(10, 16, 110, 16)], [LONG])
+    assert (scores.score, scores.matched) == (0, 0)
+    assert score_lines([line(10, 14, 110, 14)], [LONG]).mean_distance_px == pytest.approx(4)
+
+
+def test_invented_lines_show_in_precision_alone():
+    scores = score_lines([LONG, line(0, 90, 50, 90)], [LONG])
+    assert scores.score == 1
+    assert scores.precision == 0.5
+
+
+def test_a_line_is_matched_once():
+    scores = score_lines([LONG, LONG + 0.5], [LONG])
+    assert (scores.matched, scores.precision, scores.score) == (1, 0.5, 1)
+
+
+def test_pairs_are_those_of_the_largest_sum():
+    # The first prediction fits both, the second only the first truth.
+    true = [LONG, LONG + [0, 4]]
+    found = [LONG + [0, 2], LONG + [0, -2]]
+    match = match_lines(found, true)
+    assert sorted(zip(match.predicted.tolist(), match.true.tolist(), strict=True)) == [(0, 1), (1, 0)]
+
+
+def test_merges_and_splits_are_counted():
+    halves = [line(10, 10, 55, 10), line(65, 10, 110, 10)]
+    split = score_lines(halves, [LONG])
+    assert (split.splits, split.merges, split.matched) == (1, 0, 1)
+    merged = score_lines([LONG], halves)
+    assert (merged.merges, merged.splits, merged.recall) == (1, 0, 0.5)
+
+
+def test_what_is_not_known_is_none():
+    nothing = score_lines([], [])
+    assert (nothing.score, nothing.precision, nothing.mean_distance_px) == (None, None, None)
+    assert score_lines([LONG], []).precision == 0
+    assert score_lines([], [LONG]).score == 0
+    assert score_lines([np.zeros((0, 2))], [LONG]).predicted == 0
+
+
+def test_a_line_of_one_point_is_no_error():
+    scores = score_lines([np.array([[50.0, 10.0]])], [LONG])
+    assert scores.score == 0
+    assert score_lines([LONG], [np.array([[50.0, 10.0]])]).score == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 6), st.integers(0, 6))
+def test_scores_stay_within_their_limits_and_add_up(seed, found, true):
+    rng = np.random.default_rng(seed)
+    predicted = [rng.uniform(0, 60, (4, 2)) for _ in range(found)]
+    truth = [rng.uniform(0, 60, (4, 2)) for _ in range(true)]
+    scores = score_lines(predicted, truth)
+    assert scores.matched <= min(found, true)
+    assert 0 <= scores.quality <= scores.matched
+    twice = scores + scores
+    assert isinstance(twice, LineScores)
+    assert (twice.score, twice.precision) == (scores.score, scores.precision)
