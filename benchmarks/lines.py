@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +95,10 @@ def true_rows(folder: Path) -> list[pd.DataFrame]:
             others = [other for j, other in enumerate(lines) if j != k]
             apart = [distances_to_curve(line, other) for other in others]
             near = min((float(np.quantile(d, 0.2)) for d in apart), default=9999.0)
-            rows.append({"length_px": float(np.hypot(*np.diff(line, axis=0).T).sum()),
-                         "apart_px": near, "crossing_deg": crossing_deg(line, others, apart)})  # fmt: skip
+            length = float(np.hypot(*np.diff(line, axis=0).T).sum())
+            rows.append((length, near, crossing_deg(line, others, apart)))
         table = pd.DataFrame(rows, columns=["length_px", "apart_px", "crossing_deg"])
-        # A line that leaves the frame and comes back is several: then nobody knows whose is whose.
+        # Of a line that leaves the frame and comes back, nobody knows which part is whose.
         known = len(styles) == len(lines)
         for column, key in (("contrast", "strength"), ("width_px", "width_px")):
             table[column] = [s.get(key, np.nan) for s in styles] if known else np.nan
@@ -123,12 +124,10 @@ def strata(folders: list[Path], predictions: Path) -> pd.DataFrame:
     """Return recall and score by what is known of the true lines, over all sets."""
     tables = []
     for folder in folders:
-        found = {i.stem: i.instances for i in _predicted(predictions, folder).images}
-        truth = open_dataset(folder, default_host()).images
-        for image, table in zip(truth, true_rows(folder), strict=True):
-            match = match_lines(
-                list(found[image.stem].lines or ()), list(image.instances.lines or ())
-            )
+        for (found, true), table in zip(
+            lines_of(folder, predictions), true_rows(folder), strict=True
+        ):
+            match = match_lines(found, true)
             quality = np.zeros(len(table))
             quality[match.true] = match.quality
             matched = np.isin(np.arange(len(table)), match.true)
@@ -136,7 +135,7 @@ def strata(folders: list[Path], predictions: Path) -> pd.DataFrame:
     lines = pd.concat(tables, ignore_index=True)
     rows = []
     for title, (column, edges) in STRATA.items():
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in pairwise(edges):
             part = lines[(lines[column] >= low) & (lines[column] < high)]
             if len(part):
                 rows.append((title, low, high, len(part), part["quality"].mean(),
@@ -144,8 +143,12 @@ def strata(folders: list[Path], predictions: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["what", "from", "to", "lines", "score", "recall"])
 
 
-def _predicted(predictions: Path, folder: Path) -> Any:
-    return open_dataset(predictions / f"{folder.name}.json", default_host())
+def lines_of(folder: Path, predictions: Path) -> list[tuple[list[Any], list[Any]]]:
+    """Return found and true lines of every image of a set."""
+    predicted = open_dataset(predictions / f"{folder.name}.json", default_host())
+    found = {image.stem: list(image.instances.lines or ()) for image in predicted.images}
+    truth = open_dataset(folder, default_host())
+    return [(found[image.stem], list(image.instances.lines or ())) for image in truth.images]
 
 
 def pooled(folders: list[Path], predictions: Path) -> list[tuple[str, LineScores, dict[str, Any]]]:
@@ -154,15 +157,12 @@ def pooled(folders: list[Path], predictions: Path) -> list[tuple[str, LineScores
     by_name = {folder.name: folder for folder in folders}
     rows = []
     for name, members in groups.items():
-        scores = []
-        for folder in (by_name[m] for m in members if m in by_name):
-            found = {i.stem: i.instances for i in _predicted(predictions, folder).images}
-            for image in open_dataset(folder, default_host()).images:
-                scores.append(
-                    score_lines(
-                        list(found[image.stem].lines or ()), list(image.instances.lines or ())
-                    )
-                )
+        scores = [
+            score_lines(found, true)
+            for member in members
+            if member in by_name
+            for found, true in lines_of(by_name[member], predictions)
+        ]
         if scores:
             limits = line_limits(scores, resampled_frames(len(scores)))
             rows.append((name, sum(scores, LineScores()), limits))
@@ -177,9 +177,8 @@ def shown(row: tuple[str, LineScores, dict[str, Any]], width: int) -> str:
         value, pair = getattr(scores, score), limits[score]
         text = "–" if value is None else f"{value:.3f}"
         parts.append(f"{text} ({pair[0]:.3f}–{pair[1]:.3f})" if pair else text)
-    return (
-        f"{name:{width}s}  " + "  ".join(parts) + f"  {scores.merges} merged {scores.splits} split"
-    )
+    counts = f"{scores.merges} merged, {scores.splits} split"
+    return "  ".join([f"{name:{width}s}", *parts, counts])
 
 
 def main() -> None:

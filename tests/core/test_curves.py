@@ -31,7 +31,8 @@ def test_distance_is_to_the_segment_not_to_its_ends():
 
 def test_a_part_is_at_no_distance_one_way_and_at_some_both_ways():
     part = np.array([[20.0, 0.0], [40.0, 0.0]])
-    assert mean_curve_distance(part, STRAIGHT) == mean_curve_distance(STRAIGHT, part) == 0
+    for one, other in ((part, STRAIGHT), (STRAIGHT, part)):
+        assert mean_curve_distance(one, other) == pytest.approx(0, abs=1e-9)
     # Of the longer line, 20 px lie before the part and 60 px behind it.
     expected = (20 * 10 + 60 * 30) / 100 / 2
     assert two_way_distance(part, STRAIGHT) == pytest.approx(expected, rel=0.03)
@@ -40,7 +41,10 @@ def test_a_part_is_at_no_distance_one_way_and_at_some_both_ways():
 @settings(max_examples=40, deadline=None)
 @given(st.floats(-7, 7), st.floats(0, 2 * np.pi), st.floats(20, 200))
 def test_what_moves_sideways_moves_by_that(shift, angle, length):
-    along, across = np.array([np.cos(angle), np.sin(angle)]), np.array([-np.sin(angle), np.cos(angle)])
+    along, across = (
+        np.array([np.cos(angle), np.sin(angle)]),
+        np.array([-np.sin(angle), np.cos(angle)]),
+    )
     line = np.linspace(0, length, 20)[:, None] * along
     moved = line + shift * across + 3 * along
     # Sliding along itself does not count.

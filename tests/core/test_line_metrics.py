@@ -17,10 +17,15 @@ def line(x0, y0, x1, y1, count=20):
 LONG = line(10, 10, 110, 10)
 
 
+def down(points, by):
+    return points + np.array([0, by])
+
+
 def test_the_truth_itself_is_perfect():
     scores = score_lines([LONG, line(0, 50, 80, 70)], [line(0, 50, 80, 70), LONG])
     assert scores.score == pytest.approx(1)
-    assert (scores.precision, scores.recall, scores.mean_distance_px) == (1, 1, 0)
+    assert (scores.precision, scores.recall) == (1, 1)
+    assert scores.mean_distance_px == pytest.approx(0, abs=1e-9)
     assert (scores.merges, scores.splits) == (0, 0)
 
 
@@ -49,26 +54,10 @@ def test_a_line_is_matched_once():
 
 def test_pairs_are_those_of_the_largest_sum():
     # The first prediction fits both, the second only the first truth.
-    true = [LONG, LONG + [0, 4]]
-    found = [LONG + [0, 2], LONG + [0, -2]]
+    true = [LONG, down(LONG, 4)]
+    found = [down(LONG, 2), down(LONG, -2)]
     match = match_lines(found, true)
-    assert sorted(zip(match.predicted.tolist(), match.true.tolist(), strict=True)) == [(0, 1), (1, 0)]
-
-
-def test_merges_and_splits_are_counted():
-    halves = [line(10, 10, 55, 10), line(65, 10, 110, 10)]
-    split = score_lines(halves, [LONG])
-    assert (split.splits, split.merges, split.matched) == (1, 0, 1)
-    merged = score_lines([LONG], halves)
-    assert (merged.merges, merged.splits, merged.recall) == (1, 0, 0.5)
-
-
-def test_what_is_not_known_is_none():
-    nothing = score_lines([], [])
-    assert (nothing.score, nothing.precision, nothing.mean_distance_px) == (None, None, None)
-    assert score_lines([LONG], []).precision == 0
-    assert score_lines([], [LONG]).score == 0
-    assert score_lines([np.zeros((0, 2))], [LONG]).predicted == 0
+    assert dict(zip(match.predicted.tolist(), match.true.tolist(), strict=True)) == {0: 1, 1: 0}
 
 
 def test_a_line_of_one_point_is_no_error():

@@ -9,7 +9,7 @@ from defectscope import Mask
 from defectscope.core.geometry.curves import distances_to_curve
 from defectscope.core.geometry.polylines import polyline_length
 from defectscope.core.geometry.skeletons import longest_path, skeleton_path
-from defectscope.core.line_masks import dice_loss, mask_of_line, united, unique_masks
+from defectscope.core.line_masks import dice_loss, mask_of_line, unique_masks, united
 
 
 def line_mask(points, width=5):
@@ -73,7 +73,7 @@ def test_a_mask_that_touches_every_edge_is_followed_to_them():
 def test_the_longest_way_is_the_longest_in_any_tree():
     skeleton = np.zeros((9, 9), bool)
     skeleton[4, :] = True
-    skeleton[:4, 2] = True
+    skeleton[2:4, 2] = True
     path = longest_path(skeleton)
     assert len(path) == 9
     assert set(map(tuple, path.tolist())) == {(4, k) for k in range(9)}

@@ -18,7 +18,7 @@ REACH_PX = 6.5
 LEAST_ALONG_PX = 0.7
 # A neighbour may lie aside by this, and by this part of its distance.
 ASIDE_PX, ASIDE_SHARE = 0.6, 0.35
-MOST_TURN_RAD = np.deg2rad(45)
+MOST_TURN_RAD = np.deg2rad(30)
 # What a radian of bend costs, in px of distance.
 BEND_PX = 5.0
 

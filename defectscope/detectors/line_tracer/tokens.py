@@ -16,9 +16,9 @@ __all__ = ["Tokens", "found_tokens", "near_pairs", "thinned"]
 # Bins whose probability is smaller take no part.
 LEAST_BIN = 0.08
 # Tokens this near to each other and this alike in direction lie on one line, and are averaged.
-AVERAGED_PX, AVERAGED_ACROSS_PX, AVERAGED_RAD = 4.0, 1.2, np.deg2rad(25)
+AVERAGED_PX, AVERAGED_ACROSS_PX, AVERAGED_RAD = 4.0, 1.2, np.deg2rad(15)
 # Of tokens this near only the best stays.
-SAME_PX, SAME_ACROSS_PX, SAME_RAD = 1.7, 1.0, np.deg2rad(30)
+SAME_PX, SAME_ACROSS_PX, SAME_RAD = 1.7, 1.0, np.deg2rad(18)
 
 
 class Tokens(NamedTuple):

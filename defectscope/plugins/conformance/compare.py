@@ -74,7 +74,8 @@ def _same_masks(a: Instances, b: Instances, exactly: bool) -> bool:
 
 def _same_lines(a: Instances, b: Instances, tolerance_px: float) -> bool:
     if a.lines is None or b.lines is None:
-        return a.lines is b.lines
+        # An empty line is none: whoever adds lines to some gives empty ones to the others.
+        return all(len(line) == 0 for line in (*(a.lines or ()), *(b.lines or ())))
     return all(
         one.shape == other.shape and np.allclose(one, other, rtol=0, atol=tolerance_px)
         for one, other in zip(a.lines, b.lines, strict=True)

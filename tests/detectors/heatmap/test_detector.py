@@ -162,7 +162,7 @@ def test_weights_of_another_detector(tiny_weights, tmp_path):
 @pytest.mark.parametrize("package", ["torch", "lightning", "onnx"])
 def test_training_asks_for_its_packages_before_it_begins(monkeypatch, package):
     monkeypatch.setattr(
-        "defectscope.detectors.heatmap.detector.find_spec", lambda name: name != package or None
+        "defectscope.detectors.learning.packages.find_spec", lambda name: name != package or None
     )
     with pytest.raises(MissingPackageError, match=rf"needs the package {package}.*\[torch\]"):
         Heatmap().train(None)

@@ -1,0 +1,94 @@
+"""``unetpp`` from a network of random weights on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from defectscope import Frame, WeightFiles, WeightsCard
+from defectscope.core.errors import FormatError, OptionError
+from defectscope.detectors.unetpp.detector import Unetpp, UnetppOptions
+from defectscope.plugins.testing import DetectorConformance
+
+pytest.importorskip("segmentation_models_pytorch")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Return a safetensors file with its twin and card."""
+    import torch
+
+    from defectscope.detectors.learning.export import onnx_bytes
+    from defectscope.detectors.unetpp.network import Architecture, UnetppNetwork
+
+    architecture = Architecture(encoder="mobilenet_v2", masks=4)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        network = UnetppNetwork(architecture).eval()
+    twin = onnx_bytes(network, torch.zeros(1, 1, 64, 64), ("masks",))
+    tensors = {name: value.contiguous().numpy() for name, value in network.state_dict().items()}
+    card = WeightsCard(
+        detector="unetpp", defect_types=("dislocation",), threshold=0.5, task="lines",
+        architecture=architecture.model_dump(mode="json"), data="nothing",
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("unetpp")
+    return WeightFiles.save(folder / "tiny.safetensors", card, tensors, twin).tensors
+
+
+class TestConformance(DetectorConformance):
+    component = Unetpp
+
+    @pytest.fixture(autouse=True)
+    def _small(self, weights):
+        self.options = {"weights": str(weights)}
+
+
+def frame(height, width, dtype=np.uint8):
+    pixels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (height, width))
+    return Frame(pixels.astype(dtype), 0)
+
+
+@pytest.mark.parametrize("size", [(40, 33), (200, 300)])
+def test_frames_of_any_size_give_masks_and_splines_inside(weights, size):
+    options = UnetppOptions(weights=str(weights), tile_px=128, halo_px=32, score=0.01)
+    (found,) = Unetpp(options).detect([frame(*size, np.uint16)])
+    assert found.image_shape == size
+    for mask, line in zip(found.masks or (), found.lines or (), strict=True):
+        assert mask.area_px >= 20
+        assert line.shape == (50, 2)
+
+
+def test_onnx_and_torch_agree(weights):
+    counts = [
+        [m.area_px for m in
+         Unetpp(UnetppOptions(weights=str(weights), engine=e)).detect([frame(64, 96)])[0].masks or ()]
+        for e in ("onnx", "torch")
+    ]  # fmt: skip
+    assert np.allclose(counts[0], counts[1], rtol=0.02)
+
+
+def test_without_weights_it_says_what_to_do():
+    with pytest.raises(OptionError, match="train some with 'defectscope train unetpp'"):
+        Unetpp().open()
+
+
+def test_an_encoder_made_for_colours_is_taken_from_a_file(tmp_path):
+    import segmentation_models_pytorch as smp
+    import torch
+    from safetensors.numpy import save_file
+
+    from defectscope.detectors.unetpp.network import Architecture, UnetppNetwork, load_encoder
+
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        source = smp.UnetPlusPlus("resnet18", encoder_weights=None, in_channels=3).encoder
+    tensors = {k: v.contiguous().numpy() for k, v in source.state_dict().items()}
+    save_file(tensors, tmp_path / "colour.safetensors")
+    network = UnetppNetwork(Architecture(encoder="resnet18", masks=2))
+    load_encoder(network, tmp_path / "colour.safetensors")
+    first = network.net.encoder.state_dict()["conv1.weight"].numpy()
+    np.testing.assert_allclose(first[:, 0], tensors["conv1.weight"].sum(axis=1), rtol=1e-5)
+    del tensors["layer1.0.conv1.weight"]
+    save_file(tensors, tmp_path / "part.safetensors")
+    with pytest.raises(FormatError, match="has no tensor"):
+        load_encoder(network, tmp_path / "part.safetensors")

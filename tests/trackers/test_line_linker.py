@@ -1,0 +1,92 @@
+"""The tracker ``lines``: curves, not centroids, say what is the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from defectscope.core.errors import FormatError
+from defectscope.plugins.testing import TrackerConformance
+from defectscope.trackers.line_linker import Lines, LinesOptions
+
+
+class TestConformance(TrackerConformance):
+    component = Lines
+
+
+def tables(frames):
+    """Return detections and geometry of lines by frame: {frame: [line, ...]}."""
+    rows, vertices = [], []
+    for frame, lines in frames.items():
+        for k, line in enumerate(lines):
+            x, y = np.mean(line, axis=0)
+            rows.append({"frame": frame, "detection": k, "x": x, "y": y})
+            vertices += [
+                {"frame": frame, "detection": k, "vertex": v, "x": px, "y": py}
+                for v, (px, py) in enumerate(line)
+            ]
+    columns = ["frame", "detection", "vertex", "x", "y"]
+    return pd.DataFrame(rows), pd.DataFrame(vertices, columns=columns)
+
+
+def upright(x, top=0.0, bottom=100.0):
+    return np.linspace([x, top], [x, bottom], 12)
+
+
+def linked(frames, **options):
+    return Lines(LinesOptions(**options)).link(*tables(frames))
+
+
+def test_lines_of_a_pileup_keep_their_numbers_while_they_move():
+    frames = {f: [upright(20 * k + 3 * f) for k in range(5)] for f in range(6)}
+    found = linked(frames)
+    for k in range(5):
+        assert len(set(found.loc[found["detection"] == k, "particle"])) == 1
+    assert found["particle"].nunique() == 5
+
+
+def test_a_line_that_grows_at_one_end_is_the_same_though_its_middle_moves():
+    frames = {0: [upright(10, 0, 60), upright(40, 0, 60)],
+              1: [upright(12, 0, 76), upright(42, 0, 76)]}  # fmt: skip
+    assert linked(frames, search_range_px=6)["particle"].tolist() == [0, 1, 0, 1]
+
+
+def test_lines_whose_middles_coincide_are_told_apart():
+    flat = np.linspace([0, 50], [100, 50], 12)
+    frames = {0: [upright(50), flat], 1: [flat + np.array([0, 1]), upright(51)]}
+    assert linked(frames)["particle"].tolist() == [0, 1, 1, 0]
+
+
+def test_the_direction_of_a_line_is_no_matter():
+    assert linked({0: [upright(10)], 1: [upright(11)[::-1]]})["particle"].tolist() == [0, 0]
+
+
+def test_beyond_the_range_it_is_another_line():
+    frames = {0: [upright(10)], 1: [upright(30)]}
+    assert linked(frames)["particle"].tolist() == [0, 1]
+    assert linked(frames, search_range_px=25)["particle"].tolist() == [0, 0]
+
+
+def test_a_gap_is_bridged_as_far_as_memory_goes():
+    frames = {0: [upright(10)], 3: [upright(11)]}
+    assert linked(frames, memory=2)["particle"].tolist() == [0, 0]
+    assert linked(frames, memory=1)["particle"].tolist() == [0, 1]
+
+
+def test_short_tracks_are_left_out():
+    frames = {0: [upright(10), upright(90)], 1: [upright(11)]}
+    found = linked(frames, min_length=2)
+    assert found["particle"].tolist() == [0, 0]
+    assert found["x"].tolist() == [10, 11]
+
+
+def test_without_geometry_positions_count():
+    detections, _ = tables({0: [upright(10), upright(40)], 1: [upright(41), upright(11)]})
+    assert Lines().link(detections)["particle"].tolist() == [0, 1, 1, 0]
+
+
+def test_geometry_needs_to_say_whose_it_is():
+    detections, geometry = tables({0: [upright(10)]})
+    with pytest.raises(FormatError, match="needs the column 'detection'"):
+        Lines().link(detections.drop(columns="detection"), geometry)
