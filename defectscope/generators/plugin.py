@@ -42,6 +42,11 @@ def defectscope_generators() -> list[ComponentSpec]:
             "defectscope.generators.dislocations:Dislocations",
         ),
         ComponentSpec(
+            "moving-dislocations",
+            "Sequences of a pile-up that glides and is compressed (Govind et al., section 6).",
+            "defectscope.generators.moving_dislocations:MovingDislocations",
+        ),
+        ComponentSpec(
             "twin",
             "Synthetic twins of labelled images: the same lines, drawn (Govind et al., Fig. 14).",
             "defectscope.generators.twin:Twin",

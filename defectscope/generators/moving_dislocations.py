@@ -1,0 +1,189 @@
+"""A pile-up of dislocations that glides along its slip plane: sequences of known motion.
+
+The lines run from one slip trace to the other and move along both. The leading line is held more
+and more, and those behind come closer (P1: Govind et al., section 6, who measure such a pile-up
+in an in-situ video).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from defectscope import Generator, Instances, Options
+from defectscope.core.geometry.polylines import polyline_length
+from defectscope.generators.line_contrast import LineStyle, local_texture, median_along
+from defectscope.generators.line_painting import PaintedPiece, paint_lines
+from defectscope.generators.line_paths import spline_paths
+from defectscope.generators.pileups import slip_axes
+from defectscope.generators.slip_traces import paint_trace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+__all__ = ["MovingDislocations", "MovingDislocationsOptions"]
+
+DEFECT_TYPE = "dislocation"
+UNITS = {"track_id": "", "length_px": "px"}
+SUPPORT_POINTS = 5
+SHORTEST_PX = 8.0
+
+
+class MovingDislocationsOptions(Options):
+    """Options of ``moving-dislocations``; lengths are px of a frame of 512 px and scale with it."""
+
+    count: int = Field(7, ge=1, le=200, description="dislocations of the pile-up")
+    spacing_px: float = Field(
+        34.0, gt=1, le=1000, description="distance of neighbours along the traces at first, px"
+    )
+    compression: float = Field(
+        0.35, ge=0, lt=1, description="part by which this distance shrinks until the last frame"
+    )
+    speed_px: float = Field(
+        1.2, ge=-50, le=50, description="velocity of the leading line along the traces, px a frame"
+    )
+    slip_width_px: float = Field(
+        190.0, gt=10, le=2000, description="distance of the two slip traces, px"
+    )
+    direction_deg: float = Field(15.0, ge=0, le=180, description="angle of the slip traces, deg")
+    bow_low: float = Field(
+        0.08, ge=-1, le=1, description="height of the arc of the lines / slip width, first frame"
+    )
+    bow_high: float = Field(0.16, ge=-1, le=1, description="the same in the last frame")
+    contrast_low: float = Field(
+        3.0, gt=0, le=100, description="least contrast, standard deviations of the texture around"
+    )
+    contrast_high: float = Field(5.0, gt=0, le=100, description="largest contrast")
+    width_px: float = Field(3.5, ge=1, le=100, description="width of the lines, px, never scaled")
+    noise: float = Field(
+        0.015, ge=0, le=0.5, description="noise that is new in every frame, grey 0 to 1"
+    )
+
+    @model_validator(mode="after")
+    def _low_is_low(self) -> MovingDislocationsOptions:
+        if self.contrast_low > self.contrast_high:
+            raise ValueError("contrast_low must not exceed contrast_high")
+        return self
+
+
+class MovingDislocations(Generator):
+    """One pile-up between two slip traces, with a ``track_id`` for each line."""
+
+    Options = MovingDislocationsOptions
+    options: MovingDislocationsOptions
+    defect_types = (DEFECT_TYPE,)
+
+    def draw(self, canvas: NDArray[np.float32], rng: np.random.Generator) -> Instances:
+        """Draw a sequence of one frame."""
+        (pixels, truth), *_ = self.sequence(canvas, rng, 1)
+        canvas[...] = pixels
+        return truth
+
+    def sequence(
+        self, canvas: NDArray[np.float32], rng: np.random.Generator, length: int
+    ) -> Iterator[tuple[NDArray[np.float32], Instances]]:
+        """Yield `length` frames of (H, W) float32 in [0, 1] and their truth."""
+        options, shape = self.options, (canvas.shape[0], canvas.shape[1])
+        self.last_parameters = {}
+        scale = min(shape) / 512
+        ground = np.array(canvas, np.float32)
+        texture = local_texture(ground)
+        jitter = 0.012 * rng.standard_normal((options.count, SUPPORT_POINTS))
+        jitter[:, [0, -1]] = 0
+        styles, seed = self._styles(rng), int(rng.integers(2**31))
+        self._paint_traces(ground, texture, scale, rng)
+        spacings = []
+        for frame in range(length):
+            part = frame / max(length - 1, 1)
+            support, spacing = self._support(shape, frame, part, jitter, scale)
+            spacings.append(spacing)
+            pixels, paths = ground.copy(), spline_paths(support)
+            grey = [median_along(texture, path) for path in paths]
+            # The same in every frame: grain and intensity belong to the lines.
+            pieces = paint_lines(pixels, paths, styles, grey, np.random.default_rng(seed))
+            pixels += np.float32(options.noise) * rng.standard_normal(shape, dtype=np.float32)
+            yield np.clip(pixels, 0, 1), _truth(shape, pieces)
+        self.last_parameters = {
+            "spacing_px": spacings,
+            "velocity_px_per_frame": options.speed_px * scale,
+            "lines": [style.record() for style in styles],
+        }
+
+    def _styles(self, rng: np.random.Generator) -> list[LineStyle]:
+        options = self.options
+        strengths = rng.uniform(options.contrast_low, options.contrast_high, options.count)
+        return [
+            LineStyle(
+                "dark", float(strength), options.width_px, variation=0.15, waviness_px=0.2,
+                roughness=0.15, roughness_px=1.0,
+            )
+            for strength in strengths
+        ]  # fmt: skip
+
+    def _support(
+        self,
+        shape: tuple[int, int],
+        frame: int,
+        part: float,
+        jitter: NDArray[np.float64],
+        scale: float,
+    ) -> tuple[NDArray[np.float64], float]:
+        """Return (n, m, 2) support points x, y of a frame, and the distance of neighbours, px."""
+        options = self.options
+        along, across = slip_axes(options.direction_deg)
+        spacing = scale * options.spacing_px * (1 - options.compression * part)
+        width = scale * options.slip_width_px
+        # In the first frame the pile-up lies about the middle of the frame.
+        front = scale * (options.speed_px * frame + options.spacing_px * (options.count - 1) / 2)
+        x = front - spacing * np.arange(options.count)
+        places = np.linspace(0, 1, SUPPORT_POINTS)
+        bow = options.bow_low + part * (options.bow_high - options.bow_low)
+        arc = width * (4 * bow * places * (1 - places) + jitter)
+        middle = np.array([shape[1], shape[0]]) / 2
+        points = (x[:, None] + arc)[..., None] * along
+        return points + (width * (places - 0.5))[:, None] * across + middle, spacing
+
+    def _paint_traces(
+        self,
+        ground: NDArray[np.float32],
+        texture: NDArray[np.float32],
+        scale: float,
+        rng: np.random.Generator,
+    ) -> None:
+        options = self.options
+        along, across = slip_axes(options.direction_deg)
+        middle = np.array([ground.shape[1], ground.shape[0]]) / 2
+        reach = scale * options.spacing_px * (options.count + 3) / 2
+        for side in (-0.5, 0.5):
+            centre = middle + side * scale * options.slip_width_px * across
+            ends = np.stack([centre - reach * along, centre + reach * along])
+            grey = -0.8 * median_along(texture, np.linspace(ends[0], ends[1], 200))
+            paint_trace(ground, ends, float(grey), 1.8, rng)
+
+
+def _truth(shape: tuple[int, int], pieces: list[PaintedPiece]) -> Instances:
+    """Return the longest visible part of each line."""
+    longest: dict[int, PaintedPiece] = {}
+    for piece in pieces:
+        if piece.length_px < min(SHORTEST_PX, min(shape) / 4) or not piece.mask.area_px:
+            continue
+        if piece.line not in longest or piece.length_px > longest[piece.line].length_px:
+            longest[piece.line] = piece
+    shown = [longest[line] for line in sorted(longest)]
+    columns: dict[str, Any] = {
+        "track_id": np.array([piece.line for piece in shown], np.int64),
+        "length_px": np.array([polyline_length(piece.points) for piece in shown], float),
+    }
+    return Instances(
+        shape,
+        [piece.mask.box for piece in shown],
+        defect_types=DEFECT_TYPE,
+        masks=[piece.mask for piece in shown],
+        lines=[piece.points for piece in shown],
+        measurements=columns,
+        units=UNITS,
+    )

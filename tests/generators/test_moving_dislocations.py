@@ -1,0 +1,53 @@
+"""``moving-dislocations``: what moves is what the truth says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from defectscope.core.geometry.curves import mean_curve_distance, normal_displacement
+from defectscope.generators.moving_dislocations import (
+    MovingDislocations,
+    MovingDislocationsOptions,
+)
+from defectscope.plugins.testing import GeneratorConformance
+
+
+class TestConformance(GeneratorConformance):
+    component = MovingDislocations
+
+
+def frames(length=5, side=256, **options):
+    canvas = np.full((side, side), 0.6, np.float32)
+    canvas += 0.03 * np.random.default_rng(0).standard_normal((side, side), dtype=np.float32)
+    generator = MovingDislocations(MovingDislocationsOptions(**options))
+    return list(generator.sequence(canvas, np.random.default_rng(1), length)), generator
+
+
+def test_lines_keep_their_number_and_come_closer():
+    drawn, generator = frames(compression=0.5, count=5)
+    spacing = generator.last_parameters["spacing_px"]
+    assert spacing[-1] == pytest.approx(spacing[0] / 2)
+    apart = []
+    for _, truth in drawn:
+        assert truth.measurements["track_id"].tolist() == [0, 1, 2, 3, 4]
+        apart.append(mean_curve_distance(truth.lines[1], truth.lines[2]))
+    assert apart[-1] / apart[0] == pytest.approx(0.5, abs=0.08)
+
+
+def test_the_leading_line_moves_as_fast_as_it_says():
+    drawn, _ = frames(speed_px=4.0, direction_deg=0, compression=0, bow_low=0, bow_high=0, side=512)
+    before, after = (truth.lines[0] for _, truth in drawn[:2])
+    assert abs(normal_displacement(before, after)) == pytest.approx(4, abs=0.3)
+
+
+def test_lines_are_where_the_image_is_dark():
+    drawn, _ = frames(length=2, contrast_low=5, contrast_high=5)
+    for pixels, truth in drawn:
+        on_lines = [pixels[int(y), int(x)] for line in truth.lines for x, y in line[3:-3]]
+        assert np.mean(on_lines) < pixels.mean() - 0.08
+
+
+def test_a_line_that_leaves_the_frame_is_no_longer_there():
+    drawn, _ = frames(speed_px=45.0, length=8)
+    assert len(drawn[-1][1]) < len(drawn[0][1])
