@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-com
 DATA ?= ../shared/data/insitu-loops
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint benchmark line-benchmark weights weights-lines weights-large clean
+.PHONY: help demo test lint benchmark line-benchmark weights weights-lines weights-unetpp weights-large clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -73,6 +73,11 @@ weights-lines: $(VENV)/.test
 	$(BIN)/python benchmarks/line_patches.py $(DATA) --out build/patches
 	$(BIN)/defectscope train line-tracer $(RECIPES)/lines.toml --out $(WEIGHTS)/line-tracer-lines.safetensors \
 	  --config $(RECIPES)/lines-training.toml --title "Dislocation lines, synthetic images on computed and real backgrounds" --resume
+
+## make weights-unetpp  P1's U-Net++ with ResNet-50, on a GPU (resumable)
+weights-unetpp: $(VENV)/.test
+	$(BIN)/defectscope train unetpp $(RECIPES)/lines.toml --out $(WEIGHTS)/unetpp-resnet50.safetensors \
+	  --config $(RECIPES)/unetpp-resnet50-training.toml --device cuda --workers 12 --resume
 
 ## make weights-large  the same with a larger network and ten times the data, on a GPU
 weights-large: $(VENV)/.test

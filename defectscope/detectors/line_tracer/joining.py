@@ -18,7 +18,7 @@ __all__ = ["JoinRules", "join_chains", "mean_along"]
 # The direction of an end is that of its last points over this length.
 END_PX = 9.0
 # Ends may overlap by this much.
-OVERLAP_PX = 3.0
+OVERLAP_PX = 8.0
 
 
 class JoinRules(NamedTuple):
@@ -112,7 +112,7 @@ def _ordered(
         along, across = way[:, 0] * tx + way[:, 1] * ty, way[:, 1] * tx - way[:, 0] * ty
         # Very near ends may lie beside or behind each other.
         bend = np.arctan2(across, np.maximum(along + OVERLAP_PX, 1e-6))
-        fit &= (along > -OVERLAP_PX) & (np.abs(across) <= 1.5 + 0.5 * np.abs(along))
+        fit &= (along > -OVERLAP_PX) & (np.abs(across) <= 1.8 + 0.5 * np.maximum(along, 0))
         fit &= np.abs(bend) <= rules.bend_rad
         bends.append(bend)
     # The ends of one line face each other.

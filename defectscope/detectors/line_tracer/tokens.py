@@ -18,7 +18,7 @@ LEAST_BIN = 0.08
 # Tokens this near to each other and this alike in direction lie on one line, and are averaged.
 AVERAGED_PX, AVERAGED_ACROSS_PX, AVERAGED_RAD = 4.0, 1.2, np.deg2rad(15)
 # Of tokens this near only the best stays.
-SAME_PX, SAME_ACROSS_PX, SAME_RAD = 1.7, 1.0, np.deg2rad(18)
+SAME_PX, SAME_ACROSS_PX, SAME_RAD = 1.9, 1.8, np.deg2rad(18)
 
 
 class Tokens(NamedTuple):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from defectscope.core.geometry.curves import distances_to_curve
 from defectscope.core.geometry.polylines import polyline_length
 from defectscope.core.geometry.smoothing import smoothed_curve
 from defectscope.detectors.line_tracer.joining import JoinRules, join_chains, mean_along
@@ -23,6 +24,8 @@ __all__ = ["TracedLine", "TracingRules", "tokens_of", "traced"]
 LEAST_TOKENS = 3
 # Tokens lie in the middle of what they stand for: a line goes on for this much beyond the last.
 END_SHIFT_PX = 0.5
+# A line of which this share lies this near to better ones is no line of its own.
+SHADOW_PX, SHADOW_SHARE = 2.8, 0.65
 # Lines that come this near to the rim go on to it.
 RIM_PX = 4.0
 
@@ -97,7 +100,22 @@ def traced(
         line = _continued(line, shape)
         if polyline_length(line) >= rules.shortest_px:
             lines.append(TracedLine(line, _score(parts, scores, line)))
-    return sorted(lines, key=lambda line: -polyline_length(line.points))
+    return sorted(_without_shadows(lines), key=lambda line: -polyline_length(line.points))
+
+
+def _without_shadows(lines: list[TracedLine]) -> list[TracedLine]:
+    """Return lines without those that run along better ones: wide lines are seen at their edges."""
+    kept: list[TracedLine] = []
+    for line in sorted(lines, key=lambda line: -line.score * polyline_length(line.points)):
+        low, high = line.points.min(axis=0) - SHADOW_PX, line.points.max(axis=0) + SHADOW_PX
+        near = np.full(len(line.points), np.inf)
+        for other in kept:
+            box = other.points.min(axis=0), other.points.max(axis=0)
+            if (box[0] <= high).all() and (box[1] >= low).all():
+                near = np.minimum(near, distances_to_curve(line.points, other.points))
+        if (near < SHADOW_PX).mean() < SHADOW_SHARE:
+            kept.append(line)
+    return kept
 
 
 def _turned(values: NDArray[np.float64], back: bool) -> NDArray[np.float64]:
@@ -113,7 +131,15 @@ def _score(
 def _smooth(
     points: list[NDArray[np.float64]], weights: list[NDArray[np.float64]], rules: TracingRules
 ) -> NDArray[np.float64]:
-    return smoothed_curve(np.concatenate(points), rules.wavelength_px, np.concatenate(weights))
+    path, weight = points[0], weights[0]
+    for more, heavy in zip(points[1:], weights[1:], strict=True):
+        # Where two chains overlap, the second begins beyond the end of the first.
+        way = path[-1] - path[max(len(path) - 4, 0)]
+        beyond = np.flatnonzero((more - path[-1]) @ way > 0)
+        first = int(beyond[0]) if len(beyond) else 0
+        path = np.concatenate([path, more[first:]])
+        weight = np.concatenate([weight, heavy[first:]])
+    return smoothed_curve(path, rules.wavelength_px, weight)
 
 
 def _continued(line: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
