@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from defectscope.core.geometry.curves import mean_curve_distance
 from defectscope.core.geometry.polylines import polyline_length
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -42,7 +42,7 @@ def courses(tables: Tables, types: Mapping[str, DefectType]) -> list[Course]:
     }
     ordered = geometry.sort_values(["frame", "detection", "vertex"], kind="stable")
     found = []
-    for (frame, detection), vertices in ordered.groupby(["frame", "detection"]):  # type: ignore[misc]
+    for (frame, detection), vertices in _by_line(ordered):
         row = rows.get((int(frame), int(detection)))
         points = vertices[["x", "y"]].to_numpy(float)
         if row is None or polyline_length(points) <= 0:
@@ -93,3 +93,10 @@ def _across(lines: Sequence[Course], members: list[int]) -> list[int]:
 def neighbour_distances(lines: Sequence[Course], order: Sequence[int]) -> list[float]:
     """Return the mean distance of each line of a pile-up from the next, px."""
     return [mean_curve_distance(lines[a].points, lines[b].points) for a, b in pairwise(order)]
+
+
+def _by_line(ordered: pd.DataFrame) -> Iterator[tuple[tuple[Any, Any], pd.DataFrame]]:
+    """Yield the vertices of each line: (frame, detection), rows."""
+    for key, rows in ordered.groupby(["frame", "detection"]):
+        frame, detection = cast("tuple[Any, Any]", key)
+        yield (frame, detection), rows

@@ -56,14 +56,15 @@ class LineMotion(Analysis):
         for line, course, way, gap in zip(seen, points, moved, gaps, strict=True):
             bends = np.abs(curvatures(polyline_resample(course, POINTS)))
             per_frame = way / gap
-            known = size is not None and interval is not None
             rows.append(
                 {
                     "particle": line.particle,
                     "frame": line.frame,
                     "displacement_px": way,
                     "velocity_px_per_frame": per_frame,
-                    "velocity_nm_per_s": per_frame * size / interval if known else np.nan,
+                    "velocity_nm_per_s": per_frame * size / interval
+                    if size and interval
+                    else np.nan,
                     "curvature_per_px": float(bends.mean()),
                     "curvature_per_nm": float(bends.mean()) / size if size else np.nan,
                     "length_px": polyline_length(course),
@@ -85,7 +86,7 @@ class LineMotion(Analysis):
         counts = table.groupby("particle")["frame"].count().sort_values(ascending=False)
         for k, particle in enumerate(counts.index[:DRAWN]):
             part = table[table["particle"] == particle]
-            style = {"color": type_colour(k), "marker": ".", "linewidth": 0.9}
+            style: dict[str, Any] = {"color": type_colour(k), "marker": ".", "linewidth": 0.9}
             left.plot(part[column], part[speed[0]], **style)
             right.plot(part[column], part[bend[0]], **style)
         left.axhline(0, color="0.5", linewidth=0.7)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from defectscope.core.geometry.polylines import polyline_resample
 from defectscope.trackers.detection_columns import frame_column, position_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -146,7 +146,7 @@ def _curves(
     ordered = geometry.sort_values(["frame", "detection", "vertex"], kind="stable")
     known = {
         (int(frame), int(detection)): rows[["x", "y"]].to_numpy(float)
-        for (frame, detection), rows in ordered.groupby(["frame", "detection"])  # type: ignore[misc]
+        for (frame, detection), rows in _by_line(ordered)
     }
     keys = zip(frames.tolist(), detections["detection"].tolist(), strict=True)
     lines = [known.get((frame, int(detection))) for frame, detection in keys]
@@ -154,3 +154,10 @@ def _curves(
         point if line is None else polyline_resample(line, POINTS)
         for point, line in zip(points, lines, strict=True)
     ]
+
+
+def _by_line(ordered: pd.DataFrame) -> Iterator[tuple[tuple[Any, Any], pd.DataFrame]]:
+    """Yield the vertices of each line: (frame, detection), rows."""
+    for key, rows in ordered.groupby(["frame", "detection"]):
+        frame, detection = cast("tuple[Any, Any]", key)
+        yield (frame, detection), rows

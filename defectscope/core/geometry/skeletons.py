@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,10 +67,12 @@ def longest_path(skeleton: NDArray[np.bool_]) -> NDArray[np.intp]:
         # Without its first pixel a loop is a line between that pixel's two neighbours.
         keep = (a != 0) & (b != 0)
         a, b, d = a[keep], b[keep], d[keep]
+    # Its stubs refuse a single index.
+    shortest: Any = dijkstra
     graph = csr_array((np.tile(d, 2), (np.r_[a, b], np.r_[b, a])), shape=(n, n))
     start = 1 if closed else 0
-    start = _farthest(dijkstra(graph, indices=start))
-    distance, before = dijkstra(graph, indices=start, return_predecessors=True)
+    start = _farthest(shortest(graph, indices=start))
+    distance, before = shortest(graph, indices=start, return_predecessors=True)
     here, way = _farthest(distance), list[int]()
     while here >= 0:
         way.append(here)

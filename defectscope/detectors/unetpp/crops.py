@@ -70,21 +70,21 @@ class CropMaker:
     def _crop(self, pixels: Any, truth: Instances, rng: np.random.Generator) -> dict[str, Any]:
         options = self.options
         camera = Camera(options.blur_px, options.noise, options.gamma, options.jpeg)
-        values = degraded(pixels, camera, rng)
+        values: NDArray[np.float32] = degraded(pixels, camera, rng)
         if rng.random() < options.equalize:
             grey = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
             values = cv2.equalizeHist(grey).astype(np.float32) / np.float32(255)
-        grey, masks = normalised(values), true_masks(truth, options.line_width_px)
+        level, masks = normalised(values), true_masks(truth, options.line_width_px)
         factor = float(np.exp(rng.uniform(np.log(options.scale_low), np.log(options.scale_high))))
         if factor != 1:
-            grey, masks = _scaled(grey, masks, factor)
+            level, masks = _scaled(level, masks, factor)
         side = options.crop_px
-        short = [max(0, side - length) for length in grey.shape]
+        short = [max(0, side - length) for length in level.shape]
         if any(short):
-            grey = np.pad(grey, ((0, short[0]), (0, short[1])), mode="edge")
-        y, x = (int(rng.integers(0, length - side + 1)) for length in grey.shape)
+            level = np.pad(level, ((0, short[0]), (0, short[1])), mode="edge")
+        y, x = (int(rng.integers(0, length - side + 1)) for length in level.shape)
         stack, real = self._stack([mask.moved(-x, -y) for mask in masks])
-        crop = grey[y : y + side, x : x + side]
+        crop = level[y : y + side, x : x + side]
         if options.rotate:
             crop, stack = _turned(crop, stack, rng)
         return {"pixels": crop[None].copy(), "masks": stack.copy(), "real": real}
