@@ -12,6 +12,7 @@ import torch
 
 from defectscope import WeightFiles, WeightsCard
 from defectscope.core.errors import InputError, OptionError
+from defectscope.core.provenance import file_digest
 from defectscope.detectors.learning.curves import draw_curves
 from defectscope.detectors.learning.export import onnx_bytes
 from defectscope.detectors.learning.trainer import Fitted, first_step, work_folder
@@ -75,7 +76,7 @@ def plan_of(job: TrainingJob, detector: str, steps: int, architecture: BaseModel
         "defect_types": list(job.data.defect_types),
         "data": job.data.recipe(),
         "validation": None if job.validation is None else job.validation.recipe(),
-        "init": None if job.init is None else job.init.name,
+        "init": None if job.init is None else f"{job.init.name} {file_digest(job.init)}",
     }
 
 
