@@ -260,7 +260,7 @@ class TestEndedEarly:
     def test_before_it_has_begun(self, train, tmp_path):
         before = (
             "import os, signal, defectscope.detectors.heatmap.training as t\n"
-            "t._plan = lambda *_: os.kill(os.getpid(), signal.SIGINT)\n"
+            "t.plan_of = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
         )
         done = train(before=before)
         failed(done, "interrupted")
@@ -390,11 +390,11 @@ def labelled(preloaded, tmp_path_factory):
 CHANGED_LATER = """
 import cv2, numpy
 import defectscope.detectors.heatmap.training as training
-plan = training._plan
+plan = training.plan_of
 def change(*given):
     cv2.imwrite("data/images/000003.png", numpy.eye(72, 90, dtype="uint8"))
     return plan(*given)
-training._plan = change
+training.plan_of = change
 """
 
 
