@@ -13,14 +13,13 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from defectscope.core.errors import FormatError
-from defectscope.core.weights import read_tensors
-from defectscope.detectors.learning.blocks import Residual, convolution
-from defectscope.detectors.learning.engines import expect_shapes
+from defectscope.detectors.learning.blocks import Residual, convolution, residual_stages, upwards
+from defectscope.detectors.learning.levels import Levels
+from defectscope.detectors.learning.networks import with_weights
 
 if TYPE_CHECKING:
     from defectscope import WeightFiles
@@ -31,35 +30,12 @@ __all__ = ["Architecture", "HeatmapNetwork", "load_network"]
 PRIOR = 0.01
 
 
-class Architecture(BaseModel):
-    """What the network is built from.
-
-    Parameters
-    ----------
-    channels
-        Of each level, the finest first; levels are a factor of 2 apart.
-    blocks
-        Residual blocks of each level on the way down.
-    classes
-        Defect types.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Architecture(Levels):
+    """What the network is built from: its levels, and the number of defect types."""
 
     channels: tuple[int, ...] = Field((16, 32, 64, 128), min_length=1, max_length=6)
     blocks: tuple[int, ...] = (1, 2, 2, 1)
     classes: int = Field(1, ge=1, le=1000)
-
-    @model_validator(mode="after")
-    def _one_block_count_a_level(self) -> Architecture:
-        if len(self.channels) != len(self.blocks):
-            raise ValueError("channels and blocks must have one number for each level")
-        return self
-
-    @property
-    def multiple_px(self) -> int:
-        """Sides of the input must be multiples of this."""
-        return int(4 * 2 ** (len(self.channels) - 1))
 
 
 class HeatmapNetwork(nn.Module):
@@ -76,10 +52,7 @@ class HeatmapNetwork(nn.Module):
         channels, classes = architecture.channels, architecture.classes
         self.classes = classes
         self.stem = convolution(16, channels[0])
-        self.encoder = nn.ModuleList(
-            nn.Sequential(*(Residual(c) for _ in range(n)))
-            for c, n in zip(channels, architecture.blocks, strict=True)
-        )
+        self.encoder = residual_stages(channels, architecture.blocks)
         self.down = nn.ModuleList(convolution(a, b, 2) for a, b in pairwise(channels))
         self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(channels))
         self.decoder = nn.ModuleList(Residual(c) for c in channels[:-1])
@@ -101,9 +74,7 @@ class HeatmapNetwork(nn.Module):
         for k, stage in enumerate(self.encoder):
             x = stage(self.down[k - 1](x) if k else x)
             levels.append(x)
-        for k in reversed(range(len(self.decoder))):
-            coarser = functional.interpolate(self.up[k](x), scale_factor=2.0, mode="nearest")
-            x = self.decoder[k](functional.relu(levels[k] + coarser))
+        x = upwards(levels, self.up, self.decoder)
         out = self.out(self.head(x))
         centres, sides = out.split([4 * self.classes, 16], dim=1)
         return functional.pixel_shuffle(centres, 2), functional.pixel_shuffle(sides, 2)
@@ -131,15 +102,4 @@ def load_network(files: WeightFiles) -> tuple[HeatmapNetwork, Architecture]:
     FormatError
         The card describes no such network, or the file holds another one.
     """
-    path = files.checked(".safetensors")
-    try:
-        architecture = Architecture(**files.card.architecture)
-    except ValidationError as error:
-        raise FormatError(
-            f"the card of {path} describes no network of heatmap: {error.errors()[0]['msg']}"
-        ) from error
-    network = HeatmapNetwork(architecture)
-    tensors = read_tensors(path)
-    expect_shapes(path, tensors, network.state_dict())
-    network.load_state_dict({name: torch.from_numpy(v) for name, v in tensors.items()})
-    return network, architecture
+    return with_weights(files, Architecture, HeatmapNetwork)

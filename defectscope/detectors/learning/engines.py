@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from defectscope import Runtime, WeightFiles
 
-__all__ = ["Engine", "EngineName", "expect_shapes", "open_engine"]
+__all__ = ["Engine", "EngineName", "open_engine"]
 
 EngineName = Literal["onnx", "openvino", "torch"]
 Arrays = tuple["NDArray[np.float32]", ...]
@@ -137,22 +137,3 @@ class _Torch(Engine):
         with torch.inference_mode():
             given = torch.from_numpy(batch).to(self._device, memory_format=torch.channels_last)
             return tuple(out.float().cpu().numpy() for out in self._module(given))
-
-
-def expect_shapes(path: Any, tensors: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Check that a file holds the tensors that a network needs.
-
-    Raises
-    ------
-    FormatError
-        Names the first tensor that is missing or of another shape.
-    """
-    for name, value in expected.items():
-        if name not in tensors:
-            raise FormatError(f"{path} has no tensor {name!r}; it was saved from another network")
-        if tuple(tensors[name].shape) != tuple(value.shape):
-            raise FormatError(
-                f"the tensor {name!r} of {path} must have the shape {tuple(value.shape)}, found "
-                f"{tuple(tensors[name].shape)}; its network has another number of classes or "
-                "channels than its card says"
-            )

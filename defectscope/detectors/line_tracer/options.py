@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from defectscope.detectors.learning.levels import expect_a_block_count_for_each
 from defectscope.detectors.learning.options import LearningOptions
 
 __all__ = ["LineTracerTrainingOptions"]
@@ -39,6 +40,5 @@ class LineTracerTrainingOptions(LearningOptions):
 
     @model_validator(mode="after")
     def _one_block_count_a_level(self) -> LineTracerTrainingOptions:
-        if len(self.channels) != len(self.blocks):
-            raise ValueError("channels and blocks must have one number for each level")
+        expect_a_block_count_for_each(self.channels, self.blocks)
         return self

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from defectscope.core.errors import FormatError
 from defectscope.core.weights import read_tensors
-from defectscope.detectors.learning.engines import expect_shapes
+from defectscope.detectors.learning.networks import expect_shapes, with_weights
 from defectscope.detectors.unetpp.options import Encoder
 
 if TYPE_CHECKING:
@@ -102,15 +101,4 @@ def load_network(files: WeightFiles) -> tuple[UnetppNetwork, Architecture]:
     FormatError
         The card describes no such network, or the file holds another one.
     """
-    path = files.checked(".safetensors")
-    try:
-        architecture = Architecture(**files.card.architecture)
-    except ValidationError as error:
-        raise FormatError(
-            f"the card of {path} describes no network of unetpp: {error.errors()[0]['msg']}"
-        ) from error
-    network = UnetppNetwork(architecture)
-    tensors = read_tensors(path)
-    expect_shapes(path, tensors, network.state_dict())
-    network.load_state_dict({name: torch.from_numpy(v) for name, v in tensors.items()})
-    return network, architecture
+    return with_weights(files, Architecture, UnetppNetwork)

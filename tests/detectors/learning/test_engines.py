@@ -10,7 +10,8 @@ import pytest
 from defectscope import Runtime, WeightFiles
 from defectscope.core.errors import FormatError, InputError, MissingPackageError, OptionError
 from defectscope.detectors.heatmap.detector import Heatmap, HeatmapOptions
-from defectscope.detectors.learning.engines import expect_shapes, open_engine
+from defectscope.detectors.learning.engines import open_engine
+from defectscope.detectors.learning.networks import expect_shapes
 
 torch = pytest.importorskip("torch")
 
