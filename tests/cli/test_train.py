@@ -259,7 +259,7 @@ class TestEndedEarly:
 
     def test_before_it_has_begun(self, train, tmp_path):
         before = (
-            "import os, signal, defectscope.detectors.heatmap.training as t\n"
+            "import os, signal, defectscope.detectors.learning.training as t\n"
             "t.plan_of = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT)\n"
         )
         done = train(before=before)
@@ -389,7 +389,7 @@ def labelled(preloaded, tmp_path_factory):
 # Once sizes were compared, and not among the frames of the validation.
 CHANGED_LATER = """
 import cv2, numpy
-import defectscope.detectors.heatmap.training as training
+import defectscope.detectors.learning.training as training
 plan = training.plan_of
 def change(*given):
     cv2.imwrite("data/images/000003.png", numpy.eye(72, 90, dtype="uint8"))

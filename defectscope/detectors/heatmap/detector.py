@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from defectscope import Frame, Instances, Options, TrainableDetector, WeightFiles
+from defectscope import Frame, Instances, WeightFiles
 from defectscope.core.geometry.boxes import clip_boxes
-from defectscope.core.weights import find_weights
 from defectscope.detectors.heatmap.decoding import Found, decoded, suppressed
 from defectscope.detectors.heatmap.options import HeatmapTrainingOptions
-from defectscope.detectors.learning.engines import Engine, EngineName, open_engine
-from defectscope.detectors.learning.normalisation import normalised
-from defectscope.detectors.learning.packages import expect_training_packages, torch_network
+from defectscope.detectors.learning.detector import (
+    LearnedDetector,
+    LearnedOptions,
+    scaled_input,
+    scaled_shape,
+)
+from defectscope.detectors.learning.packages import expect_training_packages
 from defectscope.detectors.learning.tiles import Tile, padded, tiles_of
 
 if TYPE_CHECKING:
@@ -27,28 +29,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Heatmap", "HeatmapOptions"]
 
-NAME = "heatmap"
 # The deepest level of any network that can be trained; smaller ones divide it.
 MULTIPLE_PX = 32
 # Thinner boxes are no defect that could be measured.
 LEAST_SIDE_PX = 1.0
 
 
-class HeatmapOptions(Options):
+class HeatmapOptions(LearnedOptions):
     """Options of ``heatmap``."""
 
     weights: str = Field(
         "loops",
         description="a registered name ('defectscope weights list'), or a .safetensors path",
     )
-    score: float | None = Field(
-        None, gt=0, lt=1, description="least score; left out: the threshold of the weights' card"
-    )
     overlap: float = Field(
         0.35, gt=0, le=1, description="of two boxes that overlap more (IoU), the better one stays"
-    )
-    engine: EngineName = Field(
-        "onnx", description="what computes: onnx (base install), openvino, or torch"
     )
     scale: float = Field(
         1.0,
@@ -72,7 +67,7 @@ class HeatmapOptions(Options):
         return self
 
 
-class Heatmap(TrainableDetector):
+class Heatmap(LearnedDetector):
     """Compact anchor-free network: a map of centres, and four distances to the rim of each box.
 
     Follows Objects as Points (Zhou et al., 2019) with the side distances of FCOS (Tian et al.,
@@ -82,58 +77,19 @@ class Heatmap(TrainableDetector):
     Options = HeatmapOptions
     TrainingOptions = HeatmapTrainingOptions
     options: HeatmapOptions
-    uses_device = True
-
-    def __init__(self, options: Any = None, runtime: Any = None) -> None:
-        super().__init__(options, runtime)
-        self._engine: Engine | None = None
-
-    @cached_property
-    def files(self) -> WeightFiles:
-        """The weights that the option names."""
-        return WeightFiles.open(find_weights(self.options.weights, self.runtime.weights), NAME)
-
-    @property
-    def defect_types(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What the card of the weights lists."""
-        return self.files.card.defect_types
-
-    def open(self) -> None:
-        """Read the weights and prepare the engine."""
-        self._engine = open_engine(self.options.engine, self.files, self.runtime, self.network)
-
-    def close(self) -> None:
-        """Drop the engine."""
-        self._engine = None
+    name = "heatmap"
 
     def detect(self, frames: Sequence[Frame]) -> list[Instances]:
         """Return the boxes of each frame, best score first; frames of one size go together."""
-        if self._engine is None:
-            self.open()
         found: list[Instances | None] = [None] * len(frames)
         by_shape: dict[tuple[int, int], list[int]] = {}
         for position, frame in enumerate(frames):
             by_shape.setdefault(frame.shape, []).append(position)
         for shape, positions in by_shape.items():
-            inputs = [self._input(frames[p]) for p in positions]
+            inputs = [scaled_input(frames[p], self.options.scale) for p in positions]
             for p, boxes in zip(positions, self._boxes(inputs), strict=True):
                 found[p] = self._instances(boxes, shape)
         return [instances for instances in found if instances is not None]
-
-    def _input(self, frame: Frame) -> NDArray[np.float32]:
-        values = normalised(frame.pixels)
-        if self.options.scale == 1:
-            return values
-        import cv2
-
-        height, width = self._scaled(frame.shape)
-        shrinks = self.options.scale < 1
-        how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-        return np.asarray(cv2.resize(values, (width, height), interpolation=how), np.float32)
-
-    def _scaled(self, shape: tuple[int, int]) -> tuple[int, int]:
-        height, width = (max(1, round(side * self.options.scale)) for side in shape)
-        return height, width
 
     def _boxes(self, inputs: list[NDArray[np.float32]]) -> list[Found]:
         """Return what was found in (H, W) inputs of one size, in px of the inputs."""
@@ -150,9 +106,8 @@ class Heatmap(TrainableDetector):
         ]  # fmt: skip
 
     def _tile(self, inputs: list[NDArray[np.float32]], tile: Tile) -> list[Found]:
-        assert self._engine is not None
         batch = padded([tile.cut(pixels) for pixels in inputs], MULTIPLE_PX)
-        logits, logarithms = self._engine(batch)
+        logits, logarithms = self.engine(batch)
         found = []
         for k in range(len(inputs)):
             boxes, scores, classes = decoded(logits[k], logarithms[k], self.least_score)
@@ -163,15 +118,9 @@ class Heatmap(TrainableDetector):
             found.append(Found(boxes[mine], scores[mine], classes[mine]))
         return found
 
-    @property
-    def least_score(self) -> float:
-        """Score from which a detection counts."""
-        given = self.options.score
-        return self.files.card.threshold if given is None else given
-
     def _instances(self, found: Found, shape: tuple[int, int]) -> Instances:
         # Sides are rounded to whole px: the factor is not quite the option.
-        ratio = np.divide(self._scaled(shape), shape)[[1, 0, 1, 0]]
+        ratio = np.divide(scaled_shape(shape, self.options.scale), shape)[[1, 0, 1, 0]]
         boxes = clip_boxes(found.boxes / ratio, shape)
         fit = np.all(boxes[:, 2:] - boxes[:, :2] >= LEAST_SIDE_PX, axis=1)
         names = np.array(self.defect_types)
@@ -179,24 +128,11 @@ class Heatmap(TrainableDetector):
             shape, boxes[fit], scores=found.scores[fit], defect_types=names[found.classes[fit]]
         )
 
-    def network(self) -> HeatmapNetwork:
-        """Return the torch module with these weights in it.
+    def load_network(self) -> HeatmapNetwork:
+        """Return the torch module with these weights in it."""
+        from defectscope.detectors.heatmap.network import load_network
 
-        Raises
-        ------
-        MissingPackageError
-            torch is not installed.
-        FormatError
-            The file does not hold this network.
-        """
-
-        def load() -> Any:
-            from defectscope.detectors.heatmap.network import load_network
-
-            return load_network(self.files)[0]
-
-        network: HeatmapNetwork = torch_network(load)
-        return network
+        return load_network(self.files)[0]
 
     def train(self, job: TrainingJob) -> WeightFiles:
         """Train on `job`'s data with Lightning."""

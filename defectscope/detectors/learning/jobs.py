@@ -1,21 +1,17 @@
-"""From a job to weight files: what the training of every learned detector does alike."""
+"""What a job asks of the training of a learned detector, and what is refused."""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-import torch
-
-from defectscope import WeightFiles, WeightsCard
-from defectscope.core.errors import InputError, OptionError
+from defectscope.core.errors import FormatError, InputError, OptionError
 from defectscope.core.provenance import file_digest
-from defectscope.detectors.learning.curves import draw_curves
-from defectscope.detectors.learning.export import onnx_bytes
-from defectscope.detectors.learning.trainer import Fitted, first_step, work_folder
+from defectscope.detectors.learning.module import true_lines
+from defectscope.detectors.learning.trainer import (
+    first_step,
+    work_folder,
+)
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -23,11 +19,18 @@ if TYPE_CHECKING:
 
     from defectscope import Instances, TrainingData, TrainingJob
 
-__all__ = ["begin", "plan_of", "refuse_other", "saved", "validation_frames"]
+__all__ = [
+    "begin",
+    "expect_one_type",
+    "has_lines",
+    "plan_of",
+    "refuse_frozen",
+    "refuse_other",
+    "validation_frames",
+]
 
 # Generated validation frames have numbers that training never reaches.
 VALIDATION_FROM = 2**31
-PACKAGES = ("defectscope", "numpy", "torch", "lightning", "opencv-python-headless")
 
 
 def validation_frames(
@@ -106,65 +109,36 @@ def refuse_other(job: TrainingJob, names: Sequence[str], architecture: BaseModel
             )
 
 
-def saved(
-    job: TrainingJob,
-    network: nn.Module,
-    fitted: Fitted,
-    plan: dict[str, Any],
-    *,
-    side_px: int,
-    outputs: Sequence[str],
-    threshold_from: str,
-    scores: dict[str, Any],
-    score_labels: dict[str, str],
-    task: str = "detection",
-) -> WeightFiles:
-    """Write weights, ONNX twin, card and curves.
+def refuse_frozen(job: TrainingJob) -> None:
+    """Refuse to freeze what has no weights yet.
 
-    Parameters
-    ----------
-    job, network, fitted, plan
-        The training, its network, the best state, and what decided about it.
-    side_px
-        Side of an input that the network takes.
-    outputs
-        Names of its outputs.
-    threshold_from
-        How the threshold was chosen; "on ..." is added.
-    scores
-        What validation gave.
-    score_labels
-        Labels of the columns ``score`` and ``f1`` of the curves.
-    task
-        For the card.
+    Raises
+    ------
+    OptionError
+        The option ``freeze`` is set.
     """
-    state = {
-        name.removeprefix("network."): value.detach().cpu()
-        for name, value in fitted.state.items()
-        if name.startswith("network.")
-    }
-    network.load_state_dict(state)
-    network.cpu().to(memory_format=torch.contiguous_format)
-    twin = onnx_bytes(network, torch.zeros(1, 1, side_px, side_px), outputs)
-    chosen_on = (job.validation or job.data).title
-    detector = plan["detector"]
-    card = WeightsCard(
-        detector=detector,
-        title=job.title or f"{detector} trained on {job.data.title}",
-        task=task,
-        defect_types=job.data.defect_types,
-        architecture=plan["architecture"],
-        threshold=round(fitted.threshold, 4),
-        threshold_from=f"{threshold_from} on {chosen_on}",
-        data=job.data.title,
-        recipe={**plan, "best_step": fitted.step},
-        scores={"validation": {"on": chosen_on, **scores}},
-        versions={"python": platform.python_version()} | {n: version(n) for n in PACKAGES},
-    )
-    arrays = {name: value.contiguous().numpy() for name, value in network.state_dict().items()}
-    files = WeightFiles.save(job.out, card, arrays, twin)
-    curve = work_folder(job.out) / "curve.csv"
-    if curve.is_file():
-        picture = job.out.with_name(f"{job.out.stem}-curves.png")
-        draw_curves(pd.read_csv(curve), picture, card.title, score_labels)
-    return files
+    if job.options.freeze != "none":
+        raise OptionError(
+            f"freeze = {job.options.freeze!r} keeps the weights of --init; name some, or leave it "
+            "out"
+        )
+
+
+def expect_one_type(job: TrainingJob, detector: str) -> None:
+    """Check that the data has one defect type.
+
+    Raises
+    ------
+    FormatError
+        It has several.
+    """
+    if len(job.data.defect_types) != 1:
+        raise FormatError(
+            f"{detector} learns one defect type, found {', '.join(job.data.defect_types)} in "
+            f"{job.data.title}; leave out the others, or give them one name"
+        )
+
+
+def has_lines(truth: Instances) -> bool:
+    """Return whether there is a line to learn in a truth."""
+    return bool(true_lines(truth))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Any
 
 from defectscope.core.errors import MissingPackageError
 
-__all__ = ["expect_training_packages", "torch_network"]
+__all__ = ["expect_torch", "expect_training_packages"]
 
 TRAINING = ("torch", "lightning", "onnx")
 
@@ -26,14 +25,13 @@ def expect_training_packages(more: Sequence[str] = ()) -> None:
             raise MissingPackageError(package, "torch", "training")
 
 
-def torch_network(load: Callable[[], Any]) -> Any:
-    """Return a torch module.
+def expect_torch() -> None:
+    """Check that torch is installed.
 
     Raises
     ------
     MissingPackageError
-        torch is not installed.
+        It is not.
     """
     if find_spec("torch") is None:
         raise MissingPackageError("torch", "torch", "the engine 'torch'")
-    return load()

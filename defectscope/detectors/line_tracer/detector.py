@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from defectscope import Frame, Instances, Options, TrainableDetector, WeightFiles
+from defectscope import Frame, Instances, WeightFiles
 from defectscope.core.geometry.polylines import polyline_box
-from defectscope.core.weights import find_weights
-from defectscope.detectors.learning.engines import Engine, EngineName, open_engine
-from defectscope.detectors.learning.normalisation import normalised
-from defectscope.detectors.learning.packages import expect_training_packages, torch_network
+from defectscope.detectors.learning.detector import LearnedDetector, LearnedOptions, scaled_input
+from defectscope.detectors.learning.packages import expect_training_packages
 from defectscope.detectors.learning.tiles import Tile, padded, tiles_of
 from defectscope.detectors.line_tracer.joining import JoinRules
 from defectscope.detectors.line_tracer.lattice import STRIDE
@@ -30,14 +28,13 @@ if TYPE_CHECKING:
 
 __all__ = ["LineTracer", "LineTracerOptions"]
 
-NAME = "line-tracer"
 # The deepest level of any network that can be trained; smaller ones divide it.
 MULTIPLE_PX = 128
 # Logit where no tile has looked, as good as impossible.
 NOTHING = np.float32(-20)
 
 
-class LineTracerOptions(Options):
+class LineTracerOptions(LearnedOptions):
     """Options of ``line-tracer``."""
 
     weights: str = Field(
@@ -61,9 +58,6 @@ class LineTracerOptions(Options):
     smoothing_px: float = Field(
         14.0, ge=0, le=500, description="bends of a line shorter than this are taken for noise, px"
     )
-    engine: EngineName = Field(
-        "onnx", description="what computes: onnx (base install), openvino, or torch"
-    )
     scale: float = Field(
         1.0, ge=0.1, le=8,
         description="frames are enlarged by this first; lines 2 to 9 px wide are what shipped "
@@ -82,7 +76,7 @@ class LineTracerOptions(Options):
         return self
 
 
-class LineTracer(TrainableDetector):
+class LineTracer(LearnedDetector):
     """Dense orientation channels, whose places are followed in (x, y, θ) to lines.
 
     What P1's network (Govind et al.) cannot do, with its fixed number of masks: any number of
@@ -94,27 +88,7 @@ class LineTracer(TrainableDetector):
     Options = LineTracerOptions
     TrainingOptions = LineTracerTrainingOptions
     options: LineTracerOptions
-    uses_device = True
-
-    def __init__(self, options: Any = None, runtime: Any = None) -> None:
-        super().__init__(options, runtime)
-        self._engine: Engine | None = None
-
-    @cached_property
-    def files(self) -> WeightFiles:
-        """The weights that the option names."""
-        return WeightFiles.open(find_weights(self.options.weights, self.runtime.weights), NAME)
-
-    @property
-    def defect_types(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What the card of the weights lists."""
-        return self.files.card.defect_types
-
-    @property
-    def least_score(self) -> float:
-        """Mean probability from which a line counts."""
-        given = self.options.score
-        return self.files.card.threshold if given is None else given
+    name = "line-tracer"
 
     @cached_property
     def rules(self) -> TracingRules:
@@ -127,37 +101,16 @@ class LineTracer(TrainableDetector):
             JoinRules(gap_px=options.gap_px * options.scale),
         )
 
-    def open(self) -> None:
-        """Read the weights and prepare the engine."""
-        self._engine = open_engine(self.options.engine, self.files, self.runtime, self.network)
-
-    def close(self) -> None:
-        """Drop the engine."""
-        self._engine = None
-
     def detect(self, frames: Sequence[Frame]) -> list[Instances]:
         """Return the lines of each frame, the longest first."""
-        if self._engine is None:
-            self.open()
         return [self._one(frame) for frame in frames]
 
     def _one(self, frame: Frame) -> Instances:
-        values = self._input(frame)
+        values = scaled_input(frame, self.options.scale)
         shape = values.shape[0], values.shape[1]
         tokens, presence = self._seen(values)
         lines = traced(tokens, presence, shape, self.rules)
         return self._instances([li for li in lines if li.score >= self.least_score], frame.shape)
-
-    def _input(self, frame: Frame) -> NDArray[np.float32]:
-        values = normalised(frame.pixels)
-        scale = self.options.scale
-        if scale == 1:
-            return values
-        import cv2
-
-        height, width = (max(1, round(side * scale)) for side in frame.shape)
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        return np.asarray(cv2.resize(values, (width, height), interpolation=how), np.float32)
 
     def _seen(self, values: NDArray[np.float32]) -> tuple[Tokens, NDArray[np.float32]]:
         """Return the tokens of a whole input, and the largest logit of each of its cells."""
@@ -171,9 +124,8 @@ class LineTracer(TrainableDetector):
     def _tile(
         self, values: NDArray[np.float32], tile: Tile, presence: NDArray[np.float32]
     ) -> Tokens:
-        assert self._engine is not None
         logits, offsets = (
-            out[0] for out in self._engine(padded([tile.cut(values)], MULTIPLE_PX))[:2]
+            out[0] for out in self.engine(padded([tile.cut(values)], MULTIPLE_PX))[:2]
         )
         x0, y0, x1, y1 = tile.core
         # Cells whose centre lies in the core: where tiles overlap, each cell is one tile's.
@@ -197,24 +149,11 @@ class LineTracer(TrainableDetector):
             lines=points,
         )
 
-    def network(self) -> LineNetwork:
-        """Return the torch module with these weights in it.
+    def load_network(self) -> LineNetwork:
+        """Return the torch module with these weights in it."""
+        from defectscope.detectors.line_tracer.network import load_network
 
-        Raises
-        ------
-        MissingPackageError
-            torch is not installed.
-        FormatError
-            The file does not hold this network.
-        """
-
-        def load() -> Any:
-            from defectscope.detectors.line_tracer.network import load_network
-
-            return load_network(self.files)[0]
-
-        network: LineNetwork = torch_network(load)
-        return network
+        return load_network(self.files)[0]
 
     def train(self, job: TrainingJob) -> WeightFiles:
         """Train on `job`'s data with Lightning."""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from defectscope import Frame, Instances, Options, TrainableDetector, WeightFiles
+from defectscope import Frame, Instances, WeightFiles
 from defectscope.core.errors import OptionError
-from defectscope.core.weights import find_weights
-from defectscope.detectors.learning.engines import Engine, EngineName, open_engine
+from defectscope.detectors.learning.detector import LearnedDetector, LearnedOptions
 from defectscope.detectors.learning.normalisation import normalised
-from defectscope.detectors.learning.packages import expect_training_packages, torch_network
+from defectscope.detectors.learning.packages import expect_training_packages
 from defectscope.detectors.learning.tiles import padded, tiles_of
 from defectscope.detectors.unetpp.decoding import FoundMask, joined_tiles, masks_of, spline_of
 from defectscope.detectors.unetpp.options import UnetppTrainingOptions
@@ -27,11 +26,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Unetpp", "UnetppOptions"]
 
-NAME = "unetpp"
 MULTIPLE_PX = 32
 
 
-class UnetppOptions(Options):
+class UnetppOptions(LearnedOptions):
     """Options of ``unetpp``."""
 
     weights: str = Field(
@@ -47,9 +45,6 @@ class UnetppOptions(Options):
         "card",
     )
     least_area_px: int = Field(20, ge=1, le=1_000_000, description="smaller masks are dropped, px²")
-    engine: EngineName = Field(
-        "onnx", description="what computes: onnx (base install), openvino, or torch"
-    )
     tile_px: int = Field(
         512, ge=128, le=4096, multiple_of=32,
         description="frames with a longer side are cut into overlapping tiles of this side, px: "
@@ -64,7 +59,7 @@ class UnetppOptions(Options):
         return self
 
 
-class Unetpp(TrainableDetector):
+class Unetpp(LearnedDetector):
     """U-Net++ with N output masks, one for each dislocation (P1: Govind et al.).
 
     Masks are cut at a probability of 0.5; empty, tiny and repeated ones are dropped (Dice loss
@@ -76,11 +71,7 @@ class Unetpp(TrainableDetector):
     Options = UnetppOptions
     TrainingOptions = UnetppTrainingOptions
     options: UnetppOptions
-    uses_device = True
-
-    def __init__(self, options: Any = None, runtime: Any = None) -> None:
-        super().__init__(options, runtime)
-        self._engine: Engine | None = None
+    name = "unetpp"
 
     @cached_property
     def files(self) -> WeightFiles:
@@ -90,41 +81,19 @@ class Unetpp(TrainableDetector):
                 "unetpp comes without weights; train some with 'defectscope train unetpp', and "
                 "name them with --set unetpp.weights=FILE.safetensors"
             )
-        return WeightFiles.open(find_weights(self.options.weights, self.runtime.weights), NAME)
-
-    @property
-    def defect_types(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What the card of the weights lists."""
-        return self.files.card.defect_types
-
-    @property
-    def least_score(self) -> float:
-        """Mean probability from which a mask counts."""
-        given = self.options.score
-        return self.files.card.threshold if given is None else given
-
-    def open(self) -> None:
-        """Read the weights and prepare the engine."""
-        self._engine = open_engine(self.options.engine, self.files, self.runtime, self.network)
-
-    def close(self) -> None:
-        """Drop the engine."""
-        self._engine = None
+        return super().files
 
     def detect(self, frames: Sequence[Frame]) -> list[Instances]:
         """Return masks and splines of each frame, best score first."""
-        if self._engine is None:
-            self.open()
         return [self._one(frame) for frame in frames]
 
     def _one(self, frame: Frame) -> Instances:
-        assert self._engine is not None
         options, shape = self.options, frame.shape
         values = normalised(frame.pixels)
         parts = []
         for tile in tiles_of(shape, options.tile_px, options.halo_px, MULTIPLE_PX):
             window = tile.cut(values)
-            (logits,) = self._engine(padded([window], MULTIPLE_PX))
+            (logits,) = self.engine(padded([window], MULTIPLE_PX))
             planes = logits[0][:, : window.shape[0], : window.shape[1]]
             parts.append((tile, masks_of(planes, options.least_area_px)))
         found = joined_tiles(parts, options.least_area_px)
@@ -143,24 +112,11 @@ class Unetpp(TrainableDetector):
             lines=lines,
         )
 
-    def network(self) -> UnetppNetwork:
-        """Return the torch module with these weights in it.
+    def load_network(self) -> UnetppNetwork:
+        """Return the torch module with these weights in it."""
+        from defectscope.detectors.unetpp.network import load_network
 
-        Raises
-        ------
-        MissingPackageError
-            torch is not installed.
-        FormatError
-            The file does not hold this network.
-        """
-
-        def load() -> Any:
-            from defectscope.detectors.unetpp.network import load_network
-
-            return load_network(self.files)[0]
-
-        network: UnetppNetwork = torch_network(load)
-        return network
+        return load_network(self.files)[0]
 
     def train(self, job: TrainingJob) -> WeightFiles:
         """Train on `job`'s data with Lightning."""

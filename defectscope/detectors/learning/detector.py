@@ -1,0 +1,120 @@
+"""What detectors with a network have alike: weights with a card, an engine, a scale."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from defectscope import Frame, Options, TrainableDetector, WeightFiles
+from defectscope.core.weights import find_weights
+from defectscope.detectors.learning.engines import Engine, EngineName, open_engine
+from defectscope.detectors.learning.normalisation import normalised
+from defectscope.detectors.learning.packages import expect_torch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["LearnedDetector", "LearnedOptions", "scaled_input", "scaled_shape"]
+
+
+class LearnedOptions(Options):
+    """Options of every detector with a network."""
+
+    weights: str = Field(
+        description="a registered name ('defectscope weights list'), or a .safetensors path"
+    )
+    score: float | None = Field(
+        None, gt=0, lt=1, description="least score; left out: the threshold of the weights' card"
+    )
+    engine: EngineName = Field(
+        "onnx", description="what computes: onnx (base install), openvino, or torch"
+    )
+
+
+class LearnedDetector(TrainableDetector):
+    """A detector whose network an engine computes.
+
+    Attributes
+    ----------
+    name
+        The detector that cards of its weights name.
+    """
+
+    name: ClassVar[str]
+    options: LearnedOptions
+    uses_device = True
+
+    def __init__(self, options: Any = None, runtime: Any = None) -> None:
+        super().__init__(options, runtime)
+        self._engine: Engine | None = None
+
+    @cached_property
+    def files(self) -> WeightFiles:
+        """The weights that the option names."""
+        return WeightFiles.open(find_weights(self.options.weights, self.runtime.weights), self.name)
+
+    @property
+    def defect_types(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What the card of the weights lists."""
+        return self.files.card.defect_types
+
+    @property
+    def least_score(self) -> float:
+        """Score from which a detection counts."""
+        given = self.options.score
+        return self.files.card.threshold if given is None else given
+
+    @property
+    def engine(self) -> Engine:
+        """What computes the network; made when it is first needed."""
+        if self._engine is None:
+            self.open()
+        assert self._engine is not None
+        return self._engine
+
+    def open(self) -> None:
+        """Read the weights and prepare the engine."""
+        self._engine = open_engine(self.options.engine, self.files, self.runtime, self.network)
+
+    def close(self) -> None:
+        """Drop the engine."""
+        self._engine = None
+
+    def network(self) -> Any:
+        """Return the torch module with these weights in it.
+
+        Raises
+        ------
+        MissingPackageError
+            torch is not installed.
+        FormatError
+            The file does not hold this network.
+        """
+        expect_torch()
+        return self.load_network()
+
+    @abstractmethod
+    def load_network(self) -> Any:
+        """Return the torch module of ``files``; torch is there."""
+
+
+def scaled_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Return (height, width) of a frame that is enlarged by `scale`, whole px."""
+    height, width = (max(1, round(side * scale)) for side in shape)
+    return height, width
+
+
+def scaled_input(frame: Frame, scale: float) -> NDArray[np.float32]:
+    """Return the normalised grey levels of a frame, enlarged by `scale`."""
+    values = normalised(frame.pixels)
+    if scale == 1:
+        return values
+    import cv2
+
+    height, width = scaled_shape(frame.shape, scale)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(values, (width, height), interpolation=how), np.float32)

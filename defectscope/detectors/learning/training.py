@@ -1,0 +1,169 @@
+"""From a job to weight files: what the training of every learned detector does alike."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from torch.utils.data import DataLoader
+
+from defectscope import WeightFiles, WeightsCard
+from defectscope.detectors.learning.batches import Batches, batch_loader
+from defectscope.detectors.learning.curves import draw_curves
+from defectscope.detectors.learning.export import onnx_bytes
+from defectscope.detectors.learning.jobs import begin, plan_of, validation_frames
+from defectscope.detectors.learning.trainer import (
+    Fitted,
+    Settings,
+    expect_device,
+    fit,
+    work_folder,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from defectscope import Instances, Runtime, TrainingJob
+    from defectscope.detectors.learning.batches import MakeBatch
+    from defectscope.detectors.learning.module import LearningModule
+    from defectscope.detectors.learning.options import LearningOptions
+
+__all__ = ["Facts", "trained"]
+
+PACKAGES = ("defectscope", "numpy", "torch", "lightning", "opencv-python-headless")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the card and the curves say of one detector's training.
+
+    Parameters
+    ----------
+    outputs
+        Names of the network's outputs.
+    threshold_from
+        How the threshold was chosen; "on ..." is added.
+    scores
+        What validation gave, by name, from the best state.
+    score_labels
+        Labels of the columns ``score`` and ``f1`` of the curves.
+    task
+        For the card.
+    example_side
+        Side of the input that the export is traced with, in multiples of what the network takes.
+    """
+
+    outputs: Sequence[str]
+    threshold_from: str
+    scores: Callable[[Fitted], dict[str, float]]
+    score_labels: dict[str, str]
+    task: str = "detection"
+    example_side: int = 4
+
+
+def trained(
+    job: TrainingJob,
+    runtime: Runtime,
+    detector: str,
+    build: Callable[[TrainingJob], tuple[nn.Module, Any]],
+    module: Callable[..., LearningModule],
+    crops: MakeBatch,
+    usable: Callable[[Instances], bool],
+    facts: Facts,
+) -> WeightFiles:
+    """Train a network, and write its weights, ONNX twin, card and curves.
+
+    Parameters
+    ----------
+    job, runtime
+        What was asked for, and where.
+    detector
+        Its name.
+    build
+        Returns the network to train and its architecture, after the seed was set.
+    module
+        Takes what :class:`LearningModule` takes.
+    crops
+        Makes a batch of frames.
+    usable
+        Whether there is something to learn in a truth.
+    facts
+        For card and curves.
+
+    Raises
+    ------
+    InputError
+        No frame of the data is usable.
+    FormatError
+        The weights to start from are of another network.
+    OptionError
+        An option does not fit them.
+    """
+    options: LearningOptions = job.options
+    expect_device(runtime, options.devices)
+    torch.manual_seed(job.seed)
+    network, architecture = build(job)
+    steps = job.steps or options.steps
+    frames = validation_frames(job, options.validation_frames, usable)
+    plan = plan_of(job, detector, steps, architecture)
+    first = begin(job, network, plan, steps)
+
+    def loader(rank: int, ranks: int) -> DataLoader[Any]:
+        made = Batches(job.data, crops, options.frames_per_step, first, job.seed, rank, ranks)
+        return batch_loader(made, job.workers)
+
+    fitted = fit(
+        module(network, options, steps, architecture.multiple_px, frames),
+        loader,
+        DataLoader(range(len(frames)), batch_size=None),  # type: ignore[arg-type]
+        job,
+        Settings.of(options, steps),
+        runtime,
+    )
+    side_px = facts.example_side * architecture.multiple_px
+    return _saved(job, network, fitted, plan, side_px, facts)
+
+
+def _saved(
+    job: TrainingJob,
+    network: nn.Module,
+    fitted: Fitted,
+    plan: dict[str, Any],
+    side_px: int,
+    facts: Facts,
+) -> WeightFiles:
+    state = {
+        name.removeprefix("network."): value.detach().cpu()
+        for name, value in fitted.state.items()
+        if name.startswith("network.")
+    }
+    network.load_state_dict(state)
+    network.cpu().to(memory_format=torch.contiguous_format)
+    twin = onnx_bytes(network, torch.zeros(1, 1, side_px, side_px), facts.outputs)
+    chosen_on = (job.validation or job.data).title
+    detector = plan["detector"]
+    card = WeightsCard(
+        detector=detector,
+        title=job.title or f"{detector} trained on {job.data.title}",
+        task=facts.task,
+        defect_types=job.data.defect_types,
+        architecture=plan["architecture"],
+        threshold=round(fitted.threshold, 4),
+        threshold_from=f"{facts.threshold_from} on {chosen_on}",
+        data=job.data.title,
+        recipe={**plan, "best_step": fitted.step},
+        scores={"validation": {"on": chosen_on, **facts.scores(fitted)}},
+        versions={"python": platform.python_version()} | {n: version(n) for n in PACKAGES},
+    )
+    arrays = {name: value.contiguous().numpy() for name, value in network.state_dict().items()}
+    files = WeightFiles.save(job.out, card, arrays, twin)
+    curve = work_folder(job.out) / "curve.csv"
+    if curve.is_file():
+        picture = job.out.with_name(f"{job.out.stem}-curves.png")
+        draw_curves(pd.read_csv(curve), picture, card.title, facts.score_labels)
+    return files
