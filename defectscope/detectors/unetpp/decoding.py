@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -70,17 +71,23 @@ def joined_tiles(
         Smaller ones are dropped in the end.
     """
     placed = [
-        (tile, FoundMask(f.mask.moved(tile.x_min, tile.y_min), f.score))
-        for tile, masks in parts
+        (number, FoundMask(f.mask.moved(tile.x_min, tile.y_min), f.score))
+        for number, (tile, masks) in enumerate(parts)
         for f in masks
     ]
+    members_of = [[k for k, (tile, _) in enumerate(placed) if tile == n] for n in range(len(parts))]
     group = list(range(len(placed)))
-    for i, (tile, a) in enumerate(placed):
-        for j in range(i):
-            other, b = placed[j]
-            if other is not tile and _agree(a.mask, b.mask, tile, other):
-                old, new = group[i], group[j]
-                group = [new if own == old else own for own in group]
+    for i, j in combinations(range(len(parts)), 2):
+        agreement = np.array(
+            [
+                [_agreement(placed[k][1].mask, placed[m][1].mask, parts[i][0], parts[j][0])
+                 for m in members_of[j]]
+                for k in members_of[i]
+            ]
+        )  # fmt: skip
+        for k, m in _pairs(agreement):
+            old, new = group[members_of[j][m]], group[members_of[i][k]]
+            group = [new if own == old else own for own in group]
     found = []
     for name in dict.fromkeys(group):
         members = [placed[k][1] for k in range(len(placed)) if group[k] == name]
@@ -95,15 +102,29 @@ def joined_tiles(
     return [found[k] for k in keep]
 
 
-def _agree(a: Mask, b: Mask, tile: Tile, other: Tile) -> bool:
+def _pairs(agreement: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Return which masks of one tile are which of another one: each is one of them at most.
+
+    Where two lines cross in the halo each agrees with both; all in all, with itself the most.
+    """
+    if not agreement.size or agreement.max() < AGREEING:
+        return []
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(agreement, maximize=True)
+    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+    return [(k, m) for k, m in pairs if agreement[k, m] >= AGREEING]
+
+
+def _agreement(a: Mask, b: Mask, tile: Tile, other: Tile) -> float:
+    """Return the part of the smaller one that two masks share, of what both tiles see of them."""
     x0, y0 = max(tile.x_min, other.x_min), max(tile.y_min, other.y_min)
     x1, y1 = min(tile.x_max, other.x_max), min(tile.y_max, other.y_max)
     if x1 <= x0 or y1 <= y0:
-        return False
-    window = y1 - y0, x1 - x0
-    first, second = (m.moved(-x0, -y0).clipped(window) for m in (a, b))
+        return 0.0
+    first, second = (m.moved(-x0, -y0).clipped((y1 - y0, x1 - x0)) for m in (a, b))
     least = min(first.area_px, second.area_px)
-    return least >= LEAST_SEEN_PX and mask_intersection(first, second) >= AGREEING * least
+    return mask_intersection(first, second) / least if least >= LEAST_SEEN_PX else 0.0
 
 
 def spline_of(mask: Mask) -> NDArray[np.float64]:

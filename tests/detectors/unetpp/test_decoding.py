@@ -37,8 +37,6 @@ def test_repeated_empty_and_tiny_masks_are_dropped():
     assert distances_to_curve(spline_of(found[0].mask), LINES[0]).mean() < 0.5
 
 
-# Two of three lines are joined into one: an open fault.
-@pytest.mark.xfail(strict=True, reason="parts of different lines are merged across tiles")
 @pytest.mark.parametrize("halo", [32, 64])
 def test_lines_across_tiles_come_out_as_one(halo):
     parts = []
