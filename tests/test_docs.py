@@ -106,7 +106,9 @@ def _write_mrc(path, stack):
     path.write_bytes(header.tobytes() + stack.astype("<u2").tobytes())
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/user-guide.md", "docs/generators.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/user-guide.md", "docs/generators.md", "docs/lines.md"]
+)
 def test_the_documentation_runs(document, sandbox, monkeypatch):
     monkeypatch.chdir(sandbox)
     shutil.rmtree(sandbox / "results", ignore_errors=True)
