@@ -68,7 +68,8 @@ weights: $(VENV)/.test
 	$(BIN)/defectscope train heatmap $(RECIPES)/loops.toml --out $(WEIGHTS)/heatmap-loops.safetensors \
 	  --config $(RECIPES)/loops-training.toml --title "Dislocation loops in bright field, synthetic images alone" --resume
 
-## make weights-lines  the weights of line-tracer (two hours on two cores; resumable)
+# The shipped ones are an interrupted training, shortened on the way; this gives others.
+## make weights-lines  weights of line-tracer (two hours on two cores; resumable)
 weights-lines: $(VENV)/.test
 	$(BIN)/python benchmarks/line_patches.py $(DATA) --out build/patches
 	$(BIN)/defectscope train line-tracer $(RECIPES)/lines.toml --out $(WEIGHTS)/line-tracer-lines.safetensors \

@@ -107,13 +107,14 @@ def _without_shadows(lines: list[TracedLine]) -> list[TracedLine]:
     """Return lines without those that run along better ones: wide lines are seen at their edges."""
     kept: list[TracedLine] = []
     for line in sorted(lines, key=lambda line: -line.score * polyline_length(line.points)):
-        low, high = line.points.min(axis=0) - SHADOW_PX, line.points.max(axis=0) + SHADOW_PX
-        near = np.full(len(line.points), np.inf)
+        shadowed = np.zeros(len(line.points), bool)
         for other in kept:
-            box = other.points.min(axis=0), other.points.max(axis=0)
-            if (box[0] <= high).all() and (box[1] >= low).all():
-                near = np.minimum(near, distances_to_curve(line.points, other.points))
-        if (near < SHADOW_PX).mean() < SHADOW_SHARE:
+            low, high = other.points.min(axis=0) - SHADOW_PX, other.points.max(axis=0) + SHADOW_PX
+            asked = ~shadowed & ((line.points > low) & (line.points < high)).all(axis=1)
+            if asked.any():
+                distances = distances_to_curve(line.points[asked], other.points)
+                shadowed[asked] = distances < SHADOW_PX
+        if shadowed.mean() < SHADOW_SHARE:
             kept.append(line)
     return kept
 

@@ -55,8 +55,8 @@ def oracle(make, monkeypatch):
         detector._engine = Oracle(lines)
         rows, columns = np.indices((height, width), np.float64)
         monkeypatch.setattr(
-            "defectscope.detectors.line_tracer.detector.normalised",
-            lambda pixels: 1e4 * columns + rows,
+            "defectscope.detectors.line_tracer.detector.scaled_input",
+            lambda frame, scale: 1e4 * columns + rows,
         )
         monkeypatch.setattr(
             "defectscope.detectors.line_tracer.detector.padded",
@@ -132,11 +132,15 @@ def test_bit_depth_is_no_matter(make):
         np.testing.assert_allclose(a, b, atol=0.02)
 
 
-def test_a_picture_of_almost_nothing_has_no_line_and_is_no_error(oracle, make):
+def test_no_lines_give_no_lines(oracle):
     assert len(oracle([], 100, 100)) == 0
+
+
+def test_a_picture_of_almost_nothing_is_no_error(make):
     pixels = np.full((64, 64), 7, np.uint8)
     pixels[30, 30] = 8
-    make().detect([Frame(pixels, 0)])
+    (found,) = make().detect([Frame(pixels, 0)])
+    assert found.image_shape == (64, 64)
 
 
 def test_the_threshold_is_that_of_the_card_unless_one_is_given(make):
