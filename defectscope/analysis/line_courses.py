@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from defectscope.core.geometry.curvature import chord_angle_deg
 from defectscope.core.geometry.curves import mean_curve_distance
 from defectscope.core.geometry.polylines import polyline_length
+from defectscope.core.vertices import lines_by_detection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -40,17 +41,15 @@ def courses(tables: Tables, types: Mapping[str, DefectType]) -> list[Course]:
     rows = {
         (int(row["frame"]), int(row["detection"])): row for row in _plain(table).to_dict("records")
     }
-    ordered = geometry.sort_values(["frame", "detection", "vertex"], kind="stable")
     found = []
-    for (frame, detection), vertices in _by_line(ordered):
-        row = rows.get((int(frame), int(detection)))
-        points = vertices[["x", "y"]].to_numpy(float)
+    for (frame, detection), points in lines_by_detection(geometry).items():
+        row = rows.get((frame, detection))
         if row is None or polyline_length(points) <= 0:
             continue
         name = str(row["defect_type"])
         if name in types and types[name].shape != "line":
             continue
-        found.append(Course(int(frame), int(detection), int(row.get("particle", -1)), points))
+        found.append(Course(frame, detection, int(row.get("particle", -1)), points))
     return found
 
 
@@ -93,10 +92,3 @@ def _across(lines: Sequence[Course], members: list[int]) -> list[int]:
 def neighbour_distances(lines: Sequence[Course], order: Sequence[int]) -> list[float]:
     """Return the mean distance of each line of a pile-up from the next, px."""
     return [mean_curve_distance(lines[a].points, lines[b].points) for a, b in pairwise(order)]
-
-
-def _by_line(ordered: pd.DataFrame) -> Iterator[tuple[tuple[Any, Any], pd.DataFrame]]:
-    """Yield the vertices of each line: (frame, detection), rows."""
-    for key, rows in ordered.groupby(["frame", "detection"]):
-        frame, detection = cast("tuple[Any, Any]", key)
-        yield (frame, detection), rows

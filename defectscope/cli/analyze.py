@@ -11,8 +11,9 @@ from defectscope.cli.common import (
     PATH,
     component_options,
     current_host,
+    frames_option,
     plural,
-    region,
+    roi_option,
     say,
     shown_progress,
     warn,
@@ -37,12 +38,8 @@ __all__ = ["analyze"]
     metavar="DIR",
     help="Folder for figures and report; the run folder by default.",
 )
-@click.option(
-    "--frames", metavar="A:B:S", help="Only frame indices A to B (exclusive), every S-th."
-)
-@click.option(
-    "--roi", callback=region, metavar="X0,Y0,X1,Y1", help="Only this part of a frame, px."
-)
+@frames_option
+@roi_option
 @click.option(
     "--images",
     multiple=True,

@@ -12,6 +12,7 @@ from defectscope.cli.common import (
     PATH,
     component_options,
     current_host,
+    frames_option,
     plural,
     say,
     shown_progress,
@@ -48,9 +49,7 @@ WIDE = 200
     show_default=True,
     help="Overlap of boxes that a match needs.",
 )
-@click.option(
-    "--frames", metavar="A:B:S", help="Only frame indices A to B (exclusive), every S-th."
-)
+@frames_option
 @click.option(
     "--worst",
     type=click.IntRange(0),

@@ -20,8 +20,10 @@ __all__ = [
     "calibration_options",
     "component_options",
     "current_host",
+    "frames_option",
     "plural",
     "region",
+    "roi_option",
     "say",
     "shown_progress",
     "warn",
@@ -169,3 +171,11 @@ def shown_progress() -> Iterator[Progress]:
 
     with bars:
         yield report
+
+
+frames_option = click.option(
+    "--frames", metavar="A:B:S", help="Only frame indices A to B (exclusive), every S-th."
+)
+roi_option = click.option(
+    "--roi", callback=region, metavar="X0,Y0,X1,Y1", help="Only this part of a frame, px."
+)

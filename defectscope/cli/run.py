@@ -12,8 +12,9 @@ from defectscope.cli.common import (
     calibration_options,
     component_options,
     current_host,
+    frames_option,
     plural,
-    region,
+    roi_option,
     say,
     shown_progress,
     warn,
@@ -56,12 +57,8 @@ __all__ = ["run"]
 @click.option("--tracker", metavar="NAME", help="Tracker that links detections through time.")
 @click.option("--out", required=True, type=PATH, metavar="DIR", help="Folder for the results.")
 @component_options
-@click.option(
-    "--frames", metavar="A:B:S", help="Only frame indices A to B (exclusive), every S-th."
-)
-@click.option(
-    "--roi", callback=region, metavar="X0,Y0,X1,Y1", help="Only this part of a frame, px."
-)
+@frames_option
+@roi_option
 @click.option(
     "--mask",
     "masks",

@@ -163,33 +163,29 @@ def analyse_run(
     tables = selected_tables(result.tables_for_analysis(geometry), frames, roi)
     tables = replace(tables, detector_scores=detector_scores(result, host.weights()))
     folder = result.folder if out is None else Path(out)
-    findings: list[Finding] = []
-    files: list[str] = []
-    for position, named in enumerate(built):
-        progress("analyse", position, len(built))
-        with named.component as analysis:
-            findings += guarded(named, "on the tables", analysis.analyse, tables)
-    for finding in findings:
-        files += write_finding(folder / "figures", finding)
-    progress("analyse", len(built), len(built))
+    findings = _findings(built, tables, progress)
+    files = [name for finding in findings for name in write_finding(folder / "figures", finding)]
     warnings = _warnings(result, tables)
-    path = None
-    if report:
-        path = folder / "report.html"
-        page = _page(
-            result,
-            tables,
-            findings,
-            runtime,
-            host,
-            [Path(p) for p in images],
-            viewer_frames,
-            warnings,
-        )
+    path = folder / "report.html" if report else None
+    if path is not None:
+        paths = [Path(p) for p in images]
+        page = _page(result, tables, findings, runtime, host, paths, viewer_frames, warnings)
         write_text(path, page)
     if out is None:
         _note_figures(result, files)
     return Analysed(findings, files, path, warnings)
+
+
+def _findings(
+    built: Sequence[NamedComponent], tables: Tables, progress: Callable[[str, int, int], None]
+) -> list[Finding]:
+    found: list[Finding] = []
+    for position, named in enumerate(built):
+        progress("analyse", position, len(built))
+        with named.component as analysis:
+            found += guarded(named, "on the tables", analysis.analyse, tables)
+    progress("analyse", len(built), len(built))
+    return found
 
 
 def _built(

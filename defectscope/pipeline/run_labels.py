@@ -10,6 +10,7 @@ import numpy as np
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.instances import Instances
 from defectscope.core.tables import ORIGINS
+from defectscope.core.vertices import lines_by_detection
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import INFO
 
@@ -70,9 +71,8 @@ def _lines(result: Result) -> dict[int, dict[int, np.ndarray]]:
         return {}
     lines: dict[int, dict[int, np.ndarray]] = {}
     vertices = result.geometry.merge(wanted, on=["frame", "detection"])
-    for (frame, detection), points in vertices.groupby(["frame", "detection"]):
-        own = lines.setdefault(int(str(frame)), {})
-        own[int(str(detection))] = points[["x", "y"]].to_numpy(float)
+    for (frame, detection), points in lines_by_detection(vertices).items():
+        lines.setdefault(frame, {})[detection] = points
     return lines
 
 

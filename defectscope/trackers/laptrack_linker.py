@@ -15,7 +15,13 @@ from pydantic import Field
 from defectscope import Tracker
 from defectscope.core.errors import MissingPackageError
 from defectscope.trackers.detection_columns import frame_column, position_columns
-from defectscope.trackers.repairing import RepairOptions, defect_sizes, kept_tracks, row_order
+from defectscope.trackers.repairing import (
+    GapRange,
+    RepairOptions,
+    defect_sizes,
+    kept_tracks,
+    row_order,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,12 +38,7 @@ class LapTrackOptions(RepairOptions):
     max_gap: int = Field(
         3, ge=0, le=10_000, description="longest gap that is closed, frames; 0 closes none"
     )
-    gap_range_px: float | None = Field(
-        None,
-        gt=0,
-        le=10_000,
-        description="how far a particle may be moved after a gap, px; none: search_range_px",
-    )
+    gap_range_px: GapRange = None
     size_weight_px: float = Field(
         0.0,
         ge=0,

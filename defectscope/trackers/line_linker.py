@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,11 @@ from defectscope import Tracker
 from defectscope.core.errors import FormatError
 from defectscope.core.geometry.curves import two_way_distance
 from defectscope.core.geometry.polylines import polyline_resample
+from defectscope.core.vertices import lines_by_detection
 from defectscope.trackers.detection_columns import frame_column, position_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -143,21 +144,10 @@ def _curves(
             "linking lines needs the column 'detection', which says whose vertices are whose; the "
             f"table has: {', '.join(map(str, detections.columns))}"
         )
-    ordered = geometry.sort_values(["frame", "detection", "vertex"], kind="stable")
-    known = {
-        (int(frame), int(detection)): rows[["x", "y"]].to_numpy(float)
-        for (frame, detection), rows in _by_line(ordered)
-    }
+    known = lines_by_detection(geometry)
     keys = zip(frames.tolist(), detections["detection"].tolist(), strict=True)
     lines = [known.get((frame, int(detection))) for frame, detection in keys]
     return [
         point if line is None else polyline_resample(line, POINTS)
         for point, line in zip(points, lines, strict=True)
     ]
-
-
-def _by_line(ordered: pd.DataFrame) -> Iterator[tuple[tuple[Any, Any], pd.DataFrame]]:
-    """Yield the vertices of each line: (frame, detection), rows."""
-    for key, rows in ordered.groupby(["frame", "detection"]):
-        frame, detection = cast("tuple[Any, Any]", key)
-        yield (frame, detection), rows

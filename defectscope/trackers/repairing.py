@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -14,29 +14,58 @@ from defectscope.core.track_filling import filled_tracks, sighted_shares
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["RepairOptions", "defect_kinds", "defect_sizes", "in_rows", "kept_tracks", "row_order"]
+__all__ = [
+    "FillGaps",
+    "GapRange",
+    "MinLength",
+    "RepairOptions",
+    "SightedShare",
+    "defect_kinds",
+    "defect_sizes",
+    "in_rows",
+    "kept_tracks",
+    "row_order",
+]
 
 SIZE_COLUMNS = ("diameter_px", "major_px", "length_px")
 
 
-class RepairOptions(BaseOptions):
-    """Options that all shipped trackers have."""
-
-    min_length: int = Field(
-        1, ge=1, description="frames that a particle must be found in to be kept; 1 keeps all"
-    )
-    fill_gaps: bool = Field(
-        False,
+# Options that several trackers have, with defaults of their own.
+MinLength = Annotated[
+    int, Field(ge=1, description="frames that a particle must be found in to be kept; 1 keeps all")
+]
+FillGaps = Annotated[
+    bool,
+    Field(
         description="add the rows of particles missed between two sightings, linear between them; "
-        "their origin is 'interpolated'",
-    )
-    sighted_share: float = Field(
-        0.0,
+        "their origin is 'interpolated'"
+    ),
+]
+SightedShare = Annotated[
+    float,
+    Field(
         ge=0,
         le=1,
         description="drop rows, and fill none in, where the particle was seen in a smaller share "
         "of the frames around, as flickering texture is; 0 drops none and fills all",
-    )
+    ),
+]
+GapRange = Annotated[
+    float | None,
+    Field(
+        gt=0,
+        le=10_000,
+        description="how far a particle may be moved after a gap, px; none: search_range_px",
+    ),
+]
+
+
+class RepairOptions(BaseOptions):
+    """Options that all shipped trackers of particles have."""
+
+    min_length: MinLength = 1
+    fill_gaps: FillGaps = False
+    sighted_share: SightedShare = 0.0
     share_window: int = Field(
         9, ge=1, le=10_000, description="frames that this share is of, the row's own in the middle"
     )

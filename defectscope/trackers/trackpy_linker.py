@@ -6,7 +6,7 @@ Shen et al. on an in-situ video (P2: search range 5 px, memory 3 frames).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -17,7 +17,11 @@ from defectscope.trackers.drift import estimate_drift
 from defectscope.trackers.gap_closing import GapLimits, close_gaps
 from defectscope.trackers.ordered_linker import link_positions
 from defectscope.trackers.repairing import (
+    FillGaps,
+    GapRange,
+    MinLength,
     RepairOptions,
+    SightedShare,
     defect_kinds,
     defect_sizes,
     in_rows,
@@ -37,6 +41,31 @@ __all__ = ["Loops", "LoopsOptions", "Trackpy", "TrackpyOptions"]
 # Share of the search range below which the drift from frame to frame is not worth a second linking.
 SLOW = 0.1
 
+# Options that ``loops`` has with other defaults.
+Memory = Annotated[
+    int,
+    Field(ge=0, le=1000, description="frames that a particle may be missing and still be the same"),
+]
+MaxGap = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=100_000,
+        description="longest gap that is closed between pieces of a track after the linking, "
+        "frames; 0 closes none",
+    ),
+]
+SizeRatio = Annotated[
+    float, Field(gt=1, le=1000, description="how much larger or smaller it may be after a gap")
+]
+RemoveDrift = Annotated[
+    bool,
+    Field(
+        description="take out the movement that all particles share, jumps of the stage too, link "
+        "again where it is not small, and add the columns x_corrected and y_corrected (px)"
+    ),
+]
+
 
 class TrackpyOptions(RepairOptions):
     """Options of the tracker ``trackpy``."""
@@ -44,9 +73,7 @@ class TrackpyOptions(RepairOptions):
     search_range_px: float = Field(
         5.0, gt=0, le=10_000, description="how far a particle may move between two frames, in px"
     )
-    memory: int = Field(
-        3, ge=0, le=1000, description="frames that a particle may be missing and still be the same"
-    )
+    memory: Memory = 3
     adaptive_stop_px: float | None = Field(
         None,
         gt=0,
@@ -64,27 +91,10 @@ class TrackpyOptions(RepairOptions):
         description="how far apart particles count as being when one is e times as large, px; "
         "0: sizes are not looked at from frame to frame",
     )
-    max_gap: int = Field(
-        0,
-        ge=0,
-        le=100_000,
-        description="longest gap that is closed between pieces of a track after the linking, "
-        "frames; 0 closes none",
-    )
-    gap_range_px: float | None = Field(
-        None,
-        gt=0,
-        le=10_000,
-        description="how far a particle may be moved after a gap, px; none: search_range_px",
-    )
-    size_ratio: float = Field(
-        1.6, gt=1, le=1000, description="how much larger or smaller it may be after a gap"
-    )
-    remove_drift: bool = Field(
-        False,
-        description="take out the movement that all particles share, jumps of the stage too, link "
-        "again where it is not small, and add the columns x_corrected and y_corrected (px)",
-    )
+    max_gap: MaxGap = 0
+    gap_range_px: GapRange = None
+    size_ratio: SizeRatio = 1.6
+    remove_drift: RemoveDrift = False
     drift_smoothing: int = Field(
         0, ge=0, le=100_000, description="frames that the drift is averaged over; 0: none"
     )
@@ -203,45 +213,14 @@ class Trackpy(Tracker):
 class LoopsOptions(TrackpyOptions):
     """Options of the tracker ``loops``: those of ``trackpy`` with other defaults."""
 
-    memory: int = Field(
-        2, ge=0, le=1000, description="frames that a particle may be missing and still be the same"
-    )
-    max_gap: int = Field(
-        40,
-        ge=0,
-        le=100_000,
-        description="longest gap that is closed between pieces of a track after the linking, "
-        "frames; 0 closes none",
-    )
-    gap_range_px: float | None = Field(
-        8.0,
-        gt=0,
-        le=10_000,
-        description="how far a particle may be moved after a gap, px; none: search_range_px",
-    )
-    size_ratio: float = Field(
-        2.0, gt=1, le=1000, description="how much larger or smaller it may be after a gap"
-    )
-    remove_drift: bool = Field(
-        True,
-        description="take out the movement that all particles share, jumps of the stage too, link "
-        "again where it is not small, and add the columns x_corrected and y_corrected (px)",
-    )
-    fill_gaps: bool = Field(
-        True,
-        description="add the rows of particles missed between two sightings, linear between them; "
-        "their origin is 'interpolated'",
-    )
-    sighted_share: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="drop rows, and fill none in, where the particle was seen in a smaller share "
-        "of the frames around, as flickering texture is; 0 drops none and fills all",
-    )
-    min_length: int = Field(
-        3, ge=1, description="frames that a particle must be found in to be kept; 1 keeps all"
-    )
+    memory: Memory = 2
+    max_gap: MaxGap = 40
+    gap_range_px: GapRange = 8.0
+    size_ratio: SizeRatio = 2.0
+    remove_drift: RemoveDrift = True
+    fill_gaps: FillGaps = True
+    sighted_share: SightedShare = 0.5
+    min_length: MinLength = 3
 
 
 class Loops(Trackpy):

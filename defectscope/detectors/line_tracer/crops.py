@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
-import torch
 
-from defectscope.detectors.learning.augmentation import Camera, degraded
+from defectscope.detectors.learning.augmentation import degraded
+from defectscope.detectors.learning.crops import BatchOfCrops
 from defectscope.detectors.learning.normalisation import normalised
 from defectscope.detectors.line_tracer.targets import line_targets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
-    from defectscope import Instances, TrainingData
+    from defectscope import Instances
     from defectscope.detectors.line_tracer.options import LineTracerTrainingOptions
 
 __all__ = ["CropMaker", "LineView", "cropped_lines", "scaled_lines", "turned_lines"]
@@ -81,7 +80,7 @@ def turned_lines(view: LineView, rng: np.random.Generator) -> LineView:
 
 
 @dataclass(frozen=True)
-class CropMaker:
+class CropMaker(BatchOfCrops):
     """Makes batches of crops; called in worker processes.
 
     Parameters
@@ -92,23 +91,11 @@ class CropMaker:
 
     options: LineTracerTrainingOptions
 
-    def __call__(
-        self, data: TrainingData, numbers: list[int], rng: np.random.Generator
-    ) -> dict[str, Tensor]:
-        """Return ``pixels`` (n, 1, H, W) and the targets, stacked."""
-        parts: dict[str, list[Any]] = {}
-        for number in numbers:
-            pixels, truth = data.load(number)
-            for _ in range(self.options.crops_per_frame):
-                for name, value in self._crop(pixels, truth, rng).items():
-                    parts.setdefault(name, []).append(value)
-        return {name: torch.from_numpy(np.stack(values)) for name, values in parts.items()}
-
-    def _crop(self, pixels: Any, truth: Instances, rng: np.random.Generator) -> dict[str, Any]:
+    def crop(self, pixels: Any, truth: Instances, rng: np.random.Generator) -> dict[str, Any]:
+        """Return the pixels of a crop and its targets."""
         options = self.options
-        camera = Camera(options.blur_px, options.noise, options.gamma, options.jpeg)
         # Before the crop is cut: a frame is normalised as a whole when lines are looked for.
-        grey = normalised(degraded(pixels, camera, rng))
+        grey = normalised(degraded(pixels, self.camera, rng))
         # Ignored lines come last, to be told apart again.
         order = np.argsort(truth.ignore, kind="stable")
         known = int((~truth.ignore).sum())

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-import torch
 
 from defectscope.core.line_masks import mask_of_line
-from defectscope.detectors.learning.augmentation import Camera, degraded
+from defectscope.detectors.learning.augmentation import degraded
+from defectscope.detectors.learning.crops import BatchOfCrops
 from defectscope.detectors.learning.normalisation import normalised
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
-    from defectscope import Instances, Mask, TrainingData
+    from defectscope import Instances, Mask
     from defectscope.detectors.unetpp.options import UnetppTrainingOptions
 
 __all__ = ["CropMaker", "true_masks"]
@@ -44,7 +43,7 @@ def true_masks(truth: Instances, line_width_px: int) -> list[Mask]:
 
 
 @dataclass(frozen=True)
-class CropMaker:
+class CropMaker(BatchOfCrops):
     """Makes batches of crops; called in worker processes.
 
     Parameters
@@ -55,22 +54,10 @@ class CropMaker:
 
     options: UnetppTrainingOptions
 
-    def __call__(
-        self, data: TrainingData, numbers: list[int], rng: np.random.Generator
-    ) -> dict[str, Tensor]:
-        """Return ``pixels`` (n, 1, H, W), ``masks`` (n, N, H, W) uint8, ``real`` (n, N) bool."""
-        parts: dict[str, list[Any]] = {"pixels": [], "masks": [], "real": []}
-        for number in numbers:
-            pixels, truth = data.load(number)
-            for _ in range(self.options.crops_per_frame):
-                for name, value in self._crop(pixels, truth, rng).items():
-                    parts[name].append(value)
-        return {name: torch.from_numpy(np.stack(values)) for name, values in parts.items()}
-
-    def _crop(self, pixels: Any, truth: Instances, rng: np.random.Generator) -> dict[str, Any]:
+    def crop(self, pixels: Any, truth: Instances, rng: np.random.Generator) -> dict[str, Any]:
+        """Return the pixels of a crop and its targets."""
         options = self.options
-        camera = Camera(options.blur_px, options.noise, options.gamma, options.jpeg)
-        values: NDArray[np.float32] = degraded(pixels, camera, rng)
+        values: NDArray[np.float32] = degraded(pixels, self.camera, rng)
         if rng.random() < options.equalize:
             grey = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
             values = cv2.equalizeHist(grey).astype(np.float32) / np.float32(255)
