@@ -17,6 +17,7 @@ from defectscope.core.metrics import Counts, count_matches
 from defectscope.detectors.dark_blobs import DarkBlobs, DarkBlobsOptions, texture_contrast
 from defectscope.plugins.testing import DetectorConformance, PluginConformance
 
+WEIGHTS = Path(ds.__file__).parent / "weights"
 METHODS = ("threshold", "peaks")
 SHAPE = (150, 180)
 # x, y, radius in px; far apart, away from the edge
@@ -35,9 +36,10 @@ class TestPeaks(DetectorConformance):
 
 class TestShippedDetectors(PluginConformance):
     plugin = "defectscope.detectors.plugin"
-    # Their name is registered by another plugin.
+    # Their names are registered by another plugin.
     options: ClassVar = {
-        "heatmap": {"weights": str(Path(ds.__file__).parent / "weights/heatmap-loops.safetensors")}
+        name: {"weights": str(WEIGHTS / f"{name}-{weights}.safetensors")}
+        for name, weights in (("heatmap", "loops"), ("line-tracer", "lines"))
     }
 
 
