@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from defectscope.core.geometry.curvature import chord_angle_deg
 from defectscope.core.geometry.curves import mean_curve_distance
 from defectscope.core.geometry.polylines import polyline_length
+from defectscope.core.groups import joined
 from defectscope.core.vertices import lines_by_detection
 
 if TYPE_CHECKING:
@@ -38,23 +39,21 @@ def courses(tables: Tables, types: Mapping[str, DefectType]) -> list[Course]:
     if geometry is None or geometry.empty:
         return []
     table = tables.detections if tables.tracks is None else tables.tracks
-    rows = {
-        (int(row["frame"]), int(row["detection"])): row for row in _plain(table).to_dict("records")
-    }
+    others = {name for name, known in types.items() if known.shape != "line"}
+    table = _plain(table[~table["defect_type"].astype(str).isin(others)])
+    # Outlines of what is no line are left out before their vertices are looked at.
+    lines = lines_by_detection(geometry.merge(table[["frame", "detection"]]))
     found = []
-    for (frame, detection), points in lines_by_detection(geometry).items():
-        row = rows.get((frame, detection))
-        if row is None or polyline_length(points) <= 0:
-            continue
-        name = str(row["defect_type"])
-        if name in types and types[name].shape != "line":
-            continue
-        found.append(Course(frame, detection, int(row.get("particle", -1)), points))
-    return found
+    for row in table.to_dict("records"):
+        place = int(row["frame"]), int(row["detection"])
+        points = lines.get(place)
+        if points is not None and polyline_length(points) > 0:
+            found.append(Course(*place, int(row.get("particle", -1)), points))
+    return sorted(found, key=lambda line: (line.frame, line.detection))
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    names = ["frame", "detection", "defect_type", "particle"]
+    names = ["frame", "detection", "particle"]
     return table[[name for name in names if name in table.columns]]
 
 
@@ -66,17 +65,15 @@ def pileups(lines: Sequence[Course], reach_px: float, turn_deg: float) -> list[l
     which their middles lie.
     """
     n = len(lines)
-    group = list(range(n))
     angles = [chord_angle_deg(line.points) for line in lines]
-    for i in range(n):
-        for j in range(i):
-            turn = abs(angles[i] - angles[j])
-            if not min(turn, 180 - turn) <= turn_deg:
-                continue  # also where a closed loop has no direction
-            if mean_curve_distance(lines[i].points, lines[j].points) <= reach_px:
-                old, new = group[i], group[j]
-                group = [new if own == old else own for own in group]
-    found = [[k for k in range(n) if group[k] == name] for name in dict.fromkeys(group)]
+
+    def beside(i: int, j: int) -> bool:
+        turn = abs(angles[i] - angles[j])
+        # Not so where a closed loop has no direction, which is not a number.
+        alike = min(turn, 180 - turn) <= turn_deg
+        return alike and mean_curve_distance(lines[i].points, lines[j].points) <= reach_px
+
+    found = joined(n, (pair for pair in combinations(range(n), 2) if beside(*pair)))
     return [_across([lines[k] for k in members], members) for members in found if len(members) > 1]
 
 

@@ -30,6 +30,7 @@ class LineMotion(Analysis):
     """
 
     needs_geometry = True
+    shapes = ("line",)
 
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return one finding; none where no line was tracked over two frames."""

@@ -40,6 +40,7 @@ class LineSpacing(Analysis):
     Options = LineSpacingOptions
     options: LineSpacingOptions
     needs_geometry = True
+    shapes = ("line",)
 
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return one finding; none where no frame has two lines side by side."""

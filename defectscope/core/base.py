@@ -307,9 +307,12 @@ class Analysis(Component):
     ----------
     needs_geometry
         Whether it wants the vertices of lines and outlines, which are many.
+    shapes
+        Shapes of defect types it is about; it is left out where nothing of them was found.
     """
 
     needs_geometry: ClassVar[bool] = False
+    shapes: ClassVar[tuple[str, ...]] = ("ellipse", "line")
 
     @abstractmethod
     def analyse(self, tables: Tables) -> list[Finding]:

@@ -15,9 +15,9 @@ from defectscope.core.frames import parse_frame_range
 from defectscope.core.particles import particle_table
 from defectscope.pipeline.choices import make_choices
 from defectscope.pipeline.detector_scores import detector_scores
-from defectscope.pipeline.finishing import write_finding
+from defectscope.pipeline.finishing import about_what_was_found, findings_of, write_finding
 from defectscope.pipeline.inputs import open_inputs
-from defectscope.pipeline.named import NamedComponent, guarded
+from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.report import report_page
 from defectscope.pipeline.report_data import MOST_PARTICLES, page_data, shown_frames
 from defectscope.pipeline.results import Result
@@ -158,14 +158,15 @@ def analyse_run(
     if not len(result.frames):
         raise UsageError(f"the run in {result.folder} has no finished frame; run it first")
     runtime = Runtime(defect_types=host.defect_types(), weights=host.weights())
-    built = _built(host, analyses, options or {}, runtime)
+    built = about_what_was_found(_built(host, analyses, options or {}, runtime), result)
     geometry = any(named.component.needs_geometry for named in built)
     tables = selected_tables(result.tables_for_analysis(geometry), frames, roi)
     tables = replace(tables, detector_scores=detector_scores(result, host.weights()))
     folder = result.folder if out is None else Path(out)
-    findings = _findings(built, tables, progress)
+    left_out: list[str] = []
+    findings = list(findings_of(built, tables, progress, left_out))
     files = [name for finding in findings for name in write_finding(folder / "figures", finding)]
-    warnings = _warnings(result, tables)
+    warnings = [*_warnings(result, tables), *left_out]
     path = folder / "report.html" if report else None
     if path is not None:
         paths = [Path(p) for p in images]
@@ -176,18 +177,6 @@ def analyse_run(
     return Analysed(findings, files, path, warnings)
 
 
-def _findings(
-    built: Sequence[NamedComponent], tables: Tables, progress: Callable[[str, int, int], None]
-) -> list[Finding]:
-    found: list[Finding] = []
-    for position, named in enumerate(built):
-        progress("analyse", position, len(built))
-        with named.component as analysis:
-            found += guarded(named, "on the tables", analysis.analyse, tables)
-    progress("analyse", len(built), len(built))
-    return found
-
-
 def _built(
     host: PluginHost,
     analyses: Sequence[str] | None,
@@ -195,13 +184,18 @@ def _built(
     runtime: Runtime,
 ) -> list[NamedComponent]:
     names = list(analyses or [])
-    if not names:
+    optional = not names
+    if optional:
         # Two plugins of one name are a matter for those who ask for it.
         found = Counter(entry.name for entry in host.registered("analyses"))
         names = sorted(name for name, times in found.items() if times == 1)
     choices = make_choices(names, options)
     return [
-        NamedComponent(c.alias, host.build("analyses", c.name, c.options, runtime, alias=c.alias))
+        NamedComponent(
+            c.alias,
+            host.build("analyses", c.name, c.options, runtime, alias=c.alias),
+            optional=optional,
+        )
         for c in choices
     ]
 

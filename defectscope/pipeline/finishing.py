@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from defectscope.core.calibration import Calibration
     from defectscope.pipeline.results import Result
 
-__all__ = ["linked", "linked_in_specimen", "track_detections", "write_finding", "write_findings"]
+__all__ = [
+    "about_what_was_found",
+    "findings_of",
+    "linked",
+    "linked_in_specimen",
+    "track_detections",
+    "write_finding",
+    "write_findings",
+]
 
 
 def linked(
@@ -125,9 +133,45 @@ def write_findings(
     ComponentError
         An analysis that the user asked for raised, or returned something else than findings.
     """
-    geometry = any(named.component.needs_geometry for named in analyses)
-    tables = result.tables_for_analysis(geometry)
+    about = about_what_was_found(analyses, result)
+    geometry = any(named.component.needs_geometry for named in about)
     written = []
+    for finding in findings_of(about, result.tables_for_analysis(geometry), progress, warnings):
+        written += write_finding(result.folder / "figures", finding)
+    return written
+
+
+def about_what_was_found(
+    analyses: Sequence[NamedComponent], result: Result
+) -> list[NamedComponent]:
+    """Return the analyses that are about a shape of which the run found something.
+
+    A type that is not registered may have any shape.
+    """
+    names = set(result.detections["defect_type"].astype(str))
+
+    def concerned(named: NamedComponent) -> bool:
+        known = named.component.runtime.defect_types
+        shapes = {known[name].shape if name in known else None for name in names}
+        return not shapes or None in shapes or bool(shapes & set(named.component.shapes))
+
+    return [named for named in analyses if concerned(named)]
+
+
+def findings_of(
+    analyses: Sequence[NamedComponent],
+    tables: Tables,
+    progress: Callable[[str, int, int], None],
+    warnings: list[str],
+) -> Iterator[Finding]:
+    """Yield what each analysis finds in tables of its own.
+
+    Raises
+    ------
+    ComponentError
+        An analysis that the user asked for raised, or returned something else than findings; of
+        others that is a warning.
+    """
     for position, named in enumerate(analyses):
         progress("figures", position, len(analyses))
         try:
@@ -137,10 +181,8 @@ def write_findings(
                 raise
             warnings.append(f"an analysis is left out: {error}")
             continue
-        for finding in findings:
-            written += write_finding(result.folder / "figures", finding)
+        yield from findings
     progress("figures", len(analyses), len(analyses))
-    return written
 
 
 def _findings(named: NamedComponent, tables: Tables) -> list[Finding]:

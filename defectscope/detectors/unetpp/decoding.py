@@ -10,6 +10,7 @@ import numpy as np
 
 from defectscope.core.geometry.skeletons import skeleton_path
 from defectscope.core.geometry.smoothing import smoothed_curve
+from defectscope.core.groups import joined
 from defectscope.core.line_masks import unique_masks, united
 from defectscope.core.masks import Mask, mask_intersection
 
@@ -76,7 +77,7 @@ def joined_tiles(
         for f in masks
     ]
     members_of = [[k for k, (tile, _) in enumerate(placed) if tile == n] for n in range(len(parts))]
-    group = list(range(len(placed)))
+    pairs = []
     for i, j in combinations(range(len(parts)), 2):
         agreement = np.array(
             [
@@ -85,12 +86,10 @@ def joined_tiles(
                 for k in members_of[i]
             ]
         )  # fmt: skip
-        for k, m in _pairs(agreement):
-            old, new = group[members_of[j][m]], group[members_of[i][k]]
-            group = [new if own == old else own for own in group]
+        pairs += [(members_of[i][k], members_of[j][m]) for k, m in _pairs(agreement)]
     found = []
-    for name in dict.fromkeys(group):
-        members = [placed[k][1] for k in range(len(placed)) if group[k] == name]
+    for group in joined(len(placed), pairs):
+        members = [placed[k][1] for k in group]
         mask = members[0].mask
         for member in members[1:]:
             mask = united(mask, member.mask)
