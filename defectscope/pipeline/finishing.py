@@ -210,6 +210,8 @@ def write_finding(folder: Path, finding: Finding) -> list[str]:
         for suffix in ("png", "svg"):
             names.append(f"{finding.name}.{suffix}")
             _save(finding.figure, folder / names[-1])
+            # What was placed for the first is where it belongs in the second.
+            finding.figure.set_layout_engine("none")
     return names
 
 
