@@ -108,25 +108,35 @@ class LineTracer(LearnedDetector):
     def _one(self, frame: Frame) -> Instances:
         values = scaled_input(frame, self.options.scale)
         shape = values.shape[0], values.shape[1]
-        tokens, presence = self._seen(values)
-        lines = traced(tokens, presence, shape, self.rules)
+        tokens, presence, ends = self._seen(values)
+        lines = traced(tokens, presence, shape, self.rules, ends)
         return self._instances([li for li in lines if li.score >= self.least_score], frame.shape)
 
-    def _seen(self, values: NDArray[np.float32]) -> tuple[Tokens, NDArray[np.float32]]:
-        """Return the tokens of a whole input, and the largest logit of each of its cells."""
+    def _seen(
+        self, values: NDArray[np.float32]
+    ) -> tuple[Tokens, NDArray[np.float32], NDArray[np.float32]]:
+        """Return the tokens of a whole input, and two logits of each of its cells.
+
+        They are the largest over all orientations that a line passes, and that a line ends.
+        """
         shape = values.shape[0], values.shape[1]
         cells = tuple(-(-side // STRIDE) for side in shape)
-        presence = np.full(cells, NOTHING, np.float32)
+        presence, ends = (np.full(cells, NOTHING, np.float32) for _ in range(2))
         tiles = tiles_of(shape, self.options.tile_px, self.options.halo_px, MULTIPLE_PX)
-        parts = [self._tile(values, tile, presence) for tile in tiles]
-        return Tokens(*(np.concatenate(column) for column in zip(*parts, strict=True))), presence
+        parts = [self._tile(values, tile, presence, ends) for tile in tiles]
+        tokens = Tokens(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        return tokens, presence, ends
 
     def _tile(
-        self, values: NDArray[np.float32], tile: Tile, presence: NDArray[np.float32]
+        self,
+        values: NDArray[np.float32],
+        tile: Tile,
+        presence: NDArray[np.float32],
+        ends: NDArray[np.float32],
     ) -> Tokens:
-        logits, offsets = (
-            out[0] for out in self.engine(padded([tile.cut(values)], MULTIPLE_PX))[:2]
-        )
+        """Return the tokens of a tile's core, and fill in its part of `presence` and `ends`."""
+        answers = self.engine(padded([tile.cut(values)], MULTIPLE_PX))
+        logits, offsets, tips = (out[0] for out in answers)
         x0, y0, x1, y1 = tile.core
         # Cells whose centre lies in the core: where tiles overlap, each cell is one tile's.
         left, top = x0 // STRIDE, y0 // STRIDE
@@ -135,6 +145,7 @@ class LineTracer(LearnedDetector):
         place = np.s_[:, row : row + bottom - top, column : column + right - left]
         logits, offsets = logits[place], offsets[place]
         presence[top:bottom, left:right] = logits.max(axis=0)
+        ends[top:bottom, left:right] = tips[place][0]
         tokens = tokens_of(logits, offsets, self.rules)
         return tokens._replace(points=tokens.points + np.array([left, top]) * STRIDE)
 

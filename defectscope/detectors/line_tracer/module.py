@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LineModule"]
 
-# Ends count less than lines: they are few, and only help.
-ENDS_WEIGHT = 0.2
+# Ends count less than lines: they are few, and only say where lines stop.
+ENDS_WEIGHT = 0.4
 
 
 class LineModule(LearningModule):
@@ -52,9 +52,10 @@ class LineModule(LearningModule):
     def validation_step(self, batch: Tensor, _: int) -> None:
         """Trace the frame of a position, and keep what was found beside the truth."""
         pixels, truth = self.frames[int(batch)]
-        logits, offsets, _ends = self.answers(pixels)
+        logits, offsets, ends = self.answers(pixels)
         shape, rules = (pixels.shape[0], pixels.shape[1]), TracingRules()
-        found = traced(tokens_of(logits, offsets, rules), logits.max(axis=0), shape, rules)
+        tokens = tokens_of(logits, offsets, rules)
+        found = traced(tokens, logits.max(axis=0), shape, rules, ends[0])
         self._found.append((found, true_lines(truth)))
 
     def on_validation_epoch_end(self) -> None:

@@ -11,6 +11,7 @@ from defectscope.core.geometry.polylines import polyline_length
 from defectscope.core.geometry.smoothing import smoothed_curve
 from defectscope.detectors.line_tracer.joining import JoinRules, join_chains, mean_along
 from defectscope.detectors.line_tracer.linking import chains, linked
+from defectscope.detectors.line_tracer.stopping import StopRules, stopped
 from defectscope.detectors.line_tracer.tokens import Tokens, found_tokens, thinned
 
 if TYPE_CHECKING:
@@ -43,12 +44,15 @@ class TracingRules(NamedTuple):
         Bends that are shorter are taken for noise.
     joins
         Which gaps are closed.
+    stops
+        Where lines are cut back to their ends.
     """
 
     least_token: float = 0.3
     shortest_px: float = 10.0
     wavelength_px: float = 14.0
     joins: JoinRules = JoinRules()
+    stops: StopRules = StopRules()
 
 
 class TracedLine(NamedTuple):
@@ -70,6 +74,7 @@ def traced(
     presence: NDArray[np.float32],
     shape: tuple[int, int],
     rules: TracingRules,
+    ends: NDArray[np.float32] | None = None,
 ) -> list[TracedLine]:
     """Return lines, the longest first.
 
@@ -83,12 +88,15 @@ def traced(
         (height, width) of the frame, px.
     rules
         What is taken for a line.
+    ends
+        (h, w) logits that a line ends in a cell; nothing is cut back without them.
     """
     tokens = thinned(tokens)
     found = [chain for chain in chains(linked(tokens)) if len(chain) >= LEAST_TOKENS]
     points = [tokens.points[chain] for chain in found]
     scores = [tokens.scores[chain] for chain in found]
-    evidence = (1 / (1 + np.exp(-presence))).astype(np.float32)
+    evidence = _probability(presence)
+    tips = None if ends is None else _probability(ends)
 
     def on_the_way(start: NDArray[np.float64], stop: NDArray[np.float64]) -> NDArray[np.float64]:
         return mean_along(evidence, start, stop)
@@ -98,6 +106,8 @@ def traced(
         line = _smooth([_turned(points[k], back) for k, back in parts],
                        [_turned(scores[k], back) for k, back in parts], rules)  # fmt: skip
         line = _continued(line, shape)
+        if tips is not None:
+            line = stopped(line, tips, evidence, rules.stops)
         if polyline_length(line) >= rules.shortest_px:
             lines.append(TracedLine(line, _score(parts, scores, line)))
     return sorted(_without_shadows(lines), key=lambda line: -polyline_length(line.points))
@@ -117,6 +127,10 @@ def _without_shadows(lines: list[TracedLine]) -> list[TracedLine]:
         if shadowed.mean() < SHADOW_SHARE:
             kept.append(line)
     return kept
+
+
+def _probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
 
 def _turned(values: NDArray[np.float64], back: bool) -> NDArray[np.float64]:
