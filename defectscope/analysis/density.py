@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from defectscope import Analysis, Finding, KeyNumber, Options, Tables
+from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_axis, series_styles
 from defectscope.analysis.counting import LEVEL, detection_factor, scaled_limits
+from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, mask_note
 from defectscope.core.fields import Fields, counted_fields
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ NM3_IN_M3 = 1e-27
 Edges = Literal["centres", "uncut"]
 
 
-class DensityOptions(Options):
+class DensityOptions(DetectorScoreOptions):
     """Options of the analysis ``number-density``."""
 
     edges: Edges = Field(
@@ -37,23 +38,6 @@ class DensityOptions(Options):
         "detections",
         description="tracks: count the linked rows, with gaps filled, where there are any",
     )
-    precision: float | None = Field(
-        None, gt=0, le=1, description="precision of the detector; else as its weights' card says"
-    )
-    precision_error: float = Field(0.0, ge=0, le=1, description="standard error of the precision")
-    recall: float | None = Field(
-        None, gt=0, le=1, description="recall of the detector; else as its weights' card says"
-    )
-    recall_error: float = Field(0.0, ge=0, le=1, description="standard error of the recall")
-
-    def scores(self, known: Mapping[str, float]) -> dict[str, float]:
-        """Return precision, recall and their errors, over those that the detector is known by."""
-        merged = dict(known)
-        for name in ("precision", "recall"):
-            value = getattr(self, name)
-            if value is not None:
-                merged |= {name: value, f"{name}_error": getattr(self, f"{name}_error")}
-        return merged
 
 
 def edge_weights(rows: pd.DataFrame, fields: Fields) -> NDArray[np.float64]:
@@ -75,7 +59,8 @@ def edge_weights(rows: pd.DataFrame, fields: Fields) -> NDArray[np.float64]:
     -----
     Of defects with a box of w × h, those that lie whole in a field of W × H have their centre in
     (W - w)(H - h) of it, so that each stands for W·H / ((W - w)(H - h)) of them (Miles, J. R.
-    Stat. Soc. B 36 (1974) 400, and Lantuéjoul 1978: the minus-sampling estimator).
+    Stat. Soc. B 36 (1974) 400, and Lantuéjoul 1978: the minus-sampling estimator). Masked parts
+    are left out of both areas, as no centre counts there.
     """
     row = fields.rows(rows)
     box = fields.boxes[row]
@@ -83,9 +68,10 @@ def edge_weights(rows: pd.DataFrame, fields: Fields) -> NDArray[np.float64]:
     whole = (
         (row >= 0) & (own[:, :2] > box[:, :2]).all(axis=1) & (own[:, 2:] < box[:, 2:]).all(axis=1)
     )
-    field, side = box[:, 2:] - box[:, :2], own[:, 2:] - own[:, :2]
+    half = (own[:, 2:] - own[:, :2]) / 2
+    centres = np.hstack([box[:, :2] + half, box[:, 2:] - half])
     with np.errstate(divide="ignore", invalid="ignore"):
-        weights = (field / (field - side)).prod(axis=1)
+        weights = fields.areas_of(box) / fields.areas_of(centres)
     return np.where(whole, weights, 0.0)
 
 
@@ -223,7 +209,12 @@ class NumberDensity(Analysis):
         panel.set_ylim(bottom=0)
         panel.legend(frameon=False)
         title = "Number density (band: 95 % limits)"
-        return [Finding("number-density", title, table, figure, _last(table, quantity))]
+        notes = (
+            detector_note(scores, options.source(tables)),
+            mask_note(counted_fields(tables)),
+        )
+        note = " ".join(filter(None, notes))
+        return [Finding("number-density", title, table, figure, _last(table, quantity), note)]
 
 
 def _last(table: pd.DataFrame, quantity: str) -> tuple[KeyNumber, ...]:

@@ -73,7 +73,7 @@ def swelling_table(tables: Tables, defect_types: tuple[str, ...]) -> pd.DataFram
     table["count"] = np.bincount(row, minlength=len(frames))
     with np.errstate(divide="ignore", invalid="ignore"):
         table["swelling"] = np.where(total < foil, total / (foil - total), np.nan)
-    table["swelling_error"] = spread / foil
+        table["swelling_error"] = spread / foil
     return table
 
 

@@ -54,13 +54,20 @@ __all__ = ["analyze"]
     show_default=True,
     help="Frames that the report can step through.",
 )
+@click.option(
+    "--figures",
+    default="png,svg",
+    show_default=True,
+    metavar="FORMAT,...",
+    help="Formats of the figures: png, svg, pdf.",
+)
 @click.option("--no-report", is_flag=True, help="Write figures and tables only.")
 @click.pass_context
 def analyze(context: click.Context, /, **given: Any) -> None:
     """Work out densities, sizes, growth, movement and more from the tables of RUN.
 
-    Each figure is written as PNG and SVG with the data behind it as CSV, and all of it as
-    report.html, one file that opens in any browser, offline.
+    Each figure is written as PNG and SVG (or PDF) with the data behind it as CSV, and all of it
+    as report.html, one file that opens in any browser, offline.
     """
     from defectscope.pipeline.analysing import analyse_run
     from defectscope.pipeline.choices import gather_options, read_config
@@ -79,6 +86,7 @@ def analyze(context: click.Context, /, **given: Any) -> None:
             images=given["images"],
             viewer_frames=given["viewer_frames"],
             report=not given["no_report"],
+            figures=given["figures"],
             progress=progress,
         )
     for text in done.warnings:

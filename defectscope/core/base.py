@@ -241,6 +241,11 @@ class Tables:
     detector_scores
         ``precision`` and ``recall`` of the detector (0 to 1) and their standard errors
         (``precision_error``, ``recall_error``), as far as its weights' card gives them.
+    detector_source
+        Where these come from, as a clause: "by its card, on …".
+    masked
+        (H, W) bool, True where detections were dropped (burnt-in captions), in px of the frames;
+        None where nothing is masked.
     """
 
     frames: pd.DataFrame
@@ -250,6 +255,8 @@ class Tables:
     calibration: Calibration
     roi: tuple[int, int, int, int] | None = None
     detector_scores: Mapping[str, float] = field(default_factory=dict)
+    detector_source: str = ""
+    masked: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -291,6 +298,8 @@ class Finding:
         A matplotlib figure, or None.
     numbers
         What a report says first.
+    note
+        What a reader must know about how it was worked out; stands below the figure.
     """
 
     name: str
@@ -298,6 +307,7 @@ class Finding:
     table: pd.DataFrame
     figure: Figure | None = None
     numbers: tuple[KeyNumber, ...] = ()
+    note: str = ""
 
 
 class Analysis(Component):

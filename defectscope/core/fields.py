@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from defectscope.core.masked_area import MaskedArea
 from defectscope.core.registration import common_field
 
 if TYPE_CHECKING:
@@ -33,16 +34,30 @@ class Fields:
         (n, 4) x_min, y_min, x_max, y_max, px of each frame.
     common
         Whether they are the same part of the specimen in every frame.
+    masked
+        What does not count of every frame, or None.
     """
 
     frames: NDArray[np.int64]
     boxes: NDArray[np.float64]
     common: bool
+    masked: MaskedArea | None = None
 
     @property
     def areas_px(self) -> NDArray[np.float64]:
-        """(n,) areas, px²."""
-        return np.asarray((self.boxes[:, 2:] - self.boxes[:, :2]).prod(axis=1))
+        """(n,) areas without masked parts, px²."""
+        return self.areas_of(self.boxes)
+
+    def areas_of(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the areas of (n, 4) boxes without masked parts, px²; 0 of an inverted one."""
+        areas = np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0).prod(axis=1)
+        return np.asarray(areas if self.masked is None else areas - self.masked.in_boxes(boxes))
+
+    @property
+    def masked_share(self) -> float:
+        """Part of the fields that is masked."""
+        whole = float((self.boxes[:, 2:] - self.boxes[:, :2]).prod(axis=1).sum())
+        return 1 - float(self.areas_px.sum()) / whole if whole > 0 else 0.0
 
     def rows(self, table: pd.DataFrame) -> NDArray[np.intp]:
         """Return the row of its frame's field for each row of a table, -1 where there is none."""
@@ -57,13 +72,18 @@ class Fields:
     def hold(self, table: pd.DataFrame) -> NDArray[np.bool_]:
         """Return which rows of a table have their centre in the field of their frame.
 
-        Rows whose place is not known count as inside; a common field decides about all others.
+        Rows whose place is not known count as inside; a common field decides about all others,
+        and masked parts do.
         """
         row = self.rows(table)
         inside = row >= 0
-        if not self.common or not {"x", "y"} <= set(table.columns):
+        if not {"x", "y"} <= set(table.columns):
             return inside
         at = table[["x", "y"]].to_numpy(float)
+        if self.masked is not None:
+            inside &= ~self.masked.holds(*at.T)
+        if not self.common:
+            return inside
         box = self.boxes[row]
         return inside & ~((at < box[:, :2]) | (at >= box[:, 2:])).any(axis=1)
 
@@ -73,7 +93,8 @@ def counted_fields(tables: Tables) -> Fields:
 
     In registered frames it is the part of the specimen that all of them show, so that defects
     which a moving stage brings in or takes out change no number; where that is less than a quarter
-    of a frame, and in frames that are not registered, all that was looked at.
+    of a frame, and in frames that are not registered, all that was looked at. Masked parts lie
+    still in the frames, whatever the stage does; they are no part of any field.
     """
     frames = tables.frames[tables.frames["status"] == "ok"]
     boxes = np.zeros((len(frames), 4))
@@ -81,7 +102,8 @@ def counted_fields(tables: Tables) -> Fields:
     if tables.roi is not None:
         boxes[:] = tables.roi
     indices = frames["frame"].to_numpy(np.int64)
-    whole = Fields(indices, boxes, False)
+    masked = None if tables.masked is None else MaskedArea(tables.masked)
+    whole = Fields(indices, boxes, False, masked)
     if not len(frames) or not {"drift_x_px", "drift_y_px"} <= set(frames.columns):
         return whole
     shifts = frames[["drift_x_px", "drift_y_px"]].fillna(0.0).to_numpy(float)
@@ -92,5 +114,5 @@ def counted_fields(tables: Tables) -> Fields:
     if common is None:
         return whole
     moved = np.asarray(common) + np.hstack([shifts, shifts])
-    fields = Fields(indices, moved, True)
+    fields = Fields(indices, moved, True, masked)
     return fields if fields.areas_px[0] >= LEAST_SHARE * whole.areas_px[0] else whole

@@ -14,8 +14,9 @@ from defectscope.core.files import write_text
 from defectscope.core.frames import parse_frame_range
 from defectscope.core.particles import particle_table
 from defectscope.pipeline.choices import make_choices
-from defectscope.pipeline.detector_scores import detector_scores
-from defectscope.pipeline.finishing import about_what_was_found, findings_of, write_finding
+from defectscope.pipeline.detector_scores import detector_scores, known_by
+from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats, write_finding
+from defectscope.pipeline.finishing import about_what_was_found, findings_of
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.report import report_page
@@ -122,6 +123,7 @@ def analyse_run(
     images: Sequence[str | Path] = (),
     viewer_frames: int = VIEWER_FRAMES,
     report: bool = True,
+    figures: str | Sequence[str] = DEFAULT_FORMATS,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> Analysed:
     """Analyse the tables of a run, and write figures, the data behind them and a report.
@@ -146,6 +148,8 @@ def analyse_run(
         Most frames that the report shows.
     report
         Whether to write one.
+    figures
+        Formats of the figures: some of ``png``, ``svg`` and ``pdf``.
     progress
         Called with (stage, done, total).
 
@@ -154,23 +158,27 @@ def analyse_run(
     DefectscopeError
         There is no run, an analysis raised, or a selection holds nothing.
     """
+    formats = figure_formats(figures)
     result = Result(Path(run))
     if not len(result.frames):
         raise UsageError(f"the run in {result.folder} has no finished frame; run it first")
     runtime = Runtime(defect_types=host.defect_types(), weights=host.weights())
     built = about_what_was_found(_built(host, analyses, options or {}, runtime), result)
     geometry = any(named.component.needs_geometry for named in built)
-    tables = selected_tables(result.tables_for_analysis(geometry), frames, roi)
-    tables = replace(tables, detector_scores=detector_scores(result, host.weights()))
+    known = detector_scores(result, host.weights())
+    tables = known_by(known, result.tables_for_analysis(geometry))
+    tables = selected_tables(tables, frames, roi)
     folder = result.folder if out is None else Path(out)
     left_out: list[str] = []
     findings = list(findings_of(built, tables, progress, left_out))
-    files = [name for finding in findings for name in write_finding(folder / "figures", finding)]
-    warnings = [*_warnings(result, tables), *left_out]
+    files = [n for f in findings for n in write_finding(folder / "figures", f, formats)]
+    warnings = [*_warnings(result, tables), *filter(None, [known.warning]), *left_out]
     path = folder / "report.html" if report else None
     if path is not None:
         paths = [Path(p) for p in images]
-        page = _page(result, tables, findings, runtime, host, paths, viewer_frames, warnings)
+        page = _page(
+            result, tables, findings, runtime, host, paths, viewer_frames, warnings, formats
+        )
         write_text(path, page)
     if out is None:
         _note_figures(result, files)
@@ -228,6 +236,7 @@ def _page(
     images: Sequence[Path],
     viewer_frames: int,
     warnings: list[str],
+    formats: Sequence[str],
 ) -> str:
     sequence, note = _images(result, host, images)
     particles = None
@@ -243,7 +252,7 @@ def _page(
         "particles": f"The {MOST_PARTICLES} longest of {many}." if many > MOST_PARTICLES else "",
     }
     title = f"defectscope: {result.folder.resolve().name}"
-    return report_page(title, _facts(result, tables), warnings, findings, data, notes)
+    return report_page(title, _facts(result, tables), warnings, findings, data, notes, formats)
 
 
 def _images(
@@ -311,9 +320,9 @@ def analyze(
     host
         Plugins to use; the installed ones by default.
     **settings
-        ``out``, ``frames`` (``FIRST:STOP:STEP``), ``roi``, ``images``, ``viewer_frames``, and
-        ``report``:
-        see :func:`defectscope.pipeline.analysing.analyse_run`.
+        ``out``, ``frames`` (``FIRST:STOP:STEP``), ``roi``, ``images``, ``viewer_frames``,
+        ``report`` and ``figures`` (``png,svg,pdf``): see
+        :func:`defectscope.pipeline.analysing.analyse_run`.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from defectscope.core.errors import InputError, OutputError
 from defectscope.core.files import write_json
 from defectscope.pipeline.benchmark_pictures import comparison_picture, worst_frames
-from defectscope.pipeline.finishing import write_finding
+from defectscope.pipeline.figure_files import write_finding
 from defectscope.pipeline.labels import save_dataset
 from defectscope.pipeline.overlay import write_png
 from defectscope.pipeline.parts import write_table

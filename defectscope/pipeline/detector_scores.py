@@ -3,44 +3,94 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from defectscope.core.errors import DefectscopeError
 from defectscope.core.weights import WeightFiles, find_weights
 
 if TYPE_CHECKING:
+    from defectscope.core.base import Tables
     from defectscope.core.components import ComponentSpec
     from defectscope.pipeline.results import Result
 
-__all__ = ["detector_scores", "scores_of_card"]
+__all__ = ["DetectorScores", "detector_scores", "known_by", "scores_of_card"]
 
 NAMES = ("precision", "recall")
+# Thresholds in cards are rounded.
+SAME = 1e-3
 
 
-def detector_scores(result: Result, weights: Mapping[str, ComponentSpec]) -> dict[str, float]:
-    """Return ``precision``, ``recall`` and their errors of the detector of a run.
+class DetectorScores(NamedTuple):
+    """What is known of a detector.
 
-    Empty where its options name no weights, these are not found any more, or their card does not
-    give both.
+    Parameters
+    ----------
+    values
+        ``precision``, ``recall``, and their errors as ``precision_error`` and ``recall_error``;
+        empty where they are not known.
+    source
+        Where they come from, as a clause.
+    warning
+        Why those of the card are not those of the run, or nothing.
     """
-    components = result.info["plan"].get("components", [])
+
+    values: dict[str, float]
+    source: str = ""
+    warning: str = ""
+
+
+def detector_scores(result: Result, weights: Mapping[str, ComponentSpec]) -> DetectorScores:
+    """Return precision and recall of the detector of a run, by the card of its weights.
+
+    Nothing is known where its options name no weights, these are not found any more, or their card
+    does not give both. What holds at the card's threshold does not hold at another one, nor after
+    a vote over time.
+    """
+    plan = result.info["plan"]
+    components = plan.get("components", [])
     detector = next((c for c in components if c["family"] == "detectors"), None)
     named = None if detector is None else detector["options"].get("weights")
     if not isinstance(named, str) or not named:
-        return {}
+        return DetectorScores({})
     try:
-        files = WeightFiles.open(Path(find_weights(named, weights)))
+        card = WeightFiles.open(Path(find_weights(named, weights))).card
     except (DefectscopeError, OSError):
-        return {}
-    return scores_of_card(files.card.scores)
+        return DetectorScores({})
+    values, where = _scores_and_place(card.scores)
+    if not values:
+        return DetectorScores({})
+    score = detector["options"].get("score") if detector is not None else None
+    reason = ""
+    if score is not None and card.threshold is not None and abs(score - card.threshold) > SAME:
+        reason = f"the least score was {score:g}, and they hold at {card.threshold:g}"
+    elif plan.get("vote"):
+        reason = f"the vote {plan['vote']} changes them"
+    if reason:
+        return DetectorScores(
+            {}, "", f"precision and recall by the card of {named!r} are left out: {reason}"
+        )
+    on = f", on {where}" if where else ""
+    return DetectorScores(values, f"by the card of its weights {Path(named).name!r}{on}")
+
+
+def known_by(known: DetectorScores, tables: Tables) -> Tables:
+    """Return tables with what is known of their detector."""
+    return replace(tables, detector_scores=known.values, detector_source=known.source)
 
 
 def scores_of_card(scores: Any) -> dict[str, float]:
     """Return the first precision and recall that stand side by side in the scores of a card."""
+    return _scores_and_place(scores)[0]
+
+
+def _scores_and_place(scores: Any) -> tuple[dict[str, float], str]:
     if not isinstance(scores, Mapping):
-        return {}
+        return {}, ""
     if all(isinstance(scores.get(name), int | float) and 0 < scores[name] <= 1 for name in NAMES):
         names = [*NAMES, *(f"{name}_error" for name in NAMES)]
-        return {n: float(scores[n]) for n in names if isinstance(scores.get(n), int | float)}
-    return next((found for part in scores.values() if (found := scores_of_card(part))), {})
+        found = {n: float(scores[n]) for n in names if isinstance(scores.get(n), int | float)}
+        return found, str(scores.get("on", ""))
+    parts = (_scores_and_place(part) for part in scores.values())
+    return next((found for found in parts if found[0]), ({}, ""))

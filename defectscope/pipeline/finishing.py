@@ -10,8 +10,9 @@ import pandas as pd
 
 from defectscope.core.base import Finding
 from defectscope.core.errors import ComponentError, DefectscopeError
-from defectscope.core.files import atomic_path
 from defectscope.core.particles import particle_table
+from defectscope.pipeline.detector_scores import detector_scores, known_by
+from defectscope.pipeline.figure_files import write_finding
 from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.parts import read_csv, read_table, write_table
 from defectscope.pipeline.registering import in_frame, in_specimen, shifts_by_frame
@@ -19,8 +20,6 @@ from defectscope.pipeline.registering import in_frame, in_specimen, shifts_by_fr
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from matplotlib.figure import Figure
 
     from defectscope.core.base import Tables
     from defectscope.core.calibration import Calibration
@@ -32,7 +31,6 @@ __all__ = [
     "linked",
     "linked_in_specimen",
     "track_detections",
-    "write_finding",
     "write_findings",
 ]
 
@@ -135,8 +133,12 @@ def write_findings(
     """
     about = about_what_was_found(analyses, result)
     geometry = any(named.component.needs_geometry for named in about)
+    weights = about[0].component.runtime.weights if about else {}
+    known = detector_scores(result, weights)
+    warnings += [known.warning] if known.warning and known.warning not in warnings else []
+    tables = known_by(known, result.tables_for_analysis(geometry))
     written = []
-    for finding in findings_of(about, result.tables_for_analysis(geometry), progress, warnings):
+    for finding in findings_of(about, tables, progress, warnings):
         written += write_finding(result.folder / "figures", finding)
     return written
 
@@ -200,25 +202,3 @@ def _findings(named: NamedComponent, tables: Tables) -> list[Finding]:
             f"{named.describe()} must return a list of Finding, found {findings!r:.80}"
         )
     return findings
-
-
-def write_finding(folder: Path, finding: Finding) -> list[str]:
-    """Write the table of a finding as CSV, its figure as PNG and SVG, and return their names."""
-    names = [f"{finding.name}.csv"]
-    write_table(folder / names[0], finding.table)
-    if finding.figure is not None:
-        for suffix in ("png", "svg"):
-            names.append(f"{finding.name}.{suffix}")
-            _save(finding.figure, folder / names[-1])
-            # What was placed for the first is where it belongs in the second.
-            finding.figure.set_layout_engine("none")
-    return names
-
-
-def _save(figure: Figure, path: Path) -> None:
-    from matplotlib import rc_context
-
-    # An SVG file holds the time it was made, and random names, unless told otherwise.
-    metadata = {"Date": None} if path.suffix == ".svg" else None
-    with atomic_path(path) as temporary, rc_context({"svg.hashsalt": "defectscope"}):
-        figure.savefig(temporary, metadata=metadata)

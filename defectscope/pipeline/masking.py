@@ -90,6 +90,15 @@ class MaskedParts:
             held |= self.bitmap[rows, columns]
         return held
 
+    def pixels(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return (height, width) bool, True where masked; what lies outside is cut off."""
+        found = np.zeros(shape, bool)
+        for x0, y0, x1, y1 in self.rectangles:
+            found[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)] = True
+        if self.bitmap is not None:
+            found |= self.bitmap
+        return found
+
     def record(self) -> dict[str, Any] | None:
         """Return what ``run.json`` keeps: rectangles, and a digest of the bitmap's pixels."""
         if not self:

@@ -8,9 +8,11 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
+from importlib import resources
 from string import Template
 from typing import TYPE_CHECKING, Any
+
+from defectscope.pipeline.figure_files import DEFAULT_FORMATS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,6 +51,7 @@ def report_page(
     findings: Sequence[Finding],
     data: Mapping[str, Any],
     notes: Mapping[str, str],
+    formats: Sequence[str] = DEFAULT_FORMATS,
 ) -> str:
     """Return the page.
 
@@ -66,8 +69,10 @@ def report_page(
         From :func:`defectscope.pipeline.report_data.page_data`.
     notes
         ``viewer`` and ``particles``: lines beside these parts.
+    formats
+        Of the files of the figures.
     """
-    page = files("defectscope.pipeline.report_page")
+    page = resources.files("defectscope.pipeline.report_page")
     template = Template(page.joinpath("page.html").read_text(encoding="utf-8"))
     # Inside of a script element nothing ends it but "</" and "<!--".
     embedded = json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
@@ -81,7 +86,7 @@ def report_page(
         ),
         warnings=_warnings(warnings),
         numbers=_numbers([number for finding in findings for number in finding.numbers]),
-        figures="\n".join(_figure(finding) for finding in findings if finding.figure is not None),
+        figures="\n".join(_figure(f, formats) for f in findings if f.figure is not None),
         viewer_note=html.escape(notes.get("viewer", "")),
         particle_note=html.escape(notes.get("particles", "")),
         data=embedded,
@@ -111,14 +116,17 @@ def _numbers(numbers: Sequence[KeyNumber]) -> str:
     return f"<table><thead>{head}</thead><tbody>\n{chr(10).join(lines)}\n</tbody></table>"
 
 
-def _figure(finding: Finding) -> str:
+def _figure(finding: Finding, formats: Sequence[str]) -> str:
     assert finding.figure is not None
     title = html.escape(finding.title)
     name = html.escape(finding.name)
+    note = f"<p>{html.escape(finding.note)}</p>" if finding.note else ""
+    files = ", ".join(f".{suffix}" for suffix in formats)
     return (
         f'<figure id="figure-{name}"><figcaption>{title}</figcaption>'
         f'<img src="{_embedded(finding.figure)}" alt="{title}">'
-        f'<p class="note">figures/{name}.svg, .png; data: figures/{name}.csv</p></figure>'
+        f"{note}"
+        f'<p class="note">figures/{name}{files}; data: figures/{name}.csv</p></figure>'
     )
 
 

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from defectscope.core.base import Tables
 from defectscope.core.calibration import Calibration
@@ -132,7 +134,16 @@ class Result:
             self.tracks,
             self.calibration,
             self.roi,
+            masked=self._masked_pixels,
         )
+
+    @property
+    def _masked_pixels(self) -> NDArray[np.bool_] | None:
+        sides = self.frames[["height_px", "width_px"]].dropna()
+        if not self.masks or not len(sides):
+            return None
+        height, width = sides.max().astype(int).tolist()
+        return self.masks.pixels((height, width))
 
 
 def _typed(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:

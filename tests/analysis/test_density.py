@@ -257,3 +257,63 @@ def test_densities_give_back_the_counts(counts, pixel_size_nm, thickness_nm, vis
     np.testing.assert_allclose(
         table["number_density_per_m3_error"] * seen, np.sqrt(counts), rtol=1e-9
     )
+
+
+def masked(shape, *parts):
+    pixels = np.zeros(shape, bool)
+    for x0, y0, x1, y1 in parts:
+        pixels[y0:y1, x0:x1] = True
+    return pixels
+
+
+def scattered(rng, number, frames, shape, side=0.0):
+    """Defects at random, with boxes of `side`."""
+    at = [rng.uniform(0, shape[::-1], (number, 2)) for _ in range(frames)]
+    x, y = np.concatenate(at).T
+    rows = pd.DataFrame({"frame": np.repeat(np.arange(frames), number), "x": x, "y": y})
+    for name, centre in (("x", x), ("y", y)):
+        rows[f"{name}_min"], rows[f"{name}_max"] = centre - side / 2, centre + side / 2
+    return rows.assign(defect_type="dislocation-loop")
+
+
+@pytest.mark.parametrize("edges", ["centres", "uncut"])
+def test_a_masked_part_is_no_part_of_the_area(make_tables, edges):
+    shape, parts = (200, 300), ((0, 150, 120, 200), (280, 0, 300, 10))
+    pixels = masked(shape, *parts)
+    found = scattered(np.random.default_rng(3), 20_000, 2, shape, side=12.0)
+    tables = make_tables({0: [], 1: []}, shape=shape, calibration=Calibration())
+    tables = Tables(**{**vars(tables), "detections": found, "masked": pixels})
+    table = density_table(tables, edges)
+    area = 200 * 300 - 120 * 50 - 20 * 10
+    assert table["area_px"].tolist() == [area] * 2
+    density = table["true_count"] / area
+    np.testing.assert_allclose(density, 20_000 / (200 * 300), rtol=0.02)
+    # Without that, the hole in the frame looks like fewer defects.
+    blind = Tables(**{**vars(tables), "masked": None})
+    whole = density_table(blind, "centres")
+    assert whole["area_px"].tolist() == [200 * 300] * 2
+    assert table["count"].lt(whole["count"]).all()
+
+
+def test_a_mask_stays_in_the_frame_while_the_common_field_moves(make_tables):
+    shape, pixels = (100, 200), masked((100, 200), (0, 80, 60, 100))
+    tables = make_tables({0: [], 1: []}, shape=shape, calibration=Calibration())
+    drift = {"drift_x_px": [0.0, 30.5], "drift_y_px": 0.0, "jump": 0, "correlation": 1.0}
+    points = {"x": [10.0, 165.0, 40.0, 70.0], "y": [90.0, 90.0, 90.0, 90.0]}
+    rows = pd.DataFrame({"frame": [0, 0, 1, 1], **points, "defect_type": "dislocation-loop"})
+    tables = Tables(**{**vars(tables), "frames": tables.frames.assign(**drift),
+                       "detections": rows, "masked": pixels})  # fmt: skip
+    table = density_table(tables)
+    # The field is 0 to 169.5 in the first frame, 30.5 to 200 in the second.
+    assert table["area_px"].tolist() == [169.5 * 100 - 60 * 20, 169.5 * 100 - 29.5 * 20]
+    assert table["count"].tolist() == [1, 1]
+
+
+def test_a_region_that_is_all_masked_has_no_density(make_tables, drawn):
+    tables = make_tables({0: [LOOP]}, shape=(50, 60))
+    tables = Tables(**{**vars(tables), "masked": np.ones((50, 60), bool)})
+    (finding,) = NumberDensity().analyse(tables)
+    (row,) = finding.table.to_dict("records")
+    assert (row["count"], row["area_px"]) == (0, 0)
+    assert np.isnan(row["areal_density_per_m2"])
+    drawn(finding)

@@ -55,6 +55,22 @@ def test_one_analysis_with_an_option_and_without_a_report(run, tmp_path):
     ]  # fmt: skip
 
 
+def test_figures_in_formats_that_are_asked_for(run, tmp_path):
+    out, other = tmp_path / "one", tmp_path / "two"
+    for folder in (out, other):
+        done = invoke(run, "--analysis", "number-density", "--figures", "pdf, SVG", "--out", folder)
+        assert done.exit_code == 0, done.output
+    names = sorted(p.name for p in (out / "figures").iterdir())
+    assert names == ["number-density.csv", "number-density.pdf", "number-density.svg"]
+    for name in names:
+        first, second = ((folder / "figures" / name).read_bytes() for folder in (out, other))
+        assert first == second
+    page = (out / "figures" / "number-density.pdf").read_bytes()
+    assert page.startswith(b"%PDF-")
+    assert b"CreationDate" not in page
+    assert "figures/number-density.pdf, .svg" in (out / "report.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -63,6 +79,8 @@ def test_one_analysis_with_an_option_and_without_a_report(run, tmp_path):
         (["--frames", "90:99"], "no frame of the run is in 90:99"),
         (["--analysis", "nothing"], "there is no analysis 'nothing'"),
         (["--set", "number-density.recall=2"], "recall"),
+        (["--figures", "png,eps"], "formats of figures are png, svg, pdf"),
+        (["--figures", ""], "formats of figures are png, svg, pdf"),
         (["--images", "nowhere"], "no images at nowhere"),
     ],
 )

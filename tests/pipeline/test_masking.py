@@ -7,15 +7,17 @@ import pickle
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import defectscope as ds
 from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.pipeline.analysing import analyse_run
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.masking import MaskedParts, masked_parts
-from defectscope.plugins.host import default_host
+from defectscope.plugins.host import PluginRecord, default_host
 
 PLAIN = {"overlay": False, "figures": False}
 SHAPE = (48, 64)  # of the frames of the series fixture
@@ -173,3 +175,29 @@ def test_truth_in_masked_parts_is_left_out(run, host):
     assert scores.overall.false_negatives == 0
     assert any(f"{hidden} labelled defects with their centre in them" in t for t in scores.warnings)
     assert not any("masked" in t for t in evaluate(whole, Dataset(images), host=host).warnings)
+
+
+@pytest.mark.parametrize("mask", [(0, 20, 30, 48), bitmap(0, 20, 30, 48)])
+def test_densities_are_divided_by_what_is_not_masked(host, series, tmp_path, mask):
+    host.register(_density(), PluginRecord("density", "density", "1", "density"))
+    pipeline = ds.Pipeline("find", analyses=["number-density"], host=host)
+    pipeline.run(series(2), tmp_path / "run", masks=[mask], overlay=False)
+    table = pd.read_csv(tmp_path / "run" / "figures" / "number-density.csv")
+    area = 48 * 64 - 30 * 28
+    assert table["area_px"].tolist() == [area] * 2
+    done = analyse_run(tmp_path / "run", host, ["number-density"])
+    assert done.findings[0].table["area_px"].tolist() == [area] * 2
+    assert "Masked parts (27.3 %) are left out of the area." in done.findings[0].note
+    assert "27.3 %" in done.report.read_text(encoding="utf-8")
+    (part,) = analyse_run(tmp_path / "run", host, ["number-density"], roi=(20, 10, 40, 30)).findings
+    assert part.table["area_px"].tolist() == [20 * 20 - 10 * 10] * 2
+
+
+def _density():
+    class Density:
+        @ds.hookimpl
+        def defectscope_analyses(self):
+            target = "defectscope.analysis.density:NumberDensity"
+            return [ds.ComponentSpec("number-density", "Density.", target)]
+
+    return Density()

@@ -1,0 +1,72 @@
+"""What is known of the detector, carried into the numbers: options and notes of analyses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from defectscope import Options, Tables
+from defectscope.analysis.counting import detection_factor
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from defectscope.core.fields import Fields
+
+__all__ = ["DetectorScoreOptions", "detector_note", "mask_note"]
+
+
+class DetectorScoreOptions(Options):
+    """Precision and recall of the detector, over what its card says."""
+
+    precision: float | None = Field(
+        None, gt=0, le=1, description="precision of the detector; else as its weights' card says"
+    )
+    precision_error: float = Field(0.0, ge=0, le=1, description="standard error of the precision")
+    recall: float | None = Field(
+        None, gt=0, le=1, description="recall of the detector; else as its weights' card says"
+    )
+    recall_error: float = Field(0.0, ge=0, le=1, description="standard error of the recall")
+
+    def scores(self, known: Mapping[str, float]) -> dict[str, float]:
+        """Return precision, recall and their errors, over those that the detector is known by."""
+        merged = dict(known)
+        for name in ("precision", "recall"):
+            value = getattr(self, name)
+            if value is not None:
+                merged |= {name: value, f"{name}_error": getattr(self, f"{name}_error")}
+        return merged
+
+    def source(self, tables: Tables) -> str:
+        """Return where precision and recall come from, as a clause."""
+        given = [name for name in ("precision", "recall") if getattr(self, name) is not None]
+        if len(given) == 2 or not tables.detector_scores:
+            return "as given" if given else ""
+        if given:
+            return f"{given[0]} as given, the other {tables.detector_source}"
+        return tables.detector_source
+
+
+def detector_note(scores: Mapping[str, float], source: str, for_counts: bool = True) -> str:
+    """Return what a reader must know about the correction by precision and recall; or nothing."""
+    if not {"precision", "recall"} & set(scores):
+        return ""
+
+    def shown(name: str) -> str:
+        error = scores.get(f"{name}_error", 0.0)
+        return f"{name} {scores.get(name, 1.0):.3f}" + (f" ± {error:.3f}" if error else "")
+
+    text = f"{shown('precision')} and {shown('recall')} of the detector ({source})"
+    if not for_counts:
+        return f"Limits of means allow for {text}."
+    factor = detection_factor(scores)[0]
+    return f"Numbers are multiplied by {factor:.3f} for {text}."
+
+
+def mask_note(fields: Fields) -> str:
+    """Return that masked parts are left out, where there are any."""
+    if fields.masked is None:
+        return ""
+    which = "common field" if fields.common else "area"
+    return f"Masked parts ({100 * fields.masked_share:.1f} %) are left out of the {which}."
