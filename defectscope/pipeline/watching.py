@@ -102,6 +102,7 @@ class WatchSession(Session):
         """
         self.folder.create(self.settings.overwrite, self._frame_columns)
         self._write_info()
+        self.folder.write_mask(self.settings.masks.bitmap)
         try:
             try:
                 self._watch()

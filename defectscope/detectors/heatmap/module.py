@@ -65,4 +65,4 @@ class HeatmapModule(LearningModule):
         """Log the best mean F1 and its threshold."""
         best = best_threshold(self._scored)
         self._scored.clear()
-        self.log_dict({"score": best.score, "threshold": best.threshold, "f1": best.f1})
+        self.log_dict(best.logged)

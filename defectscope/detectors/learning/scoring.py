@@ -11,9 +11,9 @@ from defectscope.core.geometry.boxes import box_iou_matrix
 from defectscope.core.matching import greedy_match
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["THRESHOLDS", "BestThreshold", "Scored", "best_threshold"]
+__all__ = ["THRESHOLDS", "BestThreshold", "Scored", "best_threshold", "share_with_error"]
 
 THRESHOLDS = np.round(np.arange(0.1, 0.9, 0.025), 3)
 # Finding defects (P2's overlap) and outlining them count equally.
@@ -34,17 +34,50 @@ class Scored(NamedTuple):
 
 
 class BestThreshold(NamedTuple):
-    """Mean F1 over `OVERLAPS` at the best threshold, the threshold, F1 at the first overlap."""
+    """Mean F1 over `OVERLAPS` at the best threshold, and that; the rest at the first overlap."""
 
     score: float
     threshold: float
     f1: float
+    precision: float = 0.0
+    precision_error: float = 0.0
+    recall: float = 0.0
+    recall_error: float = 0.0
+
+    @property
+    def logged(self) -> dict[str, float]:
+        """What a validation logs."""
+        return self._asdict()
+
+
+def share_with_error(hits: ArrayLike, numbers: ArrayLike) -> tuple[float, float]:
+    """Return the share of hits in the numbers of all frames, and its standard error.
+
+    Parameters
+    ----------
+    hits, numbers
+        (n,) by frame.
+
+    Notes
+    -----
+    The ratio estimator of cluster sampling (Cochran, Sampling Techniques, 1977, 2.11): what is
+    found in one frame is not independent. Of a single frame the error is that of a binomial.
+    """
+    hit, of = np.asarray(hits, float), np.asarray(numbers, float)
+    total = of.sum()
+    if not total:
+        return 0.0, 0.0
+    share, frames = float(hit.sum() / total), len(of)
+    if frames < 2:
+        return share, float(np.sqrt(share * (1 - share) / total))
+    residuals = float(((hit - share * of) ** 2).sum())
+    return share, float(np.sqrt(frames / (frames - 1) * residuals) / total)
 
 
 def best_threshold(frames: Sequence[Scored]) -> BestThreshold:
     """Return the best mean F1, and the middle of the thresholds around it that are as good."""
-    totals = np.zeros((len(THRESHOLDS), len(OVERLAPS), 2))
-    for frame in frames:
+    counts = np.zeros((len(frames), len(THRESHOLDS), len(OVERLAPS), 3))
+    for number, frame in enumerate(frames):
         iou = box_iou_matrix(frame.boxes, frame.true_boxes)
         iou = np.where(
             (frame.classes[:, None] == frame.true_classes[None, :]) | frame.ignore[None, :], iou, 0
@@ -52,11 +85,16 @@ def best_threshold(frames: Sequence[Scored]) -> BestThreshold:
         for row, threshold in enumerate(THRESHOLDS):
             kept = iou[frame.scores >= threshold]
             for column, overlap in enumerate(OVERLAPS):
-                totals[row, column] += _hits_and_size(kept, frame.ignore, overlap)
-    f1 = 2 * totals[..., 0] / np.maximum(totals[..., 1], 1)
+                counts[number, row, column] = _hits_and_sizes(kept, frame.ignore, overlap)
+    totals = counts.sum(axis=0)
+    f1 = 2 * totals[..., 0] / np.maximum(totals[..., 1] + totals[..., 2], 1)
     means = f1.mean(axis=1)
     best = _middle(means)
-    return BestThreshold(float(means.max()), float(THRESHOLDS[best]), float(f1[best, 0]))
+    hits, found, true = counts[:, best, 0].T
+    return BestThreshold(
+        float(means.max()), float(THRESHOLDS[best]), float(f1[best, 0]),
+        *share_with_error(hits, found), *share_with_error(hits, true),
+    )  # fmt: skip
 
 
 def _middle(means: NDArray[np.float64]) -> int:
@@ -70,12 +108,12 @@ def _middle(means: NDArray[np.float64]) -> int:
     return (low + high) // 2
 
 
-def _hits_and_size(
+def _hits_and_sizes(
     iou: NDArray[np.float64], ignore: NDArray[np.bool_], overlap: float
-) -> tuple[int, int]:
-    """Return true positives, and the number of predictions and truths that count."""
+) -> tuple[int, int, int]:
+    """Return true positives, and the numbers of predictions and of truths that count."""
     pairs = greedy_match(iou[:, ~ignore], overlap)
     taken = [p for p, _ in pairs]
     alone = np.setdiff1d(np.arange(len(iou)), taken)
     excused = greedy_match(iou[np.ix_(alone, np.flatnonzero(ignore))], overlap)
-    return len(pairs), len(iou) - len(excused) + int((~ignore).sum())
+    return len(pairs), len(iou) - len(excused), int((~ignore).sum())

@@ -9,10 +9,11 @@ from __future__ import annotations
 import datetime
 import json
 import logging
+import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,6 +85,9 @@ class Fitted:
         Tensors of the module by name, averaged.
     score, threshold, f1, step
         What validation gave for it, and when.
+    detection
+        ``precision``, ``recall`` and their standard errors (``precision_error``,
+        ``recall_error``), as far as validation gave them.
     """
 
     state: dict[str, Tensor]
@@ -91,6 +95,15 @@ class Fitted:
     threshold: float
     f1: float
     step: int
+    detection: dict[str, float] = field(default_factory=dict)
+
+
+DETECTION = ("precision", "precision_error", "recall", "recall_error")
+
+
+def _detection(found: Mapping[Any, Any]) -> dict[str, float]:
+    known = {name: float(found[name]) for name in DETECTION if name in found}
+    return {name: round(value, 4) for name, value in known.items() if math.isfinite(value)}
 
 
 def _average(decay: float) -> WeightAveraging:
@@ -324,7 +337,7 @@ def fit(
             found = trainer.validate(module, validation, verbose=False)[0]
             now = Fitted(
                 module.state_dict(), found["score"], found["threshold"], found["f1"],
-                trainer.global_step,
+                trainer.global_step, _detection(found),
             )  # fmt: skip
             before = _best(folder)
             return now if before is None or now.score >= before.score else before
@@ -345,5 +358,5 @@ def _best(folder: Path) -> Fitted | None:
     row = curve[curve["step"] == step].iloc[-1]
     return Fitted(
         checkpoint["state_dict"], float(row["score"]), float(row["threshold"]), float(row["f1"]),
-        step,
+        step, _detection(row.to_dict()),
     )  # fmt: skip

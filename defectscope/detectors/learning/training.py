@@ -157,7 +157,7 @@ def _saved(
         threshold_from=f"{facts.threshold_from} on {chosen_on}",
         data=job.data.title,
         recipe={**plan, "best_step": fitted.step},
-        scores={"validation": {"on": chosen_on, **facts.scores(fitted)}},
+        scores={"validation": {"on": chosen_on, **facts.scores(fitted), **fitted.detection}},
         versions={"python": platform.python_version()} | {n: version(n) for n in PACKAGES},
     )
     arrays = {name: value.contiguous().numpy() for name, value in network.state_dict().items()}

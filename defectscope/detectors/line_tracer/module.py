@@ -68,5 +68,6 @@ class LineModule(LearningModule):
             "f1": best.lines.f1 or 0.0,
             "spline_score": best.lines.score or 0.0,
             "precision": best.lines.precision or 0.0,
+            "recall": best.lines.recall or 0.0,
         }
         self.log_dict(scores)

@@ -74,5 +74,5 @@ class UnetppModule(LearningModule):
         chosen = totals[best]
         self.log_dict(
             {"score": chosen.score or 0.0, "threshold": best, "f1": chosen.f1 or 0.0,
-             "precision": chosen.precision or 0.0}
+             "precision": chosen.precision or 0.0, "recall": chosen.recall or 0.0}
         )  # fmt: skip

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from defectscope.detectors.learning.scoring import THRESHOLDS, Scored, best_threshold
+from defectscope.detectors.learning.scoring import (
+    THRESHOLDS,
+    Scored,
+    best_threshold,
+    share_with_error,
+)
 
 
 def scored(found=(), true=(), ignore=None, classes=None, true_classes=None):
@@ -105,3 +110,28 @@ def test_nothing_found_or_nothing_to_find_is_0_and_no_error(frames):
     best = best_threshold(frames)
     assert best.score == best.f1 == 0
     assert 0 < best.threshold < 1
+
+
+def test_precision_and_recall_at_the_threshold_with_their_errors():
+    one = scored([(0, 0, 10, 0.9), (60, 60, 10, 0.9)], [(0, 0, 10)])
+    other = scored([(0, 0, 10, 0.9)], [(0, 0, 10), (30, 0, 10)])
+    best = best_threshold([one, other])
+    assert (best.precision, best.recall) == pytest.approx((2 / 3, 2 / 3))
+    # Residuals are 1 - 4/3 and 1 - 2/3; the sum of hits has a variance of 2 · 2/9.
+    assert best.precision_error == pytest.approx((2 * 2 / 9) ** 0.5 / 3)
+    assert best.recall_error == pytest.approx((2 * 2 / 9) ** 0.5 / 3)
+
+
+def test_the_error_of_a_share_is_how_much_it_varies_between_sets_of_frames():
+    rng = np.random.default_rng(5)
+    shares, errors = [], []
+    for _ in range(400):
+        numbers = rng.poisson(30, 40)
+        # Some frames are harder than others.
+        hits = rng.binomial(numbers, rng.beta(8, 2, 40))
+        share, error = share_with_error(hits, numbers)
+        shares.append(share)
+        errors.append(error)
+    assert np.mean(errors) == pytest.approx(np.std(shares), rel=0.1)
+    assert share_with_error([], []) == (0.0, 0.0)
+    assert share_with_error([5], [10]) == (0.5, pytest.approx(0.05**0.5 / 2**0.5))
