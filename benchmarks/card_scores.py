@@ -1,0 +1,59 @@
+"""Precision and recall of a detector by the validation frames of its recipe, as training has them.
+
+    python benchmarks/card_scores.py WEIGHTS.safetensors RECIPE.toml [--frames 48]
+
+Prints what training writes into the scores of a card since it measures these; for weights of the
+detector ``heatmap`` that were trained before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+
+from defectscope import Frame, Runtime, WeightFiles
+from defectscope.detectors.learning.jobs import VALIDATION_FROM
+from defectscope.detectors.learning.scoring import Scored, best_threshold
+from defectscope.pipeline.training import open_training_data
+from defectscope.plugins.host import default_host
+
+# As in the validation of training.
+LEAST_SCORE = 0.1
+
+
+def main() -> None:
+    """Score the weights."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("--frames", type=int, default=48)
+    given = parser.parse_args()
+    host, card = default_host(), WeightFiles.open(given.weights).card
+    known = {name: k for k, name in enumerate(card.defect_types)}
+    options = {"weights": str(given.weights), "score": LEAST_SCORE}
+    scored = []
+    with (
+        open_training_data(given.recipe, host) as data,
+        host.build("detectors", "heatmap", options, Runtime(threads=1)) as detector,
+    ):
+        for number in range(VALIDATION_FROM, VALIDATION_FROM + given.frames):
+            pixels, truth = data.load(number)
+            (found,) = detector.detect([Frame(pixels)])
+            kinds = (
+                np.array([known.get(str(t), -1) for t in side.defect_types], np.intp)
+                for side in (found, truth)
+            )
+            mine, theirs = kinds
+            scored.append(
+                Scored(found.boxes, found.scores, mine, truth.boxes, theirs, truth.ignore)
+            )
+    best = best_threshold(scored)
+    print(f"the card has the threshold {card.threshold}")
+    print(json.dumps({name: round(value, 4) for name, value in best.logged.items()}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
