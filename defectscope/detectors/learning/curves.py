@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from lightning.pytorch import LightningModule, Trainer
 
-__all__ = ["CurveRecorder", "draw_curves"]
+__all__ = ["DETECTION", "CurveRecorder", "draw_curves"]
+
+# What validation may log beside score, F1 and threshold, for the card.
+DETECTION = ("precision", "precision_error", "recall", "recall_error")
+SCORES = ("score", "f1", "threshold", *DETECTION)
 
 
 class CurveRecorder(Callback):
@@ -62,7 +66,7 @@ class CurveRecorder(Callback):
             "minutes": round((time.monotonic() - self._start) / 60, 3),
         }
         row |= {name: sum(v) / len(v) for name, v in sorted(self._losses.items())}
-        row |= {n: float(metrics[n]) for n in ("score", "f1", "threshold") if n in metrics}
+        row |= {n: float(metrics[n]) for n in SCORES if n in metrics}
         self._losses.clear()
         self._rows.append(row)
         with atomic_path(self.path) as temporary:

@@ -23,7 +23,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, WeightAveraging
 
 from defectscope.core.errors import FormatError, OptionError, OutputError
 from defectscope.core.files import write_json
-from defectscope.detectors.learning.curves import CurveRecorder
+from defectscope.detectors.learning.curves import DETECTION, CurveRecorder
 from defectscope.detectors.learning.keeping import Best, Keeper, StoppedError, WholeFiles
 
 if TYPE_CHECKING:
@@ -96,9 +96,6 @@ class Fitted:
     f1: float
     step: int
     detection: dict[str, float] = field(default_factory=dict)
-
-
-DETECTION = ("precision", "precision_error", "recall", "recall_error")
 
 
 def _detection(found: Mapping[Any, Any]) -> dict[str, float]:
