@@ -64,7 +64,7 @@ def anchors_of(
         centres, _ = kmeans2(
             np.log(both), count, iter=ITERATIONS, minit="++", seed=np.random.default_rng(seed)
         )
-    found = np.round(np.exp(centres), 2)
+    found = np.asarray(np.exp(centres), np.float64).round(2)
     found = found[np.lexsort([found[:, 0], found[:, 0] * found[:, 1]])]
     return tuple(
         tuple((float(w), float(h)) for w, h in level)

@@ -61,7 +61,7 @@ class Backbone(nn.Module):
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         """Return as many feature maps as there are strides."""
-        x, found = pixels, {}
+        x, found = pixels, dict[str, Tensor]()
         for name, module in self.body.items():
             x = module(x)
             if name in self._levels:

@@ -84,8 +84,8 @@ class CropMaker(BatchOfCrops):
 def targets_in(batch: dict[str, Tensor]) -> list[dict[str, Tensor]]:
     """Return for each crop of a batch its ``boxes``, ``labels`` and ``ignored`` boxes."""
     known, left_out = batch["counts"].T.tolist()
-    parts = {name: batch[name].split(known) for name in ("boxes", "labels")}
-    parts["ignored"] = batch["ignored"].split(left_out)
+    parts = {name: torch.split(batch[name], known) for name in ("boxes", "labels")}
+    parts["ignored"] = torch.split(batch["ignored"], left_out)
     return [
         {name: values[k] for name, values in parts.items()} for k in range(len(batch["counts"]))
     ]

@@ -24,7 +24,7 @@ RIGHT_IOU = 0.5
 RIGHT_PART = 0.4
 
 
-class BoxHeads(RoIHeads):
+class BoxHeads(RoIHeads):  # type: ignore[misc]
     """torchvision's heads, with ignored boxes and without its limit of detections."""
 
     def __init__(self, channels: int, architecture: Architecture) -> None:

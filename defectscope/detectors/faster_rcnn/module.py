@@ -63,7 +63,8 @@ class FasterRcnnModule(LearningModule):
     def validation_step(self, batch: Tensor, _: int) -> None:
         """Find what is in the frame of a position, and keep it beside the truth."""
         pixels, truth = self.frames[int(batch)]
-        found = suppressed(decoded(*self.answers(pixels), LEAST_SCORE), MOST_OVERLAP)
+        proposals, logits, deltas = self.answers(pixels)
+        found = suppressed(decoded(proposals, logits, deltas, LEAST_SCORE), MOST_OVERLAP)
         known = {name: k for k, name in enumerate(self._types)}
         kinds = np.array([known.get(str(t), -1) for t in truth.defect_types], np.intp)
         self._scored.append(Scored(*found, truth.boxes, kinds, truth.ignore))

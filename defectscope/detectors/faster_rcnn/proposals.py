@@ -64,12 +64,12 @@ class _Anchors(nn.Module):
         return [grid_anchors(maps, sizes, self._strides)] * len(images.image_sizes)
 
 
-class Proposals(RegionProposalNetwork):
+class Proposals(RegionProposalNetwork):  # type: ignore[misc]
     """torchvision's region proposals, with anchors and numbers of one's own, and ignored boxes."""
 
     def __init__(self, channels: int, architecture: Architecture) -> None:
         super().__init__(
-            _Anchors(architecture),  # type: ignore[arg-type]
+            _Anchors(architecture),
             RPNHead(channels, len(architecture.anchors[0])),
             fg_iou_thresh=RIGHT_IOU,
             bg_iou_thresh=WRONG_IOU,
@@ -105,8 +105,8 @@ class Proposals(RegionProposalNetwork):
         count = LEAST_PROPOSALS + height * width * self._per_mpx // PX2_PER_MPX
         kept = []
         for boxes, score in zip(proposals, scores, strict=True):
-            # Of equal scores the first comes first, which is what ONNX does anyhow and cannot be told.
-            stable = {} if torch.jit.is_tracing() else {"stable": True}
+            # Of equal scores the first comes first; ONNX does so anyhow and cannot be told.
+            stable = {} if torch.onnx.is_in_onnx_export() else {"stable": True}
             score, order = score.sort(dim=0, descending=True, **stable)
             order, score = order[: CANDIDATES * count], score[: CANDIDATES * count]
             boxes = clip_boxes_to_image(boxes[order], (height, width))
