@@ -82,7 +82,7 @@ class FasterRcnnModule(LearningModule):
         """Log the best mean F1 and its threshold."""
         best = best_threshold(self._scored)
         self._scored.clear()
-        self.log_dict({"score": best.score, "threshold": best.threshold, "f1": best.f1})
+        self.log_dict(best.logged)
 
     def configure_optimizers(self) -> Any:
         """Return AdamW with a cosine, or P3's SGD with steps."""
