@@ -15,6 +15,11 @@ def defectscope_detectors() -> list[ComponentSpec]:
             "defectscope.detectors.dark_blobs:DarkBlobs",
         ),
         ComponentSpec(
+            "faster-rcnn",
+            "Faster R-CNN of torchvision (Shen et al.), one or several types; needs no torch.",
+            "defectscope.detectors.faster_rcnn.detector:FasterRcnn",
+        ),
+        ComponentSpec(
             "heatmap",
             "Compact learned detector of loops, trained on synthetic images; needs no torch.",
             "defectscope.detectors.heatmap.detector:Heatmap",

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from defectscope import Frame, Instances, WeightFiles
 from defectscope.core.geometry.boxes import clip_boxes
-from defectscope.detectors.heatmap.decoding import Found, decoded, suppressed
+from defectscope.detectors.heatmap.decoding import decoded
 from defectscope.detectors.heatmap.options import HeatmapTrainingOptions
 from defectscope.detectors.learning.detector import (
     LearnedDetector,
@@ -19,6 +19,7 @@ from defectscope.detectors.learning.detector import (
     scaled_shape,
 )
 from defectscope.detectors.learning.packages import expect_training_packages
+from defectscope.detectors.learning.suppression import Found, suppressed
 from defectscope.detectors.learning.tiles import Tile, padded, tiles_of
 
 if TYPE_CHECKING:

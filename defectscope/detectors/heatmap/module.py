@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from defectscope.detectors.heatmap.decoding import decoded, suppressed
+from defectscope.detectors.heatmap.decoding import decoded
 from defectscope.detectors.heatmap.loss import focal_loss, giou_loss
 from defectscope.detectors.learning.module import LearningModule
 from defectscope.detectors.learning.optimising import expect_finite
 from defectscope.detectors.learning.scoring import Scored, best_threshold
+from defectscope.detectors.learning.suppression import suppressed
 
 if TYPE_CHECKING:
     pass

@@ -6,15 +6,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from defectscope import WeightFiles
-from defectscope.core.errors import FormatError
 from defectscope.detectors.heatmap.crops import CropMaker
 from defectscope.detectors.heatmap.module import HeatmapModule
 from defectscope.detectors.heatmap.network import Architecture, HeatmapNetwork, load_network
-from defectscope.detectors.learning.jobs import refuse_frozen, refuse_other
+from defectscope.detectors.learning.jobs import (
+    has_defects,
+    match_types,
+    refuse_frozen,
+    refuse_other,
+)
 from defectscope.detectors.learning.training import Facts, trained
 
 if TYPE_CHECKING:
-    from defectscope import Instances, Runtime, TrainingJob
+    from defectscope import Runtime, TrainingJob
     from defectscope.detectors.heatmap.options import HeatmapTrainingOptions
 
 __all__ = ["train"]
@@ -32,12 +36,8 @@ def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
     types = job.data.defect_types
     return trained(
         job, runtime, "heatmap", _network, partial(HeatmapModule, types),
-        CropMaker(job.options, types), _has_defects, FACTS,
+        CropMaker(job.options, types), has_defects, FACTS,
     )  # fmt: skip
-
-
-def _has_defects(truth: Instances) -> bool:
-    return bool((~truth.ignore).any())
 
 
 def _network(job: TrainingJob) -> tuple[HeatmapNetwork, Architecture]:
@@ -52,15 +52,5 @@ def _network(job: TrainingJob) -> tuple[HeatmapNetwork, Architecture]:
     files = WeightFiles.open(job.init, "heatmap")
     network, architecture = load_network(files)
     refuse_other(job, ("channels", "blocks"), architecture)
-    before, now = files.card.defect_types, job.data.defect_types
-    if architecture.classes != classes:
-        raise FormatError(
-            f"{job.init} knows {architecture.classes} defect types ({', '.join(before)}), the data "
-            f"has {classes} ({', '.join(now)}); start from weights with as many, or leave out "
-            "--init"
-        )
-    if set(before) == set(now):
-        network.reorder([before.index(name) for name in now])
-    else:
-        job.say(f"what {job.init} knows as {', '.join(before)} is learned as {', '.join(now)}")
+    match_types(job, files.card.defect_types, architecture.classes, network)
     return network, architecture

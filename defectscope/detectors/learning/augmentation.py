@@ -19,7 +19,7 @@ LEVEL = np.float32(1 / 255)
 
 
 class View(NamedTuple):
-    """Pixels (H, W) float32 and boxes (n, 4) in px."""
+    """Pixels (H, W) or (H, W, channels) float32 and boxes (n, 4) in px."""
 
     pixels: NDArray[np.float32]
     boxes: NDArray[np.float32]
@@ -37,7 +37,7 @@ class Camera(NamedTuple):
 def turned(view: View, rng: np.random.Generator) -> View:
     """Return one of the eight views by mirrors and right angles."""
     pixels, boxes = view
-    height, width = pixels.shape
+    height, width = pixels.shape[:2]
     x_min, y_min, x_max, y_max = boxes.T
     across, down, swapped = rng.random(3) < 0.5
     if across:
@@ -45,7 +45,7 @@ def turned(view: View, rng: np.random.Generator) -> View:
     if down:
         pixels, y_min, y_max = pixels[::-1], height - y_max, height - y_min
     if swapped:
-        pixels, x_min, y_min, x_max, y_max = pixels.T, y_min, x_min, y_max, x_max
+        pixels, x_min, y_min, x_max, y_max = pixels.swapaxes(0, 1), y_min, x_min, y_max, x_max
     return View(np.ascontiguousarray(pixels), np.stack([x_min, y_min, x_max, y_max], axis=1))
 
 
@@ -54,7 +54,7 @@ def scaled(view: View, low: float, high: float, rng: np.random.Generator) -> Vie
     factor = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     if factor == 1:
         return view
-    height, width = view.pixels.shape
+    height, width = view.pixels.shape[:2]
     size = max(1, round(width * factor)), max(1, round(height * factor))
     how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
     pixels = np.asarray(cv2.resize(view.pixels, size, interpolation=how), np.float32)
@@ -105,10 +105,11 @@ def cropped(view: View, side_px: int, rng: np.random.Generator) -> tuple[View, N
     its edge.
     """
     pixels, boxes = view
-    short = [max(0, side_px - side) for side in pixels.shape]
+    short = [max(0, side_px - side) for side in pixels.shape[:2]]
     if any(short):
-        pixels = np.pad(pixels, ((0, short[0]), (0, short[1])), mode="edge")
-    y, x = (int(rng.integers(0, side - side_px + 1)) for side in pixels.shape)
+        more = [(0, short[0]), (0, short[1]), (0, 0)][: pixels.ndim]
+        pixels = np.pad(pixels, more, mode="edge")
+    y, x = (int(rng.integers(0, side - side_px + 1)) for side in pixels.shape[:2])
     moved = boxes - np.array([x, y, x, y], np.float32)
     cut = np.clip(moved, 0, side_px).astype(np.float32)
     sides, whole = cut[:, 2:] - cut[:, :2], moved[:, 2:] - moved[:, :2]

@@ -42,7 +42,11 @@ class BatchOfCrops(ABC):
             for _ in range(self.options.crops_per_frame):
                 for name, value in self.crop(pixels, truth, rng).items():
                     parts.setdefault(name, []).append(value)
-        return {name: torch.from_numpy(np.stack(values)) for name, values in parts.items()}
+        return {name: self.joined(name, values) for name, values in parts.items()}
+
+    def joined(self, name: str, values: list[Any]) -> Tensor:
+        """Return what all crops have of one name as one tensor."""
+        return torch.from_numpy(np.stack(values))
 
     @property
     def camera(self) -> Camera:
@@ -52,4 +56,4 @@ class BatchOfCrops(ABC):
 
     @abstractmethod
     def crop(self, pixels: Any, truth: Instances, rng: np.random.Generator) -> dict[str, Any]:
-        """Return ``pixels`` (1, H, W) of a crop and what is to be learned of it."""
+        """Return ``pixels`` (channels, H, W) of a crop and what is to be learned of it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor, nn
 
@@ -19,7 +19,12 @@ __all__ = ["onnx_bytes"]
 OPSET = 17
 
 
-def onnx_bytes(module: nn.Module, example: Tensor, outputs: Sequence[str]) -> bytes:
+def onnx_bytes(
+    module: nn.Module,
+    example: Tensor,
+    outputs: Sequence[str],
+    axes: Mapping[str, Mapping[int, str]] | None = None,
+) -> bytes:
     """Return a network as an ONNX file whose batch, height and width are free.
 
     Parameters
@@ -30,9 +35,14 @@ def onnx_bytes(module: nn.Module, example: Tensor, outputs: Sequence[str]) -> by
         Any input.
     outputs
         Names of its outputs.
+    axes
+        Which axes of input and outputs are free, where outputs are no images.
     """
-    free = {"pixels": {0: "n", 2: "height", 3: "width"}}
-    free |= {name: {0: "n", 2: f"{name}_height", 3: f"{name}_width"} for name in outputs}
+    if axes is None:
+        axes = {"pixels": {0: "n", 2: "height", 3: "width"}} | {
+            name: {0: "n", 2: f"{name}_height", 3: f"{name}_width"} for name in outputs
+        }
+    free = {name: dict(places) for name, places in axes.items()}
     target = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         # The exporter that follows the graph of calls needs further packages and fixes sizes.

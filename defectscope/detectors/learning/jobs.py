@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = [
     "begin",
     "expect_one_type",
+    "has_defects",
     "has_lines",
+    "match_types",
     "plan_of",
     "refuse_frozen",
     "refuse_other",
@@ -142,3 +144,39 @@ def expect_one_type(job: TrainingJob, detector: str) -> None:
 def has_lines(truth: Instances) -> bool:
     """Return whether there is a line to learn in a truth."""
     return bool(true_lines(truth))
+
+
+def has_defects(truth: Instances) -> bool:
+    """Return whether there is a box to learn in a truth."""
+    return bool((~truth.ignore).any())
+
+
+def match_types(job: TrainingJob, before: tuple[str, ...], classes: int, network: Any) -> None:
+    """Bring what the weights to start from know into the order of the data's defect types.
+
+    Parameters
+    ----------
+    job
+        Its data has names, and it says so where those are others.
+    before
+        Names on the card.
+    classes
+        Outputs of the network.
+    network
+        Its ``reorder`` exchanges classes.
+
+    Raises
+    ------
+    FormatError
+        There are more or fewer types.
+    """
+    now = job.data.defect_types
+    if classes != len(now):
+        raise FormatError(
+            f"{job.init} knows {classes} defect types ({', '.join(before)}), the data has "
+            f"{len(now)} ({', '.join(now)}); start from weights with as many, or leave out --init"
+        )
+    if set(before) == set(now):
+        network.reorder([before.index(name) for name in now])
+    else:
+        job.say(f"what {job.init} knows as {', '.join(before)} is learned as {', '.join(now)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -56,6 +56,12 @@ class Facts:
         For the card.
     example_side
         Side of the input that the export is traced with, in multiples of what the network takes.
+    axes
+        Free axes of input and outputs, where outputs are no images.
+    packages
+        Whose versions the card names besides.
+    twin
+        Whether there is an ONNX twin.
     """
 
     outputs: Sequence[str]
@@ -64,6 +70,9 @@ class Facts:
     score_labels: dict[str, str]
     task: str = "detection"
     example_side: int = 4
+    axes: Mapping[str, Mapping[int, str]] | None = None
+    packages: Sequence[str] = ()
+    twin: bool = True
 
 
 def trained(
@@ -126,7 +135,9 @@ def trained(
         runtime,
     )
     side_px = facts.example_side * architecture.multiple_px
-    return _saved(job, network, fitted, plan, side_px, facts)
+    # Most networks take grey alone, and their architecture says nothing of it.
+    shape = (1, getattr(architecture, "channels_in", 1), side_px, side_px)
+    return _saved(job, network, fitted, plan, torch.zeros(shape), facts)
 
 
 def _saved(
@@ -134,7 +145,7 @@ def _saved(
     network: nn.Module,
     fitted: Fitted,
     plan: dict[str, Any],
-    side_px: int,
+    example: torch.Tensor,
     facts: Facts,
 ) -> WeightFiles:
     state = {
@@ -144,9 +155,10 @@ def _saved(
     }
     network.load_state_dict(state)
     network.cpu().to(memory_format=torch.contiguous_format)
-    twin = onnx_bytes(network, torch.zeros(1, 1, side_px, side_px), facts.outputs)
+    twin = onnx_bytes(network, example, facts.outputs, facts.axes) if facts.twin else None
     chosen_on = (job.validation or job.data).title
     detector = plan["detector"]
+    packages = (*PACKAGES, *facts.packages)
     card = WeightsCard(
         detector=detector,
         title=job.title or f"{detector} trained on {job.data.title}",
@@ -158,7 +170,7 @@ def _saved(
         data=job.data.title,
         recipe={**plan, "best_step": fitted.step},
         scores={"validation": {"on": chosen_on, **facts.scores(fitted), **fitted.detection}},
-        versions={"python": platform.python_version()} | {n: version(n) for n in PACKAGES},
+        versions={"python": platform.python_version()} | {n: version(n) for n in packages},
     )
     arrays = {name: value.contiguous().numpy() for name, value in network.state_dict().items()}
     files = WeightFiles.save(job.out, card, arrays, twin)

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defectscope.core.geometry.boxes import box_iou_matrix
-from defectscope.detectors.heatmap.decoding import SIDE_UNIT_PX, Found, decoded, suppressed
+from defectscope.detectors.heatmap.decoding import SIDE_UNIT_PX, decoded
 from defectscope.detectors.heatmap.targets import STRIDE, targets_of
+from defectscope.detectors.learning.suppression import Found, suppressed
 
 SHAPE = (128, 160)
 

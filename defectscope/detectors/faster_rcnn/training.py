@@ -1,0 +1,113 @@
+"""Training of Faster R-CNN: from a job to weight files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from defectscope import WeightFiles
+from defectscope.core.errors import InputError, OptionError
+from defectscope.detectors.faster_rcnn.anchors import anchors_of, sizes_in
+from defectscope.detectors.faster_rcnn.architecture import STRIDES_PX, Architecture
+from defectscope.detectors.faster_rcnn.backbone import load_backbone
+from defectscope.detectors.faster_rcnn.crops import CropMaker
+from defectscope.detectors.faster_rcnn.module import FasterRcnnModule
+from defectscope.detectors.faster_rcnn.network import FasterRcnnNetwork, load_network
+from defectscope.detectors.learning.jobs import has_defects, match_types, refuse_other
+from defectscope.detectors.learning.training import Facts, trained
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from defectscope import Runtime, TrainingJob
+    from defectscope.detectors.faster_rcnn.options import FasterRcnnTrainingOptions
+
+__all__ = ["FACTS", "OF_THE_NETWORK", "new_architecture", "train", "train_network"]
+
+OF_THE_NETWORK = ("backbone", "inputs", "fpn_channels", "head_channels", "proposals_per_mpx")
+FACTS = Facts(
+    outputs=("proposals", "logits", "deltas"),
+    # One frame at a time: each has proposals of its own.
+    axes={"pixels": {2: "height", 3: "width"}}
+    | {name: {0: "k"} for name in ("proposals", "logits", "deltas")},
+    threshold_from="best mean F1 at IoU 0.15 and 0.4",
+    scores=lambda best: {"f1_iou_0.15": round(best.f1, 4), "mean_f1": round(best.score, 4)},
+    score_labels={"score": "mean F1 at IoU 0.15 and 0.4", "f1": "F1 at IoU 0.15"},
+    packages=("torchvision", "scipy"),
+    example_side=8,
+)
+
+Build = Callable[["TrainingJob"], tuple["nn.Module", Architecture]]
+
+
+def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
+    """Train a network; raises what :func:`trained` raises."""
+    return train_network(job, runtime, "faster-rcnn", _network, FACTS)
+
+
+def train_network(
+    job: TrainingJob, runtime: Runtime, detector: str, build: Build, facts: Facts
+) -> WeightFiles:
+    """Train what `build` returns as a Faster R-CNN; raises what :func:`trained` raises."""
+    options: FasterRcnnTrainingOptions = job.options
+    types = job.data.defect_types
+    inputs = options.inputs
+    if job.init is not None:
+        inputs = Architecture(**WeightFiles.open(job.init, detector).card.architecture).inputs
+    return trained(
+        job, runtime, detector, build, partial(FasterRcnnModule, types, inputs),
+        CropMaker(options, types, inputs), has_defects, facts,
+    )  # fmt: skip
+
+
+def new_architecture(job: TrainingJob) -> Architecture:
+    """Return what the options describe, with anchors of the data.
+
+    Raises
+    ------
+    OptionError
+        What is to be kept is not there.
+    InputError
+        There is no box that anchors could be made of.
+    """
+    options: FasterRcnnTrainingOptions = job.options
+    known = ("none",) if options.backbone_weights is None else ("none", "backbone")
+    if options.freeze not in known:
+        raise OptionError(
+            f"freeze = {options.freeze!r} keeps weights that are there already; name some with "
+            "--init (or backbone_weights, for the backbone), or leave it out"
+        )
+    sizes = sizes_in(job.data, options.anchor_frames)
+    if not len(sizes):
+        raise InputError(
+            f"{job.data.title} has no labelled defect in its first {options.anchor_frames} frames, "
+            "of whose sizes anchors could be made; label some, or raise anchor_frames"
+        )
+    levels = len(STRIDES_PX[options.backbone])
+    return Architecture(
+        backbone=options.backbone,
+        classes=len(job.data.defect_types),
+        inputs=options.inputs,
+        anchors=anchors_of(sizes, levels, options.anchors_per_level, job.seed),
+        fpn_channels=options.fpn_channels,
+        head_channels=options.head_channels,
+        frozen_norm=options.backbone_weights is not None,
+        proposals_per_mpx=options.proposals_per_mpx,
+    )
+
+
+def _network(job: TrainingJob) -> tuple[nn.Module, Architecture]:
+    options: FasterRcnnTrainingOptions = job.options
+    if job.init is None:
+        architecture = new_architecture(job)
+        network = FasterRcnnNetwork(architecture)
+        if options.backbone_weights is not None:
+            load_backbone(network.backbone, options.backbone_weights)
+    else:
+        files = WeightFiles.open(job.init, "faster-rcnn")
+        network, architecture = load_network(files)
+        refuse_other(job, OF_THE_NETWORK, architecture)
+        match_types(job, files.card.defect_types, architecture.classes, network)
+    network.roi_heads.fg_bg_sampler.batch_size_per_image = options.proposals_per_crop
+    return network, architecture
