@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from defectscope.detectors.heatmap.targets import STRIDE
+from defectscope.detectors.learning.suppression import Found, suppressed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,14 +19,6 @@ __all__ = ["SIDE_UNIT_PX", "Found", "decoded", "suppressed"]
 SIDE_UNIT_PX = 8.0
 LOG_LIMIT = 4.0
 PEAK = np.ones((3, 3), np.uint8)
-
-
-class Found(NamedTuple):
-    """Boxes (n, 4) in px, scores (n,), positions of defect types (n,)."""
-
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    classes: NDArray[np.intp]
 
 
 def decoded(
@@ -59,31 +52,3 @@ def _peaks(plane: NDArray[np.float32], limit: float) -> tuple[NDArray[np.intp], 
     highest = cv2.dilate(plane, PEAK, borderType=cv2.BORDER_REPLICATE)
     rows, columns = np.nonzero((plane >= highest) & (plane >= limit))
     return rows, columns
-
-
-def suppressed(found: Found, most_iou: float) -> Found:
-    """Return what is left when, of boxes that overlap more, the best score wins.
-
-    The order is by score; ties go by place, so that it does not depend on tiles.
-
-    Parameters
-    ----------
-    found
-        Boxes of any types: two types in one place are one defect.
-    most_iou
-        Overlap that two boxes may have.
-    """
-    boxes, scores, classes = found
-    order = np.lexsort([boxes[:, 0], boxes[:, 1], -scores])
-    boxes, scores, classes = boxes[order], scores[order], classes[order]
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    alive = np.ones(len(boxes), bool)
-    for k in range(len(boxes)):
-        if not alive[k]:
-            continue
-        rest = np.flatnonzero(alive[k + 1 :]) + k + 1
-        low = np.maximum(boxes[k, :2], boxes[rest, :2])
-        high = np.minimum(boxes[k, 2:], boxes[rest, 2:])
-        common = np.prod(np.clip(high - low, 0, None), axis=1)
-        alive[rest[common > most_iou * (areas[k] + areas[rest] - common)]] = False
-    return Found(boxes[alive], scores[alive], classes[alive])

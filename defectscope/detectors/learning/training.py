@@ -6,8 +6,9 @@ import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
 import torch
 from torch.utils.data import DataLoader
@@ -56,6 +57,10 @@ class Facts:
         For the card.
     example_side
         Side of the input that the export is traced with, in multiples of what the network takes.
+    weight_bits
+        Of each number of a convolution in the files: with 16 they are rounded before the export.
+    packages
+        Further distributions whose versions the card names.
     """
 
     outputs: Sequence[str]
@@ -64,6 +69,8 @@ class Facts:
     score_labels: dict[str, str]
     task: str = "detection"
     example_side: int = 4
+    weight_bits: Literal[16, 32] = 32
+    packages: Sequence[str] = ()
 
 
 def trained(
@@ -144,7 +151,13 @@ def _saved(
     }
     network.load_state_dict(state)
     network.cpu().to(memory_format=torch.contiguous_format)
-    twin = onnx_bytes(network, torch.zeros(1, 1, side_px, side_px), facts.outputs)
+    arrays = {name: value.contiguous().numpy() for name, value in network.state_dict().items()}
+    if facts.weight_bits == 16:
+        arrays = {name: a.astype(np.float16) if a.ndim == 4 else a for name, a in arrays.items()}
+        # The twin is that of the file, to the last bit.
+        network.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()})
+    example = torch.zeros(1, 1, side_px, side_px)
+    twin = onnx_bytes(network, example, facts.outputs, facts.weight_bits)
     chosen_on = (job.validation or job.data).title
     detector = plan["detector"]
     card = WeightsCard(
@@ -158,9 +171,9 @@ def _saved(
         data=job.data.title,
         recipe={**plan, "best_step": fitted.step},
         scores={"validation": {"on": chosen_on, **facts.scores(fitted), **fitted.detection}},
-        versions={"python": platform.python_version()} | {n: version(n) for n in PACKAGES},
+        versions={"python": platform.python_version()}
+        | {n: version(n) for n in (*PACKAGES, *facts.packages)},
     )
-    arrays = {name: value.contiguous().numpy() for name, value in network.state_dict().items()}
     files = WeightFiles.save(job.out, card, arrays, twin)
     curve = work_folder(job.out) / "curve.csv"
     if curve.is_file():
