@@ -91,7 +91,7 @@ def _nothing_changed() -> Iterator[None]:
     finally:
         cv2.setNumThreads(threads)
         np.set_printoptions(**printing)
-        torch.set_printoptions(profile="default")
+        torch.set_printoptions(profile="default")  # type: ignore[no-untyped-call]
         torch.save = save
         for name in set(os.environ) - set(environment):
             del os.environ[name]
