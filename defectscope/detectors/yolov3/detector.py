@@ -18,6 +18,9 @@ from defectscope.detectors.yolov3.offline import expect_ultralytics
 from defectscope.detectors.yolov3.options import YoloTrainingOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from defectscope import TrainingJob
@@ -135,3 +138,12 @@ class YoloV3(BoxDetector):
         from defectscope.detectors.yolov3.training import train
 
         return train(job, self.runtime)
+
+    @classmethod
+    def convert(cls, source: Path, out: Path, defect_types: Sequence[str]) -> WeightFiles:
+        """Write weights from a ``.pt`` file of ultralytics, opening known layers alone."""
+        expect_ultralytics("converting files of ultralytics")
+        expect_training_packages()
+        from defectscope.detectors.yolov3.checkpoints import convert
+
+        return convert(source, out, defect_types)
