@@ -22,18 +22,19 @@ def narrow():
     architecture = Architecture(variant="yolov3-tiny", width=0.05, classes=2)
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(3)
-        network = YoloNetwork(architecture).eval()
-        for name, value in network.state_dict().items():
-            if name.endswith("running_var"):
-                value.uniform_(0.5, 1.5)
-            elif name.endswith("running_mean"):
-                value.normal_(std=0.2)
+        network = YoloNetwork(architecture)
+        pixels = torch.randn(2, 1, 16, 16).repeat_interleave(8, 2).repeat_interleave(8, 3)
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = 1.0
+        # Layers get the statistics of what they see, as in a trained network.
+        network.train()(pixels)
+        network.eval()
         for k in range(2):
             box, kind = network.head.cv2[k][-1], network.head.cv3[k][-1]
-            box.bias.copy_(torch.tensor([3.0, 3.0] + [-3.0] * 14).repeat(4))
-            kind.bias.zero_()
-            levels = network(torch.randn(1, 1, 128, 128))
-            kind.weight *= 2 / levels[k][:, 64:].std()
+            box.bias.copy_(torch.tensor([-3.0, 3.0, 3.0] + [-3.0] * 13).repeat(4))
+            kind.weight *= 2 / network(pixels)[k][:, 64:].std()
+            kind.bias.copy_(-network(pixels)[k][:, 64:].mean(dim=(0, 2, 3)) + kind.bias)
         # Rounded, as the files are.
         for value in network.state_dict().values():
             if value.ndim == 4:
