@@ -83,10 +83,10 @@ class YoloModule(LearningModule):
         self._scored.append(Scored(own, scores, classes, truth.boxes, kinds, truth.ignore))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the best mean F1 and its threshold."""
+        """Log the best mean F1, its threshold, and what goes with it."""
         best = best_threshold(self._scored)
         self._scored.clear()
-        self.log_dict({"score": best.score, "threshold": best.threshold, "f1": best.f1})
+        self.log_dict(best.logged)
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and the course of its learning rate."""
