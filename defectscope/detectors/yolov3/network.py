@@ -54,7 +54,7 @@ class YoloNetwork(nn.Module):
             x = _source(layer.f, x, kept)
             if layer is self.head:
                 break
-            x = layer(x)
+            x = _zero_padded(x, layer.padding) if isinstance(layer, nn.ZeroPad2d) else layer(x)
             kept.append(x if layer.i in self.net.save else None)
         boxes, classes = self.head.cv2, self.head.cv3
         return tuple(
@@ -84,6 +84,19 @@ def _source(come_from: int | list[int], x: Any, kept: list[Any]) -> Any:
     if isinstance(come_from, int):
         return x if come_from == -1 else kept[come_from]
     return [x if k == -1 else kept[k] for k in come_from]
+
+
+def _zero_padded(x: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
+    """Return `x` with zeros to the left, to the right, above and below.
+
+    ONNX Runtime would unite a Pad with the pooling that follows it, and pad with the least number
+    there is; negative values at the rim would then differ from torch's and OpenVINO's.
+    """
+    left, right, top, bottom = padding
+    sides = [x[..., :left], x, x[..., :right]]
+    x = torch.cat([part if part is x else torch.zeros_like(part) for part in sides], dim=3)
+    sides = [x[..., :top, :], x, x[..., :bottom, :]]
+    return torch.cat([part if part is x else torch.zeros_like(part) for part in sides], dim=2)
 
 
 def load_network(files: WeightFiles) -> tuple[YoloNetwork, Architecture]:

@@ -33,7 +33,7 @@ def narrow():
         for k in range(2):
             box, kind = network.head.cv2[k][-1], network.head.cv3[k][-1]
             box.bias.copy_(torch.tensor([-3.0, 3.0, 3.0] + [-3.0] * 13).repeat(4))
-            kind.weight *= 2 / network(pixels)[k][:, 64:].std()
+            kind.weight *= 1 / network(pixels)[k][:, 64:].std()
             kind.bias.copy_(-network(pixels)[k][:, 64:].mean(dim=(0, 2, 3)) + kind.bias)
         # Rounded, as the files are.
         for value in network.state_dict().values():

@@ -80,7 +80,7 @@ def test_more_than_300_detections_in_a_frame(make):
 
 
 def test_nothing_found(make):
-    (found,) = make(score=0.999999).detect([frame()])
+    (found,) = make(score=0.99999999).detect([frame()])
     assert len(found) == 0
 
 
