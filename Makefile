@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-com
 DATA ?= ../shared/data/insitu-loops
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint benchmark line-benchmark weights weights-lines weights-unetpp weights-large clean
+.PHONY: help demo test lint benchmark line-benchmark weights weights-lines weights-unetpp weights-yolov3 weights-large clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -74,6 +74,11 @@ weights-lines: $(VENV)/.test
 	$(BIN)/python benchmarks/line_patches.py $(DATA) --out build/patches
 	$(BIN)/defectscope train line-tracer $(RECIPES)/lines.toml --out $(WEIGHTS)/line-tracer-lines.safetensors \
 	  --config $(RECIPES)/lines-training.toml --title "Dislocation lines, synthetic images on computed and real backgrounds" --resume
+
+## make weights-yolov3  P2's YOLOv3, on a GPU (resumable)
+weights-yolov3: $(VENV)/.test
+	$(BIN)/defectscope train yolov3 $(RECIPES)/loops.toml --out $(WEIGHTS)/yolov3-loops.safetensors \
+	  --config $(RECIPES)/yolov3-loops-large-training.toml --device cuda --workers 12 --resume
 
 ## make weights-unetpp  P1's U-Net++ with ResNet-50, on a GPU (resumable)
 weights-unetpp: $(VENV)/.test

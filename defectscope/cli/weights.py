@@ -97,12 +97,25 @@ def info(context: click.Context, name: str, as_json: bool) -> None:
 @weights.command()
 @click.argument("source", type=PATH, metavar="FILE.pt")
 @click.argument("out", type=PATH, metavar="OUT.safetensors")
+@click.option("--detector", metavar="NAME", help="Whose network it holds; a card is written too.")
+@click.option(
+    "--defect-types", metavar="A,B", default="", help="Names of its classes, with --detector."
+)
 @click.option("--overwrite", is_flag=True, help="Replace OUT.")
-def convert(source: Path, out: Path, overwrite: bool) -> None:
+@click.pass_context
+def convert(
+    context: click.Context,
+    source: Path,
+    out: Path,
+    detector: str | None,
+    defect_types: str,
+    overwrite: bool,
+) -> None:
     """Copy the tensors of a torch checkpoint into a safetensors file, running none of its code.
 
     Of a training checkpoint the state of the model is taken. Checkpoints that need code to be
-    opened are refused.
+    opened are refused. With --detector yolov3, files of ultralytics become weights that can be
+    used at once.
     """
     from defectscope.core.errors import OutputError, UsageError
     from defectscope.core.files import atomic_path
@@ -112,6 +125,11 @@ def convert(source: Path, out: Path, overwrite: bool) -> None:
         raise UsageError(f"the result must be a .safetensors file, found {out.name}")
     if out.exists() and not overwrite:
         raise OutputError(f"{out} exists; replace it with --overwrite, or choose another name")
+    if detector is not None:
+        _convert_for(current_host(context), detector, source, out, defect_types)
+        return
+    if defect_types:
+        raise UsageError("--defect-types needs --detector NAME")
     tensors = read_checkpoint(source)
     from safetensors.numpy import save
 
@@ -120,3 +138,15 @@ def convert(source: Path, out: Path, overwrite: bool) -> None:
     size = sum(array.size for array in tensors.values())
     say(f"{len(tensors)} tensors with {size / 1e6:.2f} million numbers in {out}")
     say("a detector needs its card beside it (see 'defectscope weights info' of shipped weights)")
+
+
+def _convert_for(host: PluginHost, name: str, source: Path, out: Path, defect_types: str) -> None:
+    from defectscope.core.base import TrainableDetector
+    from defectscope.core.errors import UsageError
+
+    detector = host.load_class(host.find("detectors", name))
+    if not issubclass(detector, TrainableDetector):
+        raise UsageError(f"the detector {name!r} has no weights")
+    names = [part.strip() for part in defect_types.split(",") if part.strip()]
+    card = detector.convert(source, out, names).card
+    say(f"weights of {name} for {', '.join(card.defect_types)} are in {out}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from defectscope.core.calibration import Calibration
+from defectscope.core.errors import UsageError
 from defectscope.core.options import Options
 
 if TYPE_CHECKING:
@@ -180,6 +181,27 @@ class TrainableDetector(Detector):
     @abstractmethod
     def train(self, job: TrainingJob) -> WeightFiles:
         """Train as `job` says, write the weights, and return them."""
+
+    @classmethod
+    def convert(cls, source: Path, out: Path, defect_types: Sequence[str]) -> WeightFiles:
+        """Write weights from a file that another program's training left.
+
+        Parameters
+        ----------
+        source, out
+            That file, and the ``.safetensors`` file to write.
+        defect_types
+            Names in the order of its classes; empty: the file's own.
+
+        Raises
+        ------
+        UsageError
+            The detector knows no files of other programs.
+        """
+        raise UsageError(
+            f"{cls.__name__} reads no weights of other programs; leave out --detector to copy the "
+            "tensors alone"
+        )
 
 
 class PostProcessor(Component):

@@ -34,4 +34,11 @@ def defectscope_detectors() -> list[ComponentSpec]:
             "U-Net++ with a fixed number of masks, one a line (Govind et al.); to be trained.",
             "defectscope.detectors.unetpp.detector:Unetpp",
         ),
+        ComponentSpec(
+            "yolov3",
+            "YOLOv3, -SPP and -tiny of ultralytics, with its anchor-free head; to be trained.",
+            "defectscope.detectors.yolov3.detector:YoloV3",
+            extra="yolo",
+            licence="AGPL-3.0",
+        ),
     ]

@@ -43,7 +43,7 @@ def read_checkpoint(path: Path) -> dict[str, NDArray[np.generic]]:
         raise FormatError(
             f"{path} is damaged, no torch checkpoint, or holds code that would have to run "
             f"({type(error).__name__}: {first_line}); save its state_dict alone where it was made, "
-            "and convert that"
+            "and convert that; files of ultralytics: --detector yolov3"
         ) from error
     tensors = _tensors(content)
     if not tensors:

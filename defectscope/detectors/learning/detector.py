@@ -18,7 +18,7 @@ from defectscope.detectors.learning.packages import expect_torch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LearnedDetector", "LearnedOptions", "scaled_input", "scaled_shape"]
+__all__ = ["LearnedDetector", "LearnedOptions", "enlarged", "scaled_input", "scaled_shape"]
 
 
 class LearnedOptions(Options):
@@ -110,11 +110,15 @@ def scaled_shape(shape: tuple[int, int], scale: float) -> tuple[int, int]:
 
 def scaled_input(frame: Frame, scale: float) -> NDArray[np.float32]:
     """Return the normalised grey levels of a frame, enlarged by `scale`."""
-    values = normalised(frame.pixels)
+    return enlarged(normalised(frame.pixels), scale)
+
+
+def enlarged(values: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
+    """Return an (H, W) image enlarged by `scale`."""
     if scale == 1:
         return values
     import cv2
 
-    height, width = scaled_shape(frame.shape, scale)
+    height, width = scaled_shape((values.shape[0], values.shape[1]), scale)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(values, (width, height), interpolation=how), np.float32)

@@ -6,8 +6,9 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
 import torch
 from torch.utils.data import DataLoader
@@ -58,8 +59,10 @@ class Facts:
         Side of the input that the export is traced with, in multiples of what the network takes.
     axes
         Free axes of input and outputs, where outputs are no images.
+    weight_bits
+        Of each number of a convolution in the files: with 16 they are rounded before the export.
     packages
-        Whose versions the card names besides.
+        Further distributions whose versions the card names.
     twin
         Whether there is an ONNX twin.
     """
@@ -71,6 +74,7 @@ class Facts:
     task: str = "detection"
     example_side: int = 4
     axes: Mapping[str, Mapping[int, str]] | None = None
+    weight_bits: Literal[16, 32] = 32
     packages: Sequence[str] = ()
     twin: bool = True
 
@@ -155,7 +159,16 @@ def _saved(
     }
     network.load_state_dict(state)
     network.cpu().to(memory_format=torch.contiguous_format)
-    twin = onnx_bytes(network, example, facts.outputs, facts.axes) if facts.twin else None
+    arrays = {name: value.contiguous().numpy() for name, value in network.state_dict().items()}
+    if facts.weight_bits == 16:
+        arrays = {name: a.astype(np.float16) if a.ndim == 4 else a for name, a in arrays.items()}
+        # The twin is that of the file, to the last bit.
+        network.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()})
+    twin = (
+        onnx_bytes(network, example, facts.outputs, facts.axes, facts.weight_bits)
+        if facts.twin
+        else None
+    )
     chosen_on = (job.validation or job.data).title
     detector = plan["detector"]
     packages = (*PACKAGES, *facts.packages)
@@ -172,7 +185,6 @@ def _saved(
         scores={"validation": {"on": chosen_on, **facts.scores(fitted), **fitted.detection}},
         versions={"python": platform.python_version()} | {n: version(n) for n in packages},
     )
-    arrays = {name: value.contiguous().numpy() for name, value in network.state_dict().items()}
     files = WeightFiles.save(job.out, card, arrays, twin)
     curve = work_folder(job.out) / "curve.csv"
     if curve.is_file():

@@ -1,0 +1,116 @@
+"""What detectors of boxes have alike: tiles, suppression, and the way back to the frame's px."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from defectscope import Frame, Instances
+from defectscope.core.geometry.boxes import clip_boxes
+from defectscope.detectors.learning.detector import LearnedDetector, LearnedOptions
+from defectscope.detectors.learning.suppression import Found, suppressed
+from defectscope.detectors.learning.tiles import Tile, padded, tiles_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["BoxDetector", "BoxOptions"]
+
+# Thinner boxes are no defect that could be measured.
+LEAST_SIDE_PX = 1.0
+
+
+class BoxOptions(LearnedOptions):
+    """Options of every detector whose network finds boxes."""
+
+    overlap: float = Field(
+        0.35, gt=0, le=1, description="of two boxes that overlap more (IoU), the better one stays"
+    )
+    scale: float = Field(1.0, ge=0.1, le=8, description="frames are enlarged by this first")
+    tile_px: int = Field(
+        2048, ge=128, le=8192, multiple_of=32,
+        description="frames with a longer side are cut into overlapping tiles of this side, px",
+    )  # fmt: skip
+    tile_overlap_px: int = Field(
+        128, ge=32, le=1024, description="what neighbouring tiles share, px"
+    )
+
+    @model_validator(mode="after")
+    def _tiles_advance(self) -> BoxOptions:
+        if self.tile_overlap_px >= self.tile_px // 2 + 1:
+            raise ValueError("tile_overlap_px must be at most half of tile_px")
+        return self
+
+
+class BoxDetector(LearnedDetector):
+    """A detector whose network finds boxes in frames of any size.
+
+    Attributes
+    ----------
+    multiple_px
+        Sides of the network's input must be multiples of this.
+    """
+
+    options: BoxOptions
+    multiple_px: ClassVar[int] = 32
+
+    def detect(self, frames: Sequence[Frame]) -> list[Instances]:
+        """Return the boxes of each frame, best score first; frames of one size go together."""
+        found: list[Instances | None] = [None] * len(frames)
+        by_shape: dict[tuple[int, int], list[int]] = {}
+        for position, frame in enumerate(frames):
+            by_shape.setdefault(frame.shape, []).append(position)
+        for shape, positions in by_shape.items():
+            inputs = [self.network_input(frames[p]) for p in positions]
+            for p, boxes in zip(positions, self._boxes(inputs), strict=True):
+                found[p] = self._instances(boxes, shape, inputs[0].shape)
+        return [instances for instances in found if instances is not None]
+
+    @abstractmethod
+    def network_input(self, frame: Frame) -> NDArray[np.float32]:
+        """Return the (H, W) that the network is given for a frame."""
+
+    @abstractmethod
+    def decode(self, outputs: list[NDArray[np.float32]]) -> Found:
+        """Return the boxes in the outputs for one input, px of the input."""
+
+    def _boxes(self, inputs: list[NDArray[np.float32]]) -> list[Found]:
+        """Return what was found in (H, W) inputs of one size, in px of the inputs."""
+        options = self.options
+        parts: list[list[Found]] = [[] for _ in inputs]
+        shape = inputs[0].shape[0], inputs[0].shape[1]
+        for tile in tiles_of(shape, options.tile_px, options.tile_overlap_px, self.multiple_px):
+            for part, found in zip(parts, self._tile(inputs, tile), strict=True):
+                part.append(found)
+        return [
+            suppressed(Found(*(np.concatenate(column) for column in zip(*part, strict=True))),
+                       options.overlap)
+            for part in parts
+        ]  # fmt: skip
+
+    def _tile(self, inputs: list[NDArray[np.float32]], tile: Tile) -> list[Found]:
+        batch = padded([tile.cut(pixels) for pixels in inputs], self.multiple_px)
+        outputs = self.engine(batch)
+        found = []
+        for k in range(len(inputs)):
+            boxes, scores, classes = self.decode([out[k] for out in outputs])
+            boxes = boxes + np.array([tile.x_min, tile.y_min] * 2, np.float32)
+            x, y = (boxes[:, :2] + boxes[:, 2:]).T / 2
+            # Where a tile ends inside the frame, its neighbour sees better.
+            mine = tile.holds(x, y)
+            found.append(Found(boxes[mine], scores[mine], classes[mine]))
+        return found
+
+    def _instances(self, found: Found, shape: tuple[int, int], given: tuple[int, ...]) -> Instances:
+        # Sides are rounded to whole px: the factor is not quite the option.
+        ratio = np.divide(given, shape)[[1, 0, 1, 0]]
+        boxes = clip_boxes(found.boxes / ratio, shape)
+        fit = np.all(boxes[:, 2:] - boxes[:, :2] >= LEAST_SIDE_PX, axis=1)
+        names = np.array(self.defect_types)
+        return Instances(
+            shape, boxes[fit], scores=found.scores[fit], defect_types=names[found.classes[fit]]
+        )

@@ -1,0 +1,93 @@
+"""``yolov3`` as Lightning trains it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from defectscope.detectors.learning.module import LearningModule
+from defectscope.detectors.learning.optimising import expect_finite
+from defectscope.detectors.learning.scoring import Scored, best_threshold
+from defectscope.detectors.learning.suppression import suppressed
+from defectscope.detectors.learning.tiles import padded
+from defectscope.detectors.yolov3.architecture import STRIDES
+from defectscope.detectors.yolov3.decoding import decoded
+from defectscope.detectors.yolov3.loss import YoloLoss
+from defectscope.detectors.yolov3.optimising import optimiser_and_schedule
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from defectscope.detectors.yolov3.options import YoloTrainingOptions
+
+__all__ = ["YoloModule"]
+
+LEAST_SCORE = 0.1
+# P2's overlap for non-maximum suppression.
+MOST_OVERLAP = 0.45
+
+
+class YoloModule(LearningModule):
+    """Losses and score of one training.
+
+    Parameters
+    ----------
+    defect_types
+        Names in the order of the outputs.
+    given
+        What every such module takes.
+    """
+
+    options: YoloTrainingOptions
+
+    def __init__(self, defect_types: tuple[str, ...], *given: Any) -> None:
+        super().__init__(*given)
+        self._types, self._scored = defect_types, list[Scored]()
+        self._loss: YoloLoss | None = None
+
+    def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
+        """Return the sum of the losses of boxes, types and distances.
+
+        Raises
+        ------
+        OptionError
+            It is no number any more.
+        """
+        if self._loss is None:
+            # Not before the network is on its device.
+            self._loss = YoloLoss(self.network)
+        losses = self._loss(self.outputs(batch["pixels"]), batch["boxes"], batch["ignored"])
+        self.log_dict(losses)
+        return expect_finite(sum(losses.values(), torch.tensor(0.0, device=self.device)),
+                             self.options, self.global_step)  # fmt: skip
+
+    def answers(self, pixels: NDArray[Any]) -> list[NDArray[Any]]:
+        """Return what the network answers for a whole frame, (channels, h, w) each."""
+        values = self.network.architecture.given(pixels)
+        given = torch.from_numpy(padded([values], self._multiple)).to(self.device)
+        return [out[0].float().cpu().numpy() for out in self.outputs(given)]
+
+    def validation_step(self, batch: Tensor, _: int) -> None:
+        """Find what is in the frame of a position, and keep it beside the truth."""
+        pixels, truth = self.frames[int(batch)]
+        architecture = self.network.architecture
+        found = decoded(self.answers(pixels), STRIDES[architecture.variant], LEAST_SCORE)
+        boxes, scores, classes = suppressed(found, MOST_OVERLAP)
+        ratio = np.divide(architecture.given(pixels).shape, pixels.shape)[[1, 0, 1, 0]]
+        known = {name: k for k, name in enumerate(self._types)}
+        kinds = np.array([known.get(str(t), -1) for t in truth.defect_types], np.intp)
+        own = (boxes / ratio).astype(np.float32)
+        self._scored.append(Scored(own, scores, classes, truth.boxes, kinds, truth.ignore))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the best mean F1, its threshold, and what goes with it."""
+        best = best_threshold(self._scored)
+        self._scored.clear()
+        self.log_dict(best.logged)
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser and the course of its learning rate."""
+        return optimiser_and_schedule(self.network, self.options, self.steps)
