@@ -50,7 +50,7 @@ def yolo_weights(narrow, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from defectscope.detectors.learning.export import onnx_bytes
 
     architecture = narrow.architecture
-    twin = onnx_bytes(narrow, torch.zeros(1, 1, 128, 128), architecture.outputs, 16)
+    twin = onnx_bytes(narrow, torch.zeros(1, 1, 128, 128), architecture.outputs, weight_bits=16)
     tensors = {
         name: (value.half() if value.ndim == 4 else value).numpy()
         for name, value in narrow.state_dict().items()
