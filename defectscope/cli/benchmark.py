@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from defectscope.cli.common import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     from rich.table import Table
 
     from defectscope.pipeline.benchmark_results import Benchmark, Line
@@ -56,6 +58,11 @@ WIDE = 200
     default=3,
     show_default=True,
     help="Pictures of the worst frames, for each detector and dataset.",
+)
+@click.option(
+    "--noise",
+    is_flag=True,
+    help="Also on frames with Gaussian, Poisson and salt-and-pepper noise, three levels each.",
 )
 @click.option(
     "--threads",
@@ -105,6 +112,7 @@ def benchmark(context: click.Context, /, **given: Any) -> None:
                     "frames",
                     "iou",
                     "worst",
+                    "noise",
                     "threads",
                     "device",
                     "time_limit_s",
@@ -132,6 +140,8 @@ def _show(found: Benchmark) -> None:
     # Where there is no terminal, no table is cut to the width of one.
     console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
     for dataset in found.info["datasets"]:
+        if dataset["noise"] is not None:
+            continue
         name = dataset["name"]
         lines = [line for line in found.lines if line.dataset == name]
         what = f"{plural(dataset['frames'], 'frame')}, {plural(dataset['defects'], 'defect')}"
@@ -142,6 +152,9 @@ def _show(found: Benchmark) -> None:
         read = [line.row()["read_median_ms"] for line in lines if line.scores is not None]
         rest = f"; reading a frame, {read[0]:.1f} ms, comes on top" if read else ""
         console.print(_cost(f"{name}: time and memory, {where}{rest}", lines))
+        spoilt = found.noise[found.noise["of"] == name]
+        if len(spoilt):
+            console.print(_noise(f"{name}: F1 with noise, and the part of it that is lost", spoilt))
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -197,6 +210,19 @@ def _lines(title: str, lines: Sequence[Line]) -> Table:
             _shown(row["line_merges"], 0),
             _shown(row["line_splits"], 0),
         )
+    return table
+
+
+def _noise(title: str, rows: pd.DataFrame) -> Table:
+    """Return F1 and, in brackets, the part of that on the frames as they are that is lost."""
+    table = _table(title, "noise", "level", *dict.fromkeys(rows["detector"]))
+    noisy = rows[rows["noise"] != ""]
+    for (kind, level), own in noisy.groupby(["noise", "level"], sort=False):
+        cells = [
+            "–" if math.isnan(f1) else f"{f1:.3f} ({-100 * lost:+.0f} %)"
+            for f1, lost in own[["f1", "lost"]].astype(float).itertuples(index=False)
+        ]
+        table.add_row(str(kind), f"{level:g}", *cells)
     return table
 
 

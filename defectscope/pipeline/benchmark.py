@@ -16,7 +16,7 @@ from defectscope.core.errors import (
     UsageError,
 )
 from defectscope.core.provenance import machine_description, package_versions
-from defectscope.pipeline.benchmark_data import BenchmarkData, open_benchmark_data
+from defectscope.pipeline.benchmark_data import BenchmarkData, open_benchmark_data, with_noise
 from defectscope.pipeline.benchmark_entrants import Entrant, chosen_detectors, enter
 from defectscope.pipeline.benchmark_folder import BenchmarkFolder
 from defectscope.pipeline.benchmark_process import Measurement, ProcessFailedError, measure
@@ -42,6 +42,7 @@ def benchmark(
     frames: str | None = None,
     iou: float = 0.15,
     worst: int = 3,
+    noise: bool = False,
     threads: int = 0,
     device: str = "cpu",
     time_limit_s: float | None = None,
@@ -72,6 +73,9 @@ def benchmark(
         Overlap of boxes that a match needs.
     worst
         Pictures of worst frames for each detector and dataset.
+    noise
+        Also on frames with noise of three kinds and levels (P2): see
+        :data:`~defectscope.pipeline.noisy_frames.NOISES`.
     threads
         Threads of each process; 0 means one a core.
     device
@@ -108,6 +112,8 @@ def benchmark(
     entrants = [enter(choice, runtime, host, warnings) for choice in choices]
     paths = [datasets] if isinstance(datasets, str | Path) else datasets
     data = open_benchmark_data([Path(path) for path in paths], host, frames)
+    if noise:
+        data = [each for one in data for each in (one, *with_noise(one))]
     folder = None if out is None else BenchmarkFolder(Path(out), host, worst)
     if folder is not None:
         folder.create(overwrite)
@@ -188,7 +194,8 @@ def _line(
                        measurement=measured)  # fmt: skip
         if folder is not None:
             folder.write_predictions(line, predicted)
-            folder.write_worst(line, data, predicted)
+            if data.noise is None:
+                folder.write_worst(line, data, predicted)
     except (ComponentError, FormatError, UsageError) as error:
         log = error.log if isinstance(error, ProcessFailedError) else ""
         return Line(line.detector, line.dataset, error=str(error), log=log), []

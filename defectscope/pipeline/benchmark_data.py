@@ -15,11 +15,12 @@ from defectscope.core.frames import FrameSelection, FrameSequence, frame_indices
 from defectscope.core.provenance import input_digests
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.labels import open_dataset
+from defectscope.pipeline.noisy_frames import NOISES, Noise, NoisyFrames
 
 if TYPE_CHECKING:
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["BenchmarkData", "open_benchmark_data"]
+__all__ = ["BenchmarkData", "open_benchmark_data", "with_noise"]
 
 PAGE = re.compile(r"#\d+$")
 ANNOTATIONS = "annotations.json"
@@ -40,12 +41,16 @@ class BenchmarkData:
         The labelled images.
     frames
         One frame for each of them, in the same order.
+    noise, source
+        What was added to the frames, and the name of the dataset without it.
     """
 
     name: str
     path: Path
     truth: Dataset
     frames: FrameSequence
+    noise: Noise | None = None
+    source: str | None = None
 
     @property
     def defects(self) -> int:
@@ -60,6 +65,7 @@ class BenchmarkData:
             "path": str(self.path),
             "frames": len(self.truth.images),
             "defects": self.defects,
+            "noise": None if self.noise is None else {**vars(self.noise), "of": self.source},
             "inputs": input_digests([*labels, *self.frames.paths]),
         }
 
@@ -98,6 +104,16 @@ def open_benchmark_data(
     return [
         _open(path, name, host, frames) for path, name in zip(seen.values(), names, strict=True)
     ]
+
+
+def with_noise(data: BenchmarkData) -> list[BenchmarkData]:
+    """Return a dataset with noise of every kind and level on its frames."""
+    kinds = [Noise(kind, level) for kind, levels in NOISES.items() for level in levels]
+    return [
+        replace(data, name=f"{data.name}-{n}", frames=NoisyFrames(data.frames, n), noise=n,
+                source=data.name)
+        for n in kinds
+    ]  # fmt: skip
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

@@ -11,6 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from defectscope.core.base import Finding
 from defectscope.pipeline.line_figures import line_findings
+from defectscope.pipeline.noise_figures import noise_findings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +28,9 @@ COLUMNS = 3
 PANEL_IN = (4.6, 3.6)
 
 
-def benchmark_findings(lines: Sequence[Line], iou: float) -> list[Finding]:
+def benchmark_findings(
+    lines: Sequence[Line], iou: float, noise: pd.DataFrame | None = None
+) -> list[Finding]:
     """Return the figures, each with the table behind it; none where nothing was finished.
 
     Parameters
@@ -36,8 +39,11 @@ def benchmark_findings(lines: Sequence[Line], iou: float) -> list[Finding]:
         One for each detector and dataset; those that failed are left out.
     iou
         Overlap that a match needs in all figures but the one over the overlap.
+    noise
+        Scores on noisy frames, see :attr:`Benchmark.noise`; their lines are in no other figure.
     """
-    finished = [line for line in lines if line.scores is not None]
+    spoilt = set() if noise is None else set(noise["dataset"]) - set(noise["of"])
+    finished = [li for li in lines if li.scores is not None and li.dataset not in spoilt]
     if not finished:
         return []
     title = f"F1 over the least score of a detection, IoU at least {iou:g}"
@@ -46,7 +52,7 @@ def benchmark_findings(lines: Sequence[Line], iou: float) -> list[Finding]:
         _curves("f1-over-score", title, "score", finished, None),
         _speed("speed-against-f1", f"Speed against F1, IoU at least {iou:g}", finished),
     ]
-    return findings + line_findings(finished)
+    return findings + line_findings(finished) + noise_findings(noise, iou)
 
 
 def _panels(lines: Sequence[Line], title: str) -> tuple[Figure, dict[str, Axes]]:

@@ -136,5 +136,5 @@ class BenchmarkFolder:
         """Write the figures, each with the table behind it."""
         from defectscope.pipeline.benchmark_figures import benchmark_findings
 
-        for finding in benchmark_findings(benchmark.lines, benchmark.info["iou"]):
+        for finding in benchmark_findings(benchmark.lines, benchmark.info["iou"], benchmark.noise):
             write_finding(self.path / FIGURES, finding)

@@ -188,6 +188,13 @@ class Benchmark:
         return pd.concat(tables, ignore_index=True)
 
     @property
+    def noise(self) -> pd.DataFrame:
+        """F1 on noisy frames, and what of it was lost; no row where none were asked for."""
+        from defectscope.pipeline.noise_figures import noise_table
+
+        return noise_table(self.lines, self.info["datasets"])
+
+    @property
     def failures(self) -> list[Line]:
         """The lines that have no result."""
         return [line for line in self.lines if line.error is not None]
