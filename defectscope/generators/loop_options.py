@@ -26,8 +26,8 @@ class LoopsOptions(Options):
     sizes: str = Field(
         "stem",
         description="sizes, aspect ratios and densities: stem (three types, ring contrast), "
-        "in-situ (filled dark loops), "
-        "stem-published (three types, from a published table), or a JSON or TOML file of fit_loop_sizes",
+        "in-situ (filled dark loops), stem-published (three types, from a published table), "
+        "or a JSON or TOML file of fit_loop_sizes",
     )
     mixture: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,
