@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,11 +15,34 @@ if TYPE_CHECKING:
 
     from defectscope.generators.local_texture import LocalTexture
 
-__all__ = ["draw_bend_contour", "draw_line"]
+__all__ = ["LineLook", "draw_bend_contour", "draw_line"]
 
 STEP_PX = 3.0
 # Bend contours are so broad that they are computed on a grid this much coarser.
 COARSE = 8
+# The broad shade beside a line lies this many widths away, and is as soft.
+SHADE_WIDTHS = 3.0
+
+
+class LineLook(NamedTuple):
+    """What lines of one image have in common.
+
+    Parameters
+    ----------
+    magnification
+        Factor on lengths; widths grow with its square root.
+    curl_deg
+        Largest turn from end to end, beside the bends.
+    shade
+        Largest depth of a broad shade on one side, in parts of the line's.
+    """
+
+    magnification: float = 1.0
+    curl_deg: float = 0.0
+    shade: float = 0.0
+
+
+PLAIN = LineLook()
 
 
 def draw_bend_contour(canvas: NDArray[np.float32], rng: np.random.Generator) -> dict[str, Any]:
@@ -52,6 +75,7 @@ def draw_line(
     texture: LocalTexture,
     broken: bool,
     rng: np.random.Generator,
+    look: LineLook = PLAIN,
 ) -> dict[str, Any]:
     """Draw one dark curved line in place; return what was drawn.
 
@@ -65,26 +89,34 @@ def draw_line(
         Whether it is thick and broken in segments, which look like rows of loops.
     rng
         Source of its course, width and contrast.
+    look
+        Magnification, curl and shade.
     """
     height, width = canvas.shape
-    length = float(rng.uniform(30, 130 if broken else 320))
+    length = look.magnification * float(rng.uniform(30, 130 if broken else 320))
     start = [float(v) for v in rng.uniform(0, [width, height])]
-    points = _course(start, length, float(rng.uniform(0, 2 * np.pi)), rng)
+    # No number is drawn for what was not asked for.
+    curl = math.radians(float(rng.uniform(-1, 1)) ** 3 * look.curl_deg) if look.curl_deg else 0.0
+    points = _course(start, length, float(rng.uniform(0, 2 * np.pi)), curl, rng)
     count = len(points) - 1
     position = np.linspace(0, 1, count)
     level = 0.75 + 0.25 * np.sin(2 * np.pi * (rng.uniform(0.5, 2.5) * position + rng.random()))
     if broken:
-        level = np.where(_segments(position, length, rng), level, rng.uniform(0.0, 0.35))
+        level = np.where(
+            _segments(position, length / look.magnification, rng), level, rng.uniform(0.0, 0.35)
+        )
     drawn = {
         "start": start,
         "length_px": length,
         "broken": broken,
-        "width_px": float(rng.uniform(7, 20) if broken else rng.uniform(4, 9)),
+        "width_px": math.sqrt(look.magnification)
+        * float(rng.uniform(7, 20) if broken else rng.uniform(4, 9)),
         "contrast": float(rng.uniform(3.0, 8.0)),
         "fringe": float(rng.uniform(0, 0.45)),
         "fringe_deg": float(rng.uniform(0, 360)),
         "level": [round(float(v), 4) for v in level],
         "points": np.round(points, 2).tolist(),
+        "shade": float(rng.uniform(0, look.shade)) if look.shade else 0.0,
     }
     middle = points[len(points) // 2]
     depth = drawn["contrast"] * texture.at(float(middle[0]), float(middle[1]))
@@ -93,11 +125,12 @@ def draw_line(
 
 
 def _course(
-    start: list[float], length: float, heading: float, rng: np.random.Generator
+    start: list[float], length: float, heading: float, curl: float, rng: np.random.Generator
 ) -> NDArray[np.float64]:
     """Return points whose direction turns smoothly, with a kink now and then."""
     count = max(2, int(length / STEP_PX))
     bend = rng.normal(0, 0.9 / count) + 0.6 / count * np.cumsum(rng.normal(0, 0.35, count))
+    bend += curl / count
     kinks = np.where(rng.random(count) < 0.8 / count, rng.uniform(-1.2, 1.2, count), 0)
     angle = heading + np.cumsum(bend + kinks)
     steps = STEP_PX * np.stack([np.cos(angle), np.sin(angle)], 1)
@@ -120,7 +153,7 @@ def _paint_line(
     depth: float,
 ) -> None:
     line_px = drawn["width_px"]
-    margin = math.ceil(3 * line_px)
+    margin = math.ceil((3 + (3 * SHADE_WIDTHS if drawn["shade"] else 0)) * line_px)
     low = np.maximum(np.floor(points.min(axis=0)).astype(int) - margin, 0)
     high = np.ceil(points.max(axis=0)).astype(int) + margin
     place = canvas[low[1] : max(high[1], 0), low[0] : max(high[0], 0)]
@@ -143,3 +176,15 @@ def _paint_line(
     moved = cv2.warpAffine(soft, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), place.shape[::-1])
     fringe = drawn["fringe"] * cv2.GaussianBlur(moved, (0, 0), line_px)
     place -= depth * np.maximum(soft, fringe)
+    if drawn["shade"]:
+        place -= depth * _shade(soft, line_px, angle, drawn["shade"])
+
+
+def _shade(
+    soft: NDArray[np.float64], line_px: float, angle: float, strength: float
+) -> NDArray[np.float64]:
+    """Return the shade where the foil is bent beside a line that holds two parts of it apart."""
+    reach = SHADE_WIDTHS * line_px
+    moved = np.array([[1, 0, reach * math.cos(angle)], [0, 1, -reach * math.sin(angle)]])
+    side = cv2.GaussianBlur(cv2.warpAffine(soft, moved, soft.shape[::-1]), (0, 0), reach)
+    return np.asarray(strength / max(float(side.max(initial=0)), 1e-3) * side, np.float64)

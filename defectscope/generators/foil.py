@@ -74,6 +74,13 @@ class FoilOptions(Options):
     specks: float = Field(
         15.0, ge=0, le=10_000, description="most dark specks of a few pixels, a megapixel"
     )
+    scan: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="largest standard deviation of noise in short streaks along the rows, as a "
+        "scanning probe leaves it, grey 0 to 1",
+    )
 
     @model_validator(mode="after")
     def _low_is_low(self) -> FoilOptions:
@@ -151,6 +158,8 @@ class Foil(Background):
         pixels = drawn["level"] + strength * grain
         pixels += np.float32(drawn["illumination"]) * _broad(shape, rng)
         _add_specks(pixels, drawn["specks"], rng)
+        if self.options.scan:
+            pixels += _scan_noise(shape, self.options.scan, drawn, rng)
         return np.clip(pixels, 0, 1).astype(np.float32), drawn
 
     def _drawn(self, shape: tuple[int, int], rng: np.random.Generator) -> dict[str, Any]:
@@ -171,6 +180,22 @@ class Foil(Background):
             "illumination": float(rng.uniform(0, options.illumination)),
             "specks": int(rng.poisson(rng.uniform(0, specks))),
         }
+
+
+def _scan_noise(
+    shape: tuple[int, int], largest: float, drawn: dict[str, Any], rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return (H, W) noise that hangs together along rows; adds what it is to `drawn`."""
+    drawn["scan"] = float(largest * rng.uniform(0.15, 1))
+    drawn["streak_px"] = float(rng.uniform(0.6, 2.5))
+    drawn["rows"] = float(rng.uniform(0, 0.3))
+    # In float64, for processors whose filters round differently.
+    noise = rng.standard_normal(shape)
+    width = drawn["streak_px"], float(rng.uniform(0.4, 0.9))
+    noise = np.asarray(cv2.GaussianBlur(noise, (0, 0), width[0], sigmaY=width[1]), np.float64)
+    noise *= 1 / max(float(noise.std()), 1e-12)
+    noise += drawn["rows"] * rng.standard_normal((shape[0], 1))
+    return np.asarray(drawn["scan"] * noise, np.float32)
 
 
 def _add_specks(pixels: NDArray[np.float32], count: int, rng: np.random.Generator) -> None:

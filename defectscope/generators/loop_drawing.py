@@ -26,6 +26,8 @@ LEAST_MAJOR_PX = 3.0
 LEAST_MINOR_PX = 2.0
 # a<100> loops thinner than this are seen edge-on, as closed ellipses (P3).
 EDGE_ON_BELOW = 0.5
+# However much they are widened.
+BAR_ASPECT = 0.45
 LEAST_CONTRAST = 0.5
 # Edges of filled loops are no softer than this part of their minor axis, unless asked for.
 USUAL_SOFTNESS = 0.25
@@ -133,12 +135,16 @@ def _axes(
         chosen, known = types == name, sizes.types[name]
         major[chosen] = options.size * _quantile(known.major_px, at_size[chosen])
         aspect[chosen] = _quantile(known.aspect, at_aspect[chosen])
+    bars = (types == "a<100> loop") & (aspect < EDGE_ON_BELOW)
     if options.major_low_px is not None and options.major_high_px is not None:
         major = options.major_low_px + at_size * (options.major_high_px - options.major_low_px)
     if options.aspect_low is not None and options.aspect_high is not None:
         aspect = options.aspect_low + at_aspect * (options.aspect_high - options.aspect_low)
     major = np.maximum(major, LEAST_MAJOR_PX)
-    return major, np.maximum(major * aspect, LEAST_MINOR_PX)
+    minor = np.maximum(major * aspect, LEAST_MINOR_PX)
+    # Strain, and the lens, make wide what is thin; a bar remains longer than it is wide.
+    widest = np.minimum(options.bar_low_px, BAR_ASPECT * major)
+    return major, np.where(bars, np.maximum(minor, widest), minor)
 
 
 def _angles(n: int, options: LoopsOptions, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -161,7 +167,7 @@ def _with_look(
     else:
         changes = _ring_look("open-ellipse", loop, options, u)
     if options.mottle or options.rough_px:
-        changes |= _irregular(loop, options, rng)
+        changes |= _irregular(loop, edge_on, options, rng)
     if loop.defect_type in FILLED_LOOKS and options.fading:
         changes |= _faded(loop, options, rng)
     if loop.defect_type in FILLED_LOOKS and options.softness > USUAL_SOFTNESS:
@@ -170,13 +176,17 @@ def _with_look(
     return loop.model_copy(update=changes)
 
 
-def _irregular(loop: Loop, options: LoopsOptions, rng: np.random.Generator) -> dict[str, Any]:
+def _irregular(
+    loop: Loop, edge_on: bool, options: LoopsOptions, rng: np.random.Generator
+) -> dict[str, Any]:
     strength = rng.random(3)
+    # As fine as a bar is wide, grain would cut it into a chain of dots.
+    side = math.sqrt(loop.minor_px * loop.major_px) if edge_on else loop.minor_px
     return {
         "mottle": float(options.mottle * strength[0]),
         # Little beside the loop, and slow: it gets dents, not holes.
         "rough_px": float(strength[1] * min(options.rough_px, 0.1 * loop.minor_px)),
-        "grain_px": float((0.35 + 0.45 * strength[2]) * loop.minor_px),
+        "grain_px": float((0.35 + 0.45 * strength[2]) * side),
         "grain_seed": int(rng.integers(2**32)),
     }
 
@@ -246,5 +256,6 @@ def _ring_look(look: str, loop: Loop, options: LoopsOptions, u: list[float]) -> 
         "fill_side_deg": 360 * u[8],
     }
     if look == "double-ring":
-        changes |= {"gap_px": (2.0 + 1.8 * u[9]) * sigma, "inner": 0.35 + 0.5 * u[10]}
+        inner = 0.35 + 0.5 * u[10] if u[11] < options.double_rings else 0.0
+        changes |= {"gap_px": (2.0 + 1.8 * u[9]) * sigma, "inner": inner}
     return changes

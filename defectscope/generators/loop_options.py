@@ -16,6 +16,7 @@ LOW_AND_HIGH = (
     ("major_low_px", "major_high_px"), ("aspect_low", "aspect_high"),
     ("contrast_low", "contrast_high"), ("edge_low_px", "edge_high_px"),
     ("line_low_px", "line_high_px"), ("lines_low", "lines_high"),
+    ("magnification_low", "magnification_high"),
 )  # fmt: skip
 
 
@@ -25,7 +26,8 @@ class LoopsOptions(Options):
     sizes: str = Field(
         "stem",
         description="sizes, aspect ratios and densities: stem (three types, ring contrast), "
-        "in-situ (filled dark loops), or a JSON or TOML file of fit_loop_sizes",
+        "in-situ (filled dark loops), stem-published (three types, from a published table), "
+        "or a JSON or TOML file of fit_loop_sizes",
     )
     mixture: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,
@@ -41,6 +43,16 @@ class LoopsOptions(Options):
     )
     density: float = Field(1.0, gt=0, le=1000, description="factor on the densities")
     size: float = Field(1.0, gt=0, le=1000, description="factor on the major axes")
+    magnification_low: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="least factor by which a whole image is magnified: more enlarges loops and "
+        "lines, thins them out, and makes edges wider by its square root",
+    )
+    magnification_high: float = Field(
+        1.0, gt=0, le=100, description="largest such factor; even on a logarithmic scale between"
+    )
     major_low_px: float | None = Field(
         None, gt=0, description="least major axis of a uniform distribution, px; else from sizes"
     )
@@ -80,6 +92,12 @@ class LoopsOptions(Options):
     edge_high_px: float = Field(4.0, gt=0, le=20, description="largest softness, px")
     line_low_px: float = Field(4.5, gt=0, le=50, description="least width of rings, px at half")
     line_high_px: float = Field(8.5, gt=0, le=50, description="largest width of rings, px")
+    double_rings: Fraction = Field(
+        1.0, description="part of the a<100> loops seen face-on that show an inner ring"
+    )
+    bar_low_px: float = Field(
+        0.0, ge=0, le=50, description="least width of a<100> loops seen edge-on, px"
+    )
     one_sided: Fraction = Field(0.5, description="how much contrast may vary around a loop, 0 to 1")
     tails: Fraction = Field(0.5, description="part of the filled loops with a grey tail")
     mottle: float = Field(
@@ -112,6 +130,15 @@ class LoopsOptions(Options):
     lines_low: int = Field(1, ge=0, le=10_000, description="least number of lines there")
     lines_high: int = Field(10, ge=0, le=10_000, description="largest number of lines")
     broken_lines: Fraction = Field(0.25, description="part of the lines thick and in segments")
+    curl_deg: float = Field(
+        0.0,
+        ge=0,
+        le=330,
+        description="largest turn of a line from end to end, beside its bends; most turn much less",
+    )
+    shade: Fraction = Field(
+        0.0, description="largest depth of a broad shade on one side of a line, in parts of it"
+    )
     bend_contour_probability: Fraction = Field(0.25, description="images with a bend contour")
     scale_bar_probability: Fraction = Field(0.3, description="images with a scale bar")
     text_probability: Fraction = Field(0.25, description="images with a caption in a corner")

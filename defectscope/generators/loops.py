@@ -10,9 +10,10 @@ import numpy as np
 from defectscope import Generator, Instances, OptionError
 from defectscope.core.geometry.boxes import clip_boxes
 from defectscope.generators.burnt_in import draw_pointer, draw_scale_bar, draw_text
-from defectscope.generators.distractors import draw_bend_contour, draw_line
+from defectscope.generators.distractors import LineLook, draw_bend_contour, draw_line
 from defectscope.generators.local_texture import LocalTexture
 from defectscope.generators.loop_drawing import draw_population
+from defectscope.generators.loop_magnification import drawn_magnification, magnified
 from defectscope.generators.loop_options import LoopsOptions
 from defectscope.generators.loop_painting import Loop, painted
 from defectscope.generators.loop_shipped_sizes import SHIPPED_SIZES
@@ -60,11 +61,12 @@ class Loops(Generator):
 
     def draw(self, canvas: NDArray[np.float32], rng: np.random.Generator) -> Instances:
         """Draw loops and distractors in place, and return the labelled loops."""
-        options = self.options
+        magnification = drawn_magnification(self.options, rng)
+        options = magnified(self.options, magnification)
         sizes = self._sizes or _resolved(options)
         shape = canvas.shape[0], canvas.shape[1]
         texture = LocalTexture(canvas, options.texture_window_px, options.least_texture)
-        behind = _draw_behind(canvas, texture, options, rng)
+        behind = _draw_behind(canvas, texture, options, magnification, rng)
         loops, left_out = draw_population(shape, sizes, options, rng)
         shown = [_paint(canvas, loop, texture) for loop in loops]
         covered = np.zeros(shape, np.uint8)
@@ -80,6 +82,7 @@ class Loops(Generator):
         self.last_parameters = {
             **behind,
             **above,
+            "magnification": magnification,
             "sizes": sizes.model_dump(mode="json"),
             "no_room_for": left_out,
             "loops": [
@@ -126,15 +129,18 @@ def _draw_behind(
     canvas: NDArray[np.float32],
     texture: LocalTexture,
     options: LoopsOptions,
+    magnification: float,
     rng: np.random.Generator,
 ) -> dict[str, Any]:
     drawn: dict[str, Any] = {"bend_contours": [], "lines": []}
     if rng.random() < options.bend_contour_probability:
         drawn["bend_contours"].append(draw_bend_contour(canvas, rng))
     if rng.random() < options.lines_probability:
-        for _ in range(int(rng.integers(options.lines_low, options.lines_high + 1))):
+        number = int(rng.integers(options.lines_low, options.lines_high + 1))
+        look = LineLook(magnification, options.curl_deg, options.shade)
+        for _ in range(round(number / magnification**2)):
             broken = bool(rng.random() < options.broken_lines)
-            drawn["lines"].append(draw_line(canvas, texture, broken, rng))
+            drawn["lines"].append(draw_line(canvas, texture, broken, rng, look))
     # Loops must not vanish in what is darker than black.
     np.clip(canvas, 0, 1, out=canvas)
     return drawn

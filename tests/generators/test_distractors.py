@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from defectscope.generators.burnt_in import FONTS, draw_pointer, draw_scale_bar, draw_text
-from defectscope.generators.distractors import draw_bend_contour, draw_line
+from defectscope.generators.distractors import LineLook, draw_bend_contour, draw_line
 from defectscope.generators.local_texture import LocalTexture
 
 SHAPE = (200, 300)
@@ -107,3 +107,24 @@ def test_local_texture_is_the_standard_deviation_around(window: int) -> None:
 
 def test_a_smooth_image_has_the_least_texture() -> None:
     assert LocalTexture(grey(), 64, 0.013).at(5, 5) == pytest.approx(0.013)
+
+
+def test_a_shade_darkens_one_side_of_a_line_broadly() -> None:
+    texture = LocalTexture(grey(), 64, 0.02)
+    plain, shaded = grey(), grey()
+    draw_line(plain, texture, False, np.random.default_rng(4))
+    record = draw_line(shaded, texture, False, np.random.default_rng(4), LineLook(shade=0.8))
+    assert record["shade"] > 0
+    change = plain - shaded
+    assert change.min() > -1e-5
+    assert np.count_nonzero(change > 0.002) > 3 * np.count_nonzero(plain < 0.59)
+
+
+def test_magnified_lines_are_longer_and_wider() -> None:
+    texture = LocalTexture(grey(), 64, 0.02)
+    one, four = (
+        draw_line(grey(), texture, False, np.random.default_rng(1), LineLook(magnification=m))
+        for m in (1.0, 4.0)
+    )
+    assert four["length_px"] == pytest.approx(4 * one["length_px"])
+    assert four["width_px"] > one["width_px"]

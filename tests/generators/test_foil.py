@@ -190,3 +190,15 @@ def test_low_above_high_is_refused(pair):
 def test_impossible_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         FoilOptions(**options)
+
+
+def test_scan_noise_hangs_together_along_rows_and_is_recorded() -> None:
+    calm, _ = render(**PLAIN)
+    pixels, drawn = render(**PLAIN, scan=0.05)
+    noise = (pixels - calm).astype(float)
+    assert noise.std() == pytest.approx(drawn["scan"] * np.hypot(1, drawn["rows"]), rel=0.1)
+
+    def alike(a: np.ndarray, b: np.ndarray) -> float:
+        return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
+
+    assert alike(noise[:, 1:], noise[:, :-1]) > alike(noise[1:], noise[:-1])

@@ -315,3 +315,38 @@ def test_a_type_that_the_sizes_lack_gets_shipped_ones() -> None:
 def test_it_draws_stills_only() -> None:
     with pytest.raises(TypeError, match="stills only"):
         generator().sequence(textured((50, 50)), np.random.default_rng(0), 3)
+
+
+def test_magnification_enlarges_loops_and_thins_them_out() -> None:
+    plain = {**BARE, "sizes": "stem-published"}
+    _, small, low = drawn((900, 900), magnification_low=0.5, magnification_high=0.5, **plain)
+    _, large, high = drawn((900, 900), magnification_low=1.5, magnification_high=1.5, **plain)
+    assert (low["magnification"], high["magnification"]) == (0.5, 1.5)
+    assert len(small) > 4 * len(large)
+    medians = [np.median(truth.measurements["major_px"]) for truth in (small, large)]
+    assert medians[1] > 1.7 * medians[0]
+
+
+def test_a_range_of_magnifications_is_drawn_from() -> None:
+    found = {
+        drawn(seed=k, magnification_low=0.5, magnification_high=2.0)[2]["magnification"]
+        for k in range(6)
+    }
+    assert len(found) == 6
+    assert all(0.5 <= value <= 2.0 for value in found)
+
+
+def test_loops_edge_on_are_as_wide_as_asked_and_stay_bars() -> None:
+    _, truth, _ = drawn((900, 900), count=60, mixture={"a<100> loop": 1}, bar_low_px=8.0,
+                        sizes="stem-published", **BARE)  # fmt: skip
+    major, minor = (truth.measurements[name] for name in ("major_px", "minor_px"))
+    bars = minor < 0.5 * major
+    assert bars.sum() > 15
+    assert (minor[bars] >= np.minimum(8.0, 0.45 * major[bars]) - 1e-6).all()
+
+
+def test_inner_rings_are_left_out_on_demand() -> None:
+    look = {"mixture": {"a<100> loop": 1}, "count": 40, "aspect_low": 0.9, "aspect_high": 1.0}
+    for share, shown in ((0.0, {False}), (0.5, {False, True}), (1.0, {True})):
+        loops = drawn((900, 900), double_rings=share, **look, **BARE)[2]["loops"]
+        assert {loop["inner"] > 0 for loop in loops} == shown
