@@ -78,7 +78,7 @@ def _tables(result: Evaluation) -> list[Table]:
     if result.lines is not None:
         tables.append(_lines_table(result.lines))
     if len(result.by_type) > 1:
-        tables.append(_types_table(result))
+        tables += [_types_table(result), _population_table(result)]
     if result.confusion is not None:
         tables.append(_confusion_table(result.confusion))
     if result.tracking is not None:
@@ -157,6 +157,22 @@ def _types_table(result: Evaluation) -> Table:
     table = _table("By defect type", "type", "F1", "precision", "recall")
     for name, counts in result.by_type.items():
         table.add_row(name, _number(counts.f1), _number(counts.precision), _number(counts.recall))
+    return table
+
+
+def _population_table(result: Evaluation) -> Table:
+    table = _table("All that was found against all that is there (± standard error)", "type",
+                   "found", "true", "density", "mean diameter px", "true px", "error",
+                   "area fraction", "true")  # fmt: skip
+    for name, row in result.sizes["by_type"].items():
+        cells = [f"{row['predicted_count']:.0f}", f"{row['true_count']:.0f}",
+                 _percent(row["density_error"])]  # fmt: skip
+        for side in ("predicted", "true"):
+            mean, error = row[f"{side}_mean_diameter_px"], row[f"{side}_diameter_error_px"]
+            cells.append(_number(mean, 1) + ("" if error is None else f" ± {error:.1f}"))
+        cells.append(_percent(row["mean_diameter_error"]))
+        areas = [_number(row[f"{side}_area_fraction"], 4) for side in ("predicted", "true")]
+        table.add_row(name, *cells, *areas)
     return table
 
 

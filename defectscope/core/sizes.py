@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from defectscope.core.defect_types import DefectType
     from defectscope.core.instances import Instances
 
-__all__ = ["count_error", "size_errors"]
+__all__ = ["count_error", "size_errors", "statistics_by_type"]
 
 Pairs = Sequence[tuple["Instances", "Instances"]]
 
@@ -47,6 +47,68 @@ def count_error(pairs: Pairs, iou: float) -> dict[str, Any]:
         "count_error": _relative(float(predicted.sum()), float(true.sum())),
         "mean_absolute_count_error_per_frame": float(np.mean(errors)) if errors else None,
         "largest_absolute_count_error_per_frame": float(np.max(errors)) if errors else None,
+    }
+
+
+def statistics_by_type(
+    pairs: Pairs, iou: float, types: Mapping[str, DefectType]
+) -> dict[str, dict[str, float | None]]:
+    """Return number, mean diameter and area fraction of each type, found and true (P3, Table 3).
+
+    Unlike :func:`size_errors` it compares populations: all that was found with all that is there,
+    matched or not, as a material's statistics are. Predictions that fit ignored truth do not count.
+
+    Parameters
+    ----------
+    pairs
+        (predicted, true) of each frame.
+    iou
+        Overlap that fitting needs.
+    types
+        Defect types, for what "diameter" means.
+
+    Returns
+    -------
+    dict
+        For each type and for both sides (``predicted_``, ``true_``): ``count``,
+        ``mean_diameter_px`` with ``diameter_error_px``, the standard error of the mean, and
+        ``area_fraction``, the sum of π·a·b over the area of the frames, where axes are known; and
+        ``density_error`` and ``mean_diameter_error``, relative to the truth.
+    """
+    area_px = float(sum(t.image_shape[0] * t.image_shape[1] for _, t in pairs))
+    sides = {
+        "predicted": [_counted(p, t, iou) for p, t in pairs],
+        "true": [t[~t.ignore] for _, t in pairs],
+    }
+    names = {str(n) for frames in sides.values() for f in frames for n in f.defect_types}
+    table: dict[str, dict[str, float | None]] = {}
+    for name in sorted(names):
+        row: dict[str, float | None] = {}
+        for side, frames in sides.items():
+            row |= {f"{side}_{key}": value for key, value in _of_type(frames, name, types,
+                                                                     area_px).items()}  # fmt: skip
+        for error, key in (("density_error", "count"), ("mean_diameter_error", "mean_diameter_px")):
+            found, true = row[f"predicted_{key}"], row[f"true_{key}"]
+            row[error] = None if found is None or true is None else _relative(found, true)
+        table[name] = row
+    return table
+
+
+def _of_type(
+    frames: Sequence[Instances], name: str, types: Mapping[str, DefectType], area_px: float
+) -> dict[str, float | None]:
+    own = [f[f.defect_types == name] for f in frames]
+    sizes = np.concatenate([_diameters(f, types) for f in own])
+    sizes = sizes[np.isfinite(sizes)]
+    areas = [np.pi / 4 * f.measurements["major_px"] * f.measurements["minor_px"]
+             for f in own if {"major_px", "minor_px"} <= set(f.measurements)]  # fmt: skip
+    area = float(np.nansum(np.concatenate(areas))) if areas else None
+    count = len(sizes)
+    return {
+        "count": float(sum(map(len, own))),
+        "mean_diameter_px": float(sizes.mean()) if count else None,
+        "diameter_error_px": float(sizes.std(ddof=1) / np.sqrt(count)) if count > 1 else None,
+        "area_fraction": area / area_px if area and area_px else None,
     }
 
 

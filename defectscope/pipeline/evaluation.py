@@ -15,7 +15,7 @@ from defectscope.core.errors import OptionError, UsageError
 from defectscope.core.instances import Instances
 from defectscope.core.line_metrics import LineScores
 from defectscope.core.metrics import Counts, confusion_matrix, count_matches, counts_by_type
-from defectscope.core.sizes import count_error, size_errors
+from defectscope.core.sizes import count_error, size_errors, statistics_by_type
 from defectscope.core.tracking_metrics import tracking_scores
 from defectscope.pipeline.joining import Joined, join_frames, outside_masks, within_roi
 from defectscope.pipeline.labels import open_dataset
@@ -155,7 +155,11 @@ def evaluate(
         per_frame,
         _sum_by_type(pairs, iou, names),
         _confusion(pairs, iou, names),
-        {**count_error(pairs, iou), **size_errors(pairs, iou, host.defect_types())},
+        {
+            **count_error(pairs, iou),
+            **size_errors(pairs, iou, host.defect_types()),
+            "by_type": statistics_by_type(pairs, iou, host.defect_types()),
+        },
         sum(line_frames, LineScores()) if line_frames else None,
         line_frames,
         _sweep(pairs) if sweep else None,

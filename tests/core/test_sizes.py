@@ -5,7 +5,7 @@ import pytest
 
 from defectscope.core.defect_types import DefectType
 from defectscope.core.instances import Instances
-from defectscope.core.sizes import count_error, size_errors
+from defectscope.core.sizes import count_error, size_errors, statistics_by_type
 
 SHAPE = (400, 4000)
 LOOP, DOT, SQUARE = "a/2<111> loop", "black dot", "a<100> loop"
@@ -130,3 +130,30 @@ class TestSizeErrors:
         by_type = size_errors([pair], 0.4, TYPES)["diameter_by_type"]
         assert list(by_type) == [LOOP]
         assert by_type[LOOP]["predicted_mean_diameter_px"] == pytest.approx(10)
+
+
+def test_populations_by_type_are_compared_whether_matched_or_not():
+    true = measured([LOOP, LOOP, DOT], [20.0, 30.0, 8.0], [10.0, 10.0, 2.0])
+    found = measured([LOOP, DOT, DOT], [22.0, 9.0, 4.0], [10.0, 4.0, 4.0])
+    table = statistics_by_type([(found, true)], 0.4, TYPES)
+    loop, dot = table[LOOP], table[DOT]
+    assert (loop["predicted_count"], loop["true_count"], loop["density_error"]) == (1, 2, -0.5)
+    assert loop["true_mean_diameter_px"] == 25
+    # Of 20 and 30: a standard deviation of 50 ** 0.5, over 2 ** 0.5.
+    assert loop["true_diameter_error_px"] == pytest.approx(5)
+    assert loop["predicted_diameter_error_px"] is None
+    assert loop["mean_diameter_error"] == pytest.approx(22 / 25 - 1)
+    assert loop["true_area_fraction"] == pytest.approx(np.pi / 4 * 500 / (400 * 4000))
+    # Of a dot, the diameter is that of a circle of its area.
+    assert dot["true_mean_diameter_px"] == pytest.approx(4)
+    assert dot["predicted_mean_diameter_px"] == pytest.approx(5)
+    assert dot["density_error"] == 1
+
+
+def test_ignored_truth_and_unknown_axes_do_not_count():
+    true = sized([20, 30], [10, 10], ignore=[False, True])
+    table = statistics_by_type([(true, true)], 0.4, TYPES)
+    assert table[LOOP]["true_count"] == table[LOOP]["predicted_count"] == 1
+    assert table[LOOP]["true_mean_diameter_px"] is None
+    assert table[LOOP]["mean_diameter_error"] is None
+    assert statistics_by_type([], 0.4, TYPES) == {}
