@@ -98,6 +98,8 @@ class YoloLoss:
             counted_cells(ignored, images, shapes, self._strides) if len(ignored) else None
         )
         predicted = {"boxes": flat[:, : 4 * BINS], "scores": flat[:, 4 * BINS :], "feats": maps}
+        # ultralytics counts on rows of one image standing together.
+        boxes = boxes[boxes[:, 0].argsort(stable=True)]
         truth = {"batch_idx": boxes[:, 0], "cls": boxes[:, 1], "bboxes": boxes[:, 2:]}
         total, _ = self._loss(predicted, truth)
         box, kind, distance = total / images

@@ -82,6 +82,15 @@ class TestLoss:
             float(expected.sum().detach()) / 2, rel=1e-4
         )
 
+    def test_the_order_of_boxes_is_no_matter(self, small):
+        pixels = torch.randn(3, 1, 64, 64)
+        rows = torch.tensor([[k % 3, 0, 0.2 + 0.1 * k, 0.5, 0.3, 0.3] for k in range(6)])
+        levels, none = [level.detach() for level in small(pixels)], torch.zeros(0, 5)
+        one = YoloLoss(small)(levels, rows, none)
+        other = YoloLoss(small)(levels, rows[[0, 3, 1, 4, 2, 5]], none)
+        for name, value in one.items():
+            torch.testing.assert_close(other[name], value)
+
     def test_without_boxes_it_is_finite_and_has_a_gradient(self, small):
         losses = YoloLoss(small)(small(torch.randn(1, 1, 64, 64)), torch.zeros(0, 6),
                                  torch.zeros(0, 5))  # fmt: skip
