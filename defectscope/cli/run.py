@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,7 +159,11 @@ def run(context: click.Context, /, **given: Any) -> None:
     names = ("pixel_size_nm", "frame_interval_s", "dose_start_dpa", "dose_per_frame_dpa",
              "thickness_nm", "visible_fraction")  # fmt: skip
     if given["watch"] is not None:
-        summarise(_watched(pipeline, given, {name: given[name] for name in names}))
+        with _resumable(given["out"]):
+            result = _watched(pipeline, given, {name: given[name] for name in names})
+        for text in result.warnings:
+            warn(text)
+        summarise(result)
         return
     frames = open_frames(
         given["inputs"],
@@ -169,26 +175,8 @@ def run(context: click.Context, /, **given: Any) -> None:
     said = list(dict.fromkeys(frames.warnings))
     for text in said:
         warn(text)
-    try:
-        with shown_progress() as progress:
-            result = pipeline.run(
-                frames,
-                given["out"],
-                progress=progress,
-                overlay=not given["no_overlay"],
-                figures=not given["no_figures"],
-                register={"jump_px": given["jump_px"]} if given["register"] else None,
-                **{
-                    name: given[name]
-                    for name in ("roi", "masks", "vote", "workers", "dask", "resume", "overwrite",
-                                 "strict", "mixed_sizes", "table_format")
-                },
-            )  # fmt: skip
-    except KeyboardInterrupt as stop:
-        for note in getattr(stop, "__notes__", ()):
-            say(note)
-        _say_interrupted(given["out"])
-        raise
+    with _resumable(given["out"]), shown_progress() as progress:
+        result = pipeline.run(frames, given["out"], progress=progress, **_settings(given))
     for text in result.warnings:
         if text not in said:
             warn(text)
@@ -211,22 +199,34 @@ def _watched(pipeline: Pipeline, given: dict[str, Any], known: dict[str, Any]) -
         calibration.updated(**known),
         idle_s=given["idle"],
         said=lambda lag: say(str(lag)),
-        overlay=not given["no_overlay"],
-        figures=not given["no_figures"],
-        register=given["register"] or None,
-        **{
-            name: given[name]
-            for name in ("roi", "masks", "vote", "workers", "dask", "resume", "overwrite",
-                         "strict", "mixed_sizes", "table_format")
-        },
-    )  # fmt: skip
+        **_settings(given),
+    )
 
 
-def _say_interrupted(folder: Path) -> None:
-    frames = folder / "frames.csv"
-    if frames.is_file():
-        done = max(0, frames.read_text(encoding="utf-8").count("\n") - 1)
-        say(f"{plural(done, 'frame')} finished, kept in {folder}; go on with --resume")
+def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("roi", "masks", "vote", "workers", "dask", "resume", "overwrite", "strict",
+             "mixed_sizes", "table_format")  # fmt: skip
+    return {
+        **{name: given[name] for name in names},
+        "overlay": not given["no_overlay"],
+        "figures": not given["no_figures"],
+        "register": {"jump_px": given["jump_px"]} if given["register"] else None,
+    }
+
+
+@contextmanager
+def _resumable(folder: Path) -> Iterator[None]:
+    """Say what is left where a run is interrupted."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        for note in getattr(stop, "__notes__", ()):
+            say(note)
+        frames = folder / "frames.csv"
+        if frames.is_file():
+            done = max(0, frames.read_text(encoding="utf-8").count("\n") - 1)
+            say(f"{plural(done, 'frame')} finished, kept in {folder}; go on with --resume")
+        raise
 
 
 def summarise(result: Result) -> None:

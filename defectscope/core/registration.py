@@ -8,6 +8,7 @@ its templates.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -109,10 +110,46 @@ class Registrar:
         self._at = np.zeros(2)
         self._since = 0
 
+    @classmethod
+    def after(
+        cls,
+        options: RegistrationOptions,
+        shifts: Sequence[Shift | None],
+        pixels: Callable[[int], NDArray[Any]],
+    ) -> Registrar:
+        """Return one that goes on as if it had been given the frames of these shifts.
+
+        Parameters
+        ----------
+        options
+            How they were found.
+        shifts
+            Of each frame in its order; None where it could not be read.
+        pixels
+            Returns the (H, W) pixels of the frame at a position; asked for two at most.
+        """
+        registrar = cls(options)
+        reference = before = None
+        for position, shift in enumerate(shifts):
+            if shift is None:
+                continue
+            registrar._at = np.array([shift.x, shift.y])
+            registrar._since += reference is not None
+            late = registrar._since >= options.batch or shift.jump
+            if math.isfinite(shift.correlation):
+                before = position
+                if reference is None or late:
+                    reference, registrar._reference_at = position, registrar._at
+                    registrar._since = 0
+        if reference is not None and before is not None:
+            registrar._reference = registrar._before = _reduced(pixels(reference))[0]
+            if before != reference:
+                registrar._before = _reduced(pixels(before))[0]
+        return registrar
+
     def add(self, pixels: NDArray[Any]) -> Shift:
         """Return where the next frame lies; `pixels` are (H, W) of any type, of one size."""
-        factor = max(1, math.ceil(max(pixels.shape) / COMPARED_SIDE_PX))
-        view = _view(pixels, factor)
+        view, factor = _reduced(pixels)
         if self._reference is None:
             self._reference = self._before = view
             return Shift(0.0, 0.0, False, 1.0)
@@ -122,6 +159,9 @@ class Registrar:
                 f"{pixels.shape[1]} x {pixels.shape[0]} px among others"
             )
         at, correlation = self._place(view, factor)
+        # Rounded to what can be told, so that no processor's last digit shows, and that one which
+        # goes on from a table goes on with the same numbers.
+        at = np.round(at, 3)
         jump = bool(np.hypot(*(at - self._at)) > self.options.jump_px)
         self._since += 1
         if math.isfinite(correlation):
@@ -129,8 +169,7 @@ class Registrar:
                 self._reference, self._reference_at, self._since = view, at, 0
             self._before = view
         self._at = at
-        # Rounded to what can be told, so that no processor's last digit shows.
-        return Shift(round(float(at[0]), 3), round(float(at[1]), 3), jump, round(correlation, 4))
+        return Shift(float(at[0]), float(at[1]), jump, round(correlation, 4))
 
     def _place(self, view: _View, factor: int) -> tuple[NDArray[np.float64], float]:
         assert self._reference is not None
@@ -144,6 +183,11 @@ class Registrar:
         if not best[1] >= LEAST_CORRELATION:
             return self._at, math.nan
         return best
+
+
+def _reduced(pixels: NDArray[Any]) -> tuple[_View, int]:
+    factor = max(1, math.ceil(max(pixels.shape) / COMPARED_SIDE_PX))
+    return _view(pixels, factor), factor
 
 
 def _view(pixels: NDArray[Any], factor: int) -> _View:

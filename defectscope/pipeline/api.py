@@ -17,6 +17,7 @@ from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.given_frames import GivenFrames
 from defectscope.pipeline.inputs import open_inputs
+from defectscope.pipeline.lag import Lag
 from defectscope.pipeline.lanes import available_cores, lane_count
 from defectscope.pipeline.masking import masked_parts
 from defectscope.pipeline.named import NamedComponent
@@ -25,7 +26,7 @@ from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.session import Progress, RunSettings, Session
 from defectscope.pipeline.watched import WatchedFolder
-from defectscope.pipeline.watching import Lag, WatchSession
+from defectscope.pipeline.watching import WatchSession
 from defectscope.plugins.host import PluginHost, default_host
 
 __all__ = ["Pipeline", "evaluate", "load_run", "open_frames"]
@@ -269,6 +270,20 @@ class Pipeline:
         if not isinstance(frames, FrameSequence):
             frames = GivenFrames(frames)
         frames.warnings += [text for text in self.warnings if text not in frames.warnings]
+        chosen = self._chosen(frames, settings, masks)
+        if out is not None:
+            return self._session(frames, Path(out), chosen, progress).run()
+        holder = tempfile.TemporaryDirectory()
+        try:
+            self._session(frames, Path(holder.name), chosen, progress).run()
+            return Result(Path(holder.name), holder)
+        except BaseException:
+            holder.cleanup()
+            raise
+
+    def _chosen(
+        self, frames: FrameSequence, settings: Mapping[str, Any], masks: Sequence[Any]
+    ) -> RunSettings:
         chosen = RunSettings(**settings, masks=masked_parts(masks, self.host, frames.warnings))
         if chosen.mixed_sizes and any(family == "trackers" for family, _ in self.choices):
             raise UsageError(
@@ -285,15 +300,7 @@ class Pipeline:
                 "frames of different sizes are unrelated images, which cannot be registered; "
                 "leave out --register or --mixed-sizes"
             )
-        if out is not None:
-            return self._session(frames, Path(out), chosen, progress).run()
-        holder = tempfile.TemporaryDirectory()
-        try:
-            self._session(frames, Path(holder.name), chosen, progress).run()
-            return Result(Path(holder.name), holder)
-        except BaseException:
-            holder.cleanup()
-            raise
+        return chosen
 
     def watch(
         self,
@@ -323,22 +330,21 @@ class Pipeline:
         update_s
             Tracks and figures are brought up to date no more often than this, s.
         said
-            Called every five seconds with the :class:`defectscope.pipeline.watching.Lag`.
+            Called every five seconds with the :class:`defectscope.pipeline.lag.Lag`.
         progress, masks, **settings
-            As for :meth:`run`.
+            As for :meth:`run`; `resume` goes on with a folder that was watched before.
 
         Raises
         ------
         UsageError
-            A setting that needs all frames, or the folder does not exist.
+            A setting that is for several processes, the folder does not exist, or a run to go on
+            with had other settings.
         """
         frames = WatchedFolder(Path(folder), self.host, calibration or Calibration())
-        chosen = RunSettings(**settings, masks=masked_parts(masks, self.host, frames.warnings))
-        for name in ("resume", "dask", "vote", "register"):
-            if getattr(chosen, name):
-                raise UsageError(f"--{name} needs all frames, and --watch does not wait for them")
-        if chosen.workers > 1:
-            raise UsageError("--watch works in one process; leave out --workers")
+        chosen = self._chosen(frames, settings, masks)
+        if chosen.workers > 1 or chosen.dask is not None:
+            raise UsageError("--watch works in one process; leave out --workers and --dask")
+        frames.in_order = chosen.vote is not None or chosen.register is not None
         parts = vars(self._session(frames, Path(out), chosen, progress))
         kept = {name: parts[name] for name in Session.__match_args__ if not name.startswith("_")}
         lanes = lane_count(self.threads, self.device)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -52,6 +53,39 @@ class GrowingTable:
         for part in self._parts():
             if int(part.stem.removeprefix("part-")) >= start:
                 part.unlink()
+
+    def drop_frames(self, frames: Collection[int]) -> None:
+        """Delete the rows of frames, which are the last of the table."""
+        for part in reversed(self._parts()):
+            table = _read_part(part)
+            gone = pc.is_in(table["frame"], value_set=pa.array(list(frames), pa.int64()))
+            kept = table.filter(pc.invert(gone))
+            if kept.num_rows < table.num_rows:
+                with atomic_path(part) as temporary, temporary.open("wb") as stream:
+                    pq.write_table(kept, stream)
+            elif table.num_rows:
+                return
+
+    def reopen(self) -> None:
+        """Make a finished file the first part again, so that rows can follow.
+
+        Killed at any moment, it can be called again.
+        """
+        self.recover()
+        csv = self.path.with_suffix(".csv")
+        if csv.is_file():
+            # It came to be in one step, so that it is whole whatever stands beside it.
+            shutil.rmtree(self.path, ignore_errors=True)
+            table = read_csv(csv)
+            kinds = {name: kind for name, kind in self.columns.items() if name in table}
+            self.append(0, [table.astype(kinds)])
+            csv.unlink()
+        elif self.path.is_file():
+            self._set_aside.mkdir()
+            shutil.copyfile(self.path, self._set_aside / "part-00000000.parquet")
+            self.path.rename(self._joined)
+            self._set_aside.rename(self.path)
+            self._joined.unlink()
 
     def _parts(self) -> list[Path]:
         return sorted(self.path.glob("part-*.parquet"))

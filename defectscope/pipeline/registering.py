@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,10 @@ __all__ = [
     "chosen_registration",
     "in_frame",
     "in_specimen",
+    "recorded_shifts",
     "register_frames",
     "shift_row",
+    "shift_warnings",
     "shifted_outcome",
     "shifts_by_frame",
 ]
@@ -92,6 +95,29 @@ def shift_row(shift: Shift | None) -> tuple[float, float, int, float]:
     if shift is None:
         return NO_SHIFT
     return shift.x, shift.y, int(shift.jump), shift.correlation
+
+
+def recorded_shifts(frames: pd.DataFrame) -> dict[int, Shift]:
+    """Return the shifts that stand in ``frames.csv``, by frame index."""
+    names = ["frame", *SHIFT_COLUMNS]
+    found = frames[names][frames["drift_x_px"].notna()]
+    return {
+        int(frame): Shift(float(x), float(y), bool(jump), float(correlation))
+        for frame, x, y, jump, correlation in found.itertuples(index=False)
+    }
+
+
+def shift_warnings(shifts: Mapping[int, Shift]) -> list[str]:
+    """Return what a user should know about the shifts of a series, by frame index."""
+    warnings = []
+    jumps = [index for index, shift in shifts.items() if shift.jump]
+    if jumps:
+        some = ", ".join(map(str, jumps[:5])) + (", …" if len(jumps) > 5 else "")
+        warnings.append(f"the stage jumped {len(jumps)} times: in frames {some}")
+    lost = sum(math.isnan(shift.correlation) for shift in shifts.values())
+    if lost:
+        warnings.append(f"{lost} frames fit no other; they keep the drift of the frame before")
+    return warnings
 
 
 def shifts_by_frame(frames: pd.DataFrame) -> pd.DataFrame | None:

@@ -134,13 +134,7 @@ class RunFolder:
         FormatError
             Its tables do not fit together.
         """
-        difference = plan_difference(read_info(self.path).get("plan", {}), plan)
-        if difference:
-            raise UsageError(
-                f"the run in {self.path} cannot be resumed: {difference}; "
-                "use the same command, or --overwrite"
-            )
-        finished = self._finished_rows()
+        finished = self.finished_frames(plan)
         tables = (self.detections, self.geometry)
         for table in tables:
             table.recover()
@@ -154,6 +148,39 @@ class RunFolder:
         for table in tables:
             table.drop_from(len(finished))
         return finished
+
+    def finished_frames(self, plan: Mapping[str, Any]) -> list[FrameOutcome]:
+        """Return the frames of ``frames.csv``, after a look at what `plan` says about the numbers.
+
+        Raises
+        ------
+        UsageError
+            There is no run to go on with, or its plan differs in an entry of `plan`.
+        FormatError
+            The table cannot be read.
+        """
+        difference = plan_difference(read_info(self.path).get("plan", {}), plan)
+        if difference:
+            raise UsageError(
+                f"the run in {self.path} cannot be resumed: {difference}; "
+                "use the same command, or --overwrite"
+            )
+        return self._finished_rows()
+
+    def reopen(self, finished: list[FrameOutcome], kept: int) -> None:
+        """Open the tables again for frames that follow the first `kept` of the finished ones."""
+        gone = {outcome.index for outcome in finished[kept:]}
+        for table in (self.detections, self.geometry):
+            table.reopen()
+            table.drop_from(len(finished))
+            if gone:
+                table.drop_frames(gone)
+        for target in self._half_written():
+            _remove(target)
+        # Last: killed before, the same frames are dropped again.
+        if gone:
+            lines = self.frames_path.read_text(encoding="utf-8").splitlines(keepends=True)
+            write_text(self.frames_path, "".join(lines[: kept + 1]))
 
     def _finished_rows(self) -> list[FrameOutcome]:
         try:

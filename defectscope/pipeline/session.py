@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import pickle
 import signal
 import threading
@@ -34,6 +33,7 @@ from defectscope.pipeline.registering import (
     chosen_registration,
     register_frames,
     shift_row,
+    shift_warnings,
     shifted_outcome,
 )
 from defectscope.pipeline.results import Result
@@ -154,13 +154,7 @@ class Session:
             self.warnings += check_vote(self._vote, self.frames.indices)
         former = self.folder.info() if self.settings.resume else None
         if former is None:
-            self.folder.create(self.settings.overwrite, self._frame_columns)
-            if self.settings.resume:
-                self.warnings.append(
-                    f"there was no run in {self.folder.path} to go on with; a new one was started"
-                )
-            self._write_info()
-            self.folder.write_mask(self.settings.masks.bitmap)
+            self._start_new()
             return []
         finished = self.folder.take_up(self.plan, len(self.frames))
         if former["status"] == "complete":
@@ -168,6 +162,15 @@ class Session:
         self._take_over(former)
         self._write_info()
         return finished
+
+    def _start_new(self) -> None:
+        self.folder.create(self.settings.overwrite, self._frame_columns)
+        if self.settings.resume:
+            self.warnings.append(
+                f"there was no run in {self.folder.path} to go on with; a new one was started"
+            )
+        self._write_info()
+        self.folder.write_mask(self.settings.masks.bitmap)
 
     def _take_over(self, former: Mapping[str, Any]) -> None:
         self.warnings += [t for t in former.get("warnings", []) if t not in self.warnings]
@@ -189,13 +192,8 @@ class Session:
             return
         begun = time.perf_counter()
         self.shifts = register_frames(self.frames, options, self.progress)
-        jumps = [index for index, shift in self.shifts.items() if shift.jump]
-        if jumps:
-            some = ", ".join(map(str, jumps[:5])) + (", …" if len(jumps) > 5 else "")
-            self._warn(f"the stage jumped {len(jumps)} times: in frames {some}")
-        lost = sum(math.isnan(shift.correlation) for shift in self.shifts.values())
-        if lost:
-            self._warn(f"{lost} frames fit no other; they keep the drift of the frame before")
+        for text in shift_warnings(self.shifts):
+            self._warn(text)
         self.timings_s["registration"] += time.perf_counter() - begun
 
     def _warn(self, text: str) -> None:

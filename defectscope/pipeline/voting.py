@@ -16,9 +16,10 @@ from defectscope.pipeline.stages import FrameOutcome
 
 if TYPE_CHECKING:
     from defectscope.core.calibration import Calibration
+    from defectscope.core.frame_rows import FrameRows
     from defectscope.core.votes import Vote
 
-__all__ = ["Outcomes", "check_vote", "first_needed", "voted"]
+__all__ = ["Outcomes", "VotedFrames", "check_vote", "first_needed", "first_to_repeat", "voted"]
 
 # Closed when no more are wanted.
 Outcomes: TypeAlias = Generator[FrameOutcome, None, None]
@@ -61,6 +62,48 @@ def first_needed(vote: Vote | None, indices: Sequence[int], start: int) -> int:
     return next(k for k, index in enumerate(indices) if index >= earliest)
 
 
+def first_to_repeat(vote: Vote, indices: Sequence[int]) -> int:
+    """Return the position of the first frame that a vote on what follows after all looks at."""
+    if not indices:
+        return 0
+    earliest = indices[-1] + 1 - vote.before
+    return next((k for k, index in enumerate(indices) if index >= earliest), len(indices))
+
+
+class VotedFrames:
+    """Frames that are held until those after them are known, and come out as the vote leaves them.
+
+    Parameters
+    ----------
+    vote
+        K and N.
+    calibration
+        For the times and doses of rows that are filled in.
+    """
+
+    def __init__(self, vote: Vote, calibration: Calibration) -> None:
+        self._window = VotingWindow(vote, calibration)
+        self._held: deque[FrameOutcome] = deque()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def add(self, outcome: FrameOutcome) -> list[FrameOutcome]:
+        """Take the next frame in the order of the indices; return those that are decided now."""
+        begun = time.perf_counter()
+        self._held.append(outcome)
+        decided = self._window.add(outcome.index, outcome.rows)
+        outcome.timings_s["vote"] = time.perf_counter() - begun
+        return self._let_go(decided)
+
+    def rest(self) -> list[FrameOutcome]:
+        """Return the frames that are held, when no more come."""
+        return self._let_go(self._window.rest())
+
+    def _let_go(self, decided: Sequence[FrameRows | None]) -> list[FrameOutcome]:
+        return [replace(self._held.popleft(), rows=rows) for rows in decided]
+
+
 def voted(outcomes: Outcomes, vote: Vote, calibration: Calibration) -> Outcomes:
     """Yield the outcomes of frames, in order, with the rows that the vote leaves.
 
@@ -73,15 +116,8 @@ def voted(outcomes: Outcomes, vote: Vote, calibration: Calibration) -> Outcomes:
     calibration
         For the times and doses of rows that are filled in.
     """
-    window = VotingWindow(vote, calibration)
-    waiting: deque[FrameOutcome] = deque()
+    frames = VotedFrames(vote, calibration)
     with closing(outcomes):
         for outcome in outcomes:
-            begun = time.perf_counter()
-            waiting.append(outcome)
-            decided = window.add(outcome.index, outcome.rows)
-            outcome.timings_s["vote"] = time.perf_counter() - begun
-            for rows in decided:
-                yield replace(waiting.popleft(), rows=rows)
-    for rows in window.rest():
-        yield replace(waiting.popleft(), rows=rows)
+            yield from frames.add(outcome)
+    yield from frames.rest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,12 @@ class WatchedFolder(FrameSequence):
     clock
         Seconds.
 
+    Attributes
+    ----------
+    in_order : bool
+        Whether files are taken in the order of their names alone: a file waits for those before
+        it that are being written, and one that comes too late is left out.
+
     Raises
     ------
     UsageError
@@ -70,7 +76,10 @@ class WatchedFolder(FrameSequence):
         self._readers = ReaderTable(host)
         self._sizes: dict[Path, tuple[int, float]] = {}
         self._known: set[str] = set()
+        self.in_order = False
         self._places: list[tuple[FrameSequence, int]] = []
+        self._files: list[Path] = []
+        self._taken: set[int] = set()
         self._numbered: bool | None = None
         self._read: dict[int, NDArray[Any]] = {}
 
@@ -91,7 +100,50 @@ class WatchedFolder(FrameSequence):
                 self._known.add(name)
             elif self._is_whole(self.folder / name):
                 self._take(self.folder / name)
+            if self.in_order and name not in self._known and self._may_still_come(name):
+                break
         return len(self._places) - before
+
+    def _may_still_come(self, name: str) -> bool:
+        seen = self._sizes.get(self.folder / name)
+        return seen is not None and self._clock() - seen[1] < GIVEN_UP_S
+
+    def recall(self, frames: Sequence[tuple[int, str]]) -> None:
+        """Take the files of frames that are finished, in the order in which they came.
+
+        Parameters
+        ----------
+        frames
+            Frame index and source name of each.
+
+        Raises
+        ------
+        UsageError
+            A file is not there any more, or holds other frames than it did.
+        InputError
+            A file cannot be read any more.
+        """
+        while len(self._places) < len(frames):
+            start = len(self._places)
+            source = frames[start][1]
+            path = self.folder / source
+            if not path.is_file():
+                path = self.folder / source.rpartition("#")[0]
+            if path.is_file():
+                self._known.add(path.name)
+                self._add(path, open_inputs([path], self._host), self._clock())
+            now = list(zip(self.indices[start:], self.names[start:], strict=True))
+            if not now or now[: len(frames) - start] != list(frames[start : start + len(now)]):
+                raise UsageError(
+                    f"the run cannot be resumed, because its frame {source} is not in "
+                    f"{self.folder} as it was; put the file back, or use --overwrite"
+                )
+
+    def up_to(self, count: int) -> FrameSequence:
+        """Return the first `count` frames, and the files that they are from."""
+        chosen = self[:count]
+        chosen.paths = tuple(dict.fromkeys(self._files[:count]))
+        return chosen
 
     def _is_frame(self, name: str) -> bool:
         return not name.startswith(".") and self._readers.suffix_of(name) is not None
@@ -119,19 +171,41 @@ class WatchedFolder(FrameSequence):
             self._known.add(path.name)
             return
         self._known.add(path.name)
-        came = self._sizes.pop(path)[1]
+        self._add(path, frames, self._sizes.pop(path)[1], pixels)
+
+    def _add(
+        self,
+        path: Path,
+        frames: FrameSequence,
+        came_s: float,
+        pixels: Sequence[NDArray[Any]] = (),
+    ) -> None:
         for position in range(len(frames)):
             index = self._index(path, len(frames))
-            if index in self.indices:
+            if index in self._taken:
                 self._warn(f"{path.name} has the frame index {index} of an earlier file; left out")
                 continue
-            if len(self._read) < MOST_KEPT:
+            if self.in_order and self._is_late(path, index):
+                self._warn(
+                    f"{path.name} came after {self._files[-1].name}, and a vote or registration "
+                    "takes frames in their order; left out, run again on the finished folder"
+                )
+                continue
+            if pixels and len(self._read) < MOST_KEPT:
                 self._read[len(self._places)] = pixels[position]
             self._places.append((frames, position))
+            self._files.append(path)
+            self._taken.add(index)
             self.indices = (*self.indices, index)
             self.names = (*self.names, frames.names[position])
-            self.came_s.append(came)
+            self.came_s.append(came_s)
         self.paths = (*self.paths, path)
+
+    def _is_late(self, path: Path, index: int) -> bool:
+        if not self._files:
+            return False
+        before = natural_key(path.name) < natural_key(self._files[-1].name)
+        return before or index < self.indices[-1]
 
     def _index(self, path: Path, frames: int) -> int:
         match = NUMBERED.fullmatch(path.stem)
@@ -144,6 +218,10 @@ class WatchedFolder(FrameSequence):
     def _warn(self, text: str) -> None:
         if text not in self.warnings:
             self.warnings.append(text)
+
+    def keep(self, position: int, pixels: NDArray[Any]) -> None:
+        """Keep pixels that were read until they are read again."""
+        self._read[position] = pixels
 
     def read(self, position: int) -> NDArray[Any]:
         """Return the pixels at a position; they were read once to see that the file is whole."""

@@ -3,67 +3,41 @@
 from __future__ import annotations
 
 import collections
-import multiprocessing
-import os
-import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.errors import DefectscopeError, InputError
+from defectscope.core.errors import InputError, OptionError, UsageError
 from defectscope.core.provenance import input_digests
-from defectscope.pipeline.finishing import track_detections, write_findings
+from defectscope.core.registration import Registrar
+from defectscope.pipeline.lag import Lag, lag_summary
 from defectscope.pipeline.lanes import working_lanes
+from defectscope.pipeline.parts import read_csv
+from defectscope.pipeline.registering import (
+    chosen_registration,
+    recorded_shifts,
+    shift_warnings,
+    shifted_outcome,
+)
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.session import Session, uninterrupted
 from defectscope.pipeline.stages import FrameStages
+from defectscope.pipeline.updating import Update, Updater
+from defectscope.pipeline.voting import VotedFrames, check_vote, first_to_repeat
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-    from multiprocessing.process import BaseProcess
-    from pathlib import Path
-
-    from defectscope.core.calibration import Calibration
-    from defectscope.pipeline.named import NamedComponent
     from defectscope.pipeline.stages import FrameOutcome
     from defectscope.pipeline.watched import WatchedFolder
 
-__all__ = ["Lag", "WatchSession"]
+__all__ = ["WatchSession"]
 
 POLL_S = 0.05
 COMMIT_S = 1.0
 SAY_S = 5.0
-# Figures may take this share of the time at most, so that frames are not kept waiting.
-FIGURES_SHARE = 0.2
-
-
-@dataclass(frozen=True)
-class Lag:
-    """How far the tables are behind the folder.
-
-    Parameters
-    ----------
-    done
-        Frames in the tables.
-    waiting
-        Frames in the folder that are not.
-    seconds
-        From the appearance of a frame to its rows in the tables, the latest one.
-    frames_per_s
-        Since the watch began, or the last time that it was said.
-    """
-
-    done: int
-    waiting: int
-    seconds: float
-    frames_per_s: float
-
-    def __str__(self) -> str:
-        return (
-            f"{self.done} frames done, {self.waiting} waiting, lag {self.seconds:.1f} s, "
-            f"{self.frames_per_s:.1f} frames/s"
-        )
+# What a plan says about frames that are there; a watch goes on with more of them.
+GROWING = ("frames", "inputs")
 
 
 @dataclass
@@ -87,10 +61,17 @@ class WatchSession(Session):
     idle_s: float | None = field(default=None, kw_only=True)
     said: Callable[[Lag], None] = field(default=lambda lag: None, kw_only=True)
     lags_s: list[float] = field(default_factory=list, kw_only=True)
+    _shape: tuple[int, int] | None = field(default=None, init=False)
+    _registrar: Registrar | None = field(default=None, init=False)
+    _votes: VotedFrames | None = field(default=None, init=False)
+    # Frames in the tables; handed to the lanes; of these, done again for the vote on later ones.
+    _committed: int = field(default=0, init=False)
+    _submitted: int = field(default=0, init=False)
+    _repeated: int = field(default=0, init=False)
     _waiting: collections.deque[Future[list[FrameOutcome]]] = field(
-        default_factory=collections.deque, kw_only=True
+        default_factory=collections.deque, init=False
     )
-    _updating: BaseProcess | None = field(default=None, kw_only=True)
+    _done: list[FrameOutcome] = field(default_factory=list, init=False)
 
     def run(self) -> Result:
         """Watch to the end, and return the tables.
@@ -98,19 +79,15 @@ class WatchSession(Session):
         Raises
         ------
         DefectscopeError
-            A component raised, or frames differ in size; what was finished stays.
+            A component raised, frames differ in size, or there is another run in the folder than
+            the one to go on with; what was finished stays.
         """
-        self.folder.create(self.settings.overwrite, self._frame_columns)
-        self._write_info()
-        self.folder.write_mask(self.settings.masks.bitmap)
+        self._begin()
         try:
-            try:
-                self._watch()
-            except KeyboardInterrupt:
-                self._status = "tracking"
-            self._stop_updating()
-            if not self.lags_s:
+            self._watch()
+            if not self._committed:
                 raise InputError(f"no frame came into {self.watched.folder}")
+            self._status = "tracking"
             self._finish()
             self._status = "complete"
         except KeyboardInterrupt:
@@ -120,16 +97,81 @@ class WatchSession(Session):
             self._status = f"failed: {error}"
             raise
         finally:
-            self._stop_updating()
             with uninterrupted():
                 self._write_info()
         return Result(self.folder.path)
 
+    def _begin(self) -> None:
+        options = chosen_registration(self.settings.register)
+        if options is not None:
+            self._registrar, self.shifts = Registrar(options), {}
+        if self._vote is not None:
+            self._votes = VotedFrames(self._vote, self.frames.calibration)
+        former = self.folder.info() if self.settings.resume else None
+        if former is None:
+            self._start_new()
+        else:
+            self._go_on(former)
+
+    def _go_on(self, former: Mapping[str, Any]) -> None:
+        """Take up a run of the same settings, whether it had come to its end or not."""
+        plan = {name: value for name, value in self.plan.items() if name not in GROWING}
+        finished = self.folder.finished_frames(plan)
+        self.watched.recall([(outcome.index, outcome.source) for outcome in finished])
+        known = former["plan"].get("inputs")
+        if known and known != input_digests(self.watched.paths):
+            raise UsageError(
+                f"the run in {self.folder.path} cannot be resumed: its input files have changed; "
+                "put them back, or use --overwrite"
+            )
+        kept = self._final(finished)
+        if self._registrar is not None:
+            self._register_on(finished, kept)
+        self.folder.reopen(finished, kept)
+        self._take_over(former)
+        said = [outcome.error for outcome in finished[:kept] if outcome.error is not None]
+        self.damaged += [t for t in said if not any(t.partition(":")[0] in d for d in self.damaged)]
+        self._shape = next((o.shape for o in finished if o.shape is not None), None)
+        self._committed = self._submitted = kept
+        # What was said about fewer frames; it is said again at the end.
+        old = self._said_about([outcome.index for outcome in finished])
+        self.warnings = [text for text in self.warnings if text not in old]
+        if self._vote is not None:
+            self._submitted = first_to_repeat(self._vote, self.frames.indices[:kept])
+            self._repeated = kept - self._submitted
+        self._write_info()
+
+    def _final(self, finished: Sequence[FrameOutcome]) -> int:
+        """Return how many of the finished frames stay as they are, whatever comes after them."""
+        kept = len(finished)
+        while self._vote and kept and finished[kept - 1].index > (
+            finished[-1].index - self._vote.after
+        ):  # fmt: skip
+            kept -= 1
+        return kept
+
+    def _register_on(self, finished: Sequence[FrameOutcome], kept: int) -> None:
+        assert self._registrar is not None
+        # Those of frames that are done again stand until the same are found again.
+        self.shifts = recorded_shifts(read_csv(self.folder.frames_path))
+        order = [self.shifts.get(outcome.index) for outcome in finished[:kept]]
+        self._registrar = Registrar.after(
+            self._registrar.options, order, lambda position: self.watched[position].pixels
+        )
+
+    def _said_about(self, indices: Sequence[int]) -> list[str]:
+        """Return what is to be said about a series as a whole."""
+        said = [] if self._vote is None else check_vote(self._vote, indices)
+        known = self.shifts or {}
+        return said + shift_warnings({i: known[i] for i in indices if i in known})
+
     def _finish(self) -> None:
-        self.plan = {**self.plan, "inputs": input_digests(self.watched.paths),
-                     "frames": [len(self.frames), min(self.frames.indices),
-                                max(self.frames.indices)]}  # fmt: skip
-        self.warnings += [t for t in self.watched.warnings if t not in self.warnings]
+        self.frames = self.watched.up_to(self._committed)
+        indices = self.frames.indices
+        self.plan = {**self.plan, "inputs": input_digests(self.frames.paths),
+                     "frames": [len(indices), min(indices), max(indices)]}  # fmt: skip
+        for text in (*self.watched.warnings, *self._said_about(indices)):
+            self._warn(text)
         self._join_tables()
         self._track()
         self._draw()
@@ -137,123 +179,146 @@ class WatchSession(Session):
     def _watch(self) -> None:
         stages = FrameStages(
             self.frames, self.detector, self.post, self.settings.roi, self.settings.mixed_sizes,
-            None, self.runtime.defect_types, self.settings.masks,
+            self._shape, self.runtime.defect_types, self.settings.masks,
         )  # fmt: skip
-        done: list[FrameOutcome] = []
-        committed = submitted = 0
-        last_frame = last_commit = last_said = last_update = time.monotonic()
-        last_poll = 0.0
-        said_at = 0
+        update = Update(
+            self.folder.path, self.tracker, self.analyses, self.frames.calibration,
+            self.settings.table_format, self.settings.figures,
+        )  # fmt: skip
+        updater = Updater(update, self.update_s, time.monotonic())
         stages.open()
         try:
             with working_lanes(stages, self.lanes) as (submit, most_waiting):
-                while True:
-                    if time.monotonic() - last_poll > POLL_S:
-                        last_poll = time.monotonic()
-                        if self.watched.poll():
-                            last_frame = last_poll
-                    while submitted < len(self.frames) and len(self._waiting) < most_waiting:
-                        self._waiting.append(submit([submitted]))
-                        submitted += 1
-                    done += self._ready(stages)
-                    now = time.monotonic()
-                    if done and (now - last_commit > COMMIT_S or not self._waiting):
-                        self._take(committed, done)
-                        committed, done, last_commit = committed + len(done), [], now
-                    if now - last_said > SAY_S:
-                        self._say(committed, said_at, now - last_said)
-                        last_said, said_at = now, committed
-                    last_update = self._update(now, last_update, committed)
-                    all_done = committed == len(self.frames)
-                    if self.idle_s is not None and all_done and now - last_frame > self.idle_s:
-                        return
-                    time.sleep(POLL_S if submitted == len(self.frames) else POLL_S / 5)
+                self._follow(stages, submit, most_waiting, updater)
+            self._release()
+        except KeyboardInterrupt:
+            # What the lanes were at has been finished meanwhile; the rest is for --resume.
+            with uninterrupted():
+                self._collect(stages)
+                self._release()
         finally:
             with uninterrupted():
-                done += self._ready(stages)
-                if done:
-                    self._take(committed, done)
+                self._write_done()
                 self._waiting.clear()
+                updater.stop()
 
-    def _ready(self, stages: FrameStages) -> list[FrameOutcome]:
-        outcomes = []
-        while self._waiting and self._waiting[0].done():
-            outcome = self._waiting.popleft().result()[0]
-            if stages.expected_shape is None and not self.settings.mixed_sizes:
-                # The first frame sets the size of the series; lanes that follow are told by it.
-                stages.expected_shape = outcome.shape
-            outcomes.append(outcome)
-        return outcomes
+    def _follow(
+        self,
+        stages: FrameStages,
+        submit: Callable[[list[int]], Future[list[FrameOutcome]]],
+        most_waiting: int,
+        updater: Updater,
+    ) -> None:
+        last_frame = last_commit = last_said = time.monotonic()
+        last_poll, said_at = 0.0, self._committed
+        while True:
+            if time.monotonic() - last_poll > POLL_S:
+                last_poll = time.monotonic()
+                if self.watched.poll():
+                    last_frame = last_poll
+            while self._submitted < len(self.frames) and len(self._waiting) < most_waiting:
+                self._waiting.append(self._handed(submit))
+                self._submitted += 1
+            self._collect(stages)
+            now = time.monotonic()
+            if self._done and (now - last_commit > COMMIT_S or not self._waiting):
+                self._write_done()
+                last_commit = now
+            if now - last_said > SAY_S:
+                self._say((self._committed - said_at) / (now - last_said))
+                last_said, said_at = now, self._committed
+            if updater.is_due(now) and self._committed:
+                self._write_info()
+                updater.start(now)
+            all_seen = self._submitted == len(self.frames)
+            nothing_left = all_seen and not self._waiting and not self._done
+            if self.idle_s is not None and nothing_left and now - last_frame > self.idle_s:
+                return
+            time.sleep(POLL_S if all_seen else POLL_S / 5)
 
-    def _take(self, start: int, outcomes: list[FrameOutcome]) -> None:
+    def _handed(
+        self, submit: Callable[[list[int]], Future[list[FrameOutcome]]]
+    ) -> Future[list[FrameOutcome]]:
+        """Hand the next frame to the lanes, registered where that was asked for."""
+        try:
+            self._register_next()
+        except OptionError as error:
+            # Told when its turn comes: the frames before it are not lost.
+            failed: Future[list[FrameOutcome]] = Future()
+            failed.set_exception(error)
+            return failed
+        return submit([self._submitted])
+
+    def _register_next(self) -> None:
+        position, index = self._submitted, self.frames.indices[self._submitted]
+        if self._registrar is None or self.shifts is None or position < self._committed:
+            return
+        try:
+            pixels = self.watched[position].pixels
+        except InputError:
+            # The stage that looks for defects meets it again, and says what is wrong.
+            return
+        self.watched.keep(position, pixels)
+        self.shifts[index] = self._registrar.add(pixels)
+
+    def _collect(self, stages: FrameStages) -> None:
+        """Take what the lanes have finished, in order."""
+        while self._waiting and self._waiting[0].done() and not self._waiting[0].cancelled():
+            with uninterrupted():
+                outcome = self._waiting[0].result()[0]
+                self._waiting.popleft()
+                if stages.expected_shape is None and not self.settings.mixed_sizes:
+                    # The first frame sets the size of the series; lanes that follow are told.
+                    stages.expected_shape = outcome.shape
+                if self._votes is None:
+                    self._keep([outcome])
+                else:
+                    # Votes compare places of the specimen.
+                    self._keep(self._votes.add(self._shifted_by(outcome, -1)))
+
+    def _release(self) -> None:
+        """Take what was held for the vote: no more frames come."""
+        if self._votes is not None:
+            with uninterrupted():
+                self._keep(self._votes.rest())
+
+    def _keep(self, outcomes: Sequence[FrameOutcome]) -> None:
         for outcome in outcomes:
+            if self._repeated:
+                self._repeated -= 1
+                continue
             self._note(outcome)
+            self._done.append(outcome if self._votes is None else self._shifted_by(outcome, 1))
+
+    def _shifted_by(self, outcome: FrameOutcome, sign: int) -> FrameOutcome:
+        shift = None if self.shifts is None else self.shifts.get(outcome.index)
+        return shifted_outcome(outcome, shift, sign)
+
+    def _write_done(self) -> None:
+        if not self._done:
+            return
         with uninterrupted():
-            self._commit(start, outcomes)
-        now = time.time()
-        self.lags_s += [now - self.watched.came_s[start + k] for k in range(len(outcomes))]
+            start, count = self._committed, len(self._done)
+            self._commit(start, self._done)
+            now = time.time()
+            self.lags_s += [now - came for came in self.watched.came_s[start : start + count]]
+            self._committed, self._done = start + count, []
 
-    def _say(self, committed: int, said_at: int, seconds: float) -> None:
+    def _say(self, frames_per_s: float) -> None:
+        waiting = len(self.frames) - self._committed
         lag = self.lags_s[-1] if self.lags_s else 0.0
-        waiting = len(self.frames) - committed
-        self.said(Lag(committed, waiting, lag, (committed - said_at) / seconds))
+        if waiting:
+            lag = max(lag, time.time() - self.watched.came_s[self._committed])
+        held = 0 if self._votes is None else max(0, len(self._votes) - self._repeated)
+        self.said(Lag(self._committed, waiting, lag, frames_per_s, held))
 
-    def _update(self, now: float, last: float, committed: int) -> float:
-        """Let another process bring tracks and figures up to date, one at a time."""
-        if self._updating is not None:
-            if self._updating.is_alive():
-                return last
-            self._updating.join()
-            self._updating = None
-            # The longer it takes, the more seldom it is done.
-            self.update_s = max(self.update_s, (now - last) / FIGURES_SHARE)
-            return now
-        if not committed or now - last < self.update_s:
-            return last
-        self._write_info()
-        self._updating = multiprocessing.get_context("spawn").Process(
-            target=_brought_up_to_date,
-            args=(self.folder.path, self.tracker, list(self.analyses), self.frames.calibration,
-                  self.settings.table_format, self.settings.figures),
-            daemon=True,
-        )  # fmt: skip
-        self._updating.start()
-        return now
-
-    def _stop_updating(self) -> None:
-        if self._updating is not None and self._updating.is_alive():
-            self._updating.terminate()
-            self._updating.join()
-        self._updating = None
+    def _note(self, outcome: FrameOutcome) -> None:
+        if outcome.error is not None and outcome.error in self.damaged:
+            self.damaged.remove(outcome.error)  # of a frame that is done again
+        super()._note(outcome)
 
     def _info(self) -> dict[str, Any]:
         info = super()._info()
         if self.lags_s:
-            ordered = sorted(self.lags_s)
-            info["lag_s"] = {
-                "median": round(statistics.median(ordered), 3),
-                "p95": round(ordered[int(0.95 * (len(ordered) - 1))], 3),
-                "largest": round(ordered[-1], 3),
-            }
+            info["lag_s"] = lag_summary(self.lags_s)
         return info
-
-
-def _brought_up_to_date(
-    folder: Path,
-    tracker: NamedComponent | None,
-    analyses: Sequence[NamedComponent],
-    calibration: Calibration,
-    table_format: str,
-    figures: bool,
-) -> None:
-    """Link what is there, and draw the figures; behind the frames when there is not enough time."""
-    if hasattr(os, "nice"):
-        os.nice(10)
-    try:
-        if tracker is not None:
-            track_detections(folder, tracker, calibration, table_format)
-        if figures:
-            write_findings(Result(folder), analyses, lambda stage, done, total: None, [])
-    except DefectscopeError:
-        # At the end the same is done again, and said where it fails.
-        return

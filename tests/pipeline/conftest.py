@@ -9,7 +9,7 @@ import pytest
 from pydantic import Field
 
 import defectscope as ds
-from defectscope.plugins.host import PluginHost, PluginRecord
+from defectscope.plugins.host import PluginHost, PluginRecord, default_host
 
 SHAPE = (48, 64)
 
@@ -119,6 +119,27 @@ def host() -> PluginHost:
     host = PluginHost(entry_points=())
     host.register(Plugin(), PluginRecord("test", "test-components", "1.0", __name__))
     return host
+
+
+@pytest.fixture
+def with_readers(host):
+    """The host above, which finds readers where they are installed."""
+    readers = default_host()
+
+    class Both:
+        def registered(self, family):
+            return (readers if family == "readers" else host).registered(family)
+
+        def __getattr__(self, name):
+            return getattr(host, name)
+
+        def build(self, family, *given, **options):
+            return (readers if family == "readers" else host).build(family, *given, **options)
+
+        def load_class(self, entry):
+            return readers.load_class(entry)
+
+    return Both()
 
 
 class Series(ds.FrameSequence):

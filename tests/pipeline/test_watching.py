@@ -96,7 +96,7 @@ def test_names_without_numbers_are_counted(watched):
     assert series.indices == (0, 1)
 
 
-def test_a_run_follows_frames_and_ends_when_none_come(host, tmp_path):
+def test_a_run_follows_frames_and_ends_when_none_come(host, with_readers, tmp_path):
     folder = tmp_path / "frames"
     folder.mkdir()
 
@@ -109,7 +109,7 @@ def test_a_run_follows_frames_and_ends_when_none_come(host, tmp_path):
 
     readers = default_host()
     pipeline = ds.Pipeline("find", ["axes"], "by-rank", analyses=[], host=host)
-    pipeline.host = _both(host, readers)
+    pipeline.host = with_readers
     writer = threading.Thread(target=write)
     writer.start()
     result = pipeline.watch(
@@ -130,35 +130,10 @@ def test_a_run_follows_frames_and_ends_when_none_come(host, tmp_path):
     assert plain.tracks.equals(result.tracks)
 
 
-def _both(host, readers):
-    """The test host, which finds readers where they are installed."""
-
-    class Both:
-        def registered(self, family):
-            return (readers if family == "readers" else host).registered(family)
-
-        def __getattr__(self, name):
-            return getattr(host, name)
-
-        def build(self, family, *given, **options):
-            return (readers if family == "readers" else host).build(family, *given, **options)
-
-        def load_class(self, entry):
-            return readers.load_class(entry)
-
-    return Both()
-
-
-def test_nothing_that_comes_is_said(host, tmp_path):
+def test_nothing_that_comes_is_said(host, with_readers, tmp_path):
     pipeline = ds.Pipeline("find", analyses=[], host=host)
-    pipeline.host = _both(host, default_host())
+    pipeline.host = with_readers
     with pytest.raises(InputError, match="no frame came into"):
         pipeline.watch(tmp_path, tmp_path / "run", idle_s=0.1)
     with pytest.raises(UsageError, match="takes a folder"):
         pipeline.watch(tmp_path / "nowhere", tmp_path / "other", idle_s=0.1)
-
-
-@pytest.mark.parametrize("given", [{"vote": "2/3"}, {"register": True}, {"resume": True}])
-def test_what_needs_all_frames_is_refused(host, tmp_path, given):
-    with pytest.raises(UsageError, match="needs all frames"):
-        ds.Pipeline("find", analyses=[], host=host).watch(tmp_path, tmp_path / "run", **given)

@@ -1,0 +1,94 @@
+"""Tracks and figures of a watch, brought up to date by another process."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from defectscope.core.calibration import Calibration
+from defectscope.core.errors import DefectscopeError
+from defectscope.pipeline.finishing import track_detections, write_findings
+from defectscope.pipeline.named import NamedComponent
+from defectscope.pipeline.results import Result
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+__all__ = ["Update", "Updater"]
+
+# Figures may take this share of the time at most, so that frames are not kept waiting.
+FIGURES_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class Update:
+    """What is brought up to date in a run folder; goes to another process."""
+
+    folder: Path
+    tracker: NamedComponent | None
+    analyses: Sequence[NamedComponent]
+    calibration: Calibration
+    table_format: str
+    figures: bool
+
+    def __call__(self) -> None:
+        """Link what is there, and draw; behind the frames when there is not enough time."""
+        if hasattr(os, "nice"):
+            os.nice(10)
+        try:
+            if self.tracker is not None:
+                track_detections(self.folder, self.tracker, self.calibration, self.table_format)
+            if self.figures:
+                analyses = list(self.analyses)
+                write_findings(Result(self.folder), analyses, lambda stage, done, total: None, [])
+        except DefectscopeError:
+            # At the end the same is done again, and said where it fails.
+            return
+
+
+class Updater:
+    """Runs updates one at a time, the longer they take the more seldom.
+
+    Parameters
+    ----------
+    update
+        What to do.
+    every_s
+        Seconds between two updates at least.
+    now
+        Seconds of a clock that only rises.
+    """
+
+    def __init__(self, update: Update, every_s: float, now: float) -> None:
+        self._update, self._every_s, self._last = update, every_s, now
+        self._process: BaseProcess | None = None
+
+    def is_due(self, now: float) -> bool:
+        """Return whether an update may begin now."""
+        if self._process is None:
+            return now - self._last >= self._every_s
+        if not self._process.is_alive():
+            self._process.join()
+            self._process = None
+            self._every_s = max(self._every_s, (now - self._last) / FIGURES_SHARE)
+            self._last = now
+        return False
+
+    def start(self, now: float) -> None:
+        """Begin an update."""
+        self._last = now
+        self._process = multiprocessing.get_context("spawn").Process(
+            target=self._update, daemon=True
+        )
+        self._process.start()
+
+    def stop(self) -> None:
+        """End an update that is under way."""
+        if self._process is not None and self._process.is_alive():
+            self._process.terminate()
+            self._process.join()
+        self._process = None
