@@ -68,7 +68,7 @@ weights: $(VENV)/.test
 	$(BIN)/defectscope train heatmap $(RECIPES)/loops.toml --out $(WEIGHTS)/heatmap-loops.safetensors \
 	  --config $(RECIPES)/loops-training.toml --title "Dislocation loops in bright field, synthetic images alone" --resume
 
-# The shipped ones are an interrupted training, shortened on the way; this gives others.
+# The shipped ones were trained in two goes, the second from the first's; this gives others.
 ## make weights-lines  weights of line-tracer (two hours on two cores; resumable)
 weights-lines: $(VENV)/.test
 	$(BIN)/python benchmarks/line_patches.py $(DATA) --out build/patches
