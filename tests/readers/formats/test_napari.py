@@ -22,7 +22,9 @@ OPEN_IN_NAPARI = """
 import json, sys
 import numpy as np
 from napari.components import ViewerModel
+from npe2 import PluginManager
 
+PluginManager.instance().discover()  # as a window does; without, nothing reads CSV
 folder = sys.argv[1]
 viewer = ViewerModel()
 (shapes,) = viewer.open(folder + "/shapes.csv", plugin="napari")
