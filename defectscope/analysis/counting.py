@@ -11,7 +11,14 @@ from scipy import special, stats
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["LEVEL", "detection_factor", "mean_limits", "poisson_limits", "scaled_limits"]
+__all__ = [
+    "LEVEL",
+    "detection_factor",
+    "detection_spread",
+    "mean_limits",
+    "poisson_limits",
+    "scaled_limits",
+]
 
 # Probability that limits hold the true value, everywhere where nothing else is said.
 LEVEL = 0.95
@@ -91,14 +98,49 @@ def detection_factor(scores: Any) -> tuple[float, float]:
     return precision / recall, math.hypot(*errors)
 
 
+def detection_spread(scores: Any) -> float:
+    """Return the error of a mean over what was found, in spreads of the values.
+
+    Parameters
+    ----------
+    scores
+        ``precision`` and ``recall`` (0 to 1); what is missing is taken as 1.
+
+    Returns
+    -------
+    float
+        hypot(1 - p, 1 - r): times the standard deviation s of the values it is a standard error,
+        to be added to that of the mean in quadrature.
+
+    Notes
+    -----
+    With invented ones the mean of the found is p·m₁ + (1 - p)·m₀, of which m₁ is wanted; with
+    missed ones the mean of all is r·m₁ + (1 - r)·m₂. Assumed is that invented and missed ones
+    differ from the others by about one spread: |m₀ - m₁|, |m₂ - m₁| ≤ s, in either direction,
+    independently. Both terms do not shrink with the number of values.
+    """
+    precision, recall = (float(scores.get(name, 1.0)) for name in ("precision", "recall"))
+    return math.hypot(1 - precision, 1 - recall)
+
+
 def mean_limits(
-    mean: ArrayLike, standard_error: ArrayLike, count: ArrayLike, level: float = LEVEL
+    mean: ArrayLike,
+    standard_error: ArrayLike,
+    count: ArrayLike,
+    level: float = LEVEL,
+    detector_error: ArrayLike = 0.0,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return Student's limits of a mean of `count` values; infinite for a single one."""
+    """Return Student's limits of a mean of `count` values; infinite for a single one.
+
+    A standard error by missed and invented values, `detector_error`, is not one of their number:
+    it widens the limits as a normal one does, in quadrature.
+    """
     n = np.asarray(count, float)
     with np.errstate(invalid="ignore"):
         quantile = np.where(n > 1, stats.t.ppf((1 + level) / 2, np.maximum(n - 1, 1)), math.inf)
         wide = quantile * np.nan_to_num(np.asarray(standard_error, float), nan=0.0)
+        other = np.nan_to_num(np.asarray(detector_error, float), nan=0.0)
+        wide = np.hypot(wide, stats.norm.ppf((1 + level) / 2) * other)
     wide = np.where(n > 1, wide, math.inf)
     middle = np.asarray(mean, float)
     return middle - wide, middle + wide

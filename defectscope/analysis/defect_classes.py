@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_styles
-from defectscope.analysis.counting import LEVEL, mean_limits
+from defectscope.analysis.counting import LEVEL, detection_spread, mean_limits
+from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
 from defectscope.analysis.scales import size_column
 from defectscope.core.fields import counted_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["DefectClasses", "class_table"]
 
 NM2_IN_M2 = 1e-18
 
 
-def class_table(tables: Tables, level: float = LEVEL) -> pd.DataFrame:
+def class_table(
+    tables: Tables, level: float = LEVEL, scores: Mapping[str, float] | None = None
+) -> pd.DataFrame:
     """Return what there is of each defect type in all frames together.
+
+    Parameters
+    ----------
+    tables
+        As of the run folder.
+    level
+        Probability with which limits hold the true value.
+    scores
+        ``precision`` and ``recall`` of the detector, where they are known.
 
     Returns
     -------
     DataFrame
         ``defect_type``, ``count``, ``fraction`` of all defects and its limits, diameters in nm or
-        px: ``mean_…``, ``standard_error_…``, ``mean_…_low``, ``mean_…_high``, ``median_…``;
+        px: ``mean_…``, ``standard_error_…``, ``mean_error_…`` (with what the detector adds),
+        ``mean_…_low``, ``mean_…_high``, ``median_…``;
         ``area_fraction`` (Σ π·a·b over the area of the frames) where axes are known; with a known
         pixel size ``areal_density_per_m2`` and its counting error, divided by the visible fraction.
 
@@ -32,8 +50,12 @@ def class_table(tables: Tables, level: float = LEVEL) -> pd.DataFrame:
     -----
     Diameters are those of P3: 2a of loops, 2·sqrt(ab) of dots. Limits of fractions are Wilson's
     (J. Am. Stat. Assoc. 22 (1927) 209), of means Student's. In a series the same defect is in many
-    frames, so that limits are too narrow: they hold for separate images, as those of P3 are.
+    frames, so that limits are too narrow: they hold for separate images, as those of P3 are. With
+    precision and recall the errors of means and fractions f grow by s·hypot(1 - p, 1 - r) in
+    quadrature, s being the standard deviation of the diameters, and sqrt(f·(1 - f)) of a fraction;
+    see :func:`defectscope.analysis.counting.detection_spread` for what is assumed.
     """
+    by_detector = detection_spread(scores or {})
     fields = counted_fields(tables)
     found = tables.detections[fields.hold(tables.detections)]
     size = size_column(found)
@@ -42,14 +64,17 @@ def class_table(tables: Tables, level: float = LEVEL) -> pd.DataFrame:
     for name, own in found.groupby("defect_type", sort=True):
         n, share = len(own), len(own) / len(found)
         low, high = _wilson(n, len(found), level)
+        low, high = _widened(share, low, high, by_detector * np.sqrt(share * (1 - share)), level)
         row = {"defect_type": name, "count": n, "fraction": share,
                "fraction_low": low, "fraction_high": high}  # fmt: skip
         if size is not None:
             unit, values = size[-2:], own[size].dropna().to_numpy(float)
             mean = float(values.mean()) if len(values) else np.nan
             error = float(stats.sem(values)) if len(values) > 1 else np.nan
-            limits = mean_limits(mean, error, len(values), level)
+            added = by_detector * float(values.std(ddof=1)) if len(values) > 1 else np.nan
+            limits = mean_limits(mean, error, len(values), level, added)
             row |= {f"mean_{unit}": mean, f"standard_error_{unit}": error,
+                    f"mean_error_{unit}": float(np.hypot(error, added)),
                     f"mean_{unit}_low": float(limits[0]), f"mean_{unit}_high": float(limits[1]),
                     f"median_{unit}": own[size].median()}  # fmt: skip
         if {"major_px", "minor_px"} <= set(own.columns) and total_px:
@@ -71,12 +96,25 @@ def _wilson(n: int, of: int, level: float) -> tuple[float, float]:
     return max(min(middle - wide, n / of), 0.0), min(max(middle + wide, n / of), 1.0)
 
 
+def _widened(
+    share: float, low: float, high: float, error: float, level: float
+) -> tuple[float, float]:
+    """Return the limits of a fraction with another standard error, in quadrature."""
+    other = float(stats.norm.ppf((1 + level) / 2)) * error
+    wide = np.hypot(share - low, other), np.hypot(high - share, other)
+    return max(0.0, share - float(wide[0])), min(1.0, share + float(wide[1]))
+
+
 class DefectClasses(Analysis):
     """Fractions and mean diameters of defect types."""
 
+    Options = DetectorScoreOptions
+    options: DetectorScoreOptions
+
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return one finding; none where nothing was found."""
-        table = class_table(tables)
+        scores = self.options.scores(tables.detector_scores)
+        table = class_table(tables, scores=scores)
         if table.empty:
             return []
         names = [str(name) for name in table["defect_type"]]
@@ -94,7 +132,7 @@ class DefectClasses(Analysis):
         if size:
             unit = size[-2:]
             panels[1].bar(places, table[size], color=colours, capsize=3,
-                          yerr=table[f"standard_error_{unit}"].fillna(0.0))  # fmt: skip
+                          yerr=table[f"mean_error_{unit}"].fillna(0.0))  # fmt: skip
             panels[1].set(ylabel=f"Mean diameter ({unit})")
             numbers = tuple(
                 KeyNumber(f"Mean diameter, {title}", row[size], unit,
@@ -105,4 +143,6 @@ class DefectClasses(Analysis):
         for panel in panels:
             panel.set_xticks(places, titles, rotation=20, ha="right")
         title = "Defect types (bars: 95 % limits of fractions, standard errors of means)"
-        return [Finding("defect-types", title, table, figure, numbers)]
+        source = self.options.source(tables)
+        note = detector_note(scores, source, False, "fractions and mean sizes")
+        return [Finding("defect-types", title, table, figure, numbers, note)]

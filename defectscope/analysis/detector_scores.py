@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from defectscope import Options, Tables
-from defectscope.analysis.counting import detection_factor
+from defectscope.analysis.counting import detection_factor, detection_spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,8 +48,20 @@ class DetectorScoreOptions(Options):
         return tables.detector_source
 
 
-def detector_note(scores: Mapping[str, float], source: str, for_counts: bool = True) -> str:
-    """Return what a reader must know about the correction by precision and recall; or nothing."""
+def detector_note(
+    scores: Mapping[str, float], source: str, for_counts: bool = True, of: str = "mean sizes"
+) -> str:
+    """Return what a reader must know about precision and recall in the numbers; or nothing.
+
+    Parameters
+    ----------
+    scores, source
+        Precision, recall and their errors, and where they come from.
+    for_counts
+        Whether numbers are multiplied; else limits of means are widened.
+    of
+        What these are means of.
+    """
     if not {"precision", "recall"} & set(scores):
         return ""
 
@@ -59,7 +71,14 @@ def detector_note(scores: Mapping[str, float], source: str, for_counts: bool = T
 
     text = f"{shown('precision')} and {shown('recall')} of the detector ({source})"
     if not for_counts:
-        return f"Limits of means allow for {text}."
+        share = detection_spread(scores)
+        if not share:
+            return ""
+        return (
+            f"Errors of {of} hold {share:.3f} times the spread, s·hypot(1 − p, 1 − r), for {text}; "
+            "assumed is that missed and invented defects differ from those found by at most the "
+            "spread s."
+        )
     factor = detection_factor(scores)[0]
     return f"Numbers are multiplied by {factor:.3f} for {text}."
 

@@ -93,8 +93,8 @@ class Hardening(Analysis):
         density = density_table(tables, scores=tables.detector_scores)
         if "number_density_per_m3" not in density:
             return []
-        sizes = size_table(tables, "diameter_nm")[
-            ["frame", "defect_type", "mean_nm", "standard_error_nm"]
+        sizes = size_table(tables, "diameter_nm", tables.detector_scores)[
+            ["frame", "defect_type", "mean_nm", "standard_error_nm", "mean_error_nm"]
         ]
         table = density[
             ["frame", "time_s", "dose_dpa", "defect_type", "number_density_per_m3",
@@ -105,7 +105,7 @@ class Hardening(Analysis):
             table["mean_nm"],
             self.options,
             table["number_density_per_m3_error"],
-            table["standard_error_nm"].fillna(0.0),
+            table["mean_error_nm"].fillna(0.0),
         )
         table["hardening_mpa"], table["hardening_mpa_error"] = found
         nothing = table["number_density_per_m3"] == 0

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_axis, series_styles
+from defectscope.analysis.counting import detection_spread, mean_limits
+from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["SizeDistribution", "size_table"]
 
@@ -21,7 +28,9 @@ def _size_column(detections: pd.DataFrame) -> str | None:
     return None
 
 
-def size_table(tables: Tables, column: str) -> pd.DataFrame:
+def size_table(
+    tables: Tables, column: str, scores: Mapping[str, float] | None = None
+) -> pd.DataFrame:
     """Return the sizes of each frame and defect type.
 
     Parameters
@@ -30,13 +39,23 @@ def size_table(tables: Tables, column: str) -> pd.DataFrame:
         As of the run folder.
     column
         ``diameter_nm`` or ``diameter_px``.
+    scores
+        ``precision`` and ``recall`` of the detector, where they are known.
 
     Returns
     -------
     DataFrame
         ``frame``, ``time_s``, ``dose_dpa``, ``defect_type``, ``count``, and of the diameter in
-        its unit: first quartile, median, third quartile, mean and standard error of the mean
-        (NaN for a single defect).
+        its unit: first quartile, median, third quartile, mean, standard error of the mean
+        (NaN for a single defect), that error with what the detector adds (``mean_error_…``), and
+        the limits of the mean by the latter (``mean_…_low``, ``mean_…_high``; infinite for a
+        single defect).
+
+    Notes
+    -----
+    ``mean_error`` is sqrt(s²/n + s²·((1 - p)² + (1 - r)²)), s being the standard deviation of the
+    sizes, p precision and r recall: see
+    :func:`defectscope.analysis.counting.detection_spread` for what is assumed.
     """
     unit = column.rpartition("_")[2]
     groups = tables.detections.groupby(["frame", "defect_type"], sort=True)[column]
@@ -50,13 +69,33 @@ def size_table(tables: Tables, column: str) -> pd.DataFrame:
             f"standard_error_{unit}": groups.sem(),
         }
     ).reset_index()
+    by_detector = groups.std().to_numpy(float) * detection_spread(scores or {})
+    mean, error = (table[f"{n}_{unit}"].to_numpy(float) for n in ("mean", "standard_error"))
+    table[f"mean_error_{unit}"] = np.hypot(error, by_detector)
+    limits = mean_limits(mean, error, table["count"], detector_error=by_detector)
+    table[f"mean_{unit}_low"], table[f"mean_{unit}_high"] = limits
     axis = tables.frames[["frame", "time_s", "dose_dpa"]]
     merged = axis.merge(table, on="frame", how="inner")
     return merged[["frame", "time_s", "dose_dpa", *(c for c in table if c != "frame")]]
 
 
+def _last_means(table: pd.DataFrame, unit: str) -> list[KeyNumber]:
+    """Return the mean of each type in the last frame that has more than one of it."""
+    several = table[table["count"] > 1]
+    return [
+        KeyNumber(
+            f"Mean diameter in frame {row['frame']}, {row['defect_type']}",
+            *(row[f"mean_{unit}"], unit, row[f"mean_{unit}_low"], row[f"mean_{unit}_high"]),
+        )
+        for row in several.groupby("defect_type").tail(1).to_dict("records")
+    ]
+
+
 class SizeDistribution(Analysis):
     """Histogram of all diameters, and their median and quartiles in the course of the series."""
+
+    Options = DetectorScoreOptions
+    options: DetectorScoreOptions
 
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return one finding; none where nothing was measured."""
@@ -64,7 +103,8 @@ class SizeDistribution(Analysis):
         if column is None:
             return []
         unit = column.rpartition("_")[2]
-        table = size_table(tables, column)
+        scores = self.options.scores(tables.detector_scores)
+        table = size_table(tables, column, scores)
         axis, axis_label = series_axis(tables.frames)
         figure, (left, right) = new_figure(2)
         sizes = tables.detections[column].dropna().to_numpy(float)
@@ -91,8 +131,10 @@ class SizeDistribution(Analysis):
         right.set(xlabel=axis_label, ylabel=f"Diameter ({unit})")
         right.set_ylim(bottom=0)
         title = "Sizes (line: median; band: first to third quartile)"
-        numbers = (KeyNumber("Median diameter", float(np.median(sizes)), unit),)
-        found = Finding("size-distribution", title, table, figure, numbers)
+        numbers = (KeyNumber("Median diameter", float(np.median(sizes)), unit),
+                   *_last_means(table, unit))  # fmt: skip
+        note = detector_note(scores, self.options.source(tables), for_counts=False)
+        found = Finding("size-distribution", title, table, figure, numbers, note)
         return [found, *self._boxes(measured, axis, axis_label, column)]
 
     def _boxes(

@@ -8,17 +8,21 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from defectscope import Analysis, Finding, KeyNumber, Options, Tables
+from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_axis, type_colour
+from defectscope.analysis.counting import detection_factor, detection_spread
+from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
 from defectscope.core.fields import counted_fields
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import ArrayLike
 
 __all__ = ["Swelling", "SwellingOptions", "swelling_of", "swelling_table"]
 
 
-class SwellingOptions(Options):
+class SwellingOptions(DetectorScoreOptions):
     """Options of the analysis ``cavity-swelling``."""
 
     defect_types: tuple[str, ...] = Field(
@@ -45,8 +49,19 @@ def swelling_of(diameters_nm: ArrayLike, area_nm2: float, thickness_nm: float) -
     return cavities / (volume - cavities) if volume > cavities else float("nan")
 
 
-def swelling_table(tables: Tables, defect_types: tuple[str, ...]) -> pd.DataFrame:
+def swelling_table(
+    tables: Tables, defect_types: tuple[str, ...], scores: Mapping[str, float] | None = None
+) -> pd.DataFrame:
     """Return the swelling of each frame.
+
+    Parameters
+    ----------
+    tables
+        As of the run folder.
+    defect_types
+        Those that are cavities.
+    scores
+        ``precision`` and ``recall`` of the detector and their errors, where they are known.
 
     Returns
     -------
@@ -54,7 +69,15 @@ def swelling_table(tables: Tables, defect_types: tuple[str, ...]) -> pd.DataFram
         ``frame``, ``time_s``, ``dose_dpa``, ``count``, ``swelling`` (a fraction) and
         ``swelling_error``: the standard error of a sum over a number of cavities that varies as
         counts do, sqrt(Σ v²)/V.
+
+    Notes
+    -----
+    The volume of the cavities is multiplied by f = p/r, as counts are, for precision p and recall
+    r; their relative errors, and n·f·s·hypot(1 - p, 1 - r) for the mean volume, s being the
+    standard deviation of the n volumes in the frame, are added in quadrature.
     """
+    known = scores or {}
+    factor, factor_error = detection_factor(known)
     nm, thickness = tables.calibration.pixel_size_nm, tables.calibration.thickness_nm
     assert nm is not None
     assert thickness is not None
@@ -66,11 +89,18 @@ def swelling_table(tables: Tables, defect_types: tuple[str, ...]) -> pd.DataFram
     seen = np.array([tables.calibration.visible(str(n)) for n in found["defect_type"]], float)
     volume = np.pi / 6 * found["diameter_nm"].to_numpy(float) ** 3
     weight = 1 / seen if len(seen) else seen
+    number = np.bincount(row, minlength=len(frames))
     total = np.bincount(row, volume * weight, minlength=len(frames))
-    spread = np.sqrt(np.bincount(row, (volume * weight) ** 2, minlength=len(frames)))
+    squares = np.bincount(row, (volume * weight) ** 2, minlength=len(frames))
+    # n²s² with n - 1 in the variance; rounding must not make it negative.
+    among = np.maximum(number * squares - total**2, 0) * number / np.maximum(number - 1, 1)
+    spread = factor * np.sqrt(
+        squares + (total * factor_error) ** 2 + among * detection_spread(known) ** 2
+    )
+    total = factor * total
     foil = fields.areas_px * nm**2 * thickness
     table = frames[["frame", "time_s", "dose_dpa"]].reset_index(drop=True)
-    table["count"] = np.bincount(row, minlength=len(frames))
+    table["count"] = number
     with np.errstate(divide="ignore", invalid="ignore"):
         table["swelling"] = np.where(total < foil, total / (foil - total), np.nan)
         table["swelling_error"] = spread / foil
@@ -90,7 +120,8 @@ class Swelling(Analysis):
         cavities = detections["defect_type"].isin(self.options.defect_types)
         if not known or "diameter_nm" not in detections or not cavities.any():
             return []
-        table = swelling_table(tables, self.options.defect_types)
+        scores = self.options.scores(tables.detector_scores)
+        table = swelling_table(tables, self.options.defect_types, scores)
         if table.empty:
             return []
         axis, label = series_axis(table)
@@ -106,4 +137,11 @@ class Swelling(Analysis):
             "Swelling in the last frame", y[-1], "%", max(y[-1] - wide, 0), y[-1] + wide
         )
         title = "Swelling by cavities (band: standard error)"
-        return [Finding("cavity-swelling", title, table, figure, (number,))]
+        source = self.options.source(tables)
+        notes = (detector_note(scores, source),
+                 detector_note(scores, source, False, "mean volumes"))  # fmt: skip
+        return [
+            Finding(
+                "cavity-swelling", title, table, figure, (number,), " ".join(filter(None, notes))
+            )
+        ]

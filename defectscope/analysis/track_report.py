@@ -36,15 +36,17 @@ class TrackReport(Analysis):
                        color=type_colour(0))  # fmt: skip
         right.set(xlabel="Longest gap of a track (frames)", ylabel="Particles")
         rows = len(tracks)
+        frames = tables.frames["frame"]
+        events = track_events(tracks, int(frames.max()) if len(frames) else None)
         numbers = (
             KeyNumber("Particles", float(len(table))),
             KeyNumber("Particles seen once only", float((table["quality"] == "single").sum())),
             KeyNumber("Rows filled in between sightings",
                       float(100 * table["interpolated"].sum() / rows), "%"),
+            KeyNumber("Merges of particles", float((events["kind"] == "merge").sum())),
+            KeyNumber("Splits of particles", float((events["kind"] == "split").sum())),
         )  # fmt: skip
         found = [Finding("track-quality", "Quality of tracks", table, figure, numbers)]
-        frames = tables.frames["frame"]
-        events = track_events(tracks, int(frames.max()) if len(frames) else None)
         if len(events):
             found.append(Finding("track-events", "Merges and splits", events))
         return found

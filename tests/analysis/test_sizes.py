@@ -30,7 +30,8 @@ def test_quartiles_and_mean_of_each_frame(make_tables):
     first, second = table.to_dict("records")
     assert list(table) == [
         "frame", "time_s", "dose_dpa", "defect_type", "count", "first_quartile_nm", "median_nm",
-        "third_quartile_nm", "mean_nm", "standard_error_nm",
+        "third_quartile_nm", "mean_nm", "standard_error_nm", "mean_error_nm", "mean_nm_low",
+        "mean_nm_high",
     ]  # fmt: skip
     assert (first["frame"], first["count"], first["defect_type"]) == (461, 4, LOOP)
     assert first["first_quartile_nm"] == 1.75
@@ -45,6 +46,58 @@ def test_quartiles_and_mean_of_each_frame(make_tables):
     )  # fmt: skip
     # One defect has no spread to estimate an error from.
     assert np.isnan(second["standard_error_nm"])
+
+
+def test_what_the_detector_misses_and_invents_is_in_the_error_of_the_mean(make_tables, drawn):
+    found = {0: loops(*np.tile([8.0, 12.0], 200)), 1: loops(5)}
+    tables = make_tables(found)
+    plain = size_table(tables, "diameter_nm").iloc[0]
+    assert plain["mean_error_nm"] == plain["standard_error_nm"]
+    scores = {"precision": 0.9, "recall": 0.6, "recall_error": 0.02}
+    known = size_table(tables, "diameter_nm", scores)
+    row, spread = known.iloc[0], 2 * np.sqrt(400 / 399)
+    assert row["standard_error_nm"] == plain["standard_error_nm"] == pytest.approx(spread / 20)
+    assert row["mean_error_nm"] == pytest.approx(spread * np.sqrt(1 / 400 + 0.1**2 + 0.4**2))
+    assert row["mean_nm_high"] - 10 == pytest.approx(1.96 * row["mean_error_nm"], rel=2e-3)
+    assert 10 - row["mean_nm_low"] == pytest.approx(row["mean_nm_high"] - 10)
+    # One defect tells nothing of the spread.
+    assert np.isnan(known.iloc[1]["mean_error_nm"])
+    assert known.iloc[1]["mean_nm_high"] == np.inf
+    by_card = Tables(
+        **{**vars(tables), "detector_scores": scores, "detector_source": "by its card"}
+    )
+    finding, _ = SizeDistribution().analyse(by_card)
+    drawn(finding)
+    assert "0.412 times the spread, s·hypot(1 − p, 1 − r)" in finding.note
+    assert "precision 0.900 and recall 0.600 ± 0.020 of the detector (by its card)" in finding.note
+    assert "differ from those found by at most the spread" in finding.note
+    _, mean = finding.numbers
+    assert mean.label == f"Mean diameter in frame 0, {LOOP}"
+    assert (mean.low, mean.high) == (row["mean_nm_low"], row["mean_nm_high"])
+    # Who knows better says so; a perfect detector adds nothing, and nothing is said.
+    perfect = SizeDistribution({"precision": 1.0, "recall": 1.0}).analyse(by_card)[0]
+    assert perfect.table["mean_error_nm"].iloc[0] == plain["standard_error_nm"]
+    assert perfect.note == ""
+
+
+def test_the_error_of_the_mean_covers_what_a_poor_detector_does():
+    """Half of the small loops are missed, and a tenth of what is found is invented, of any size."""
+    rng = np.random.default_rng(0)
+    covered = bare = 0
+    for _ in range(50):
+        true = rng.normal(10, 2, 300)
+        seen = true[rng.random(300) < np.where(true < 10, 0.5, 0.9)]
+        invented = rng.uniform(4, 16, len(seen) // 9)
+        rows = pd.DataFrame({"frame": 0, "defect_type": LOOP,
+                             "diameter_nm": np.concatenate([seen, invented])})  # fmt: skip
+        frames = pd.DataFrame({"frame": [0], "time_s": [np.nan], "dose_dpa": [np.nan]})
+        tables = Tables(frames, rows, None, None, Calibration())
+        for scores in ({}, {"precision": 0.9, "recall": 0.7}):
+            row = size_table(tables, "diameter_nm", scores).iloc[0]
+            held = row["mean_nm_low"] <= 10 <= row["mean_nm_high"]
+            covered, bare = covered + (held and bool(scores)), bare + (held and not scores)
+    assert covered >= 48
+    assert bare < 25
 
 
 def test_types_are_kept_apart_and_frames_in_order(make_tables):

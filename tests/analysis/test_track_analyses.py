@@ -174,6 +174,34 @@ def test_swelling_is_drawn_for_cavities_only(make_tables, drawn):
     assert Swelling().analyse(make_tables({0: [("dislocation-loop", 10.0)]})) == []
 
 
+def test_swelling_and_types_hold_what_is_known_of_the_detector(make_tables):
+    sizes = [("void", 8.0), ("void", 12.0), ("void", 10.0), ("black dot", 4.0)]
+    tables = make_tables({0: sizes}, shape=(1000, 1000))
+    scores = {"precision": 0.8, "recall": 0.5, "recall_error": 0.05}
+    known = Tables(**{**vars(tables), "detector_scores": scores, "detector_source": "as said"})
+    (bare,), (finding,) = Swelling().analyse(tables), Swelling().analyse(known)
+    swelling, error = finding.table[["swelling", "swelling_error"]].iloc[0]
+    assert swelling == pytest.approx(1.6 * bare.table["swelling"].iloc[0], rel=1e-3)
+    volumes = np.pi / 6 * np.array([8.0, 12, 10]) ** 3 * 7 / 4
+    parts = (np.sqrt((volumes**2).sum()), volumes.sum() * 0.1,
+             3 * volumes.std(ddof=1) * np.hypot(0.2, 0.5))  # fmt: skip
+    foil = 1e6 * 0.37197**2 * 75
+    assert error == pytest.approx(1.6 * np.linalg.norm(parts) / foil)
+    assert "multiplied by 1.600" in finding.note
+    assert "Errors of mean volumes hold 0.539 times the spread" in finding.note
+    row = class_table(known, scores=scores).set_index("defect_type").loc["void"]
+    plain = class_table(known).set_index("defect_type").loc["void"]
+    assert row["mean_error_nm"] == pytest.approx(2 * np.sqrt(1 / 3 + 0.2**2 + 0.5**2))
+    wide = 1.96 * np.sqrt(0.75 * 0.25) * np.hypot(0.2, 0.5)
+    expected = np.hypot(0.75 - plain["fraction_low"], wide)
+    assert row["fraction_low"] == pytest.approx(0.75 - expected, rel=1e-3)
+    assert row["fraction_high"] == 1
+    (types,) = DefectClasses().analyse(known)
+    assert "Errors of fractions and mean sizes hold 0.539" in types.note
+    assert types.table["mean_error_nm"].tolist()[1] == row["mean_error_nm"]
+    assert DefectClasses().analyse(tables)[0].note == ""
+
+
 def test_the_table_of_p3(make_tables, drawn):
     dots, loops = [("black dot", size) for size in (4.0, 6.0)], [("a<100> loop", 20.0)] * 6
     tables = make_tables({0: dots + loops, 1: []}, shape=(100, 200))

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
+import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,6 +18,28 @@ from defectscope.core.instances import Instances
 from defectscope.core.tables import ORIGINS
 from defectscope.readers.formats.napari import Napari
 
+OPEN_IN_NAPARI = """
+import json, sys
+import numpy as np
+from napari.components import ViewerModel
+from npe2 import PluginManager
+
+PluginManager.instance().discover()  # as a window does; without, nothing reads CSV
+folder = sys.argv[1]
+viewer = ViewerModel()
+(shapes,) = viewer.open(folder + "/shapes.csv", plugin="napari")
+tracks = viewer.add_tracks(np.loadtxt(folder + "/tracks.csv", delimiter=",", skiprows=1))
+first = shapes.to_labels((2, 80, 100))[0] == 1
+said = {
+    "layers": [type(layer).__name__ for layer in viewer.layers],
+    "kinds": list(shapes.shape_type),
+    "centres": [np.mean(corners, axis=0).tolist() for corners in shapes.data],
+    "covered": np.argwhere(first).tolist(),
+    "tracks": np.asarray(tracks.data).tolist(),
+}
+shapes.save(folder + "/shapes.csv", plugin="napari")
+print(json.dumps(said))
+"""
 UNITS = {"x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": "deg"}
 
 
@@ -60,6 +87,38 @@ def test_the_axes_are_those_of_napari(tmp_path):
     tracks = (tmp_path / "layers" / "tracks.csv").read_text().splitlines()
     assert tracks[0] == "track_id,axis-0,axis-1,axis-2"
     assert tracks[1] == "4,0,29.5000,19.5000"
+
+
+def test_napari_opens_the_layers(tmp_path):
+    """In a process of its own: what napari imports warns, and takes its time."""
+    if importlib.util.find_spec("napari") is None:
+        pytest.skip("napari is not installed")
+    folder = tmp_path / "layers"
+    Napari().save(dataset(), folder)
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN_IN_NAPARI, str(folder)],
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    opened = json.loads(done.stdout.splitlines()[-1])
+    # Two ellipses in the first image, a rectangle in the second; image, row, column.
+    assert opened["layers"] == ["Shapes", "Tracks"]
+    assert opened["kinds"] == ["ellipse", "ellipse", "rectangle"]
+    np.testing.assert_allclose(opened["centres"], [[0, 29.5, 19.5], [0, 39.75, 50], [1, 11.5, 5.5]])
+    # Pixels that the first shape covers: around (29.5, 19.5), turned by 30° against the rows.
+    cover = np.array(opened["covered"])
+    np.testing.assert_allclose(cover.mean(axis=0), [29.5, 19.5], atol=0.3)
+    assert len(cover) == pytest.approx(np.pi * 8 * 4, rel=0.1)
+    assert np.cov(cover.T)[0, 1] < -2  # right end above the left one: rows fall as columns rise
+    assert opened["tracks"] == [[4, 0, 29.5, 19.5], [7, 0, 39.75, 50]]
+    # Saved by napari, nothing is lost and nothing is a person's.
+    back = Napari().load(folder)
+    assert [len(image.instances) for image in back.images] == [2, 1]
+    assert [ORIGINS[int(o)] for o in back.images[0].instances.measurements["origin"]] == [
+        "detector", "interpolated"
+    ]  # fmt: skip
+    np.testing.assert_allclose(back.images[1].instances.boxes, [[1, 2, 11, 22]], atol=1e-3)
 
 
 def edited(folder, change):
