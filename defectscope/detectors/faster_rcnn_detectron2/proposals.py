@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
-from detectron2.modeling.anchor_generator import DefaultAnchorGenerator
 from detectron2.modeling.box_regression import Box2BoxTransform
 from detectron2.modeling.matcher import Matcher
 from detectron2.modeling.proposal_generator.rpn import RPN, StandardRPNHead
 from detectron2.structures import Boxes
+from torch import Tensor, nn
 
 from defectscope.detectors.faster_rcnn.ignoring import excused
 from defectscope.detectors.faster_rcnn.proposals import (
@@ -20,23 +20,31 @@ from defectscope.detectors.faster_rcnn.proposals import (
     RIGHT_PART,
     SAMPLES,
     WRONG_IOU,
+    grid_anchors,
     proposals_in,
 )
 from defectscope.detectors.faster_rcnn_detectron2.backbone import LEVELS
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from defectscope.detectors.faster_rcnn_detectron2.architecture import Detectron2Architecture
 
 __all__ = ["Proposals"]
 
 
-class _Anchors(DefaultAnchorGenerator):  # type: ignore[misc]
-    def generate_cell_anchors(self, sizes: Any, aspect_ratios: Any) -> Tensor:
-        """Return (a, 4) corners around (0, 0) of widths and heights, which k-means found."""
-        sides = torch.tensor(sizes)
-        return torch.cat([-sides / 2, sides / 2], dim=1)
+class _Anchors(nn.Module):
+    box_dim = 4
+
+    def __init__(self, architecture: Detectron2Architecture) -> None:
+        super().__init__()
+        self._strides = architecture.strides_px
+        for k, level in enumerate(architecture.anchors):
+            # In the architecture, and so not among the weights.
+            self.register_buffer(f"level_{k}", torch.tensor(level), persistent=False)
+
+    def forward(self, maps: list[Tensor]) -> list[Any]:
+        sizes = [self.get_buffer(f"level_{k}") for k in range(len(maps))]
+        levels = zip(maps, sizes, self._strides, strict=True)
+        return [Boxes(grid_anchors([m], [size], (stride,))) for m, size, stride in levels]
 
 
 class Proposals(RPN):  # type: ignore[misc]
@@ -49,13 +57,10 @@ class Proposals(RPN):  # type: ignore[misc]
     """
 
     def __init__(self, channels: int, architecture: Detectron2Architecture) -> None:
-        anchors = architecture.anchors
         super().__init__(
             in_features=list(LEVELS),
-            head=StandardRPNHead(in_channels=channels, num_anchors=len(anchors[0])),
-            anchor_generator=_Anchors(
-                sizes=anchors, aspect_ratios=[[1.0]], strides=architecture.strides_px
-            ),
+            head=StandardRPNHead(in_channels=channels, num_anchors=len(architecture.anchors[0])),
+            anchor_generator=_Anchors(architecture),
             anchor_matcher=Matcher([WRONG_IOU, RIGHT_IOU], [0, -1, 1], True),
             box2box_transform=Box2BoxTransform(weights=(1.0, 1.0, 1.0, 1.0)),
             batch_size_per_image=SAMPLES,
