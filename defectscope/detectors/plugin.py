@@ -21,7 +21,7 @@ def defectscope_detectors() -> list[ComponentSpec]:
         ),
         ComponentSpec(
             "faster-rcnn-detectron2",
-            "Faster R-CNN of detectron2, which has to be installed besides, see its own page.",
+            "Faster R-CNN of detectron2; detectron2.readthedocs.io says how to install that.",
             "defectscope.detectors.faster_rcnn_detectron2.detector:FasterRcnnDetectron2",
         ),
         ComponentSpec(

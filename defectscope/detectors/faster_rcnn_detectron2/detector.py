@@ -21,7 +21,7 @@ __all__ = ["FasterRcnnDetectron2", "FasterRcnnDetectron2Options"]
 class FasterRcnnDetectron2Options(FasterRcnnOptions):
     """Options of ``faster-rcnn-detectron2``."""
 
-    engine: Literal["torch"] = Field(  # type: ignore[assignment]
+    engine: Literal["torch"] = Field(
         "torch", description="what computes: torch alone, as there is no ONNX twin"
     )
 
