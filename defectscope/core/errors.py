@@ -91,18 +91,25 @@ class MissingPackageError(DefectscopeError):
         What it was needed for, as a noun phrase.
     distribution
         The distribution that has the extra.
+    page
+        Where its installation is described, for a package that is in no registry and no extra.
     """
 
     def __init__(
-        self, package: str, extra: str, purpose: str, distribution: str = "defectscope"
+        self,
+        package: str,
+        extra: str,
+        purpose: str,
+        distribution: str = "defectscope",
+        page: str = "",
     ) -> None:
-        super().__init__(
-            f"{purpose} needs the package {package}, which is not installed; "
-            f'install it with: pip install "{distribution}[{extra}]"'
-        )
-        self._given = (package, extra, purpose, distribution)
+        how = f'install it with: pip install "{distribution}[{extra}]"'
+        if page:
+            how = f"it is in no package registry, and {page} says how to install it"
+        super().__init__(f"{purpose} needs the package {package}, which is not installed; {how}")
+        self._given = (package, extra, purpose, distribution, page)
 
-    def __reduce__(self) -> tuple[type[MissingPackageError], tuple[str, str, str, str]]:
+    def __reduce__(self) -> tuple[type[MissingPackageError], tuple[str, str, str, str, str]]:
         # Errors come back from worker processes pickled, by default from the message alone.
         return type(self), self._given
 

@@ -20,6 +20,11 @@ def defectscope_detectors() -> list[ComponentSpec]:
             "defectscope.detectors.faster_rcnn.detector:FasterRcnn",
         ),
         ComponentSpec(
+            "faster-rcnn-detectron2",
+            "Faster R-CNN of detectron2; detectron2.readthedocs.io says how to install that.",
+            "defectscope.detectors.faster_rcnn_detectron2.detector:FasterRcnnDetectron2",
+        ),
+        ComponentSpec(
             "heatmap",
             "Compact learned detector of loops, trained on synthetic images; needs no torch.",
             "defectscope.detectors.heatmap.detector:Heatmap",

@@ -1,10 +1,13 @@
-"""Weights of a very small network, made without training."""
+"""Weights of a very small network, made without training, and frames to train others on."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from defectscope import Instances, TrainingData
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +41,32 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("weights")
     return WeightFiles.save(folder / "tiny.safetensors", card, tensors, twin).tensors
+
+
+class Squares(TrainingData):
+    """Dark squares of two types; every other one of the second is ignored."""
+
+    title, defect_types, length = "squares", ("black dot", "dislocation-loop"), 4
+
+    def __init__(self, count=6, kinds=2):
+        self.count, self.kinds = count, kinds
+
+    def load(self, number):
+        rng = np.random.default_rng(number)
+        pixels = rng.normal(150, 5, (96, 96))
+        corners = rng.integers(0, 80, (self.count, 2))
+        boxes = np.concatenate([corners, corners + 12], axis=1).astype(np.float32)
+        for x, y in corners:
+            pixels[y : y + 12, x : x + 12] -= 60
+        kinds = np.arange(self.count) % self.kinds
+        truth = Instances(
+            (96, 96), boxes, defect_types=np.array(self.defect_types)[kinds],
+            ignore=np.arange(self.count) % 4 == 3,
+        )  # fmt: skip
+        return np.clip(pixels, 0, 255).astype(np.uint8), truth
+
+
+@pytest.fixture
+def squares() -> type[Squares]:
+    """Return what makes data of some squares of one or two types."""
+    return Squares

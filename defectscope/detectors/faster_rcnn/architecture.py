@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-__all__ = ["STRIDES_PX", "Architecture", "BackboneName", "InputName"]
+from defectscope.core.errors import FormatError
+
+if TYPE_CHECKING:
+    from defectscope import WeightFiles
+
+__all__ = ["Architecture", "BackboneName", "InputName", "read_architecture", "strides_px_of"]
 
 BackboneName = Literal["vgg16", "resnet50-fpn", "mobilenet-v3-fpn"]
 InputName = Literal["grey", "grey-clahe-blur"]
-# Of the feature maps that objects are looked for on. Defects have 8 to 60 px: what is coarser than
-# these is context only.
-STRIDES_PX: dict[str, tuple[int, ...]] = {
-    "vgg16": (16,),
-    "resnet50-fpn": (4, 8, 16),
-    "mobilenet-v3-fpn": (4, 8, 16),
-}
-
 AnchorsOfLevel = tuple[tuple[float, float], ...]
+
+
+def strides_px_of(backbone: str) -> tuple[int, ...]:
+    """Return the strides of the feature maps that objects are looked for on, px, finest first."""
+    # Defects have 8 to 60 px: what is coarser than these is context only.
+    return (16,) if backbone == "vgg16" else (4, 8, 16)
 
 
 class Architecture(BaseModel):
@@ -68,7 +71,7 @@ class Architecture(BaseModel):
     @property
     def strides_px(self) -> tuple[int, ...]:
         """Of the feature maps, px, the finest first."""
-        return STRIDES_PX[self.backbone]
+        return strides_px_of(self.backbone)
 
     @property
     def channels_in(self) -> int:
@@ -79,3 +82,23 @@ class Architecture(BaseModel):
     def multiple_px(self) -> int:
         """Sides of the input must be multiples of this."""
         return 32
+
+
+A = TypeVar("A", bound=Architecture)
+
+
+def read_architecture(files: WeightFiles, kind: type[A]) -> A:
+    """Return what a card says of its network.
+
+    Raises
+    ------
+    FormatError
+        It describes no such network.
+    """
+    try:
+        return kind(**files.card.architecture)
+    except ValidationError as error:
+        raise FormatError(
+            f"the card of {files.tensors} describes no network of {files.card.detector}: "
+            f"{error.errors()[0]['msg']}"
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from defectscope.detectors.learning.networks import expect_shapes
 if TYPE_CHECKING:
     from defectscope.detectors.faster_rcnn.architecture import Architecture
 
-__all__ = ["Backbone", "load_backbone"]
+__all__ = ["MOMENTUM", "Backbone", "load_body"]
 
 VGG_CHANNELS = 512
 # Modules whose outputs go into the pyramid, and their channels.
@@ -26,6 +27,8 @@ RESNET_LEVELS = {"layer1": 256, "layer2": 512, "layer3": 1024, "layer4": 2048}
 # defects of 12 to 30 px are less than a cell.
 MOBILENET_LEVELS = {"3": 24, "6": 40, "12": 112}
 MOBILENET_BLOCKS = 13
+# Of the batch normalisation that MobileNetV3's weights of ImageNet were learned with.
+MOBILENET_EPS = 1e-3
 # torchvision's 0.01 is for long trainings.
 MOMENTUM = 0.05
 
@@ -82,6 +85,8 @@ def _body(name: str, norm: Any) -> tuple[dict[str, nn.Module], dict[str, int]]:
         network = models.resnet50(weights=None, norm_layer=norm)
         parts = {n: m for n, m in network.named_children() if n not in ("avgpool", "fc")}
         return parts, RESNET_LEVELS
+    if norm is FrozenBatchNorm2d:
+        norm = partial(norm, eps=MOBILENET_EPS)
     blocks = models.mobilenet_v3_large(weights=None, norm_layer=norm).features[:MOBILENET_BLOCKS]
     return dict(blocks.named_children()), MOBILENET_LEVELS
 
@@ -103,17 +108,27 @@ def _take_grey(body: nn.ModuleDict) -> None:
     setattr(parent, name, new)
 
 
-def load_backbone(backbone: Backbone, path: Path) -> None:
+def load_body(body: nn.Module, path: Path, renamed: Callable[[str], str] = str) -> None:
     """Put weights in torchvision's names, made for three channels or for one, into a backbone.
 
     What a classifier has besides, and what follows the last level here, is left out.
+
+    Parameters
+    ----------
+    body
+        The backbone, without its pyramid.
+    path
+        The safetensors file.
+    renamed
+        Returns torchvision's name of a tensor of `body`.
 
     Raises
     ------
     FormatError
         The file holds another backbone.
     """
-    expected = backbone.body.state_dict()
+    own = body.state_dict()
+    expected = {renamed(name): value for name, value in own.items()}
     tensors = {
         name.removeprefix("features."): torch.from_numpy(value)
         for name, value in read_tensors(path).items()
@@ -125,4 +140,4 @@ def load_backbone(backbone: Backbone, path: Path) -> None:
     counters = [name for name in expected if name.endswith("num_batches_tracked")]
     needed = {name: value for name, value in expected.items() if name not in counters}
     expect_shapes(path, tensors, needed)
-    backbone.body.load_state_dict({name: tensors.get(name, expected[name]) for name in expected})
+    body.load_state_dict({name: tensors.get(renamed(name), value) for name, value in own.items()})

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from defectscope import Frame, Instances, WeightFiles
-from defectscope.core.errors import FormatError, OptionError
+from defectscope.core.errors import OptionError
 from defectscope.core.geometry.boxes import clip_boxes
-from defectscope.detectors.faster_rcnn.architecture import Architecture
+from defectscope.detectors.faster_rcnn.architecture import Architecture, read_architecture
 from defectscope.detectors.faster_rcnn.decoding import MOST_OVERLAP, decoded
 from defectscope.detectors.faster_rcnn.inputs import channels_of
 from defectscope.detectors.faster_rcnn.options import FasterRcnnTrainingOptions
@@ -85,6 +85,7 @@ class FasterRcnn(LearnedDetector):
     TrainingOptions = FasterRcnnTrainingOptions
     options: FasterRcnnOptions
     name = "faster-rcnn"
+    architecture_type: ClassVar[type[Architecture]] = Architecture
 
     @cached_property
     def files(self) -> WeightFiles:
@@ -99,13 +100,7 @@ class FasterRcnn(LearnedDetector):
     @cached_property
     def architecture(self) -> Architecture:
         """What the card says of the network."""
-        try:
-            return Architecture(**self.files.card.architecture)
-        except ValidationError as error:
-            raise FormatError(
-                f"the card of {self.files.tensors} describes no network of {self.name}: "
-                f"{error.errors()[0]['msg']}"
-            ) from error
+        return read_architecture(self.files, self.architecture_type)
 
     def detect(self, frames: Sequence[Frame]) -> list[Instances]:
         """Return the boxes of each frame, best score first."""

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
 from defectscope.detectors.faster_rcnn.architecture import Architecture
-from defectscope.detectors.faster_rcnn.backbone import Backbone
+from defectscope.detectors.faster_rcnn.backbone import Backbone, load_body
 from defectscope.detectors.faster_rcnn.heads import BoxHeads
 from defectscope.detectors.faster_rcnn.proposals import Proposals
 from defectscope.detectors.learning.networks import with_weights
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from defectscope import WeightFiles
 
 __all__ = ["FasterRcnnNetwork", "load_network"]
@@ -64,6 +66,14 @@ class FasterRcnnNetwork(nn.Module):
         boxes, first = self.rpn(ImageList(pixels, shapes), features, targets)
         _, second = self.roi_heads(features, boxes, shapes, targets)
         return {**first, **second}
+
+    def load_backbone(self, path: Path) -> None:
+        """Start from weights of the backbone; raises what :func:`load_body` raises."""
+        load_body(self.backbone.body, path)
+
+    def learn_from(self, proposals: int) -> None:
+        """Set how many proposals of each crop are learned from."""
+        self.roi_heads.fg_bg_sampler.batch_size_per_image = proposals
 
     def part(self, name: str) -> list[nn.Module]:
         """Return the modules of ``backbone`` or of ``all-but-head``, for freezing."""

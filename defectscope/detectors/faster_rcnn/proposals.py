@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from defectscope.detectors.faster_rcnn.architecture import Architecture
 
-__all__ = ["Proposals", "grid_anchors"]
+__all__ = ["Proposals", "grid_anchors", "proposals_in"]
 
 LEAST_PROPOSALS = 128
 # As many candidates go into non-maximum suppression for each proposal that comes out.
@@ -25,6 +25,12 @@ PX2_PER_MPX = 1_000_000
 MOST_IOU = 0.7
 RIGHT_IOU, WRONG_IOU = 0.6, 0.3
 SAMPLES, RIGHT_PART = 256, 0.5
+
+
+def proposals_in(shape: tuple[int, int], per_mpx: int) -> int:
+    """Return how many proposals a frame of (height, width) px has."""
+    height, width = shape
+    return LEAST_PROPOSALS + height * width * per_mpx // PX2_PER_MPX
 
 
 def grid_anchors(maps: list[Tensor], sizes: list[Tensor], strides: tuple[int, ...]) -> Tensor:
@@ -102,7 +108,7 @@ class Proposals(RegionProposalNetwork):  # type: ignore[misc]
         """Return the best proposals of each image, all levels together, and their scores."""
         scores = objectness.detach().reshape(proposals.shape[0], -1)
         height, width = image_shapes[0]
-        count = LEAST_PROPOSALS + height * width * self._per_mpx // PX2_PER_MPX
+        count = proposals_in((height, width), self._per_mpx)
         kept = []
         for boxes, score in zip(proposals, scores, strict=True):
             # Of equal scores the first comes first; ONNX does so anyhow and cannot be told.

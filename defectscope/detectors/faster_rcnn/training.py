@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from defectscope import WeightFiles
 from defectscope.core.errors import InputError, OptionError
 from defectscope.detectors.faster_rcnn.anchors import anchors_of, sizes_in
-from defectscope.detectors.faster_rcnn.architecture import STRIDES_PX, Architecture
-from defectscope.detectors.faster_rcnn.backbone import load_backbone
+from defectscope.detectors.faster_rcnn.architecture import (
+    Architecture,
+    read_architecture,
+    strides_px_of,
+)
 from defectscope.detectors.faster_rcnn.crops import CropMaker
 from defectscope.detectors.faster_rcnn.module import FasterRcnnModule
-from defectscope.detectors.faster_rcnn.network import FasterRcnnNetwork, load_network
+from defectscope.detectors.faster_rcnn.network import FasterRcnnNetwork
 from defectscope.detectors.learning.jobs import has_defects, match_types, refuse_other
+from defectscope.detectors.learning.networks import with_weights
 from defectscope.detectors.learning.training import Facts, trained
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from defectscope import Runtime, TrainingJob
     from defectscope.detectors.faster_rcnn.options import FasterRcnnTrainingOptions
 
-__all__ = ["FACTS", "OF_THE_NETWORK", "new_architecture", "train", "train_network"]
+__all__ = ["FACTS", "new_architecture", "train", "train_network"]
 
 OF_THE_NETWORK = ("backbone", "inputs", "fpn_channels", "head_channels", "proposals_per_mpx")
 FACTS = Facts(
@@ -38,30 +40,59 @@ FACTS = Facts(
     example_side=8,
 )
 
-Build = Callable[["TrainingJob"], tuple["nn.Module", Architecture]]
+A = TypeVar("A", bound=Architecture)
 
 
 def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
     """Train a network; raises what :func:`trained` raises."""
-    return train_network(job, runtime, "faster-rcnn", _network, FACTS)
+    return train_network(job, runtime, "faster-rcnn", Architecture, FasterRcnnNetwork, FACTS)
 
 
 def train_network(
-    job: TrainingJob, runtime: Runtime, detector: str, build: Build, facts: Facts
+    job: TrainingJob,
+    runtime: Runtime,
+    detector: str,
+    kind: type[A],
+    build: Callable[[A], Any],
+    facts: Facts,
 ) -> WeightFiles:
-    """Train what `build` returns as a Faster R-CNN; raises what :func:`trained` raises."""
+    """Train a Faster R-CNN.
+
+    Parameters
+    ----------
+    job, runtime
+        What was asked for, and where.
+    detector
+        Its name.
+    kind
+        What its cards say of a network.
+    build
+        Makes such a network, with the methods of :class:`FasterRcnnNetwork`.
+    facts
+        For card and curves.
+
+    Raises
+    ------
+    InputError, FormatError, OptionError
+        As :func:`trained` and :func:`new_architecture` do.
+    """
     options: FasterRcnnTrainingOptions = job.options
     types = job.data.defect_types
     inputs = options.inputs
     if job.init is not None:
-        inputs = Architecture(**WeightFiles.open(job.init, detector).card.architecture).inputs
+        if options.backbone_weights is not None:
+            raise OptionError(
+                "--init and backbone_weights both say what to start from; leave out one of them"
+            )
+        inputs = read_architecture(WeightFiles.open(job.init, detector), kind).inputs
     return trained(
-        job, runtime, detector, build, partial(FasterRcnnModule, types, inputs),
-        CropMaker(options, types, inputs), has_defects, facts,
+        job, runtime, detector, partial(_network, detector, kind, build),
+        partial(FasterRcnnModule, types, inputs), CropMaker(options, types, inputs), has_defects,
+        facts,
     )  # fmt: skip
 
 
-def new_architecture(job: TrainingJob) -> Architecture:
+def new_architecture(job: TrainingJob, kind: type[A]) -> A:
     """Return what the options describe, with anchors of the data.
 
     Raises
@@ -84,8 +115,8 @@ def new_architecture(job: TrainingJob) -> Architecture:
             f"{job.data.title} has no labelled defect in its first {options.anchor_frames} frames, "
             "of whose sizes anchors could be made; label some, or raise anchor_frames"
         )
-    levels = len(STRIDES_PX[options.backbone])
-    return Architecture(
+    levels = len(strides_px_of(options.backbone))
+    return kind(
         backbone=options.backbone,
         classes=len(job.data.defect_types),
         inputs=options.inputs,
@@ -97,17 +128,19 @@ def new_architecture(job: TrainingJob) -> Architecture:
     )
 
 
-def _network(job: TrainingJob) -> tuple[nn.Module, Architecture]:
+def _network(
+    detector: str, kind: type[A], build: Callable[[A], Any], job: TrainingJob
+) -> tuple[Any, A]:
     options: FasterRcnnTrainingOptions = job.options
     if job.init is None:
-        architecture = new_architecture(job)
-        network = FasterRcnnNetwork(architecture)
+        architecture = new_architecture(job, kind)
+        network = build(architecture)
         if options.backbone_weights is not None:
-            load_backbone(network.backbone, options.backbone_weights)
+            network.load_backbone(options.backbone_weights)
     else:
-        files = WeightFiles.open(job.init, "faster-rcnn")
-        network, architecture = load_network(files)
+        files = WeightFiles.open(job.init, detector)
+        network, architecture = with_weights(files, kind, build)
         refuse_other(job, OF_THE_NETWORK, architecture)
         match_types(job, files.card.defect_types, architecture.classes, network)
-    network.roi_heads.fg_bg_sampler.batch_size_per_image = options.proposals_per_crop
+    network.learn_from(options.proposals_per_crop)
     return network, architecture

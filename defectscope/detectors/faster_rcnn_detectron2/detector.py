@@ -1,0 +1,57 @@
+"""``faster-rcnn-detectron2``: P3's detector on detectron2, where a user has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from defectscope.detectors.faster_rcnn.detector import FasterRcnn, FasterRcnnOptions
+from defectscope.detectors.faster_rcnn_detectron2.architecture import Detectron2Architecture
+from defectscope.detectors.faster_rcnn_detectron2.options import Detectron2TrainingOptions
+from defectscope.detectors.faster_rcnn_detectron2.packages import expect_detectron2
+from defectscope.detectors.learning.packages import expect_training_packages
+
+if TYPE_CHECKING:
+    from defectscope import TrainingJob, WeightFiles
+
+__all__ = ["FasterRcnnDetectron2", "FasterRcnnDetectron2Options"]
+
+
+class FasterRcnnDetectron2Options(FasterRcnnOptions):
+    """Options of ``faster-rcnn-detectron2``."""
+
+    engine: Literal["torch"] = Field(
+        "torch", description="what computes: torch alone, as there is no ONNX twin"
+    )
+
+
+class FasterRcnnDetectron2(FasterRcnn):
+    """Faster R-CNN of detectron2 (Ren et al., 2015), as P3 (Shen et al.) uses the detector.
+
+    It needs detectron2, which is in no package registry:
+    https://detectron2.readthedocs.io/en/latest/tutorials/install.html says how to install it.
+    Backbones are ResNets with a feature pyramid; anchors come from the boxes that it was trained
+    on. A frame may hold any number of defects.
+    """
+
+    Options = FasterRcnnDetectron2Options
+    TrainingOptions = Detectron2TrainingOptions
+    options: FasterRcnnDetectron2Options
+    name = "faster-rcnn-detectron2"
+    architecture_type = Detectron2Architecture
+
+    def load_network(self) -> Any:
+        """Return the torch module with these weights in it."""
+        expect_detectron2(f"the detector {self.name}")
+        from defectscope.detectors.faster_rcnn_detectron2.network import load_network
+
+        return load_network(self.files)[0]
+
+    def train(self, job: TrainingJob) -> WeightFiles:
+        """Train on `job`'s data with Lightning."""
+        expect_training_packages(("torchvision",))
+        expect_detectron2(f"training {self.name}")
+        from defectscope.detectors.faster_rcnn_detectron2.training import train
+
+        return train(job, self.runtime, self.name)
