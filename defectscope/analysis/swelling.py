@@ -90,10 +90,11 @@ def swelling_table(
     volume = np.pi / 6 * found["diameter_nm"].to_numpy(float) ** 3
     weight = 1 / seen if len(seen) else seen
     number = np.bincount(row, minlength=len(frames))
-    total = np.bincount(row, volume * weight, minlength=len(frames))
+    total = np.asarray(np.bincount(row, volume * weight, minlength=len(frames)), float)
     squares = np.bincount(row, (volume * weight) ** 2, minlength=len(frames))
     # n²s² with n - 1 in the variance; rounding must not make it negative.
-    among = np.maximum(number * squares - total**2, 0) * number / np.maximum(number - 1, 1)
+    excess = np.maximum(number * squares - total**2, 0)
+    among = excess * number / np.maximum(number - 1, 1)
     spread = factor * np.sqrt(
         squares + (total * factor_error) ** 2 + among * detection_spread(known) ** 2
     )
