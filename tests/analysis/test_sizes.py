@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defectscope import Calibration, Runtime, Tables
+from defectscope.analysis.detector_scores import DetectorScoreOptions
 from defectscope.analysis.sizes import SizeDistribution, size_table
 from defectscope.plugins.shipped_types import SHIPPED
 from defectscope.plugins.testing import AnalysisConformance
@@ -75,7 +76,8 @@ def test_what_the_detector_misses_and_invents_is_in_the_error_of_the_mean(make_t
     assert mean.label == f"Mean diameter in frame 0, {LOOP}"
     assert (mean.low, mean.high) == (row["mean_nm_low"], row["mean_nm_high"])
     # Who knows better says so; a perfect detector adds nothing, and nothing is said.
-    perfect = SizeDistribution({"precision": 1.0, "recall": 1.0}).analyse(by_card)[0]
+    options = DetectorScoreOptions(precision=1.0, recall=1.0)
+    perfect = SizeDistribution(options).analyse(by_card)[0]
     assert perfect.table["mean_error_nm"].iloc[0] == plain["standard_error_nm"]
     assert perfect.note == ""
 
