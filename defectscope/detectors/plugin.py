@@ -41,7 +41,7 @@ def defectscope_detectors() -> list[ComponentSpec]:
         ),
         ComponentSpec(
             "yolov3",
-            "YOLOv3, -SPP and -tiny of ultralytics, with its anchor-free head; to be trained.",
+            "YOLOv3, -SPP and -tiny of ultralytics, with its anchor-free head; -tiny has weights.",
             "defectscope.detectors.yolov3.detector:YoloV3",
             extra="yolo",
             licence="AGPL-3.0",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from defectscope import ComponentSpec, hookimpl
 
-__all__ = ["lines", "loops"]
+__all__ = ["faster_rcnn_loops", "lines", "loops", "yolov3_tiny_loops"]
 
 
 @hookimpl
@@ -23,6 +23,17 @@ def defectscope_weights() -> list[ComponentSpec]:
             "Dislocation lines on computed and real backgrounds; learned from synthetic lines.",
             "defectscope.weights.plugin:lines",
         ),
+        ComponentSpec(
+            "faster-rcnn-loops",
+            "Dislocation loops in bright field for faster-rcnn; learned from synthetic images.",
+            "defectscope.weights.plugin:faster_rcnn_loops",
+        ),
+        ComponentSpec(
+            "yolov3-tiny-loops",
+            "Dislocation loops in bright field for yolov3; learned from synthetic images.",
+            "defectscope.weights.plugin:yolov3_tiny_loops",
+            licence="AGPL-3.0",
+        ),
     ]
 
 
@@ -34,3 +45,16 @@ def loops() -> Path:
 def lines() -> Path:
     """Return the weights of ``line-tracer`` for dislocation lines."""
     return Path(__file__).with_name("line-tracer-lines.safetensors")
+
+
+def faster_rcnn_loops() -> Path:
+    """Return the weights of ``faster-rcnn`` for dislocation loops."""
+    return Path(__file__).with_name("faster-rcnn-loops.safetensors")
+
+
+def yolov3_tiny_loops() -> Path:
+    """Return the weights of ``yolov3`` for dislocation loops.
+
+    Trained with ultralytics, whose owners hold that weights so trained are under its AGPL-3.0.
+    """
+    return Path(__file__).with_name("yolov3-tiny-loops.safetensors")

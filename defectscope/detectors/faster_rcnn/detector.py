@@ -42,9 +42,8 @@ class FasterRcnnOptions(LearnedOptions):
     """Options of ``faster-rcnn``."""
 
     weights: str = Field(
-        "",
-        description="a registered name ('defectscope weights list'), or a .safetensors path, which "
-        "must be given",
+        "faster-rcnn-loops",
+        description="a registered name ('defectscope weights list'), or a .safetensors path",
     )
     overlap: float = Field(
         MOST_OVERLAP,

@@ -21,6 +21,11 @@ __all__ = ["FasterRcnnDetectron2", "FasterRcnnDetectron2Options"]
 class FasterRcnnDetectron2Options(FasterRcnnOptions):
     """Options of ``faster-rcnn-detectron2``."""
 
+    weights: str = Field(
+        "",
+        description="a registered name ('defectscope weights list'), or a .safetensors path, which "
+        "must be given: none is shipped",
+    )
     engine: Literal["torch"] = Field(
         "torch", description="what computes: torch alone, as there is no ONNX twin"
     )

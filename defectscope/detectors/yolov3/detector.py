@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from defectscope import Frame, WeightFiles
-from defectscope.core.errors import FormatError, OptionError
+from defectscope.core.errors import FormatError
 from defectscope.detectors.learning.boxes import BoxDetector, BoxOptions
 from defectscope.detectors.learning.packages import expect_training_packages
 from defectscope.detectors.yolov3.architecture import MULTIPLE_PX, STRIDES, Architecture
@@ -34,9 +34,8 @@ class YoloOptions(BoxOptions):
     """Options of ``yolov3``."""
 
     weights: str = Field(
-        "",
-        description="a registered name ('defectscope weights list'), or a .safetensors path, which "
-        "must be given: none is shipped",
+        "yolov3-tiny-loops",
+        description="a registered name ('defectscope weights list'), or a .safetensors path",
     )
     overlap: float = Field(
         0.45, gt=0, le=1, description="of two boxes that overlap more (IoU), the better one stays"
@@ -61,16 +60,6 @@ class YoloV3(BoxDetector):
     options: YoloOptions
     name = "yolov3"
     multiple_px = MULTIPLE_PX
-
-    @cached_property
-    def files(self) -> WeightFiles:
-        """The weights that the option names."""
-        if not self.options.weights:
-            raise OptionError(
-                "yolov3 comes without weights; train some with 'defectscope train yolov3', and "
-                "name them with --set yolov3.weights=FILE.safetensors"
-            )
-        return super().files
 
     @cached_property
     def architecture(self) -> Architecture:

@@ -6,15 +6,17 @@ import json
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
 from defectscope import Frame, Runtime, WeightFiles
-from defectscope.core.errors import FormatError, MissingPackageError, OptionError
+from defectscope.core.errors import DefectscopeError, FormatError, MissingPackageError
 from defectscope.core.geometry.boxes import box_iou_matrix
 from defectscope.detectors.yolov3.architecture import Architecture, grey_levels
 from defectscope.detectors.yolov3.detector import YoloOptions, YoloV3
 from defectscope.plugins.testing import DetectorConformance
+from defectscope.weights.plugin import yolov3_tiny_loops
 
 # What the tests do not need, must not need: a Python in which these cannot be imported.
 WITHOUT = (
@@ -134,8 +136,8 @@ class TestEnlarge:
 
 class TestBadInput:
     def test_no_weights(self):
-        with pytest.raises(OptionError, match="comes without weights; train some"):
-            YoloV3().open()
+        with pytest.raises(DefectscopeError, match="weights"):
+            YoloV3(YoloOptions(weights="")).open()
 
     def test_a_card_of_another_variant(self, yolo_weights, tmp_path):
         files = WeightFiles.open(yolo_weights)
@@ -199,3 +201,15 @@ def test_info_names_the_head_and_the_licence():
 def test_runtime_is_passed_on(yolo_weights):
     detector = YoloV3(YoloOptions(weights=str(yolo_weights)), Runtime(threads=2))
     assert detector.runtime.threads == 2
+
+
+def test_the_shipped_weights_find_loops_in_a_frame_with_loops():
+    blobs = np.full((192, 256), 180, np.uint8)
+    blobs += np.random.default_rng(0).integers(0, 12, blobs.shape, np.uint8)
+    for x, y in ((50, 60), (120, 100), (200, 140)):
+        cv2.circle(blobs, (x, y), 10, 70, -1, cv2.LINE_AA)
+    detector = YoloV3(YoloOptions(weights=str(yolov3_tiny_loops())))
+    (found,) = detector.detect([Frame(cv2.GaussianBlur(blobs, (0, 0), 2))])
+    assert set(found.defect_types) == {"dislocation-loop"}
+    middles = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    assert np.hypot(*(middles - [50.5, 60.5]).T).min() < 6
