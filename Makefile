@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-com
 DATA ?= ../shared/data/insitu-loops
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint benchmark line-benchmark weights weights-lines weights-unetpp weights-yolov3 weights-large clean
+.PHONY: help demo test test-slow lint benchmark line-benchmark weights weights-lines weights-unetpp weights-yolov3 weights-large clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ lint: $(VENV)/.test
 ## make test       lint, then every test
 test: lint
 	$(BIN)/python -m pytest -n 2
+
+## make test-slow  tests of more than ten seconds each, which make test leaves out
+test-slow: $(VENV)/.test
+	$(BIN)/python -m pytest -m slow
 
 ## make benchmark  speed, memory and accuracy, side by side with plain recipes (minutes)
 benchmark: $(VENV)/.test

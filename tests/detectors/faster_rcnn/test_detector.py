@@ -213,6 +213,7 @@ def test_a_card_of_another_network_is_no_traceback(tmp_path, weights, squares):
         FasterRcnn().train(job(tmp_path, squares(), init=file))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["vgg16", "resnet50-fpn"])
 def test_large_backbones_are_trained_and_exported(tmp_path, backbone, squares):
     given = {"backbone": backbone, "optimiser": "sgd", "learning_rate": 1e-6}
@@ -328,6 +329,7 @@ def test_what_is_frozen_stays_and_the_rest_learns(tmp_path, weights, squares, fr
     assert learned <= changed
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, weights, squares):
     folders = [tmp_path / name for name in ("whole", "parts")]
     for folder in folders:
