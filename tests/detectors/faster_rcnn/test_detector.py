@@ -328,5 +328,5 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, weights, 
         FasterRcnn().train(replace(parts, progress=stop))
     said = []
     files = FasterRcnn().train(replace(parts, resume=True, say=said.append))
-    assert any("from step 2 on" in text for text in said)
+    assert any("from step 1 on" in text for text in said)
     assert files.tensors.read_bytes() == FasterRcnn().train(whole).tensors.read_bytes()
