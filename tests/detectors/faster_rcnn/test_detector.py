@@ -26,8 +26,8 @@ pytest.importorskip("onnx")
 LEVEL = ((10.0, 14.0), (14.0, 10.0))
 
 
-def saved(folder: Path, types=("black dot", "dislocation-loop"), **given) -> Path:
-    """Return a safetensors file with twin and card of a network of random weights."""
+def saved(folder: Path, types=("black dot", "dislocation-loop"), exported=True, **given) -> Path:
+    """Return a safetensors file with card, and twin if wanted, of a network of random weights."""
     from defectscope.detectors.faster_rcnn.network import FasterRcnnNetwork
     from defectscope.detectors.faster_rcnn.training import FACTS
     from defectscope.detectors.learning.export import onnx_bytes
@@ -44,7 +44,7 @@ def saved(folder: Path, types=("black dot", "dislocation-loop"), **given) -> Pat
         network.rpn.head.cls_logits.weight.normal_(std=0.5)
         network.roi_heads.box_predictor.cls_score.weight.normal_(std=1.0)
         example = torch.randn(1, architecture.channels_in, 64, 64)
-        twin = onnx_bytes(network, example, FACTS.outputs, FACTS.axes)
+        twin = onnx_bytes(network, example, FACTS.outputs, FACTS.axes) if exported else None
     card = WeightsCard(
         detector="faster-rcnn", defect_types=types, threshold=0.3,
         architecture=architecture.model_dump(mode="json"), data="nothing",
@@ -202,7 +202,7 @@ def test_a_card_of_another_network_is_no_traceback(tmp_path, weights, squares):
 @pytest.mark.parametrize("backbone", ["vgg16", "resnet50-fpn"])
 def test_large_backbones_are_trained_and_exported(tmp_path, backbone, squares):
     given = {"backbone": backbone, "optimiser": "sgd", "learning_rate": 1e-6}
-    start = saved(tmp_path, backbone=backbone)
+    start = saved(tmp_path, exported=False, backbone=backbone)
     todo = job(tmp_path, squares(), init=start, frames_per_step=1, validation_frames=1, **given)
     file = FasterRcnn().train(replace(todo, steps=1)).tensors
     before, after = read_tensors(start), read_tensors(file)
