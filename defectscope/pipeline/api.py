@@ -337,8 +337,7 @@ class Pipeline:
         Raises
         ------
         UsageError
-            A setting that is for several processes, the folder does not exist, or a run to go on
-            with had other settings.
+            A setting, the folder, or a run to go on with is not as it must be.
         """
         frames = WatchedFolder(Path(folder), self.host, calibration or Calibration())
         chosen = self._chosen(frames, settings, masks)
@@ -353,11 +352,7 @@ class Pipeline:
         ).run()
 
     def _session(
-        self,
-        frames: FrameSequence,
-        folder: Path,
-        chosen: RunSettings,
-        progress: Progress | None,
+        self, frames: FrameSequence, folder: Path, chosen: RunSettings, progress: Progress | None
     ) -> Session:
         lanes = 1
         if chosen.workers == 1 and chosen.dask is None and len(frames) > self.batch_size:
@@ -367,9 +362,8 @@ class Pipeline:
         show = progress or (lambda stage, done, total: None)
         named = [component for family in built.values() for component in family]
         if self.device != "cpu" and not any(n.component.uses_device for n in named):
-            frames.warnings.append(
-                f"no component of this pipeline can work on {self.device}; the CPU is used"
-            )
+            text = f"no component of this pipeline can work on {self.device}; the CPU is used"
+            frames.warnings.append(text)
         return Session(
             frames,
             built["detectors"][0],

@@ -132,8 +132,8 @@ def test_a_watch_that_was_killed_goes_on(tmp_path):
     finally:
         process.kill()
         process.wait()
-    # The last one waits for the next, which may show it or not.
-    assert rows_of(out) == 5
+    # The last one waits for the next, which may show it or not; the one before may be on its way.
+    assert rows_of(out) in (4, 5)
     assert json.loads((out / "run.json").read_text())["status"] == "running"
     write(folder, range(6, 8))
     done = subprocess.run(

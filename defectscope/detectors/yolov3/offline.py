@@ -62,6 +62,7 @@ def offline_ultralytics(purpose: str = "yolov3") -> ModuleType:
         import ultralytics as package
         import ultralytics.nn.tasks
         import ultralytics.utils.loss
+        import ultralytics.utils.patches
     return package
 
 
@@ -79,11 +80,14 @@ def _settings_folder() -> str:
 
 @contextmanager
 def _nothing_changed() -> Iterator[None]:
-    """Undo what the import sets for everybody: threads, printing, how torch saves."""
+    """Undo what the import sets for everybody: threads, printing, how torch saves and PIL opens."""
     import cv2
     import numpy as np
     import torch
+    from PIL import Image
 
+    # Theirs would install a package for every file that is no image.
+    opened = Image.open
     threads, printing, save = cv2.getNumThreads(), np.get_printoptions(), torch.save
     environment = dict(os.environ)
     try:
@@ -93,6 +97,7 @@ def _nothing_changed() -> Iterator[None]:
         np.set_printoptions(**printing)
         torch.set_printoptions(profile="default")  # type: ignore[no-untyped-call]
         torch.save = save
+        Image.open = opened
         for name in set(os.environ) - set(environment):
             del os.environ[name]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ TYPES = ("black dot", "dislocation-loop")
 def narrow():
     """Return the network: two types, boxes of a few cells, many of them."""
     torch = pytest.importorskip("torch")
-    pytest.importorskip("ultralytics")
+    # Not imported here: it would patch what other tests use.
+    if find_spec("ultralytics") is None:
+        pytest.skip("ultralytics is not installed")
     from defectscope.detectors.yolov3.architecture import Architecture
     from defectscope.detectors.yolov3.network import YoloNetwork
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("ultralytics")
+# Not imported here: it would patch what other tests use.
+if find_spec("ultralytics") is None:
+    pytest.skip("ultralytics is not installed", allow_module_level=True)
 
 from defectscope import Frame, WeightFiles  # noqa: E402
 from defectscope.core.errors import FormatError, InputError  # noqa: E402

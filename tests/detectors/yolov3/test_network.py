@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("ultralytics")
+# Not imported here: it would patch what other tests use.
+if find_spec("ultralytics") is None:
+    pytest.skip("ultralytics is not installed", allow_module_level=True)
 
 from defectscope import Instances  # noqa: E402
 from defectscope.detectors.yolov3.architecture import STRIDES, Architecture  # noqa: E402

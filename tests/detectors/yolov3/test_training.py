@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 
 import pytest
 
 from defectscope.core.weights import WeightFiles, read_tensors
 
-pytest.importorskip("ultralytics")
+# Not imported here: it would patch what other tests use.
+if find_spec("ultralytics") is None:
+    pytest.skip("ultralytics is not installed", allow_module_level=True)
 
 RECIPE = """
 title = "a few loops"
