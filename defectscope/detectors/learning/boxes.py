@@ -67,22 +67,27 @@ class BoxDetector(LearnedDetector):
         for shape, positions in by_shape.items():
             inputs = [self.network_input(frames[p]) for p in positions]
             for p, boxes in zip(positions, self._boxes(inputs), strict=True):
-                found[p] = self._instances(boxes, shape, inputs[0].shape)
+                found[p] = self._instances(boxes, shape, inputs[0].shape[-2:])
         return [instances for instances in found if instances is not None]
 
     @abstractmethod
     def network_input(self, frame: Frame) -> NDArray[np.float32]:
-        """Return the (H, W) that the network is given for a frame."""
+        """Return the (H, W) or (channels, H, W) that the network is given for a frame."""
 
     @abstractmethod
     def decode(self, outputs: list[NDArray[np.float32]]) -> Found:
         """Return the boxes in the outputs for one input, px of the input."""
 
+    def answers(self, inputs: list[NDArray[np.float32]]) -> list[list[NDArray[np.float32]]]:
+        """Return the outputs for each of some inputs of one size, which go together."""
+        outputs = self.engine(padded(inputs, self.multiple_px))
+        return [[out[k] for out in outputs] for k in range(len(inputs))]
+
     def _boxes(self, inputs: list[NDArray[np.float32]]) -> list[Found]:
-        """Return what was found in (H, W) inputs of one size, in px of the inputs."""
+        """Return what was found in inputs of one size, in px of the inputs."""
         options = self.options
         parts: list[list[Found]] = [[] for _ in inputs]
-        shape = inputs[0].shape[0], inputs[0].shape[1]
+        shape = inputs[0].shape[-2], inputs[0].shape[-1]
         for tile in tiles_of(shape, options.tile_px, options.tile_overlap_px, self.multiple_px):
             for part, found in zip(parts, self._tile(inputs, tile), strict=True):
                 part.append(found)
@@ -93,11 +98,9 @@ class BoxDetector(LearnedDetector):
         ]  # fmt: skip
 
     def _tile(self, inputs: list[NDArray[np.float32]], tile: Tile) -> list[Found]:
-        batch = padded([tile.cut(pixels) for pixels in inputs], self.multiple_px)
-        outputs = self.engine(batch)
         found = []
-        for k in range(len(inputs)):
-            boxes, scores, classes = self.decode([out[k] for out in outputs])
+        for outputs in self.answers([tile.cut(pixels) for pixels in inputs]):
+            boxes, scores, classes = self.decode(outputs)
             boxes = boxes + np.array([tile.x_min, tile.y_min] * 2, np.float32)
             x, y = (boxes[:, :2] + boxes[:, 2:]).T / 2
             # Where a tile ends inside the frame, its neighbour sees better.

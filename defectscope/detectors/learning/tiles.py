@@ -33,8 +33,8 @@ class Tile:
     core: tuple[int, int, int, int]
 
     def cut(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """Return the window of `pixels`."""
-        return pixels[self.y_min : self.y_max, self.x_min : self.x_max]
+        """Return the window of `pixels`, whose last two axes are rows and columns."""
+        return pixels[..., self.y_min : self.y_max, self.x_min : self.x_max]
 
     def holds(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bool_]:
         """Return which points of the frame lie in the core."""
