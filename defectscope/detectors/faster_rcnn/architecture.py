@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from defectscope.core.errors import FormatError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
-    from defectscope import WeightFiles
+    pass
 
-__all__ = ["Architecture", "BackboneName", "InputName", "read_architecture", "strides_px_of"]
+__all__ = ["Architecture", "BackboneName", "InputName", "strides_px_of"]
 
 BackboneName = Literal["vgg16", "resnet50-fpn", "mobilenet-v3-fpn"]
 InputName = Literal["grey", "grey-clahe-blur"]
@@ -82,23 +80,3 @@ class Architecture(BaseModel):
     def multiple_px(self) -> int:
         """Sides of the input must be multiples of this."""
         return 32
-
-
-A = TypeVar("A", bound=Architecture)
-
-
-def read_architecture(files: WeightFiles, kind: type[A]) -> A:
-    """Return what a card says of its network.
-
-    Raises
-    ------
-    FormatError
-        It describes no such network.
-    """
-    try:
-        return kind(**files.card.architecture)
-    except ValidationError as error:
-        raise FormatError(
-            f"the card of {files.tensors} describes no network of {files.card.detector}: "
-            f"{error.errors()[0]['msg']}"
-        ) from error

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from defectscope.detectors.faster_rcnn.inputs import channels_of
-from defectscope.detectors.learning.augmentation import View, cropped, degraded, scaled, turned
-from defectscope.detectors.learning.crops import BatchOfCrops
+from defectscope.detectors.learning.augmentation import View, degraded
+from defectscope.detectors.learning.box_crops import BatchOfBoxCrops
 from defectscope.detectors.learning.normalisation import normalised
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SEEDS = 2**31
 
 
 @dataclass(frozen=True)
-class CropMaker(BatchOfCrops):
+class CropMaker(BatchOfBoxCrops):
     """Makes batches of crops; called in worker processes.
 
     Parameters
@@ -42,7 +42,6 @@ class CropMaker(BatchOfCrops):
     """
 
     options: FasterRcnnTrainingOptions
-    defect_types: tuple[str, ...]
     inputs: InputName
 
     def crop(self, pixels: Any, truth: Instances, rng: np.random.Generator) -> dict[str, Any]:
@@ -51,26 +50,17 @@ class CropMaker(BatchOfCrops):
         What the network chooses at random from what it learns comes from ``seed``, so that it does
         not depend on interruptions.
         """
-        options = self.options
         values = normalised(degraded(pixels, self.camera, rng))
-        whole = View(channels_of(values, self.inputs), truth.boxes)
-        if options.scale_low < 1 or options.scale_high > 1:
-            whole = scaled(whole, options.scale_low, options.scale_high, rng)
-        view, inside = cropped(whole, options.crop_px, rng)
-        if options.rotate:
-            view = turned(view, rng)
-        known = {name: k + 1 for k, name in enumerate(self.defect_types)}
-        # Ignored ones may be of a type that is not learned.
-        labels = np.array([known.get(str(t), 0) for t in truth.defect_types[inside]], np.int64)
-        ignored = truth.ignore[inside]
-        learned = ~ignored & np.all(view.boxes[:, 2:] - view.boxes[:, :2] >= LEAST_SIDE_PX, axis=1)
-        image = view.pixels[None] if view.pixels.ndim == 2 else np.moveaxis(view.pixels, 2, 0)
+        cut = self.cut(View(channels_of(values, self.inputs), truth.boxes), truth, rng)
+        large = np.all(cut.boxes[:, 2:] - cut.boxes[:, :2] >= LEAST_SIDE_PX, axis=1)
+        learned = ~cut.ignored & large
+        image = cut.pixels[None] if cut.pixels.ndim == 2 else np.moveaxis(cut.pixels, 2, 0)
         return {
             "pixels": np.ascontiguousarray(image),
-            "boxes": view.boxes[learned],
-            "labels": labels[learned],
-            "ignored": view.boxes[ignored],
-            "counts": np.array([learned.sum(), ignored.sum()]),
+            "boxes": cut.boxes[learned],
+            "labels": cut.kinds[learned].astype(np.int64) + 1,
+            "ignored": cut.boxes[cut.ignored],
+            "counts": np.array([learned.sum(), cut.ignored.sum()]),
             "seed": np.int64(rng.integers(SEEDS)),
         }
 

@@ -10,11 +10,12 @@ from pydantic import Field
 
 from defectscope import Frame, WeightFiles
 from defectscope.core.errors import OptionError
-from defectscope.detectors.faster_rcnn.architecture import Architecture, read_architecture
+from defectscope.detectors.faster_rcnn.architecture import Architecture
 from defectscope.detectors.faster_rcnn.decoding import MOST_OVERLAP, decoded
 from defectscope.detectors.faster_rcnn.inputs import channels_of
 from defectscope.detectors.faster_rcnn.options import FasterRcnnTrainingOptions
 from defectscope.detectors.learning.boxes import BoxDetector, BoxOptions
+from defectscope.detectors.learning.cards import read_architecture
 from defectscope.detectors.learning.detector import scaled_input
 from defectscope.detectors.learning.packages import expect_training_packages
 from defectscope.detectors.learning.suppression import Found

@@ -11,11 +11,10 @@ from torch import Tensor
 from defectscope.detectors.faster_rcnn.crops import targets_in
 from defectscope.detectors.faster_rcnn.decoding import MOST_OVERLAP, decoded
 from defectscope.detectors.faster_rcnn.inputs import channels_of
-from defectscope.detectors.learning.module import LearningModule
+from defectscope.detectors.learning.box_training import LEAST_SCORE, BoxModule
 from defectscope.detectors.learning.normalisation import normalised
 from defectscope.detectors.learning.optimising import expect_finite, sgd_with_steps
-from defectscope.detectors.learning.scoring import Scored, best_threshold
-from defectscope.detectors.learning.suppression import suppressed
+from defectscope.detectors.learning.suppression import Found, suppressed
 from defectscope.detectors.learning.tiles import padded
 
 if TYPE_CHECKING:
@@ -25,10 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FasterRcnnModule"]
 
-LEAST_SCORE = 0.1
 
-
-class FasterRcnnModule(LearningModule):
+class FasterRcnnModule(BoxModule):
     """Losses and score of one training.
 
     Parameters
@@ -42,8 +39,8 @@ class FasterRcnnModule(LearningModule):
     """
 
     def __init__(self, defect_types: tuple[str, ...], inputs: InputName, *given: Any) -> None:
-        super().__init__(*given)
-        self._types, self._inputs, self._scored = defect_types, inputs, list[Scored]()
+        super().__init__(defect_types, *given)
+        self._inputs = inputs
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return the sum of the losses of proposals and of their classes and boxes.
@@ -60,14 +57,10 @@ class FasterRcnnModule(LearningModule):
         return expect_finite(torch.stack(list(losses.values())).sum(), self.options,
                              self.global_step)  # fmt: skip
 
-    def validation_step(self, batch: Tensor, _: int) -> None:
-        """Find what is in the frame of a position, and keep it beside the truth."""
-        pixels, truth = self.frames[int(batch)]
+    def found_in(self, pixels: NDArray[Any]) -> Found:
+        """Return what is found in a frame."""
         proposals, logits, deltas = self.answers(pixels)
-        found = suppressed(decoded(proposals, logits, deltas, LEAST_SCORE), MOST_OVERLAP)
-        known = {name: k for k, name in enumerate(self._types)}
-        kinds = np.array([known.get(str(t), -1) for t in truth.defect_types], np.intp)
-        self._scored.append(Scored(*found, truth.boxes, kinds, truth.ignore))
+        return suppressed(decoded(proposals, logits, deltas, LEAST_SCORE), MOST_OVERLAP)
 
     def answers(self, pixels: NDArray[Any]) -> list[NDArray[Any]]:
         """Return proposals, logits and corrections of a whole frame."""
@@ -77,12 +70,6 @@ class FasterRcnnModule(LearningModule):
                            axis=1)
         ).to(self.device)  # fmt: skip
         return [out.float().cpu().numpy() for out in self.outputs(given)]
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the best mean F1 and its threshold."""
-        best = best_threshold(self._scored)
-        self._scored.clear()
-        self.log_dict(best.logged)
 
     def configure_optimizers(self) -> Any:
         """Return AdamW with a cosine, or P3's SGD with steps."""

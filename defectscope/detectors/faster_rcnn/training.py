@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from defectscope import WeightFiles
 from defectscope.core.errors import InputError, OptionError
 from defectscope.detectors.faster_rcnn.anchors import anchors_of, sizes_in
-from defectscope.detectors.faster_rcnn.architecture import (
-    Architecture,
-    read_architecture,
-    strides_px_of,
-)
+from defectscope.detectors.faster_rcnn.architecture import Architecture, strides_px_of
 from defectscope.detectors.faster_rcnn.crops import CropMaker
 from defectscope.detectors.faster_rcnn.module import FasterRcnnModule
 from defectscope.detectors.faster_rcnn.network import FasterRcnnNetwork
+from defectscope.detectors.learning.box_training import box_facts
+from defectscope.detectors.learning.cards import read_architecture
 from defectscope.detectors.learning.jobs import has_defects, match_types, refuse_other
 from defectscope.detectors.learning.networks import with_weights
 from defectscope.detectors.learning.training import Facts, trained
@@ -28,14 +26,11 @@ if TYPE_CHECKING:
 __all__ = ["FACTS", "new_architecture", "train", "train_network"]
 
 OF_THE_NETWORK = ("backbone", "inputs", "fpn_channels", "head_channels", "proposals_per_mpx")
-FACTS = Facts(
-    outputs=("proposals", "logits", "deltas"),
+FACTS = box_facts(
+    ("proposals", "logits", "deltas"),
     # One frame at a time: each has proposals of its own.
     axes={"pixels": {2: "height", 3: "width"}}
     | {name: {0: "k"} for name in ("proposals", "logits", "deltas")},
-    threshold_from="best mean F1 at IoU 0.15 and 0.4",
-    scores=lambda best: {"f1_iou_0.15": round(best.f1, 4), "mean_f1": round(best.score, 4)},
-    score_labels={"score": "mean F1 at IoU 0.15 and 0.4", "f1": "F1 at IoU 0.15"},
     packages=("torchvision", "scipy"),
     example_side=8,
 )

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from torch import Tensor
 
 from defectscope.detectors.heatmap.decoding import decoded
 from defectscope.detectors.heatmap.loss import focal_loss, giou_loss
-from defectscope.detectors.learning.module import LearningModule
+from defectscope.detectors.learning.box_training import LEAST_SCORE, BoxModule
 from defectscope.detectors.learning.optimising import expect_finite
-from defectscope.detectors.learning.scoring import Scored, best_threshold
-from defectscope.detectors.learning.suppression import suppressed
+from defectscope.detectors.learning.suppression import Found, suppressed
 
 if TYPE_CHECKING:
-    pass
+    from numpy.typing import NDArray
 
 __all__ = ["HeatmapModule"]
 
-LEAST_SCORE = 0.1
 MOST_OVERLAP = 0.35
 
 
-class HeatmapModule(LearningModule):
+class HeatmapModule(BoxModule):
     """Losses and score of one training.
 
     Parameters
@@ -33,10 +30,6 @@ class HeatmapModule(LearningModule):
     given
         What every such module takes.
     """
-
-    def __init__(self, defect_types: tuple[str, ...], *given: Any) -> None:
-        super().__init__(*given)
-        self._types, self._scored = defect_types, list[Scored]()
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return the sum of the losses of centres and boxes.
@@ -52,18 +45,7 @@ class HeatmapModule(LearningModule):
         self.log_dict({"loss_centres": centres, "loss_boxes": boxes})
         return expect_finite(centres + boxes, self.options, self.global_step)
 
-    def validation_step(self, batch: Tensor, _: int) -> None:
-        """Find what is in the frame of a position, and keep it beside the truth."""
-        pixels, truth = self.frames[int(batch)]
+    def found_in(self, pixels: NDArray[Any]) -> Found:
+        """Return what is found in a frame."""
         logits, logarithms = self.answers(pixels)
-        found = decoded(logits, logarithms, LEAST_SCORE)
-        known = {name: k for k, name in enumerate(self._types)}
-        kinds = np.array([known.get(str(t), -1) for t in truth.defect_types], np.intp)
-        kept = suppressed(found, MOST_OVERLAP)
-        self._scored.append(Scored(*kept, truth.boxes, kinds, truth.ignore))
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the best mean F1 and its threshold."""
-        best = best_threshold(self._scored)
-        self._scored.clear()
-        self.log_dict(best.logged)
+        return suppressed(decoded(logits, logarithms, LEAST_SCORE), MOST_OVERLAP)

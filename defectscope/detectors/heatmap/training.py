@@ -9,13 +9,14 @@ from defectscope import WeightFiles
 from defectscope.detectors.heatmap.crops import CropMaker
 from defectscope.detectors.heatmap.module import HeatmapModule
 from defectscope.detectors.heatmap.network import Architecture, HeatmapNetwork, load_network
+from defectscope.detectors.learning.box_training import box_facts
 from defectscope.detectors.learning.jobs import (
     has_defects,
     match_types,
     refuse_frozen,
     refuse_other,
 )
-from defectscope.detectors.learning.training import Facts, trained
+from defectscope.detectors.learning.training import trained
 
 if TYPE_CHECKING:
     from defectscope import Runtime, TrainingJob
@@ -23,12 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-FACTS = Facts(
-    outputs=("centres", "sides"),
-    threshold_from="best mean F1 at IoU 0.15 and 0.4",
-    scores=lambda best: {"f1_iou_0.15": round(best.f1, 4), "mean_f1": round(best.score, 4)},
-    score_labels={"score": "mean F1 at IoU 0.15 and 0.4", "f1": "F1 at IoU 0.15"},
-)
+FACTS = box_facts(("centres", "sides"))
 
 
 def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:

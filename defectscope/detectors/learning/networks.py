@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from torch import nn
 
 from defectscope.core.errors import FormatError
 from defectscope.core.weights import read_tensors
+from defectscope.detectors.learning.cards import read_architecture
 
 if TYPE_CHECKING:
     from defectscope import WeightFiles
@@ -58,13 +59,7 @@ def with_weights(files: WeightFiles, architecture: type[A], build: Callable[[A],
         The card describes no such network, or the file holds another one.
     """
     path = files.checked(".safetensors")
-    try:
-        size = architecture(**files.card.architecture)
-    except ValidationError as error:
-        raise FormatError(
-            f"the card of {path} describes no network of {files.card.detector}: "
-            f"{error.errors()[0]['msg']}"
-        ) from error
+    size = read_architecture(files, architecture)
     network = build(size)
     tensors = read_tensors(path)
     expect_shapes(path, tensors, network.state_dict())

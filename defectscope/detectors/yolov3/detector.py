@@ -6,11 +6,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from defectscope import Frame, WeightFiles
 from defectscope.core.errors import FormatError
 from defectscope.detectors.learning.boxes import BoxDetector, BoxOptions
+from defectscope.detectors.learning.cards import read_architecture
 from defectscope.detectors.learning.packages import expect_training_packages
 from defectscope.detectors.yolov3.architecture import MULTIPLE_PX, STRIDES, Architecture
 from defectscope.detectors.yolov3.decoding import decoded
@@ -70,16 +71,7 @@ class YoloV3(BoxDetector):
         FormatError
             It describes another one.
         """
-        card = self.files.card
-        try:
-            return Architecture(**card.architecture)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise FormatError(
-                f"the card of {self.files.tensors} describes no network of yolov3: {where}: "
-                f"{first['msg']}"
-            ) from error
+        return read_architecture(self.files, Architecture)
 
     def open(self) -> None:
         """Read the weights and prepare the engine."""

@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from defectscope.detectors.learning.module import LearningModule
+from defectscope.detectors.learning.box_training import LEAST_SCORE, BoxModule
 from defectscope.detectors.learning.optimising import expect_finite
-from defectscope.detectors.learning.scoring import Scored, best_threshold
-from defectscope.detectors.learning.suppression import suppressed
+from defectscope.detectors.learning.suppression import Found, suppressed
 from defectscope.detectors.learning.tiles import padded
 from defectscope.detectors.yolov3.architecture import STRIDES
 from defectscope.detectors.yolov3.decoding import decoded
@@ -25,12 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["YoloModule"]
 
-LEAST_SCORE = 0.1
 # P2's overlap for non-maximum suppression.
 MOST_OVERLAP = 0.45
 
 
-class YoloModule(LearningModule):
+class YoloModule(BoxModule):
     """Losses and score of one training.
 
     Parameters
@@ -43,9 +41,8 @@ class YoloModule(LearningModule):
 
     options: YoloTrainingOptions
 
-    def __init__(self, defect_types: tuple[str, ...], *given: Any) -> None:
+    def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._types, self._scored = defect_types, list[Scored]()
         self._loss: YoloLoss | None = None
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
@@ -70,23 +67,13 @@ class YoloModule(LearningModule):
         given = torch.from_numpy(padded([values], self._multiple)).to(self.device)
         return [out[0].float().cpu().numpy() for out in self.outputs(given)]
 
-    def validation_step(self, batch: Tensor, _: int) -> None:
-        """Find what is in the frame of a position, and keep it beside the truth."""
-        pixels, truth = self.frames[int(batch)]
+    def found_in(self, pixels: NDArray[Any]) -> Found:
+        """Return what is found in a frame."""
         architecture = self.network.architecture
         found = decoded(self.answers(pixels), STRIDES[architecture.variant], LEAST_SCORE)
         boxes, scores, classes = suppressed(found, MOST_OVERLAP)
         ratio = np.divide(architecture.given(pixels).shape, pixels.shape)[[1, 0, 1, 0]]
-        known = {name: k for k, name in enumerate(self._types)}
-        kinds = np.array([known.get(str(t), -1) for t in truth.defect_types], np.intp)
-        own = (boxes / ratio).astype(np.float32)
-        self._scored.append(Scored(own, scores, classes, truth.boxes, kinds, truth.ignore))
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the best mean F1, its threshold, and what goes with it."""
-        best = best_threshold(self._scored)
-        self._scored.clear()
-        self.log_dict(best.logged)
+        return Found((boxes / ratio).astype(np.float32), scores, classes)
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and the course of its learning rate."""

@@ -12,16 +12,22 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from defectscope import WeightFiles
-from defectscope.core.errors import FormatError
-from defectscope.detectors.learning.jobs import refuse_frozen, refuse_other
-from defectscope.detectors.learning.training import Facts, trained
+from defectscope.detectors.learning.box_training import box_facts
+from defectscope.detectors.learning.cards import read_architecture
+from defectscope.detectors.learning.jobs import (
+    has_defects,
+    match_types,
+    refuse_frozen,
+    refuse_other,
+)
+from defectscope.detectors.learning.training import trained
 from defectscope.detectors.yolov3.architecture import Architecture
 from defectscope.detectors.yolov3.crops import CropMaker
 from defectscope.detectors.yolov3.module import YoloModule
 from defectscope.detectors.yolov3.network import YoloNetwork, load_network
 
 if TYPE_CHECKING:
-    from defectscope import Instances, Runtime, TrainingJob
+    from defectscope import Runtime, TrainingJob
     from defectscope.detectors.yolov3.options import YoloTrainingOptions
 
 __all__ = ["train"]
@@ -35,22 +41,15 @@ def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
     types, options = job.data.defect_types, job.options
     # What does not fit is refused before anything is prepared.
     architecture = _architecture(job)
-    facts = Facts(
-        outputs=architecture.outputs,
-        threshold_from="best mean F1 at IoU 0.15 and 0.4",
-        scores=lambda best: {"f1_iou_0.15": round(best.f1, 4), "mean_f1": round(best.score, 4)},
-        score_labels={"score": "mean F1 at IoU 0.15 and 0.4", "f1": "F1 at IoU 0.15"},
+    facts = box_facts(
+        architecture.outputs,
         weight_bits=options.weight_bits,
         packages=("ultralytics-opencv-headless",),
     )
     return trained(
         job, runtime, "yolov3", _network, partial(YoloModule, types),
-        CropMaker(options, types, architecture), _has_defects, facts,
+        CropMaker(options, types, architecture), has_defects, facts,
     )  # fmt: skip
-
-
-def _has_defects(truth: Instances) -> bool:
-    return bool((~truth.ignore).any())
 
 
 def _architecture(job: TrainingJob) -> Architecture:
@@ -58,27 +57,16 @@ def _architecture(job: TrainingJob) -> Architecture:
 
     Raises
     ------
-    FormatError
-        Those know other defect types.
     OptionError
         An option does not fit them.
     """
     options: YoloTrainingOptions = job.options
-    now = job.data.defect_types
     if job.init is None:
         refuse_frozen(job)
         own = {name: getattr(options, name) for name in OWN}
-        return Architecture(**own, classes=len(now))
-    files = WeightFiles.open(job.init, "yolov3")
-    architecture = load_network(files)[1]
+        return Architecture(**own, classes=len(job.data.defect_types))
+    architecture = read_architecture(WeightFiles.open(job.init, "yolov3"), Architecture)
     refuse_other(job, OWN, architecture)
-    before = files.card.defect_types
-    if architecture.classes != len(now):
-        raise FormatError(
-            f"{job.init} knows {architecture.classes} defect types ({', '.join(before)}), the data "
-            f"has {len(now)} ({', '.join(now)}); start from weights with as many, or leave out "
-            "--init"
-        )
     return architecture
 
 
@@ -88,9 +76,5 @@ def _network(job: TrainingJob) -> tuple[YoloNetwork, Architecture]:
         return YoloNetwork(architecture), architecture
     files = WeightFiles.open(job.init, "yolov3")
     network, architecture = load_network(files)
-    before, now = files.card.defect_types, job.data.defect_types
-    if set(before) == set(now):
-        network.reorder([before.index(name) for name in now])
-    else:
-        job.say(f"what {job.init} knows as {', '.join(before)} is learned as {', '.join(now)}")
+    match_types(job, files.card.defect_types, architecture.classes, network)
     return network, architecture
