@@ -38,8 +38,13 @@ class TestShippedDetectors(PluginConformance):
     plugin = "defectscope.detectors.plugin"
     # Their names are registered by another plugin.
     options: ClassVar = {
-        name: {"weights": str(WEIGHTS / f"{name}-{weights}.safetensors")}
-        for name, weights in (("heatmap", "loops"), ("line-tracer", "lines"))
+        name: {"weights": str(WEIGHTS / f"{file}.safetensors")}
+        for name, file in (
+            ("faster-rcnn", "faster-rcnn-loops"),
+            ("heatmap", "heatmap-loops"),
+            ("line-tracer", "line-tracer-lines"),
+            ("yolov3", "yolov3-tiny-loops"),
+        )
     }
 
 
