@@ -300,25 +300,7 @@ def fit(
     if settings.patience is not None:
         callbacks.append(EarlyStopping("score", patience=settings.patience, mode="max"))
     with _quiet():
-        trainer = Trainer(
-            accelerator="gpu" if runtime.device == "cuda" else "cpu",
-            devices=settings.devices if runtime.device == "cuda" else 1,
-            precision=settings.precision,  # type: ignore[arg-type]
-            max_steps=settings.steps,
-            max_time=None if settings.max_minutes is None
-            else datetime.timedelta(minutes=settings.max_minutes),
-            val_check_interval=settings.validate_every,
-            check_val_every_n_epoch=None,
-            num_sanity_val_steps=0,
-            gradient_clip_val=5.0,
-            callbacks=callbacks,
-            plugins=[WholeFiles()],
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            log_every_n_steps=1,
-            use_distributed_sampler=False,
-        )  # fmt: skip
+        trainer = _trainer(settings, runtime, callbacks)
         resumed = str(last) if job.resume and last.is_file() else None
         loaders = _Loaders(batches, validation)
         try:
@@ -341,6 +323,28 @@ def fit(
     best_one = _best(folder)
     assert best_one is not None
     return best_one
+
+
+def _trainer(settings: Settings, runtime: Runtime, callbacks: list[Callback]) -> Trainer:
+    return Trainer(
+        accelerator="gpu" if runtime.device == "cuda" else "cpu",
+        devices=settings.devices if runtime.device == "cuda" else 1,
+        precision=settings.precision,  # type: ignore[arg-type]
+        max_steps=settings.steps,
+        max_time=None if settings.max_minutes is None
+        else datetime.timedelta(minutes=settings.max_minutes),
+        val_check_interval=settings.validate_every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        gradient_clip_val=5.0,
+        callbacks=callbacks,
+        plugins=[WholeFiles()],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+        use_distributed_sampler=False,
+    )  # fmt: skip
 
 
 def _best(folder: Path) -> Fitted | None:
