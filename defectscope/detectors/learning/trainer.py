@@ -356,7 +356,13 @@ def _best(folder: Path) -> Fitted | None:
     checkpoint = _read(folder / "best.ckpt")
     step = int(checkpoint["global_step"])
     curve = pd.read_csv(folder / "curve.csv")
-    row = curve[curve["step"] == step].iloc[-1]
+    rows = curve[curve["step"] == step]
+    if not len(rows):
+        raise FormatError(
+            f"{folder} holds the state of step {step}, but not the scores that go with it: another "
+            "training wrote there at the same time; give another --out, or --overwrite"
+        )
+    row = rows.iloc[-1]
     return Fitted(
         checkpoint["state_dict"], float(row["score"]), float(row["threshold"]), float(row["f1"]),
         step, _detection(row.to_dict()),

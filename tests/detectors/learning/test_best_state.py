@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
+from defectscope.core.errors import FormatError  # noqa: E402
 from defectscope.detectors.learning.curves import CurveRecorder  # noqa: E402
 from defectscope.detectors.learning.trainer import _best  # noqa: E402
 
@@ -37,3 +38,10 @@ def test_what_a_detector_does_not_measure_is_left_out(tmp_path):
     assert best_of(tmp_path, SCORES | {"precision": 0.8}).detection == {"precision": 0.8}
     # A training that was begun before precision was recorded, and resumed.
     assert best_of(tmp_path, SCORES, SCORES | DETECTION).detection == {}
+
+
+def test_a_state_without_scores_is_explained(tmp_path):
+    best_of(tmp_path, SCORES)
+    torch.save({"global_step": 7, "state_dict": {}}, tmp_path / "best.ckpt")
+    with pytest.raises(FormatError, match="the state of step 7, but not the scores"):
+        _best(tmp_path)
