@@ -25,7 +25,7 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) --editable '.[dev,microscope,dask,torch,openvino,laptrack]'
+	$(PIP) --editable '.[dev,microscope,dask,torch,openvino,laptrack,yolo]'
 	@touch $@ $(VENV)/.base
 
 ## make demo       generate, find, measure, track and score a synthetic sequence (demo-out/)

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,11 +60,9 @@ def offline_ultralytics(purpose: str = "yolov3") -> ModuleType:
     if "ultralytics" not in sys.modules:
         os.environ.update(SETTINGS, YOLO_CONFIG_DIR=_settings_folder())
     with _nothing_changed():
-        import ultralytics as package
-        import ultralytics.nn.tasks
-        import ultralytics.utils.loss
-        import ultralytics.utils.patches
-    return package
+        for part in ("nn.tasks", "utils.loss", "utils.patches"):
+            import_module(f"ultralytics.{part}")
+    return sys.modules["ultralytics"]
 
 
 def _settings_folder() -> str:
