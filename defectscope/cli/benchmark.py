@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +18,7 @@ from defectscope.cli.common import (
     shown_progress,
     warn,
 )
+from defectscope.cli.score_tables import score_console, score_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from defectscope.pipeline.benchmark_results import Benchmark, Line
 
 __all__ = ["benchmark"]
-
-WIDE = 200
 
 
 @click.command()
@@ -135,10 +133,7 @@ def benchmark(context: click.Context, /, **given: Any) -> None:
 
 
 def _show(found: Benchmark) -> None:
-    from rich.console import Console
-
-    # Where there is no terminal, no table is cut to the width of one.
-    console = Console(soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+    console = score_console()
     for dataset in found.info["datasets"]:
         if dataset["noise"] is not None:
             continue
@@ -157,22 +152,12 @@ def _show(found: Benchmark) -> None:
             console.print(_noise(f"{name}: F1 with noise, and the part of it that is lost", spoilt))
 
 
-def _table(title: str, *columns: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
-    return table
-
-
 def _shown(value: float | None, digits: int = 3, factor: float = 1, unit: str = "") -> str:
     return "–" if value is None else f"{factor * value:.{digits}f}{unit}"
 
 
 def _accuracy(title: str, lines: Sequence[Line]) -> Table:
-    table = _table(title, "detector", "F1", "95 % limits", "precision", "recall",
+    table = score_table(title, "detector", "F1", "95 % limits", "precision", "recall",
                    "count error", "size error")  # fmt: skip
     for line in lines:
         row = line.row()
@@ -190,8 +175,8 @@ def _accuracy(title: str, lines: Sequence[Line]) -> Table:
 
 
 def _lines(title: str, lines: Sequence[Line]) -> Table:
-    table = _table(title, "detector", "score", "95 % limits", "precision", "95 % limits", "recall",
-                   "distance px", "merges", "splits")  # fmt: skip
+    table = score_table(title, "detector", "score", "95 % limits", "precision", "95 % limits",
+                        "recall", "distance px", "merges", "splits")  # fmt: skip
     for line in lines:
         row = line.row()
         limits = [
@@ -215,7 +200,7 @@ def _lines(title: str, lines: Sequence[Line]) -> Table:
 
 def _noise(title: str, rows: pd.DataFrame) -> Table:
     """Return F1 and, in brackets, the part of that on the frames as they are that is lost."""
-    table = _table(title, "noise", "level", *dict.fromkeys(rows["detector"]))
+    table = score_table(title, "noise", "level", *dict.fromkeys(rows["detector"]))
     noisy = rows[rows["noise"] != ""]
     for (kind, level), own in noisy.groupby(["noise", "level"], sort=False):
         cells = [
@@ -227,7 +212,7 @@ def _noise(title: str, rows: pd.DataFrame) -> Table:
 
 
 def _cost(title: str, lines: Sequence[Line]) -> Table:
-    table = _table(title, "detector", "frames/s", "median ms", "95th % ms", "start-up s",
+    table = score_table(title, "detector", "frames/s", "median ms", "95th % ms", "start-up s",
                    "first frame s", "peak MiB", "rise MiB")  # fmt: skip
     for line in lines:
         row = line.row()

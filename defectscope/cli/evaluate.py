@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from defectscope.cli.common import PATH, current_host, warn
+from defectscope.cli.score_tables import score_console, score_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,9 +49,7 @@ def evaluate(
     if as_json:
         click.echo(json.dumps(result.as_dict(), indent=1, ensure_ascii=False))
         return
-    from rich.console import Console
-
-    console = Console(soft_wrap=True)
+    console = score_console()
     for table in _tables(result):
         console.print(table)
 
@@ -63,16 +62,6 @@ def _percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:+.1f} %"
 
 
-def _table(title: str, *columns: str) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position == 0 else "right", no_wrap=True)
-    return table
-
-
 def _tables(result: Evaluation) -> list[Table]:
     tables = [_frames_table(result), _sizes_table(result)]
     if result.lines is not None:
@@ -82,13 +71,13 @@ def _tables(result: Evaluation) -> list[Table]:
     if result.confusion is not None:
         tables.append(_confusion_table(result.confusion))
     if result.tracking is not None:
-        table = _table("Tracks against truth", "score", "value")
+        table = score_table("Tracks against truth", "score", "value")
         for name, value in result.tracking.items():
             shown = _number(value) if isinstance(value, float) or value is None else str(value)
             table.add_row(name.replace("_", " "), shown)
         tables.append(table)
     if result.sweep is not None:
-        table = _table("Best of the sweep", "F1", "least score", "IoU")
+        table = score_table("Best of the sweep", "F1", "least score", "IoU")
         best = result.sweep["best"]
         table.add_row(_number(best["f1"]), _number(best["score"]), _number(best["iou"], 1))
         tables.append(table)
@@ -96,7 +85,7 @@ def _tables(result: Evaluation) -> list[Table]:
 
 
 def _frames_table(result: Evaluation) -> Table:
-    table = _table(
+    table = score_table(
         f"Boxes, IoU at least {result.iou:g}",
         "frame", "F1", "precision", "recall", "found", "true", "hits",
     )  # fmt: skip
@@ -120,7 +109,7 @@ def _frames_table(result: Evaluation) -> Table:
 
 
 def _lines_table(lines: LineScores) -> Table:
-    table = _table(
+    table = score_table(
         "Lines: 1 - relative length error of each true line's match", "quantity", "value"
     )
     for label, value in (
@@ -138,7 +127,7 @@ def _lines_table(lines: LineScores) -> Table:
 
 def _sizes_table(result: Evaluation) -> Table:
     sizes = result.sizes
-    table = _table("Counts and sizes against truth", "quantity", "error")
+    table = score_table("Counts and sizes against truth", "quantity", "error")
     table.add_row("number (density), all frames", _percent(sizes["count_error"]))
     for label, key in (
         ("number, mean of the frames' absolute errors", "mean_absolute_count_error_per_frame"),
@@ -154,16 +143,16 @@ def _sizes_table(result: Evaluation) -> Table:
 
 
 def _types_table(result: Evaluation) -> Table:
-    table = _table("By defect type", "type", "F1", "precision", "recall")
+    table = score_table("By defect type", "type", "F1", "precision", "recall")
     for name, counts in result.by_type.items():
         table.add_row(name, _number(counts.f1), _number(counts.precision), _number(counts.recall))
     return table
 
 
 def _population_table(result: Evaluation) -> Table:
-    table = _table("All that was found against all that is there (± standard error)", "type",
+    table = score_table("All that was found against all that is there (± standard error)", "type",
                    "found", "true", "density", "mean diameter px", "true px", "error",
-                   "area fraction", "true")  # fmt: skip
+                   "area fraction", "true fraction")  # fmt: skip
     for name, row in result.sizes["by_type"].items():
         cells = [f"{row['predicted_count']:.0f}", f"{row['true_count']:.0f}",
                  _percent(row["density_error"])]  # fmt: skip
@@ -178,7 +167,7 @@ def _population_table(result: Evaluation) -> Table:
 
 def _confusion_table(confusion: dict) -> Table:  # type: ignore[type-arg]
     names = confusion["names"]
-    table = _table("Truth (rows) taken for (columns)", "", *names, "missed", "class accuracy")
+    table = score_table("Truth (rows) taken for (columns)", "", *names, "missed", "class accuracy")
     for k, name in enumerate(names):
         accuracy = _number(confusion["class_accuracy"][name])
         table.add_row(name, *(str(n) for n in confusion["counts"][k]), accuracy)

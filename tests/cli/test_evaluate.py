@@ -1,0 +1,78 @@
+"""``evaluate`` as a process: what its tables say, where there is no terminal."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import defectscope as ds
+from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.pipeline.labels import save_dataset
+from defectscope.plugins.host import default_host
+
+NAMES = ("a/2<111> loop", "black dot", "a<100> loop")
+SHAPE = (200, 200)
+
+
+def call(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "defectscope", "evaluate", *map(str, arguments)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def saved(path, **given):
+    labels = Dataset([LabelledImage("f0.png", ds.Instances(SHAPE, **given), 0)])
+    save_dataset(labels, path, "coco", default_host())
+    return path
+
+
+@pytest.fixture
+def typed(tmp_path):
+    """Return files of predicted and true boxes of three types; one dot is taken for a loop."""
+    boxes = np.array([[10, 10, 30, 30], [60, 10, 80, 30], [110, 10, 130, 30], [10, 90, 30, 110]])
+    true = saved(tmp_path / "t.json", boxes=boxes, defect_types=[*NAMES, NAMES[1]])
+    found = saved(
+        tmp_path / "p.json", boxes=boxes, defect_types=[*NAMES, NAMES[0]],
+        scores=np.full(4, 0.9, np.float32),
+    )  # fmt: skip
+    return found, true
+
+
+def test_tables_of_several_types_are_whole_without_a_terminal(typed):
+    shown = call(*typed, "--iou", 0.4)
+    assert "…" not in shown
+    matrix = shown[shown.index("Truth (rows)") :].splitlines()
+    header = next(line for line in matrix if "missed" in line)
+    assert all(name in header for name in (*NAMES, "class accuracy"))
+    dots = next(line for line in matrix if line.strip().startswith("black dot"))
+    assert dots.split()[2:] == ["1", "1", "0", "0", "0.500"]
+    population = shown[shown.index("All that was found") :].splitlines()
+    loops = next(line for line in population if line.strip().startswith(NAMES[0]))
+    assert loops.split()[2:5] == ["2", "1", "+100.0"]
+
+
+def test_lines_are_scored(tmp_path):
+    x = np.linspace(10, 190, 60)
+    lines = [np.stack([x, np.full(60, y)], axis=1) for y in (40.0, 120.0)]
+    boxes = [[10, y - 1, 190, y + 1] for y in (40, 120)]
+    true = saved(tmp_path / "t.json", boxes=boxes, lines=lines, defect_types="dislocation")
+    # One is found whole, and the other up to its middle.
+    found = saved(
+        tmp_path / "p.json", boxes=boxes, lines=[lines[0], lines[1][:30]],
+        defect_types="dislocation", scores=np.full(2, 0.9, np.float32),
+    )  # fmt: skip
+    shown = call(found, true)
+    for text in ("score (P1)", "precision of lines", "recall of lines", "true lines in pieces"):
+        assert text in shown
+    scores = json.loads(call(found, true, "--json"))["lines"]
+    assert (scores["true"], scores["predicted"], scores["matched"]) == (2, 2, 2)
+    # Half of a length is half of a point.
+    assert scores["score"] == pytest.approx(0.75, abs=0.01)
+    assert (scores["precision"], scores["recall"]) == (1, 1)
