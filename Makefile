@@ -41,7 +41,7 @@ lint: $(VENV)/.test
 
 ## make test       lint, then every test
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 ## make test-slow  tests of more than ten seconds each, which make test leaves out
 test-slow: $(VENV)/.test

@@ -104,3 +104,8 @@ def preloaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
 # that they start; tests of interruptions need it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the documentation begin: it takes minutes, and at the end nothing would be beside it."""
+    items.sort(key=lambda item: item.path.name != "test_docs.py")
