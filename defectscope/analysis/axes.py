@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from matplotlib.figure import Figure
-
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
     from defectscope import DefectType
 
@@ -39,6 +38,9 @@ def new_figure(
     columns: int = 1, width: float = 5.2, height: float = 3.8
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure of `columns` panels side by side; no window, no global state."""
+    # Matplotlib takes a second to import: those who want no figure do without.
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width * columns, height), dpi=150, layout="constrained")
     axes = [figure.add_subplot(1, columns, k + 1) for k in range(columns)]
     for panel in axes:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -69,7 +69,7 @@ def scaled_limits(
     """
     n, scale = np.asarray(counts, float), np.asarray(factor, float)
     low, high = poisson_limits(n, level)
-    wide = stats.norm.ppf((1 + level) / 2) * factor_error
+    wide = special.ndtri((1 + level) / 2) * factor_error
     middle = np.where(n > 0, n, high)
     down = np.hypot(np.log(middle / np.where(low > 0, low, 1.0)), wide)
     up = np.hypot(np.log(high / middle), wide)
@@ -137,10 +137,10 @@ def mean_limits(
     """
     n = np.asarray(count, float)
     with np.errstate(invalid="ignore"):
-        quantile = np.where(n > 1, stats.t.ppf((1 + level) / 2, np.maximum(n - 1, 1)), math.inf)
+        quantile = np.where(n > 1, special.stdtrit(np.maximum(n - 1, 1), (1 + level) / 2), math.inf)
         wide = quantile * np.nan_to_num(np.asarray(standard_error, float), nan=0.0)
         other = np.nan_to_num(np.asarray(detector_error, float), nan=0.0)
-        wide = np.hypot(wide, stats.norm.ppf((1 + level) / 2) * other)
+        wide = np.hypot(wide, special.ndtri((1 + level) / 2) * other)
     wide = np.where(n > 1, wide, math.inf)
     middle = np.asarray(mean, float)
     return middle - wide, middle + wide

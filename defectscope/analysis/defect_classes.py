@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_styles
@@ -70,8 +71,8 @@ def class_table(
         if size is not None:
             unit, values = size[-2:], own[size].dropna().to_numpy(float)
             mean = float(values.mean()) if len(values) else np.nan
-            error = float(stats.sem(values)) if len(values) > 1 else np.nan
-            added = by_detector * float(values.std(ddof=1)) if len(values) > 1 else np.nan
+            spread = float(values.std(ddof=1)) if len(values) > 1 else np.nan
+            error, added = spread / math.sqrt(max(1, len(values))), by_detector * spread
             limits = mean_limits(mean, error, len(values), level, added)
             row |= {f"mean_{unit}": mean, f"standard_error_{unit}": error,
                     f"mean_error_{unit}": float(np.hypot(error, added)),
@@ -89,7 +90,7 @@ def class_table(
 
 
 def _wilson(n: int, of: int, level: float) -> tuple[float, float]:
-    z = float(stats.norm.ppf((1 + level) / 2))
+    z = float(special.ndtri((1 + level) / 2))
     middle = (n + z**2 / 2) / (of + z**2)
     wide = z / (of + z**2) * float(np.sqrt(n * (of - n) / of + z**2 / 4))
     # Of none or all, one limit is the share itself, but for rounding.
@@ -100,7 +101,7 @@ def _widened(
     share: float, low: float, high: float, error: float, level: float
 ) -> tuple[float, float]:
     """Return the limits of a fraction with another standard error, in quadrature."""
-    other = float(stats.norm.ppf((1 + level) / 2)) * error
+    other = float(special.ndtri((1 + level) / 2)) * error
     wide = np.hypot(share - low, other), np.hypot(high - share, other)
     return max(0.0, share - float(wide[0])), min(1.0, share + float(wide[1]))
 

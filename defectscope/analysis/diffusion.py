@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 from pydantic import Field
-from scipy import stats
+from scipy import special
 
 from defectscope import Analysis, Finding, KeyNumber, Options, Tables
 from defectscope.analysis.axes import new_figure, type_colour
@@ -201,7 +201,7 @@ def ensemble_msd(
     own = apart[:, :lags] @ weights
     number = int((counts[:, 0] > 0).sum())
     error = math.sqrt(float((own**2).sum()) * number / (number - 1)) if number > 1 else math.inf
-    wide = error * float(stats.t.ppf((1 + level) / 2, number - 1)) if number > 1 else math.inf
+    wide = error * float(special.stdtrit(number - 1, (1 + level) / 2)) if number > 1 else math.inf
     offset = float(msd[:lags].mean()) - 4 * d * scale.time * (lags + 1) / 2
     return EnsembleFit(curve, d, error, d - wide, d + wide, math.sqrt(max(offset, 0.0) / 4), lags)
 

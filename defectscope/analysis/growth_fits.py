@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import special
 
 from defectscope.analysis.counting import LEVEL
 
@@ -84,6 +84,8 @@ def fit_growth(t: NDArray[np.float64], sizes: NDArray[np.float64]) -> list[Growt
     t, sizes = t[known], sizes[known]
     if len(t) < 6 or np.ptp(t) == 0:
         return []
+    from scipy import optimize
+
     span, rise = float(np.ptp(t)), float(sizes[-1] - sizes[0])
     slope, start = (float(v) for v in np.polyfit(t, sizes, 1))
     guesses = {
@@ -154,7 +156,7 @@ def growth_rates(
         rate = np.bincount(own, t * d, minlength=len(names)) / spread
         left = np.bincount(own, (d - mean[own] - rate[own] * t) ** 2, minlength=len(names))
         error = np.sqrt(left / (n - 2) / spread)
-    wide = error * stats.t.ppf((1 + level) / 2, np.maximum(n - 2, 1))
+    wide = error * special.stdtrit(np.maximum(n - 2, 1), (1 + level) / 2)
     table = pd.DataFrame(
         {"particle": names, "sightings": n, "mean_size": mean, "rate": rate, "rate_error": error,
          "rate_low": rate - wide, "rate_high": rate + wide}
@@ -197,5 +199,5 @@ def mean_rate(rates: pd.DataFrame, level: float = LEVEL) -> MeanRate:
     value = float((w * rate).sum() / w.sum())
     # From how rates differ, so that errors which are too small do no harm (Hartung & Knapp 2001).
     spread = float((w * (rate - value) ** 2).sum() / (n - 1) / w.sum())
-    wide = math.sqrt(spread) * float(stats.t.ppf((1 + level) / 2, n - 1))
+    wide = math.sqrt(spread) * float(special.stdtrit(n - 1, (1 + level) / 2))
     return MeanRate(value, math.sqrt(spread), value - wide, value + wide, n)

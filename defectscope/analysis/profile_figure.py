@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from defectscope.analysis.axes import type_colour
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from defectscope.analysis.profile_comparison import ProfileComparison
@@ -30,6 +30,8 @@ def profile_figure(comparison: ProfileComparison) -> Figure:
 
     The line shown is the longest that both images have.
     """
+    from matplotlib.figure import Figure
+
     sides = {"real": comparison.real, "twin": comparison.twin}
     present = {name: side for name, side in sides.items() if side is not None}
     rows = len(present)

@@ -6,7 +6,8 @@ import numpy as np
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, type_colour
-from defectscope.core.track_quality import track_events, track_quality
+from defectscope.core.track_events import track_events
+from defectscope.core.track_quality import track_quality
 
 __all__ = ["TrackReport"]
 
@@ -38,13 +39,15 @@ class TrackReport(Analysis):
         rows = len(tracks)
         frames = tables.frames["frame"]
         events = track_events(tracks, int(frames.max()) if len(frames) else None)
+        # Two that become a new one have a row each.
+        once = events.drop_duplicates(["kind", "frame", "other"])
         numbers = (
             KeyNumber("Particles", float(len(table))),
             KeyNumber("Particles seen once only", float((table["quality"] == "single").sum())),
             KeyNumber("Rows filled in between sightings",
                       float(100 * table["interpolated"].sum() / rows), "%"),
-            KeyNumber("Merges of particles", float((events["kind"] == "merge").sum())),
-            KeyNumber("Splits of particles", float((events["kind"] == "split").sum())),
+            KeyNumber("Merges of particles", float((once["kind"] == "merge").sum())),
+            KeyNumber("Splits of particles", float((once["kind"] == "split").sum())),
         )  # fmt: skip
         found = [Finding("track-quality", "Quality of tracks", table, figure, numbers)]
         if len(events):

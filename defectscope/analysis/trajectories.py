@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.collections import LineCollection
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, type_colour
@@ -72,6 +71,8 @@ class Trajectories(Analysis):
         tracks = tables.tracks
         if tracks is None or tracks.empty:
             return []
+        from matplotlib.collections import LineCollection
+
         names = dict.fromkeys(("particle", "frame", "x", "y", *moving_columns(tracks)))
         names |= dict.fromkeys(["origin"] if "origin" in tracks else [])
         ordered = tracks[list(names)].sort_values(["particle", "frame"], kind="stable")

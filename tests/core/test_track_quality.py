@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from defectscope.core.track_filling import filled_tracks
-from defectscope.core.track_quality import track_events, track_quality
+from defectscope.core.track_quality import track_quality
 
 
 def track(particle, frames, x=0.0, size=10.0, step=0.1):
@@ -46,35 +46,5 @@ def test_a_track_that_was_never_seen_is_called_filled():
     assert table["found_share"].tolist() == [1, 0, 1]
 
 
-def test_a_track_that_ends_in_a_growing_neighbour_has_merged():
-    grown = np.where(np.arange(20) < 10, 10.0, np.hypot(10, 8))
-    tracks = pd.concat([track(0, range(20), 0, grown), track(1, range(10), 9, 8)])
-    (event,) = track_events(tracks).to_dict("records")
-    assert (event["kind"], event["frame"], event["particle"], event["other"]) == (
-        "merge", 10, 1, 0
-    )  # fmt: skip
-    assert event["area_share"] == pytest.approx(1)
-
-
-def test_a_neighbour_that_does_not_grow_was_passed_over():
-    tracks = pd.concat([track(0, range(20), 0, 10), track(1, range(10), 9, 8)])
-    assert track_events(tracks).empty
-    far = np.where(np.arange(20) < 10, 10.0, np.hypot(10, 8))
-    assert track_events(pd.concat([track(0, range(20), 0, far), track(1, range(10), 40, 8)])).empty
-
-
-def test_a_split_is_a_merge_in_reverse():
-    shrunk = np.where(np.arange(20) < 10, np.hypot(10, 8), 10.0)
-    tracks = pd.concat([track(0, range(20), 0, shrunk), track(1, range(10, 20), 9, 8)])
-    (event,) = track_events(tracks).to_dict("records")
-    assert (event["kind"], event["frame"], event["particle"], event["other"]) == (
-        "split", 10, 1, 0
-    )  # fmt: skip
-
-
-def test_nothing_and_sizes_that_are_unknown():
-    tracks = track(0, range(5))
-    assert track_events(tracks.iloc[:0]).empty
-    assert track_events(tracks.drop(columns="diameter_px")).empty
-    assert track_events(tracks.assign(diameter_px=np.nan)).empty
-    assert track_quality(tracks.iloc[:0]).empty
+def test_nothing():
+    assert track_quality(track(0, range(5)).iloc[:0]).empty

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
@@ -63,6 +63,7 @@ def test_nothing_changes_the_half_level_but_the_contrast_around_the_loop() -> No
 
 
 @settings(max_examples=60, deadline=None)
+@example(x=60.5625, y=60.1875, major=8.0, aspect=0.2, angle=0.0)
 @given(
     x=st.floats(60, 140), y=st.floats(60, 100), major=st.floats(8, 90),
     aspect=st.floats(0.2, 1), angle=st.floats(0, 180),
@@ -79,7 +80,8 @@ def test_mask_has_the_area_and_the_centre_of_the_ellipse(
     assert mask.area_px == pytest.approx(area, rel=0.02, abs=0.6)
     rows, columns = np.nonzero(mask.bitmap)
     centroid = np.array([columns.mean() + mask.x, rows.mean() + mask.y]) + 0.5
-    assert np.abs(centroid - [x, y]).max() < 0.35
+    # Of the two dozen pixels of the smallest, one more on a side moves the centroid by a sixth.
+    assert np.abs(centroid - [x, y]).max() < (0.35 if minor >= 6 else 0.5)
     assert mask.box == pytest.approx(ellipse_boxes(x, y, one.major_px, minor, angle)[0], abs=1.6)
 
 
