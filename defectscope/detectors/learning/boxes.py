@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ from pydantic import Field, model_validator
 
 from defectscope import Frame, Instances
 from defectscope.core.geometry.boxes import clip_boxes
+from defectscope.detectors.learning.calming import calmed
 from defectscope.detectors.learning.detector import LearnedDetector, LearnedOptions
 from defectscope.detectors.learning.suppression import Found, suppressed
 from defectscope.detectors.learning.tiles import Tile, padded, tiles_of
@@ -31,6 +33,11 @@ class BoxOptions(LearnedOptions):
         0.35, gt=0, le=1, description="of two boxes that overlap more (IoU), the better one stays"
     )
     scale: float = Field(1.0, ge=0.1, le=8, description="frames are enlarged by this first")
+    calm: bool = Field(
+        True,
+        description="take dead and hot pixels out of frames that have many, and smooth frames that "
+        "are noisier than what weights learn from; others stay as they are",
+    )
     tile_px: int = Field(
         2048, ge=128, le=8192, multiple_of=32,
         description="frames with a longer side are cut into overlapping tiles of this side, px",
@@ -65,7 +72,7 @@ class BoxDetector(LearnedDetector):
         for position, frame in enumerate(frames):
             by_shape.setdefault(frame.shape, []).append(position)
         for shape, positions in by_shape.items():
-            inputs = [self.network_input(frames[p]) for p in positions]
+            inputs = [self.network_input(self._calm(frames[p])) for p in positions]
             for p, boxes in zip(positions, self._boxes(inputs), strict=True):
                 found[p] = self._instances(boxes, shape, inputs[0].shape[-2:])
         return [instances for instances in found if instances is not None]
@@ -82,6 +89,12 @@ class BoxDetector(LearnedDetector):
         """Return the outputs for each of some inputs of one size, which go together."""
         outputs = self.engine(padded(inputs, self.multiple_px))
         return [[out[k] for out in outputs] for k in range(len(inputs))]
+
+    def _calm(self, frame: Frame) -> Frame:
+        if not self.options.calm:
+            return frame
+        pixels = calmed(frame.pixels)
+        return frame if pixels is frame.pixels else replace(frame, pixels=pixels)
 
     def _boxes(self, inputs: list[NDArray[np.float32]]) -> list[Found]:
         """Return what was found in inputs of one size, in px of the inputs."""

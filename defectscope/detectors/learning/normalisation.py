@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["normalised"]
+__all__ = ["normalised", "unit_of"]
 
 # Twice the distance of the quartiles is about 2.7 standard deviations of a normal distribution.
 UNIT = 2.0
@@ -40,10 +40,7 @@ def normalised(pixels: NDArray[Any]) -> NDArray[np.float32]:
         0 at the median, cut at ±4. Zero everywhere if the frame has one grey level.
     """
     values = np.array(pixels, np.float32)
-    sample = values[::STEP, ::STEP] if min(values.shape) >= SMALL_PX else values
-    if not np.issubdtype(pixels.dtype, np.integer):
-        sample = sample[np.isfinite(sample)]
-    centre, unit = _centre_and_unit(sample)
+    centre, unit = _centre_and_unit(_sample(values, pixels.dtype))
     if unit == 0:
         return np.zeros_like(values)
     values -= np.float32(centre)
@@ -51,6 +48,17 @@ def normalised(pixels: NDArray[Any]) -> NDArray[np.float32]:
     if not np.issubdtype(pixels.dtype, np.integer):
         np.nan_to_num(values, copy=False, nan=0.0, posinf=LIMIT, neginf=-LIMIT)
     return np.clip(values, -LIMIT, LIMIT, out=values)
+
+
+def unit_of(pixels: NDArray[Any]) -> float:
+    """Return how many grey levels 1 of :func:`normalised` is; 0 if the frame has one grey level."""
+    return _centre_and_unit(_sample(pixels, pixels.dtype))[1]
+
+
+def _sample(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[np.float32]:
+    sample = values[::STEP, ::STEP] if min(values.shape) >= SMALL_PX else values
+    sample = np.asarray(sample, np.float32)
+    return sample if np.issubdtype(dtype, np.integer) else sample[np.isfinite(sample)]
 
 
 def _centre_and_unit(sample: NDArray[np.float32]) -> tuple[float, float]:
