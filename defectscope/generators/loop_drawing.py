@@ -28,6 +28,8 @@ LEAST_MINOR_PX = 2.0
 EDGE_ON_BELOW = 0.5
 # However much they are widened.
 BAR_ASPECT = 0.45
+# How far traces of planes turn where foils are tilted; of inclined ones more.
+TILT_DEG, INCLINED_DEG = 4.0, 12.0
 LEAST_CONTRAST = 0.5
 # Edges of filled loops are no softer than this part of their minor axis, unless asked for.
 USUAL_SOFTNESS = 0.25
@@ -81,7 +83,7 @@ def draw_population(
     faint = (np.arange(n) >= count) & (np.arange(n) < count + faint_count)
     outside = np.arange(n) >= count + faint_count
     major, minor = _axes(types, sizes, options, rng)
-    angle = _angles(n, options, rng)
+    angle = _angles(types, minor < EDGE_ON_BELOW * major, options, rng)
     touching = rng.random(n) < options.touching
     centres = place_loops(shape, (major, minor, angle), outside, touching, rng)
     # Few are very dark: on labelled frames the median lies a third of the way up.
@@ -147,7 +149,19 @@ def _axes(
     return major, np.where(bars, np.maximum(minor, widest), minor)
 
 
-def _angles(n: int, options: LoopsOptions, rng: np.random.Generator) -> NDArray[np.float64]:
+def _angles(
+    types: NDArray[np.str_],
+    edge_on: NDArray[np.bool_],
+    options: LoopsOptions,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    n = len(types)
+    if options.crystal and rng.random() < options.crystal:
+        # Loops lie on {100} and {111} planes, whose traces near a cube axis are 45° apart.
+        trace = rng.uniform(0, 180) + 90 * rng.integers(0, 2, n)
+        wandering = np.where(edge_on, TILT_DEG, INCLINED_DEG) * rng.standard_normal(n)
+        inclined = np.where(types == "a/2<111> loop", 45.0, 0.0)
+        return np.asarray((trace + inclined + wandering) % 180)
     if options.direction_deg is None:
         return np.asarray(rng.uniform(0, 180, n))
     around = options.direction_deg + options.direction_spread_deg * rng.standard_normal(n)
@@ -164,6 +178,8 @@ def _with_look(
         changes = filled_look(loop, common_side, options, u)
     elif loop.defect_type == "a<100> loop":
         changes = _ring_look("edge-on" if edge_on else "double-ring", loop, options, u)
+        if edge_on and options.bar_exponent > 2:
+            changes["exponent"] = 2 + (options.bar_exponent - 2) * float(rng.random())
     else:
         changes = _ring_look("open-ellipse", loop, options, u)
     if options.mottle or options.rough_px:
@@ -247,7 +263,7 @@ def _ring_look(look: str, loop: Loop, options: LoopsOptions, u: list[float]) -> 
     # The narrower the hole between the lines, the darker; those edge-on are bars.
     lines_across = loop.minor_px / (2 * HALF_LEVEL * sigma)
     narrow = min(1.0, max(0.0, (7 - lines_across) / 4))
-    fill = 0.7 + 0.3 * u[7] if look == "edge-on" else 0.75 * narrow + 0.25 * u[7]
+    fill = 0.88 + 0.12 * u[7] if look == "edge-on" else 0.75 * narrow + 0.25 * u[7]
     changes: dict[str, Any] = {
         "look": look,
         "edge_px": sigma,

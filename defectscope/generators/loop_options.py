@@ -98,6 +98,16 @@ class LoopsOptions(Options):
     bar_low_px: float = Field(
         0.0, ge=0, le=50, description="least width of a<100> loops seen edge-on, px"
     )
+    bar_exponent: float = Field(
+        2.0, ge=2, le=8,
+        description="most that a<100> loops seen edge-on look like bars with blunt ends: largest "
+        "exponent of superellipses; 2 draws ellipses",
+    )  # fmt: skip
+    crystal: Fraction = Field(
+        0.0,
+        description="part of the images that show one grain near a cube axis: a<100> loops seen "
+        "edge-on lie along two directions at right angles, major axes of a/2<111> loops between",
+    )
     one_sided: Fraction = Field(0.5, description="how much contrast may vary around a loop, 0 to 1")
     tails: Fraction = Field(0.5, description="part of the filled loops with a grey tail")
     mottle: float = Field(

@@ -8,7 +8,7 @@ the true ellipse, at sub-pixel accuracy.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -42,6 +42,8 @@ class Loop(BaseModel):
         and ``filled`` it is painted.
     x, y, major_px, minor_px, angle_deg
         The ellipse, px and degrees counter-clockwise.
+    exponent
+        2 is an ellipse; more is a superellipse with the same axes, a bar with blunt ends.
     contrast
         Depth in multiples of the local texture.
     edge_px
@@ -96,9 +98,23 @@ class Loop(BaseModel):
     rough_px: float = 0.0
     grain_px: float = 6.0
     grain_seed: int = 0
+    exponent: float = 2.0
+
+    def area_px(self) -> float:
+        """Return the area of the ellipse, or superellipse, px²."""
+        n, both = self.exponent, self.major_px * self.minor_px
+        return both * math.gamma(1 + 1 / n) ** 2 / math.gamma(1 + 2 / n)
 
     def box(self) -> tuple[float, float, float, float]:
-        """Return the tight box of the ellipse."""
+        """Return the tight box of the ellipse, or superellipse."""
+        if self.exponent != 2:
+            a, b = self.major_px / 2, self.minor_px / 2
+            cos, sin = (abs(f(math.radians(self.angle_deg))) for f in (math.cos, math.sin))
+            # Farthest point in a direction: the norm that is dual to the outline's.
+            dual = self.exponent / (self.exponent - 1)
+            x = ((a * cos) ** dual + (b * sin) ** dual) ** (1 / dual)
+            y = ((a * sin) ** dual + (b * cos) ** dual) ** (1 / dual)
+            return self.x - x, self.y - y, self.x + x, self.y + y
         box = ellipse_boxes(self.x, self.y, self.major_px, self.minor_px, self.angle_deg)
         x_min, y_min, x_max, y_max = box[0].tolist()
         return x_min, y_min, x_max, y_max
@@ -121,9 +137,18 @@ class _Local:
         dx = (np.arange(columns.start, columns.stop) + (0.5 - x)).astype(np.float32)[None, :]
         dy = (np.arange(rows.start, rows.stop) + (0.5 - y)).astype(np.float32)[:, None]
         self.p, self.q = (cos * dx - sin * dy) / a, (sin * dx + cos * dy) / b
-        self.radius = np.sqrt(self.p**2 + self.q**2)
+        self._exponent = np.float32(loop.exponent)
+        self.radius = self._norm(self.p, self.q)
         self._a, self._b = a, b
         self._rough: NDArray[np.float32] | None = None
+
+    def _norm(self, p: NDArray[Any], q: NDArray[Any]) -> NDArray[np.float32]:
+        if self._exponent == 2:
+            return np.asarray(np.sqrt(p**2 + q**2), np.float32)
+        # In float64, for processors that compute powers differently.
+        n = float(self._exponent)
+        sums = np.abs(p.astype(np.float64)) ** n + np.abs(q.astype(np.float64)) ** n
+        return np.asarray(sums ** (1 / n), np.float32)
 
     def roughen(self, noise: NDArray[np.float32], rough_px: float) -> None:
         """Let the edge wander by this many px."""
@@ -135,12 +160,24 @@ class _Local:
         To first order the shortest one, which is exact on the ellipse and keeps an edge equally
         wide all around.
         """
-        gradient = np.sqrt((self.p / self._a) ** 2 + (self.q / self._b) ** 2)
+        gradient = self._slope()
         # At the centre, where both vanish, any value well inside will do.
         steep = np.maximum(gradient, np.float32(1e-6))
         deep = -min(self._a, self._b) * scale
         distance = np.where(gradient > 1e-6, self.radius * (self.radius - scale) / steep, deep)
         return distance if self._rough is None else distance + self._rough
+
+    def _slope(self) -> NDArray[np.float32]:
+        """Return the gradient of the radius, px⁻¹, times the radius."""
+        if self._exponent == 2:
+            return np.sqrt((self.p / self._a) ** 2 + (self.q / self._b) ** 2)
+        n = float(self._exponent)
+        across, along = (
+            (np.abs(v.astype(np.float64)) ** (n - 1) / axis) ** 2
+            for v, axis in ((self.p, self._a), (self.q, self._b))
+        )
+        radius = np.maximum(self.radius.astype(np.float64), 1e-6)
+        return np.asarray(np.sqrt(across + along) / radius ** (n - 2), np.float32)
 
     def around(self, harmonics: list[tuple[int, float, float]]) -> NDArray[np.float32]:
         """Return the contrast around the loop, at most 1, by the elliptic angle."""
@@ -202,7 +239,7 @@ def painted(loop: Loop, shape: tuple[int, int]) -> tuple[Place, NDArray[np.float
     whole = box[0] > 2 and box[1] > 2 and box[2] < shape[1] - 2 and box[3] < shape[0] - 2
     limit = 1.0
     if whole:
-        area = max(1, round(math.pi / 4 * loop.major_px * loop.minor_px))
+        area = max(1, round(loop.area_px()))
         limit = float(np.partition(here.radius, area - 1, axis=None)[area - 1])
     mask = Mask(place[1].start, place[0].start, here.radius <= limit).trimmed()
     return place, depth, mask

@@ -77,6 +77,7 @@ def test_a_run_leaves_what_the_contract_says(stack, tmp_path):
     assert last["dose_dpa"].unique() == pytest.approx([0.73])
 
 
+@pytest.mark.slow
 def test_the_same_command_gives_the_same_bytes_with_any_workers(stack, tmp_path):
     plain = [*ALL, "--no-overlay", "--no-figures"]
     assert call("run", stack, *plain, "--out", tmp_path / "a").returncode == 0
@@ -143,6 +144,7 @@ def test_what_is_found_in_masked_parts_is_dropped(stack, tmp_path):
     assert (tmp_path / "out/mask.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_vote_gives_the_same_bytes_with_any_workers(stack, tmp_path):
     arguments = ["run", stack, *ALL, "--vote", "3/5", "--no-overlay", "--no-figures", "--out"]
     assert call(*arguments, tmp_path / "one").returncode == 0

@@ -189,3 +189,22 @@ def test_the_grain_is_that_of_its_seed_and_changes_neither_mask_nor_range() -> N
 def test_a_grain_outside_of_the_image_is_nothing() -> None:
     _, depth, _ = painted(loop(x=-500.0, mottle=0.5, rough_px=1.0), SHAPE)
     assert depth.size == 0
+
+
+@pytest.mark.parametrize("exponent", [2.0, 3.0, 6.0])
+def test_a_bar_has_the_level_the_area_and_the_box_of_its_superellipse(exponent: float) -> None:
+    one = loop("edge-on", major_px=70.0, minor_px=16.0, exponent=exponent, fill=0.9, edge_px=1.5)
+    t = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    p, q = (np.sign(f) * np.abs(f) ** (2 / exponent) for f in (np.cos(t), np.sin(t)))
+    angle = np.deg2rad(one.angle_deg)
+    x = one.x + 35 * p * np.cos(angle) + 8 * q * np.sin(angle)
+    y = one.y - 35 * p * np.sin(angle) + 8 * q * np.cos(angle)
+    assert one.box() == pytest.approx((x.min(), y.min(), x.max(), y.max()), abs=0.15)
+    shoelace = 0.5 * abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1)))
+    assert one.area_px() == pytest.approx(shoelace, rel=0.01)
+    _, _, mask = painted(one, SHAPE)
+    assert mask.area_px == pytest.approx(shoelace, rel=0.01)
+    # Corners are rounder than the line is wide, but for the sharpest.
+    levels = at(depth_image(one), np.stack([x, y], axis=1))
+    assert np.median(levels) == pytest.approx(0.5, abs=0.03)
+    assert np.quantile(np.abs(levels - 0.5), 0.8) < 0.1

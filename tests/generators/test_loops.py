@@ -350,3 +350,31 @@ def test_inner_rings_are_left_out_on_demand() -> None:
     for share, shown in ((0.0, {False}), (0.5, {False, True}), (1.0, {True})):
         loops = drawn((900, 900), double_rings=share, **look, **BARE)[2]["loops"]
         assert {loop["inner"] > 0 for loop in loops} == shown
+
+
+def test_in_a_grain_near_a_cube_axis_bars_lie_along_two_directions_and_loops_between() -> None:
+    _, _, parameters = drawn(
+        (500, 500), seed=4, sizes="stem-published", crystal=1, count=60, magnification_low=0.4,
+        magnification_high=0.4, **{k: v for k, v in BARE.items() if k != "sizes"},
+    )  # fmt: skip
+    bars, inclined = [], []
+    for one in parameters["loops"]:
+        edge_on = one["look"] == "edge-on"
+        if edge_on or one["defect_type"] == "a/2<111> loop":
+            (bars if edge_on else inclined).append(one["angle_deg"])
+    assert min(len(bars), len(inclined)) >= 5
+    # Four-fold means: angles a quarter turn apart are the same direction.
+    means = [np.exp(4j * np.deg2rad(angles)).mean() for angles in (bars, inclined)]
+    assert abs(means[0]) > 0.8
+    assert abs(means[1]) > 0.4
+    apart = np.rad2deg(np.angle(means[0] / means[1])) / 4
+    assert abs(apart) == pytest.approx(45, abs=10)
+
+
+def test_bars_have_blunt_ends_where_asked_for() -> None:
+    _, _, parameters = drawn((500, 500), sizes="stem-published", bar_exponent=5, count=40)
+    shapes = {one["look"]: [] for one in parameters["loops"]}
+    for one in parameters["loops"]:
+        shapes[one["look"]].append(one["exponent"])
+    assert max(shapes["edge-on"]) > 3
+    assert {n for look, all_of in shapes.items() if look != "edge-on" for n in all_of} == {2.0}

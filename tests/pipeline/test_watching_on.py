@@ -114,6 +114,7 @@ def test_a_watch_in_two_parts_gives_the_tables_of_a_run(tmp_path, given):
     assert_same(out, tmp_path / "plain")
 
 
+@pytest.mark.slow
 def test_a_watch_that_was_killed_goes_on(tmp_path):
     folder, out = tmp_path / "frames", tmp_path / "live"
     write(folder, range(6))
