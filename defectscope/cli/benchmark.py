@@ -158,7 +158,7 @@ def _shown(value: float | None, digits: int = 3, factor: float = 1, unit: str = 
 
 def _accuracy(title: str, lines: Sequence[Line]) -> Table:
     table = score_table(title, "detector", "F1", "95 % limits", "precision", "recall",
-                   "count error", "size error")  # fmt: skip
+                   "count error", "size error", "smallest found, true px")  # fmt: skip
     for line in lines:
         row = line.row()
         low, high = row["f1_low"], row["f1_high"]
@@ -170,6 +170,7 @@ def _accuracy(title: str, lines: Sequence[Line]) -> Table:
             _shown(row["recall"]),
             _shown(row["count_error_per_frame"], 1, 100, " %"),
             _shown(row["median_side_error_per_frame"], 1, 100, " %"),
+            ", ".join(_shown(row[f"smallest_{of}_side_px"], 1) for of in ("found", "true")),
         )
     return table
 

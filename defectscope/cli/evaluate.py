@@ -136,6 +136,11 @@ def _sizes_table(result: Evaluation) -> Table:
         ("median longer box side, worst frame", "largest_median_side_error"),
     ):
         table.add_row(label, "–" if sizes[key] is None else f"{100 * sizes[key]:.1f} %")
+    for label, key in (
+        ("smallest longer box side found", "smallest_found_side_px"),
+        ("smallest longer box side of the truth", "smallest_true_side_px"),
+    ):
+        table.add_row(label, "–" if sizes[key] is None else f"{sizes[key]:.1f} px")
     for name, row in sizes["diameter_by_type"].items():
         label = f"mean diameter, {name} ({row['matched']} matched)"
         table.add_row(label, _percent(row["relative_error"]))

@@ -147,10 +147,12 @@ def size_errors(pairs: Pairs, iou: float, types: Mapping[str, DefectType]) -> di
     -------
     dict
         ``median_side_error_per_frame`` is the mean over frames of the absolute relative error of
-        the median longer box side; ``diameter_by_type`` holds, for matched instances whose axes
+        the median longer box side; ``smallest_found_side_px`` is the least longer side of a
+        prediction that matches, ``smallest_true_side_px`` that of the truth (P2: the smallest
+        size found, and by labellers); ``diameter_by_type`` holds, for matched instances whose axes
         are known on both sides, their number, mean diameters and the relative error (P3).
     """
-    side_errors = []
+    side_errors, found_sides, true_sides = [], [], []
     matched: dict[str, list[tuple[float, float]]] = {}
     for predicted, true in pairs:
         known, counted = true[~true.ignore], _counted(predicted, true, iou)
@@ -158,6 +160,8 @@ def size_errors(pairs: Pairs, iou: float, types: Mapping[str, DefectType]) -> di
             p, t = np.median(_sides(counted)), np.median(_sides(known))
             side_errors.append(abs(p / t - 1))
         match = match_instances(predicted, true, iou)
+        found_sides.append(_sides(predicted)[match.predicted])
+        true_sides.append(_sides(known))
         mine, theirs = _diameters(predicted, types), _diameters(true, types)
         for a, b in zip(match.predicted, match.true, strict=True):
             if np.isfinite(mine[a]) and np.isfinite(theirs[b]):
@@ -175,5 +179,11 @@ def size_errors(pairs: Pairs, iou: float, types: Mapping[str, DefectType]) -> di
     return {
         "median_side_error_per_frame": float(np.mean(side_errors)) if side_errors else None,
         "largest_median_side_error": float(np.max(side_errors)) if side_errors else None,
+        "smallest_found_side_px": _least(found_sides),
+        "smallest_true_side_px": _least(true_sides),
         "diameter_by_type": by_type,
     }
+
+
+def _least(values: Sequence[NDArray[np.float64]]) -> float | None:
+    return min((float(v.min()) for v in values if len(v)), default=None)

@@ -78,6 +78,8 @@ class Line:
             "predicted_count": sizes.get("predicted_count"),
             "count_error_per_frame": sizes.get("mean_absolute_count_error_per_frame"),
             "median_side_error_per_frame": sizes.get("median_side_error_per_frame"),
+            "smallest_found_side_px": sizes.get("smallest_found_side_px"),
+            "smallest_true_side_px": sizes.get("smallest_true_side_px"),
             **self.lines_row(),
         }
 

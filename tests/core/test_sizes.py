@@ -88,12 +88,18 @@ class TestSizeErrors:
         found = size_errors([(sized([10], [5]), sized([10, 90], [5, 5], [False, True]))], 0.15, {})
         assert found["median_side_error_per_frame"] == 0
 
+    def test_the_smallest_that_is_found_is_one_that_is_there(self):
+        found = size_errors([(sized([9, 4], [5, 80]), sized([10, 7], [5, 5]))], 0.15, TYPES)
+        assert (found["smallest_found_side_px"], found["smallest_true_side_px"]) == (9, 7)
+
     def test_frames_without_truth_or_prediction_have_no_median(self):
         nothing = Instances.empty(SHAPE)
         pairs = [(nothing, sized([10], [5])), (sized([10], [5]), nothing), (nothing, nothing)]
         assert size_errors(pairs, 0.15, TYPES) == {
             "median_side_error_per_frame": None,
             "largest_median_side_error": None,
+            "smallest_found_side_px": None,
+            "smallest_true_side_px": 10,
             "diameter_by_type": {},
         }
 
