@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-com
 DATA ?= ../shared/data/insitu-loops
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint benchmark line-benchmark weights weights-lines weights-unetpp weights-yolov3 weights-large clean
+.PHONY: help demo test test-slow lint benchmark line-benchmark weights weights-lines weights-types weights-unetpp weights-yolov3 weights-large clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -78,6 +78,15 @@ weights-lines: $(VENV)/.test
 	$(BIN)/python benchmarks/line_patches.py $(DATA) --out build/patches
 	$(BIN)/defectscope train line-tracer $(RECIPES)/lines.toml --out $(WEIGHTS)/line-tracer-lines.safetensors \
 	  --config $(RECIPES)/lines-training.toml --title "Dislocation lines, synthetic images on computed and real backgrounds" --resume
+
+## make weights-types  weights of heatmap for three defect types (an hour on two cores; resumable)
+TYPES_TITLE := Loops of two types and black dots in bright-field STEM, synthetic images alone
+weights-types: $(VENV)/.test
+	$(BIN)/defectscope train heatmap $(RECIPES)/types.toml --out $(WEIGHTS)/first/heatmap-types.safetensors \
+	  --config $(RECIPES)/types-training.toml --title "$(TYPES_TITLE)" --resume
+	$(BIN)/defectscope train heatmap $(RECIPES)/types-balanced.toml --out $(WEIGHTS)/heatmap-types.safetensors \
+	  --init $(WEIGHTS)/first/heatmap-types.safetensors --config $(RECIPES)/types-balanced-training.toml \
+	  --seed 1 --title "$(TYPES_TITLE)" --resume
 
 ## make weights-yolov3  P2's YOLOv3, on a GPU (resumable)
 weights-yolov3: $(VENV)/.test

@@ -6,7 +6,14 @@ from pathlib import Path
 
 from defectscope import ComponentSpec, hookimpl
 
-__all__ = ["faster_rcnn_loops", "lines", "loops", "yolov3_tiny_loops"]
+__all__ = [
+    "faster_rcnn_loops",
+    "faster_rcnn_types",
+    "lines",
+    "loops",
+    "types",
+    "yolov3_tiny_loops",
+]
 
 
 @hookimpl
@@ -19,6 +26,11 @@ def defectscope_weights() -> list[ComponentSpec]:
             "defectscope.weights.plugin:loops",
         ),
         ComponentSpec(
+            "types",
+            "a/2<111> and a<100> loops and black dots in STEM; learned from synthetic images.",
+            "defectscope.weights.plugin:types",
+        ),
+        ComponentSpec(
             "lines",
             "Dislocation lines on computed and real backgrounds; learned from synthetic lines.",
             "defectscope.weights.plugin:lines",
@@ -27,6 +39,11 @@ def defectscope_weights() -> list[ComponentSpec]:
             "faster-rcnn-loops",
             "Dislocation loops in bright field for faster-rcnn; learned from synthetic images.",
             "defectscope.weights.plugin:faster_rcnn_loops",
+        ),
+        ComponentSpec(
+            "faster-rcnn-types",
+            "The same three types for faster-rcnn; learned from synthetic images.",
+            "defectscope.weights.plugin:faster_rcnn_types",
         ),
         ComponentSpec(
             "yolov3-tiny-loops",
@@ -42,6 +59,11 @@ def loops() -> Path:
     return Path(__file__).with_name("heatmap-loops.safetensors")
 
 
+def types() -> Path:
+    """Return the weights of ``heatmap`` for loops of two types and black dots."""
+    return Path(__file__).with_name("heatmap-types.safetensors")
+
+
 def lines() -> Path:
     """Return the weights of ``line-tracer`` for dislocation lines."""
     return Path(__file__).with_name("line-tracer-lines.safetensors")
@@ -50,6 +72,11 @@ def lines() -> Path:
 def faster_rcnn_loops() -> Path:
     """Return the weights of ``faster-rcnn`` for dislocation loops."""
     return Path(__file__).with_name("faster-rcnn-loops.safetensors")
+
+
+def faster_rcnn_types() -> Path:
+    """Return the weights of ``faster-rcnn`` for loops of two types and black dots."""
+    return Path(__file__).with_name("faster-rcnn-types.safetensors")
 
 
 def yolov3_tiny_loops() -> Path:
