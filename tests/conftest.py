@@ -15,6 +15,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
+
+# Half of the usual examples where a test does not say otherwise; HYPOTHESIS_EXAMPLES=1000 for more.
+settings.register_profile("tests", max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "50")))
+settings.load_profile("tests")
 
 # One process of several on a machine: threads would only be in each other's way.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

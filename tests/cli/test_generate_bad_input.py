@@ -216,7 +216,12 @@ EXTREME = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", EXTREME)
+SLOW = ("10,000 lines", "a large frame")
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(c, marks=pytest.mark.slow) if c in SLOW else c for c in EXTREME]
+)
 def test_extremes_that_work(case, call, tmp_path):
     arguments, least, most = EXTREME[case]
     done = call(*arguments, "--out", "data", folder=tmp_path)

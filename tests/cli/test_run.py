@@ -102,6 +102,7 @@ def test_aliases_configuration_and_set(stack, tmp_path):
     assert pd.read_csv(tmp_path / "out/frames.csv")["frame"].tolist() == [3, 5, 7]
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_what_was_finished_and_resume_goes_on(stack, tmp_path):
     frames = tifffile.imread(stack)
     long = tmp_path / "long.tif"
