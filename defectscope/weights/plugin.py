@@ -42,7 +42,7 @@ def defectscope_weights() -> list[ComponentSpec]:
         ),
         ComponentSpec(
             "faster-rcnn-types",
-            "The same three types for faster-rcnn; learned from synthetic images.",
+            "Loops of two types and black dots in STEM, for faster-rcnn; from synthetic images.",
             "defectscope.weights.plugin:faster_rcnn_types",
         ),
         ComponentSpec(
