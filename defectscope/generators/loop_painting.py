@@ -237,12 +237,22 @@ def painted(loop: Loop, shape: tuple[int, int]) -> tuple[Place, NDArray[np.float
     if noise is not None and loop.mottle:
         depth = np.clip(depth * (1 + np.float32(loop.mottle) * noise[1]), 0, 1)
     whole = box[0] > 2 and box[1] > 2 and box[2] < shape[1] - 2 and box[3] < shape[0] - 2
-    limit = 1.0
+    limit, radius = 1.0, here.radius
     if whole:
         area = max(1, round(loop.area_px()))
-        limit = float(np.partition(here.radius, area - 1, axis=None)[area - 1])
-    mask = Mask(place[1].start, place[0].start, here.radius <= limit).trimmed()
+        # What is thinner than a pixel may have its deepest one far beyond its end.
+        radius = np.where(_touched(box, place), radius, np.float32(np.inf))
+        limit = float(np.partition(radius, area - 1, axis=None)[area - 1])
+    mask = Mask(place[1].start, place[0].start, radius <= limit).trimmed()
     return place, depth, mask
+
+
+def _touched(box: tuple[float, float, float, float], place: Place) -> NDArray[np.bool_]:
+    """Return which pixels of a window a box touches."""
+    rows, columns = (np.arange(side.start, side.stop) for side in place)
+    across = (columns >= math.floor(box[0])) & (columns < math.ceil(box[2]))
+    down = (rows >= math.floor(box[1])) & (rows < math.ceil(box[3]))
+    return np.asarray(down[:, None] & across)
 
 
 def _grain(loop: Loop, shape: tuple[int, ...]) -> NDArray[np.float32] | None:

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from defectscope.core.errors import OptionError
@@ -327,6 +327,10 @@ def test_many_loops_fit_into_one_frame():
 
 
 @settings(max_examples=40, deadline=None)
+@example(
+    shape=(16, 18), length=1, seed=0, sizes=(1.0, 3.0),
+    options={"count": 12, "visible_from_px": 0.0, "aspect_low": 0.0625},
+)  # fmt: skip
 @given(
     shape=st.tuples(st.integers(16, 40), st.integers(16, 40)),
     length=st.integers(1, 6),
