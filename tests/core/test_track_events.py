@@ -9,16 +9,7 @@ import pytest
 from defectscope.core.track_events import track_events
 
 
-def track(particle, frames, x=0.0, size=10.0, step=0.1):
-    frames = np.asarray(list(frames))
-    size = np.broadcast_to(size, frames.shape)
-    return pd.DataFrame(
-        {"frame": frames, "particle": particle, "x": x + step * frames, "y": 0.0,
-         "diameter_px": size}
-    )  # fmt: skip
-
-
-def test_a_track_that_ends_in_a_growing_neighbour_has_merged():
+def test_a_track_that_ends_in_a_growing_neighbour_has_merged(track):
     grown = np.where(np.arange(20) < 10, 10.0, np.hypot(10, 8))
     tracks = pd.concat([track(0, range(20), 0, grown), track(1, range(10), 9, 8)])
     (event,) = track_events(tracks).to_dict("records")
@@ -28,14 +19,14 @@ def test_a_track_that_ends_in_a_growing_neighbour_has_merged():
     assert event["area_share"] == pytest.approx(1)
 
 
-def test_a_neighbour_that_does_not_grow_was_passed_over():
+def test_a_neighbour_that_does_not_grow_was_passed_over(track):
     tracks = pd.concat([track(0, range(20), 0, 10), track(1, range(10), 9, 8)])
     assert track_events(tracks).empty
     far = np.where(np.arange(20) < 10, 10.0, np.hypot(10, 8))
     assert track_events(pd.concat([track(0, range(20), 0, far), track(1, range(10), 40, 8)])).empty
 
 
-def test_a_split_is_a_merge_in_reverse():
+def test_a_split_is_a_merge_in_reverse(track):
     shrunk = np.where(np.arange(20) < 10, np.hypot(10, 8), 10.0)
     tracks = pd.concat([track(0, range(20), 0, shrunk), track(1, range(10, 20), 9, 8)])
     (event,) = track_events(tracks).to_dict("records")
@@ -47,20 +38,20 @@ def test_a_split_is_a_merge_in_reverse():
 BOTH = float(np.hypot(10, 8))
 
 
-def joined(later=10, size=BOTH, x=3.5):
+def joined(track, later=10, size=BOTH, x=3.5):
     """Return two loops that end side by side, and one that is there afterwards."""
     parts = [track(0, range(10), 0, 10.0, 0), track(1, range(10), 9, 8.0, 0),
              track(2, range(later, 20), x, size, 0)]  # fmt: skip
     return pd.concat(parts)
 
 
-def test_two_that_end_where_one_as_large_as_both_begins_have_merged():
-    events = track_events(joined())
+def test_two_that_end_where_one_as_large_as_both_begins_have_merged(track):
+    events = track_events(joined(track))
     assert events[["kind", "frame", "particle", "other"]].to_numpy().tolist() == [
         ["merge", 10, 0, 2], ["merge", 10, 1, 2]
     ]  # fmt: skip
     assert events["area_share"].tolist() == pytest.approx([1, 1])
-    table = joined()
+    table = joined(track)
     events = track_events(table.assign(frame=19 - table["frame"]))
     assert events[["kind", "frame", "particle", "other"]].to_numpy().tolist() == [
         ["split", 10, 0, 2], ["split", 10, 1, 2]
@@ -68,11 +59,11 @@ def test_two_that_end_where_one_as_large_as_both_begins_have_merged():
 
 
 @pytest.mark.parametrize("change", [{"later": 12}, {"size": 7.0}, {"size": 20.0}, {"x": 12.0}])
-def test_one_that_begins_later_elsewhere_or_of_another_size_is_another_one(change):
-    assert track_events(joined(**change)).empty
+def test_one_that_begins_later_elsewhere_or_of_another_size_is_another_one(track, change):
+    assert track_events(joined(track, **change)).empty
 
 
-def test_long_loops_touch_at_their_ends():
+def test_long_loops_touch_at_their_ends(track):
     grown = np.where(np.arange(20) < 10, 10.0, np.hypot(10, 10))
     tracks = pd.concat([track(0, range(20), 0, grown, 0), track(1, range(10), 19, 10.0, 0)])
     assert track_events(tracks).empty
@@ -80,7 +71,7 @@ def test_long_loops_touch_at_their_ends():
     assert (event["kind"], event["particle"], event["other"]) == ("merge", 1, 0)
 
 
-def test_nothing_and_sizes_that_are_unknown():
+def test_nothing_and_sizes_that_are_unknown(track):
     tracks = track(0, range(5))
     assert track_events(tracks.iloc[:0]).empty
     assert track_events(tracks.drop(columns="diameter_px")).empty

@@ -8,16 +8,7 @@ from defectscope.core.track_filling import filled_tracks
 from defectscope.core.track_quality import track_quality
 
 
-def track(particle, frames, x=0.0, size=10.0, step=0.1):
-    frames = np.asarray(list(frames))
-    size = np.broadcast_to(size, frames.shape)
-    return pd.DataFrame(
-        {"frame": frames, "particle": particle, "x": x + step * frames, "y": 0.0,
-         "diameter_px": size}
-    )  # fmt: skip
-
-
-def test_every_kind_of_track_is_called_by_its_name():
+def test_every_kind_of_track_is_called_by_its_name(track):
     jumping = track(4, range(20), 300)
     jumping.loc[jumping["frame"] >= 10, "x"] += 30
     tracks = pd.concat(
@@ -36,7 +27,7 @@ def test_every_kind_of_track_is_called_by_its_name():
     assert table["jumps"].tolist() == [0, 0, 0, 0, 1]
 
 
-def test_a_track_that_was_never_seen_is_called_filled():
+def test_a_track_that_was_never_seen_is_called_filled(track):
     tracks = pd.concat([track(0, range(5)), track(1, [3, 4], 100), track(2, range(3), 200)])
     tracks["origin"] = np.where(tracks["particle"] == 1, "interpolated", "detector")
     table = track_quality(tracks).set_index("particle")
@@ -46,5 +37,5 @@ def test_a_track_that_was_never_seen_is_called_filled():
     assert table["found_share"].tolist() == [1, 0, 1]
 
 
-def test_nothing():
+def test_nothing(track):
     assert track_quality(track(0, range(5)).iloc[:0]).empty
