@@ -88,6 +88,11 @@ class DislocationsOptions(Options):
     roughness_px: float = Field(
         1.0, ge=0, le=10, description="size of this grain, px; 0: every pixel by itself"
     )
+    painted: float = Field(
+        0.0, ge=0, le=1,
+        description="probability that the lines of a dark or bright pile-up hide the texture, in "
+        "one flat grey with harder edges, as P1 draws them",
+    )  # fmt: skip
     traces: float = Field(
         0.7, ge=0, le=1, description="probability that a slip trace is drawn; never labelled"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -201,7 +202,7 @@ class Dislocations(Generator):
         widths = factor * np.clip(widths, options.width_low_px, options.width_high_px)
         flatness, side = rng.uniform(1.9, 2.8), int(rng.choice([-1, 1]))
         fringe, phase = rng.uniform(5, 12) * width, rng.uniform(0, 2 * np.pi)
-        return [
+        styles = [
             LineStyle(
                 kind,
                 float(np.clip(strengths[k], low, high)),
@@ -220,6 +221,9 @@ class Dislocations(Generator):
             )
             for k in range(count)
         ]
+        if options.painted and kind in ("dark", "bright") and rng.random() < options.painted:
+            styles = _as_paint(styles, rng)
+        return styles
 
     def _record(
         self,
@@ -259,7 +263,8 @@ class Dislocations(Generator):
             (piece, piece.grey / around[piece.line])
             for piece in _longest(pieces, parts)
             if piece.length_px >= self._shortest_px(shape)
-            and piece.grey >= options.visible_from * around[piece.line]
+            and float(np.hypot(piece.grey, piece.opacity * around[piece.line]))
+            >= options.visible_from * around[piece.line]
             and piece.mask.area_px
         ]
         columns = {
@@ -276,6 +281,23 @@ class Dislocations(Generator):
             measurements={name: np.array(values, float) for name, values in columns.items()},
             units=UNITS,
         )
+
+
+def _as_paint(styles: list[LineStyle], rng: np.random.Generator) -> list[LineStyle]:
+    """Return styles that hide the texture, for which less contrast is enough to be seen."""
+    opacity, fainter, calm = rng.uniform(0.6, 1), rng.uniform(0.2, 1), rng.uniform(0, 1)
+    flatness = float(rng.uniform(2.2, 7))
+    return [
+        replace(
+            style,
+            opacity=float(opacity),
+            strength=float(fainter * style.strength),
+            flatness=flatness,
+            variation=float(calm * style.variation),
+            roughness=float(calm * style.roughness),
+        )
+        for style in styles
+    ]
 
 
 def _longest(pieces: list[PaintedPiece], parts: list[int]) -> list[PaintedPiece]:

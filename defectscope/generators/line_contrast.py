@@ -80,6 +80,9 @@ class LineStyle:
         Relative standard deviation of the grain in the line.
     roughness_px
         Standard deviation of the Gaussian that makes this grain; 0 is every pixel by itself.
+    opacity
+        How much of the texture behind it the line hides, as paint does, with which P1 draws; 0:
+        its contrast is added to the texture. For ``dark`` and ``bright``.
     """
 
     contrast: Contrast
@@ -95,6 +98,7 @@ class LineStyle:
     waviness_length_px: float = 9.0
     roughness: float = 0.0
     roughness_px: float = 0.0
+    opacity: float = 0.0
 
     def record(self) -> dict[str, Any]:
         """Return everything as values that JSON can hold."""

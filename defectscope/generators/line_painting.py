@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -48,6 +48,8 @@ class PaintedPiece:
         Length, and mean drawn width.
     grey
         Mean peak contrast, grey 0 to 1, after the canvas was cut to [0, 1].
+    opacity
+        Part of the texture that the line hides.
     """
 
     line: int
@@ -56,6 +58,7 @@ class PaintedPiece:
     length_px: float
     width_px: float
     grey: float
+    opacity: float = 0.0
 
 
 def paint_lines(
@@ -92,11 +95,12 @@ def paint_lines(
     course = lay_out(paths, styles, [None] * len(paths) if levels is None else levels, rng)
     strength = np.array([g * s.strength for g, s in zip(grey, styles, strict=True)])
     grain = _grain(styles, rng)
+    paint = _paint_under(canvas, paths, styles)
     batches = course.first[:-1] // BATCH_POINTS
     borders = np.flatnonzero(np.diff(batches, prepend=-1)).tolist()
     pieces = []
     for start, stop in itertools.pairwise([*borders, len(paths)]):
-        pieces += _paint(canvas, course, range(start, stop), styles, strength, grain)
+        pieces += _paint(canvas, course, range(start, stop), styles, strength, grain, paint)
     return pieces
 
 
@@ -107,14 +111,14 @@ def _paint(
     styles: Sequence[LineStyle],
     strength: NDArray[np.float64],
     grain: NDArray[np.float64] | None,
+    paint: _Paint | None,
 ) -> list[PaintedPiece]:
     shape = canvas.shape[0], canvas.shape[1]
     band = band_around(course, lines, styles, shape)
     part = slice(lines.start, lines.stop)
     line, strength, styles = band.line - lines.start, strength[part], styles[part]
-    grey = strength[line] * band.level * cross_section(
-        styles, line, band.across, band.beyond, band.along, band.width
-    )  # fmt: skip
+    profile = cross_section(styles, line, band.across, band.beyond, band.along, band.width)
+    grey = strength[line] * band.level * profile
     if grain is not None:
         rough = np.array([style.roughness for style in styles])[line]
         # Every line has a part of the grain to itself.
@@ -123,13 +127,52 @@ def _paint(
         grey *= 1 + rough * grain[rows, columns & (GRAIN_PX - 1)]
 
     flat = canvas.reshape(-1)
-    before = flat[band.pixel]
+    before: NDArray[np.floating] = flat[band.pixel]
+    if paint is not None:
+        hidden = paint.opacity[band.line] * np.abs(profile)
+        before = before + hidden * (paint.ground[band.line] - before)
     painted = np.abs(np.minimum(np.maximum(before + grey, 0), 1) - before)
     wanted, found = (np.bincount(line, w, len(lines)) for w in (np.abs(grey), painted))
     kept = np.divide(found, wanted, out=np.ones(len(lines)), where=wanted > 0)
-    np.add.at(flat, band.pixel, grey.astype(np.float32))
-    flat[band.pixel] = np.minimum(np.maximum(flat[band.pixel], 0), 1)
-    return _pieces(course, lines, band, strength * kept, shape)
+    if paint is None:
+        np.add.at(flat, band.pixel, grey.astype(np.float32))
+        flat[band.pixel] = np.minimum(np.maximum(flat[band.pixel], 0), 1)
+    else:
+        # One over the other: what hides the texture hides the lines behind it as well.
+        bounds = np.searchsorted(band.line, [*lines, lines.stop]).tolist()
+        for own in map(slice, bounds, bounds[1:]):
+            pixel, share = band.pixel[own], hidden[own]
+            ground = paint.ground[band.line[own]]
+            covered = flat[pixel] * (1 - share) + ground * share + grey[own]
+            flat[pixel] = np.minimum(np.maximum(covered, 0), 1).astype(np.float32)
+    pieces = _pieces(course, lines, band, strength * kept, shape)
+    return (
+        pieces
+        if paint is None
+        else [replace(p, opacity=float(paint.opacity[p.line])) for p in pieces]
+    )
+
+
+class _Paint(NamedTuple):
+    """Opacity of every line, and the mean grey under it, from which its contrast counts."""
+
+    opacity: NDArray[np.float64]
+    ground: NDArray[np.float64]
+
+
+def _paint_under(
+    canvas: NDArray[np.float32], paths: Sequence[NDArray[np.float64]], styles: Sequence[LineStyle]
+) -> _Paint | None:
+    if not any(style.opacity for style in styles):
+        return None
+    height, width = canvas.shape
+    means = []
+    for path in paths:
+        inside = ((path >= 0) & (path < [width, height])).all(axis=1)
+        columns, rows = path[inside].astype(np.intp).T
+        means.append(float((canvas[rows, columns] if inside.any() else canvas).mean()))
+    opacity = [s.opacity * (s.contrast in ("dark", "bright")) for s in styles]
+    return _Paint(np.array(opacity), np.array(means))
 
 
 def _grain(styles: Sequence[LineStyle], rng: np.random.Generator) -> NDArray[np.float64] | None:

@@ -178,6 +178,17 @@ def test_faint_lines_are_painted_and_not_labelled():
     assert np.count_nonzero(before != after) > 300
 
 
+def test_painted_lines_hide_the_texture_and_need_less_contrast_to_be_labelled():
+    options = {"contrast": "dark", "contrast_low": 1.3, "contrast_high": 1.3, "traces": 0.0,
+               "width_low_px": 5.0, "visible_from": 1.2, "count": 8, "painted": 1.0}  # fmt: skip
+    _, _, truth, recorded = drawn(**options)
+    styles = [line for pileup in recorded["pileups"] for line in pileup["lines"]]
+    assert all(0.6 <= style["opacity"] <= 1 for style in styles)
+    # What P1 draws differs from its surroundings by the lack of texture even without contrast.
+    shown = [np.hypot(s["strength"], s["opacity"]) >= 1.2 for s in styles]
+    assert sum(s["strength"] < 1.2 for s in styles) and abs(len(truth) - sum(shown)) <= 1
+
+
 def test_a_line_that_cannot_be_seen_on_black_is_not_labelled():
     black = np.zeros(SHAPE, np.float32)
     _, after, truth, _ = drawn(canvas=black, contrast="dark", count=5)

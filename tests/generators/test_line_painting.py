@@ -186,3 +186,28 @@ def test_the_texture_of_cells_is_that_of_pixels(shape):
         expected = np.median(full[rows, columns]) if len(inside) else np.median(cells.values)
         assert found == pytest.approx(expected, rel=1e-5)
     assert cells.medians_along([]) == []
+
+
+def test_paint_hides_the_texture_and_the_lines_behind_it():
+    canvas = np.clip(0.5 + 0.1 * RNG(0).standard_normal((80, 100)), 0, 1).astype(np.float32)
+    support = np.array([[[10, 40.5], [50, 40.5], [90, 40.5]], [[50.5, 10], [50.5, 40], [50.5, 70]]])
+    styles = [LineStyle(kind, 1, 8.0, flatness=8.0, opacity=1.0) for kind in ("dark", "bright")]
+    grounds = [canvas[40, 10:90].mean(), canvas[10:70, 50].mean()]
+    pieces = paint_lines(canvas, spline_paths(support), styles, [0.2, 0.1], RNG(1))
+    assert [piece.opacity for piece in pieces] == [1, 1]
+    assert [piece.grey for piece in pieces] == pytest.approx([0.2, 0.1], rel=0.01)
+    np.testing.assert_allclose(canvas[39:42, 15:45], grounds[0] - 0.2, atol=0.01)
+    # The second lies on the first.
+    np.testing.assert_allclose(canvas[20:60, 49:52], grounds[1] + 0.1, atol=0.01)
+
+
+def test_half_opaque_lines_show_half_of_the_texture():
+    texture = np.clip(0.5 + 0.1 * RNG(0).standard_normal((80, 100)), 0, 1).astype(np.float32)
+    stds = []
+    for opacity in (0.0, 0.5):
+        canvas = texture.copy()
+        style = LineStyle("dark", 1, 8.0, flatness=8.0, opacity=opacity)
+        paint_lines(canvas, spline_paths(np.array([[[10, 40], [50, 40], [90, 40.0]]])), [style],
+                    [0.05], RNG(1))  # fmt: skip
+        stds.append(canvas[38:42, 15:85].std())
+    assert stds[1] == pytest.approx(stds[0] / 2, rel=0.03)
