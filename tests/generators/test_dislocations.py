@@ -186,7 +186,8 @@ def test_painted_lines_hide_the_texture_and_need_less_contrast_to_be_labelled():
     assert all(0.6 <= style["opacity"] <= 1 for style in styles)
     # What P1 draws differs from its surroundings by the lack of texture even without contrast.
     shown = [np.hypot(s["strength"], s["opacity"]) >= 1.2 for s in styles]
-    assert sum(s["strength"] < 1.2 for s in styles) and abs(len(truth) - sum(shown)) <= 1
+    assert sum(s["strength"] < 1.2 for s in styles)
+    assert abs(len(truth) - sum(shown)) <= 1
 
 
 def test_a_line_that_cannot_be_seen_on_black_is_not_labelled():
