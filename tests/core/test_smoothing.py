@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.interpolate import CubicSpline
 
 from defectscope.core.geometry.curves import distances_to_curve
 from defectscope.core.geometry.polylines import polyline_length
-from defectscope.core.geometry.smoothing import smoothed_curve
+from defectscope.core.geometry.smoothing import _natural_spline, smoothed_curve
 
 
 def arc(radius=60.0, count=60):
@@ -51,3 +55,15 @@ def test_a_line_of_one_place_stays_there(points):
 def test_two_and_three_points_are_no_error():
     assert polyline_length(smoothed_curve([[0, 0], [10, 0]], 10.0)) == pytest.approx(10)
     assert len(smoothed_curve([[0, 0], [5, 1], [10, 0]], 10.0)) > 3
+
+
+@given(
+    steps=arrays(float, st.integers(2, 40), elements=st.floats(0.1, 9)),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_the_course_between_points_is_the_natural_spline_of_scipy(steps, seed):
+    x = np.concatenate([[0.0], np.cumsum(steps)])
+    y = np.random.default_rng(seed).normal(0, 10, (len(x), 2))
+    at = np.linspace(0, x[-1], 200)
+    expected = CubicSpline(x, y, bc_type="natural")(at)
+    np.testing.assert_allclose(_natural_spline(x, y, at), expected, atol=1e-7)

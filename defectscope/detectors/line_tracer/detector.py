@@ -95,10 +95,11 @@ class LineTracer(LearnedDetector):
         """What is taken for a line, in px of the input."""
         options = self.options
         return TracingRules(
-            options.least_token,
-            options.shortest_px * options.scale,
-            options.smoothing_px,
-            JoinRules(gap_px=options.gap_px * options.scale),
+            least_token=options.least_token,
+            shortest_px=options.shortest_px * options.scale,
+            least_score=self.least_score,
+            wavelength_px=options.smoothing_px,
+            joins=JoinRules(gap_px=options.gap_px * options.scale),
         )
 
     def detect(self, frames: Sequence[Frame]) -> list[Instances]:
@@ -109,8 +110,7 @@ class LineTracer(LearnedDetector):
         values = scaled_input(frame, self.options.scale)
         shape = values.shape[0], values.shape[1]
         tokens, presence, ends = self._seen(values)
-        lines = traced(tokens, presence, shape, self.rules, ends)
-        return self._instances([li for li in lines if li.score >= self.least_score], frame.shape)
+        return self._instances(traced(tokens, presence, shape, self.rules, ends), frame.shape)
 
     def _seen(
         self, values: NDArray[np.float32]

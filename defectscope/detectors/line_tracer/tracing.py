@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,8 +15,6 @@ from defectscope.detectors.line_tracer.stopping import StopRules, stopped
 from defectscope.detectors.line_tracer.tokens import Tokens, found_tokens, thinned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 __all__ = ["TracedLine", "TracingRules", "tokens_of", "traced"]
@@ -40,6 +38,8 @@ class TracingRules(NamedTuple):
         Least probability of a token.
     shortest_px
         Shorter lines are left out.
+    least_score
+        Lines of a smaller mean probability are left out.
     wavelength_px
         Bends that are shorter are taken for noise.
     joins
@@ -50,6 +50,7 @@ class TracingRules(NamedTuple):
 
     least_token: float = 0.3
     shortest_px: float = 10.0
+    least_score: float = 0.0
     wavelength_px: float = 14.0
     joins: JoinRules = JoinRules()
     stops: StopRules = StopRules()
@@ -103,13 +104,18 @@ def traced(
 
     lines = []
     for parts in join_chains(points, on_the_way, rules.joins):
+        score = float(np.concatenate([scores[k] for k, _ in parts]).mean())
+        # Most of what is no line is known before the work of smoothing it.
+        extent = sum(polyline_length(points[k]) + rules.joins.gap_px for k, _ in parts)
+        if score < rules.least_score or extent < rules.shortest_px:
+            continue
         line = _smooth([_turned(points[k], back) for k, back in parts],
                        [_turned(scores[k], back) for k, back in parts], rules)  # fmt: skip
         line = _continued(line, shape)
         if tips is not None:
             line = stopped(line, tips, evidence, rules.stops)
         if polyline_length(line) >= rules.shortest_px:
-            lines.append(TracedLine(line, _score(parts, scores, line)))
+            lines.append(TracedLine(line, score))
     return sorted(_without_shadows(lines, shape), key=lambda line: -polyline_length(line.points))
 
 
@@ -133,12 +139,6 @@ def _probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _turned(values: NDArray[np.float64], back: bool) -> NDArray[np.float64]:
     return values[::-1] if back else values
-
-
-def _score(
-    parts: Sequence[tuple[int, bool]], scores: Sequence[NDArray[np.float64]], line: Any
-) -> float:
-    return float(np.concatenate([scores[k] for k, _ in parts]).mean())
 
 
 def _smooth(
