@@ -1,9 +1,11 @@
 """Precision and recall of a detector by the validation frames of its recipe, as training has them.
 
     python benchmarks/card_scores.py WEIGHTS.safetensors RECIPE.toml [--frames 48]
+        [--enlarge 0.85 --write]
 
-Prints what training writes into the scores of a card since it measures these; for weights of the
-detector ``heatmap`` that were trained before.
+Prints what training writes into the scores of a card, for weights of the detector ``heatmap``. With
+``--enlarge``, frames are enlarged by this before the network sees them; ``--write`` makes that,
+the threshold that goes with it and the scores part of the card.
 """
 
 from __future__ import annotations
@@ -16,12 +18,28 @@ import numpy as np
 
 from defectscope import Frame, Runtime, WeightFiles
 from defectscope.detectors.learning.jobs import VALIDATION_FROM
-from defectscope.detectors.learning.scoring import Scored, best_threshold
+from defectscope.detectors.learning.scoring import BestThreshold, Scored, best_threshold
 from defectscope.pipeline.training import open_training_data
 from defectscope.plugins.host import default_host
 
 # As in the validation of training.
 LEAST_SCORE = 0.1
+
+
+def write(path: Path, enlarge: float, best: BestThreshold) -> None:
+    """Put the enlargement, the threshold and the scores into a card."""
+    content = json.loads(path.read_text())
+    content["architecture"]["enlarge"] = enlarge
+    content["threshold"] = best.threshold
+    content["scores"]["validation"] |= {
+        "f1_iou_0.15": round(best.f1, 4),
+        "mean_f1": round(best.score, 4),
+        "precision": round(best.precision, 4),
+        "precision_error": round(best.precision_error, 4),
+        "recall": round(best.recall, 4),
+        "recall_error": round(best.recall_error, 4),
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def main() -> None:
@@ -30,10 +48,14 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("recipe", type=Path)
     parser.add_argument("--frames", type=int, default=48)
+    parser.add_argument("--enlarge", type=float)
+    parser.add_argument("--write", action="store_true")
     given = parser.parse_args()
     host, card = default_host(), WeightFiles.open(given.weights).card
+    former = float(card.architecture.get("enlarge", 1.0))
+    enlarge = former if given.enlarge is None else given.enlarge
     known = {name: k for k, name in enumerate(card.defect_types)}
-    options = {"weights": str(given.weights), "score": LEAST_SCORE}
+    options = {"weights": str(given.weights), "score": LEAST_SCORE, "scale": enlarge / former}
     scored = []
     with (
         open_training_data(given.recipe, host) as data,
@@ -52,6 +74,8 @@ def main() -> None:
             )
     best = best_threshold(scored)
     print(f"the card has the threshold {card.threshold}")
+    if given.write:
+        write(given.weights.with_suffix(".json"), enlarge, best)
     print(json.dumps({name: round(value, 4) for name, value in best.logged.items()}, indent=1))
 
 

@@ -124,7 +124,9 @@ class TestResult:
         card = files.card
         assert card.title == "Seven steps"
         assert card.defect_types == ("dislocation-loop",)
-        assert card.architecture == {"channels": [8, 8], "blocks": [1, 1], "classes": 1}
+        assert card.architecture == {
+            "channels": [8, 8], "blocks": [1, 1], "classes": 1, "enlarge": 1.0,
+        }  # fmt: skip
         assert card.recipe["steps"] == 7
         assert card.recipe["options"]["learning_rate"] == 0.01
         assert card.recipe["data"]["source"][0]["options"] == {"in-situ-loops": {"count": 4}}

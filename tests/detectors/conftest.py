@@ -16,7 +16,8 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnx")
     from defectscope import WeightFiles, WeightsCard
-    from defectscope.detectors.heatmap.network import Architecture, HeatmapNetwork
+    from defectscope.detectors.heatmap.architecture import Architecture
+    from defectscope.detectors.heatmap.network import HeatmapNetwork
     from defectscope.detectors.learning.export import onnx_bytes
 
     architecture = Architecture(channels=(8, 12), blocks=(1, 1), classes=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import Tensor
 
 from defectscope.detectors.heatmap.decoding import decoded
@@ -48,4 +49,10 @@ class HeatmapModule(BoxModule):
     def found_in(self, pixels: NDArray[Any]) -> Found:
         """Return what is found in a frame."""
         logits, logarithms = self.answers(pixels)
-        return suppressed(decoded(logits, logarithms, LEAST_SCORE), MOST_OVERLAP)
+        boxes, scores, classes = suppressed(decoded(logits, logarithms, LEAST_SCORE), MOST_OVERLAP)
+        ratio = np.divide(self.given(pixels).shape, pixels.shape)[[1, 0, 1, 0]]
+        return Found((boxes / ratio).astype(np.float32), scores, classes)
+
+    def given(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Return what the network is given of a whole frame."""
+        return np.asarray(self.network.architecture.given(pixels))

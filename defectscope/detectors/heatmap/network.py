@@ -13,29 +13,20 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from defectscope.detectors.heatmap.architecture import Architecture
 from defectscope.detectors.learning.blocks import Residual, convolution, residual_stages, upwards
-from defectscope.detectors.learning.levels import Levels
 from defectscope.detectors.learning.networks import with_weights
 
 if TYPE_CHECKING:
     from defectscope import WeightFiles
 
-__all__ = ["Architecture", "HeatmapNetwork", "load_network"]
+__all__ = ["HeatmapNetwork", "load_network"]
 
 # Probability of a centre that the untrained network starts from.
 PRIOR = 0.01
-
-
-class Architecture(Levels):
-    """What the network is built from: its levels, and the number of defect types."""
-
-    channels: tuple[int, ...] = Field((16, 32, 64, 128), min_length=1, max_length=6)
-    blocks: tuple[int, ...] = (1, 2, 2, 1)
-    classes: int = Field(1, ge=1, le=1000)
 
 
 class HeatmapNetwork(nn.Module):
@@ -50,7 +41,7 @@ class HeatmapNetwork(nn.Module):
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
         channels, classes = architecture.channels, architecture.classes
-        self.classes = classes
+        self.architecture, self.classes = architecture, classes
         self.stem = convolution(16, channels[0])
         self.encoder = residual_stages(channels, architecture.blocks)
         self.down = nn.ModuleList(convolution(a, b, 2) for a, b in pairwise(channels))

@@ -17,6 +17,11 @@ Positive = Annotated[int, Field(ge=1, le=2048)]
 class HeatmapTrainingOptions(LearningOptions):
     """Options of ``train heatmap``; what images suffer on the way is drawn for each crop."""
 
+    enlarge: float = Field(
+        1.0, ge=0.25, le=8,
+        description="frames are enlarged by this before the network sees them, in training and "
+        "whenever its weights are used",
+    )  # fmt: skip
     channels: tuple[Positive, ...] = Field(
         (16, 32, 64, 128), min_length=1, max_length=4,
         description="channels of each level, the finest (a quarter of the frame) first",

@@ -14,6 +14,7 @@ from defectscope.detectors.learning.tiles import padded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -67,9 +68,13 @@ class LearningModule(LightningModule):
         """Return what the network answers for an (n, 1, H, W) batch."""
         return self.network(pixels.contiguous(memory_format=torch.channels_last))
 
+    def given(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Return what the network is given of a whole frame."""
+        return normalised(pixels)
+
     def answers(self, pixels: NDArray[Any]) -> list[NDArray[Any]]:
         """Return what the network answers for a whole frame, (channels, h, w) each."""
-        given = torch.from_numpy(padded([normalised(pixels)], self._multiple)).to(self.device)
+        given = torch.from_numpy(padded([self.given(pixels)], self._multiple)).to(self.device)
         return [out[0].float().cpu().numpy() for out in self.outputs(given)]
 
     def configure_optimizers(self) -> Any:

@@ -11,7 +11,6 @@ from torch import Tensor
 from defectscope.detectors.learning.box_training import LEAST_SCORE, BoxModule
 from defectscope.detectors.learning.optimising import expect_finite
 from defectscope.detectors.learning.suppression import Found, suppressed
-from defectscope.detectors.learning.tiles import padded
 from defectscope.detectors.yolov3.architecture import STRIDES
 from defectscope.detectors.yolov3.decoding import decoded
 from defectscope.detectors.yolov3.loss import YoloLoss
@@ -61,18 +60,16 @@ class YoloModule(BoxModule):
         return expect_finite(sum(losses.values(), torch.tensor(0.0, device=self.device)),
                              self.options, self.global_step)  # fmt: skip
 
-    def answers(self, pixels: NDArray[Any]) -> list[NDArray[Any]]:
-        """Return what the network answers for a whole frame, (channels, h, w) each."""
-        values = self.network.architecture.given(pixels)
-        given = torch.from_numpy(padded([values], self._multiple)).to(self.device)
-        return [out[0].float().cpu().numpy() for out in self.outputs(given)]
+    def given(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Return what the network is given of a whole frame."""
+        return np.asarray(self.network.architecture.given(pixels))
 
     def found_in(self, pixels: NDArray[Any]) -> Found:
         """Return what is found in a frame."""
         architecture = self.network.architecture
         found = decoded(self.answers(pixels), STRIDES[architecture.variant], LEAST_SCORE)
         boxes, scores, classes = suppressed(found, MOST_OVERLAP)
-        ratio = np.divide(architecture.given(pixels).shape, pixels.shape)[[1, 0, 1, 0]]
+        ratio = np.divide(self.given(pixels).shape, pixels.shape)[[1, 0, 1, 0]]
         return Found((boxes / ratio).astype(np.float32), scores, classes)
 
     def configure_optimizers(self) -> Any:

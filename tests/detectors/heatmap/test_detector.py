@@ -7,9 +7,10 @@ import pickle
 import numpy as np
 import pytest
 
-from defectscope import Frame, WeightFiles
+from defectscope import Frame, WeightFiles, WeightsCard
 from defectscope.core.errors import FormatError, MissingPackageError, UnknownNameError
 from defectscope.core.geometry.boxes import box_iou_matrix
+from defectscope.core.weights import read_tensors
 from defectscope.detectors.heatmap.detector import Heatmap, HeatmapOptions
 from defectscope.plugins.testing import DetectorConformance
 
@@ -126,6 +127,17 @@ def test_boxes_of_an_enlarged_frame_are_in_px_of_the_frame(make, scale):
 
 
 @pytest.mark.parametrize("size", [(8, 8), (8, 200), (33, 31)])
+def test_what_the_card_enlarges_by_comes_beside_the_option(make, tiny_weights, tmp_path):
+    files = WeightFiles.open(tiny_weights, "heatmap")
+    card = files.card.model_dump() | {"architecture": files.card.architecture | {"enlarge": 1.3}}
+    saved = WeightFiles.save(tmp_path / "more.safetensors", WeightsCard(**card),
+                             read_tensors(tiny_weights), files.onnx.read_bytes())  # fmt: skip
+    detector = Heatmap(HeatmapOptions(weights=str(saved.tensors), scale=0.5))
+    (found,), (expected,) = detector.detect([frame()]), make(scale=0.65).detect([frame()])
+    assert len(found)
+    same(found, expected)
+
+
 @pytest.mark.parametrize("scale", [1.0, 0.1])
 def test_frames_of_any_size(make, size, scale):
     (found,) = make(scale=scale, score=0.1).detect([frame(*size)])

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from defectscope.detectors.heatmap import decoding, loss  # noqa: E402
+from defectscope.detectors.heatmap.architecture import Architecture  # noqa: E402
 from defectscope.detectors.heatmap.loss import focal_loss, giou_loss, sides_px  # noqa: E402
-from defectscope.detectors.heatmap.network import Architecture, HeatmapNetwork  # noqa: E402
+from defectscope.detectors.heatmap.network import HeatmapNetwork  # noqa: E402
 
 
 def cells(values, channels=1):

@@ -16,6 +16,7 @@ from defectscope.core.errors import FormatError
 
 torch = pytest.importorskip("torch")
 
+from defectscope.detectors.heatmap.architecture import Architecture  # noqa: E402
 from defectscope.detectors.heatmap.crops import CropMaker  # noqa: E402
 from defectscope.detectors.heatmap.options import HeatmapTrainingOptions  # noqa: E402
 from defectscope.detectors.learning.batches import (  # noqa: E402
@@ -38,7 +39,7 @@ OPTIONS = HeatmapTrainingOptions(crop_px=64, crops_per_frame=2, scale_high=1.3)
 
 def batches(first=0, data=None, **more):
     data = data or RecipeData(Recipe.model_validate(RECIPE))
-    make = CropMaker(OPTIONS, ("dislocation-loop",))
+    make = CropMaker(OPTIONS, ("dislocation-loop",), Architecture())
     return Batches(data, make, 2, first, 5, **more)
 
 
