@@ -6,10 +6,10 @@ Usage: python benchmarks/lines.py --out FOLDER [--patches FOLDER] [--count 200]
 The sets are drawn by the generator ``dislocations`` with seeds that nothing else uses, 512 x 512
 px, and are never looked at to choose anything. Those on image backgrounds need patches:
 ``python benchmarks/line_patches.py DATA --out PATCHES``, whose folder ``test`` is taken; training
-uses other frames of the same video. Fewer images are the first ones of a full set. What
-``defectscope benchmark`` writes (tables, figures, worst frames) lies in FOLDER/results, and
-``strata.csv`` says how often lines are found by contrast, width, distance of the nearest line and
-crossing angle.
+uses other frames of the same video. The set ``paper`` is painted by the recipe of Govind et al.
+Fewer images are the first ones of a full set. What ``defectscope benchmark`` writes (tables,
+figures, worst frames) lies in FOLDER/results, and ``strata.csv`` says how often lines are found by
+contrast, width, distance of the nearest line and crossing angle.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from paper_lines import draw_paper_set
 
 import defectscope as ds
 from defectscope.core.geometry.curves import distances_to_curve
@@ -46,6 +47,8 @@ SETS: dict[str, tuple[str, dict[str, Any], int, float]] = {
     "many-30": ("images", {"preset": "m2", "count": 30}, 71006, 1 / 3),
     "many-40": ("images", {"preset": "m2", "count": 40}, 71007, 1 / 3),
 }
+# Drawn by the paper's recipe instead of our generator, and its seed.
+PAPER = ("paper", 71008)
 # Sets that make up one row of the report.
 POOLED = {"20-40 lines": ("many-20", "many-30", "many-40")}
 STRATA = {
@@ -76,7 +79,11 @@ def drawn_sets(out: Path, patches: Path | None, count: int) -> list[Path]:
             generate_dataset(plan, wanted, folder, resume=folder.exists())
         print(f"{name}: {wanted} images in {folder}")
         folders.append(folder)
-    return folders
+    folder = out / f"{count}" / PAPER[0]
+    if not (folder / "annotations.json").is_file():
+        draw_paper_set(folder, count, PAPER[1])
+    print(f"{PAPER[0]}: {count} images in {folder}")
+    return [*folders, folder]
 
 
 def true_rows(folder: Path) -> list[pd.DataFrame]:
@@ -84,12 +91,7 @@ def true_rows(folder: Path) -> list[pd.DataFrame]:
     tables = []
     for image in open_dataset(folder, default_host()).images:
         lines = list(image.instances.lines or ())
-        record = json.loads((folder / "parameters" / f"{image.stem}.json").read_text())
-        styles = [
-            style
-            for pileup in record["generators"][0]["parameters"]["pileups"]
-            for style in pileup["lines"]
-        ]
+        styles = styles_of(folder / "parameters" / f"{image.stem}.json")
         rows = []
         for k, line in enumerate(lines):
             others = [other for j, other in enumerate(lines) if j != k]
@@ -104,6 +106,14 @@ def true_rows(folder: Path) -> list[pd.DataFrame]:
             table[column] = [s.get(key, np.nan) for s in styles] if known else np.nan
         tables.append(table)
     return tables
+
+
+def styles_of(path: Path) -> list[dict[str, Any]]:
+    """Return how each line was drawn; nothing of images that are not our generator's."""
+    if not path.is_file():
+        return []
+    pileups = json.loads(path.read_text())["generators"][0]["parameters"]["pileups"]
+    return [style for pileup in pileups for style in pileup["lines"]]
 
 
 def crossing_deg(line: Any, others: list[Any], apart: list[Any]) -> float:
