@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from defectscope.detectors.learning.captions import in_captions
 from defectscope.detectors.learning.module import LearningModule
 from defectscope.detectors.learning.scoring import Scored, best_threshold
 from defectscope.detectors.learning.training import Facts
@@ -55,7 +56,12 @@ class BoxModule(LearningModule):
         pixels, truth = self.frames[int(batch)]
         known = {name: k for k, name in enumerate(self._types)}
         kinds = np.array([known.get(str(t), -1) for t in truth.defect_types], np.intp)
-        self._scored.append(Scored(*self.found_in(pixels), truth.boxes, kinds, truth.ignore))
+        found = self.found_in(pixels)
+        # As when defects are looked for: what is left out then may not decide about a threshold.
+        real = ~in_captions(pixels, found.boxes)
+        self._scored.append(
+            Scored(*(column[real] for column in found), truth.boxes, kinds, truth.ignore)
+        )
 
     def on_validation_epoch_end(self) -> None:
         """Log the best mean F1, its threshold, and what goes with it."""

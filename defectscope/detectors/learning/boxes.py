@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from defectscope import Frame, Instances
 from defectscope.core.geometry.boxes import clip_boxes
 from defectscope.detectors.learning.calming import calmed
+from defectscope.detectors.learning.captions import in_captions
 from defectscope.detectors.learning.detector import LearnedDetector, LearnedOptions
 from defectscope.detectors.learning.suppression import Found, suppressed
 from defectscope.detectors.learning.tiles import Tile, padded, tiles_of
@@ -37,6 +38,11 @@ class BoxOptions(LearnedOptions):
         True,
         description="take dead and hot pixels out of frames that have many, and smooth frames that "
         "are noisier than what weights learn from; others stay as they are",
+    )
+    captions: bool = Field(
+        True,
+        description="drop what is found in burnt-in captions, whose edges are much sharper than "
+        "those of everything else",
     )
     tile_px: int = Field(
         2048, ge=128, le=8192, multiple_of=32,
@@ -72,9 +78,13 @@ class BoxDetector(LearnedDetector):
         for position, frame in enumerate(frames):
             by_shape.setdefault(frame.shape, []).append(position)
         for shape, positions in by_shape.items():
-            inputs = [self.network_input(self._calm(frames[p])) for p in positions]
-            for p, boxes in zip(positions, self._boxes(inputs), strict=True):
-                found[p] = self._instances(boxes, shape, inputs[0].shape[-2:])
+            calm = [self._calm(frames[p]) for p in positions]
+            inputs = [self.network_input(frame) for frame in calm]
+            for p, frame, boxes in zip(positions, calm, self._boxes(inputs), strict=True):
+                own = self._instances(boxes, shape, inputs[0].shape[-2:])
+                if self.options.captions:
+                    own = own[~in_captions(frame.pixels, own.boxes)]
+                found[p] = own
         return [instances for instances in found if instances is not None]
 
     @abstractmethod
