@@ -56,11 +56,11 @@ class BoxModule(LearningModule):
         pixels, truth = self.frames[int(batch)]
         known = {name: k for k, name in enumerate(self._types)}
         kinds = np.array([known.get(str(t), -1) for t in truth.defect_types], np.intp)
-        found = self.found_in(pixels)
+        boxes, scores, classes = self.found_in(pixels)
         # As when defects are looked for: what is left out then may not decide about a threshold.
-        real = ~in_captions(pixels, found.boxes)
+        real = ~in_captions(pixels, boxes)
         self._scored.append(
-            Scored(*(column[real] for column in found), truth.boxes, kinds, truth.ignore)
+            Scored(boxes[real], scores[real], classes[real], truth.boxes, kinds, truth.ignore)
         )
 
     def on_validation_epoch_end(self) -> None:

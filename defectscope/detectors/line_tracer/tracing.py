@@ -9,6 +9,7 @@ import numpy as np
 
 from defectscope.core.geometry.polylines import polyline_length
 from defectscope.core.geometry.smoothing import smoothed_curve
+from defectscope.detectors.line_tracer.crossings import Chain, untangled
 from defectscope.detectors.line_tracer.joining import JoinRules, join_chains, mean_along
 from defectscope.detectors.line_tracer.linking import chains, linked
 from defectscope.detectors.line_tracer.stopping import StopRules, stopped
@@ -94,8 +95,8 @@ def traced(
     """
     tokens = thinned(tokens)
     found = [chain for chain in chains(linked(tokens)) if len(chain) >= LEAST_TOKENS]
-    points = [tokens.points[chain] for chain in found]
-    scores = [tokens.scores[chain] for chain in found]
+    whole = untangled([Chain(tokens.points[chain], tokens.scores[chain]) for chain in found])
+    points, scores = [chain.points for chain in whole], [chain.scores for chain in whole]
     evidence = _probability(presence)
     tips = None if ends is None else _probability(ends)
 
