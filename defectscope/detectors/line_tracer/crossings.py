@@ -9,7 +9,7 @@ piece that they share.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
+from itertools import permutations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -68,7 +68,7 @@ def untangled(chains: Sequence[Chain]) -> list[Chain]:
     """
     found = list(chains)
     for _ in range(PASSES):
-        changed, touched = dict[int, Chain | None](), set[int]()
+        changed, touched = dict[int, list[Chain]](), set[int]()
         for one, other in _pairs(_meetings(found)):
             involved = {one.chain, other.chain, one.into}
             if len(involved) < 3 or involved & touched:
@@ -79,8 +79,7 @@ def untangled(chains: Sequence[Chain]) -> list[Chain]:
                 changed |= better
         if not changed:
             break
-        found = [changed.get(k, chain) for k, chain in enumerate(found)]  # type: ignore[misc]
-        found = [chain for chain in found if chain is not None]
+        found = [part for k, chain in enumerate(found) for part in changed.get(k, [chain])]
     return found
 
 
@@ -116,21 +115,25 @@ def _meetings(chains: Sequence[Chain]) -> list[_Meeting]:
 
 def _ends(chains: Sequence[Chain]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return (2n, 2) ends, first before last, and the directions in which chains leave there."""
+    backs = [min(BACK, len(chain.points) - 1) for chain in chains]
     ends = np.array([chain.points[row] for chain in chains for row in (0, -1)])
-    inner = np.array([chain.points[min(max(row, -len(chain.points)), len(chain.points) - 1)]
-                      for chain in chains for row in (BACK, -1 - BACK)])  # fmt: skip
+    inner = np.array([chain.points[row] for chain, back in zip(chains, backs, strict=True)
+                      for row in (back, -1 - back)])  # fmt: skip
     ways = ends - inner
     return ends, ways / np.maximum(np.hypot(*ways.T), 1e-9)[:, None]
 
 
 def _pairs(meetings: Sequence[_Meeting]) -> list[tuple[_Meeting, _Meeting]]:
     """Return ends that run into one chain from either side, the shortest shared piece first."""
+    on_chain: dict[int, list[_Meeting]] = {}
+    for meeting in meetings:
+        on_chain.setdefault(meeting.into, []).append(meeting)
     pairs = [
         (other.place - one.place, one, other)
-        for one, other in product(meetings, repeat=2)
+        for together in on_chain.values()
+        for one, other in permutations(together, 2)
         if one.forward
         and not other.forward
-        and one.into == other.into
         and one.chain != other.chain
         and one.place <= other.place
     ]
@@ -139,8 +142,8 @@ def _pairs(meetings: Sequence[_Meeting]) -> list[tuple[_Meeting, _Meeting]]:
 
 def _resolved(
     chains: Sequence[Chain], one: _Meeting, other: _Meeting
-) -> dict[int, Chain | None] | None:
-    """Return what becomes of three chains, or None where their courses make no two lines."""
+) -> dict[int, list[Chain]] | None:
+    """Return what becomes of chains, by position, or None where their courses make no two lines."""
     middle = chains[one.into]
     shared = middle.part(slice(one.place, other.place + 1))
     if _length(shared.points) > SHARED_PX:
@@ -155,13 +158,13 @@ def _resolved(
         if max(exchanged) > ROUGHEST_PX:
             return None
         return {
-            one.into: _joined(before, shared, leaving),
-            one.chain: _joined(one.way, shared, after),
-            other.chain: None,
+            one.into: [_joined(before, shared, leaving)],
+            one.chain: [_joined(one.way, shared, after)],
+            other.chain: [],
         }
     if kept[0] > ROUGHEST_PX:
         return None
-    return {one.chain: _joined(one.way, shared, leaving), other.chain: None}
+    return {one.chain: [_joined(one.way, shared, leaving)], other.chain: []}
 
 
 def _joined(*parts: Chain) -> Chain:
