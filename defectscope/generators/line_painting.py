@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
@@ -58,7 +58,7 @@ class PaintedPiece:
     length_px: float
     width_px: float
     grey: float
-    opacity: float = 0.0
+    opacity: float
 
 
 def paint_lines(
@@ -145,12 +145,8 @@ def _paint(
             ground = paint.ground[band.line[own]]
             covered = flat[pixel] * (1 - share) + ground * share + grey[own]
             flat[pixel] = np.minimum(np.maximum(covered, 0), 1).astype(np.float32)
-    pieces = _pieces(course, lines, band, strength * kept, shape)
-    return (
-        pieces
-        if paint is None
-        else [replace(p, opacity=float(paint.opacity[p.line])) for p in pieces]
-    )
+    opacity = np.zeros(len(course.first) - 1) if paint is None else paint.opacity
+    return _pieces(course, lines, band, strength * kept, opacity, shape)
 
 
 class _Paint(NamedTuple):
@@ -195,6 +191,7 @@ def _pieces(
     lines: range,
     band: Band,
     grey: NDArray[np.float64],
+    opacity: NDArray[np.float64],
     shape: tuple[int, int],
 ) -> list[PaintedPiece]:
     near = np.flatnonzero(band.across**2 + band.beyond**2 <= (band.width / 2) ** 2)
@@ -217,7 +214,7 @@ def _pieces(
             length = polyline_length(points)
             mask = _mask(pixel, shape[1])
             peak = float(grey[k - lines.start]) * level
-            pieces.append(PaintedPiece(k, points, mask, length, width, peak))
+            pieces.append(PaintedPiece(k, points, mask, length, width, peak, float(opacity[k])))
     return pieces
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import Field
@@ -15,7 +15,6 @@ from defectscope.detectors.faster_rcnn.decoding import MOST_OVERLAP, decoded
 from defectscope.detectors.faster_rcnn.inputs import channels_of
 from defectscope.detectors.faster_rcnn.options import FasterRcnnTrainingOptions
 from defectscope.detectors.learning.boxes import BoxDetector, BoxOptions
-from defectscope.detectors.learning.cards import read_architecture
 from defectscope.detectors.learning.detector import scaled_input
 from defectscope.detectors.learning.packages import expect_training_packages
 from defectscope.detectors.learning.suppression import Found
@@ -58,7 +57,7 @@ class FasterRcnn(BoxDetector):
     TrainingOptions = FasterRcnnTrainingOptions
     options: FasterRcnnOptions
     name = "faster-rcnn"
-    architecture_type: ClassVar[type[Architecture]] = Architecture
+    architecture_type = Architecture
 
     @cached_property
     def files(self) -> WeightFiles:
@@ -69,11 +68,6 @@ class FasterRcnn(BoxDetector):
                 f"name them with --set {self.name}.weights=FILE.safetensors"
             )
         return super().files
-
-    @cached_property
-    def architecture(self) -> Architecture:
-        """What the card says of the network."""
-        return read_architecture(self.files, self.architecture_type)
 
     def network_input(self, frame: Frame) -> NDArray[np.float32]:
         """Return the (channels, H, W) that the network is given for a frame, enlarged."""

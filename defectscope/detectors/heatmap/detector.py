@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from defectscope import Frame, WeightFiles
+from defectscope import WeightFiles
 from defectscope.detectors.heatmap.architecture import Architecture
 from defectscope.detectors.heatmap.decoding import decoded
 from defectscope.detectors.heatmap.options import HeatmapTrainingOptions
 from defectscope.detectors.learning.boxes import BoxDetector, BoxOptions
-from defectscope.detectors.learning.cards import read_architecture
 from defectscope.detectors.learning.packages import expect_training_packages
 
 if TYPE_CHECKING:
@@ -53,28 +51,9 @@ class Heatmap(BoxDetector):
     TrainingOptions = HeatmapTrainingOptions
     options: HeatmapOptions
     name = "heatmap"
+    architecture_type = Architecture
     # The deepest level of any network that can be trained; smaller ones divide it.
     multiple_px = 32
-
-    @cached_property
-    def architecture(self) -> Architecture:
-        """What the card of the weights says of the network.
-
-        Raises
-        ------
-        FormatError
-            It describes another one.
-        """
-        return read_architecture(self.files, Architecture)
-
-    def open(self) -> None:
-        """Read the weights and prepare the engine."""
-        assert self.architecture
-        super().open()
-
-    def network_input(self, frame: Frame) -> NDArray[np.float32]:
-        """Return the normalised grey levels of a frame, enlarged."""
-        return self.architecture.given(frame.pixels, self.options.scale)
 
     def decode(self, outputs: list[NDArray[np.float32]]) -> Found:
         """Return the boxes of one frame, px of the input."""

@@ -49,9 +49,8 @@ class HeatmapModule(BoxModule):
     def found_in(self, pixels: NDArray[Any]) -> Found:
         """Return what is found in a frame."""
         logits, logarithms = self.answers(pixels)
-        boxes, scores, classes = suppressed(decoded(logits, logarithms, LEAST_SCORE), MOST_OVERLAP)
-        ratio = np.divide(self.given(pixels).shape, pixels.shape)[[1, 0, 1, 0]]
-        return Found((boxes / ratio).astype(np.float32), scores, classes)
+        found = suppressed(decoded(logits, logarithms, LEAST_SCORE), MOST_OVERLAP)
+        return self.in_frame(found, pixels.shape)
 
     def given(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Return what the network is given of a whole frame."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from defectscope.detectors.learning.captions import in_captions
+from defectscope.detectors.learning.detector import scaled_shape
 from defectscope.detectors.learning.module import LearningModule
 from defectscope.detectors.learning.scoring import Scored, best_threshold
 from defectscope.detectors.learning.training import Facts
@@ -50,6 +51,13 @@ class BoxModule(LearningModule):
     @abstractmethod
     def found_in(self, pixels: NDArray[Any]) -> Found:
         """Return what is found in a frame with at least `LEAST_SCORE`, px of the frame."""
+
+    def in_frame(self, found: Found, shape: tuple[int, ...]) -> Found:
+        """Return boxes in px of a frame of `shape` instead of those of the enlarged one."""
+        height, width = shape
+        given = scaled_shape((height, width), self.network.architecture.enlarge)
+        ratio = np.divide(given, shape)[[1, 0, 1, 0]]
+        return found._replace(boxes=(found.boxes / ratio).astype(np.float32))
 
     def validation_step(self, batch: Tensor, _: int) -> None:
         """Find what is in the frame of a position, and keep it beside the truth."""

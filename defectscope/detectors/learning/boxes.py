@@ -5,15 +5,17 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from defectscope import Frame, Instances
 from defectscope.core.geometry.boxes import clip_boxes
 from defectscope.detectors.learning.calming import calmed
 from defectscope.detectors.learning.captions import in_captions
+from defectscope.detectors.learning.cards import read_architecture
 from defectscope.detectors.learning.detector import LearnedDetector, LearnedOptions
 from defectscope.detectors.learning.suppression import Found, suppressed
 from defectscope.detectors.learning.tiles import Tile, padded, tiles_of
@@ -66,10 +68,29 @@ class BoxDetector(LearnedDetector):
     ----------
     multiple_px
         Sides of the network's input must be multiples of this.
+    architecture_type
+        What cards of its weights hold under ``architecture``.
     """
 
     options: BoxOptions
     multiple_px: ClassVar[int] = 32
+    architecture_type: ClassVar[type[BaseModel]]
+
+    @cached_property
+    def architecture(self) -> Any:
+        """What the card of the weights says of the network, an ``architecture_type``.
+
+        Raises
+        ------
+        FormatError
+            It describes another one.
+        """
+        return read_architecture(self.files, self.architecture_type)
+
+    def open(self) -> None:
+        """Read the weights and prepare the engine."""
+        assert self.architecture
+        super().open()
 
     def detect(self, frames: Sequence[Frame]) -> list[Instances]:
         """Return the boxes of each frame, best score first; frames of one size go together."""
@@ -87,9 +108,9 @@ class BoxDetector(LearnedDetector):
                 found[p] = own
         return [instances for instances in found if instances is not None]
 
-    @abstractmethod
     def network_input(self, frame: Frame) -> NDArray[np.float32]:
         """Return the (H, W) or (channels, H, W) that the network is given for a frame."""
+        return np.asarray(self.architecture.given(frame.pixels, self.options.scale))
 
     @abstractmethod
     def decode(self, outputs: list[NDArray[np.float32]]) -> Found:

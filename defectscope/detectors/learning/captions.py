@@ -45,11 +45,13 @@ def in_captions(pixels: NDArray[Any], boxes: NDArray[np.floating]) -> NDArray[np
     (n,) True where the edges in a box are both too sharp for what a camera sees in this grey range,
     and much sharper than those in the other boxes; never where most boxes are so.
     """
-    letters = np.zeros(len(boxes), bool)
+    nothing = np.zeros(len(boxes), bool)
+    if not len(boxes):
+        return nothing
     some = pixels[::ROWS, ::COLUMNS] if min(pixels.shape) > ROWS * COLUMNS else pixels
     darkest, brightest = (_ranked(some, part) for part in (DARKEST, BRIGHTEST))
-    if not len(boxes) or brightest <= darkest:
-        return letters
+    if brightest <= darkest:
+        return nothing
     window = np.ones((3, 3), np.uint8)
     rise = cv2.subtract(cv2.dilate(pixels, window), cv2.erode(pixels, window))
     steep = (rise >= LETTER_RISE * (brightest - darkest)).astype(np.uint8)
@@ -57,12 +59,12 @@ def in_captions(pixels: NDArray[Any], boxes: NDArray[np.floating]) -> NDArray[np
     x0, y0, x1, y1 = corners.T
     counts = cv2.integral(steep)
     inside = counts[y1, x1] - counts[y0, x1] - counts[y1, x0] + counts[y0, x0]
-    letters = inside > STEEP_SHARE * np.maximum((x1 - x0) * (y1 - y0), 1)
+    letters = np.asarray(inside > STEEP_SHARE * np.maximum((x1 - x0) * (y1 - y0), 1), bool)
     if letters.any():
         parts = (rise[top:bottom, left:right] for left, top, right, bottom in corners)
         rises = np.array([_ranked(part, 1 - STEEP_SHARE) if part.size else 0.0 for part in parts])
         letters &= rises > OUTSTANDING * np.median(rises)
-    return np.asarray(letters, bool)
+    return letters
 
 
 def _ranked(values: NDArray[Any], part: float) -> float:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
 
-from defectscope import Frame, WeightFiles
+from defectscope import WeightFiles
 from defectscope.core.errors import FormatError
 from defectscope.detectors.learning.boxes import BoxDetector, BoxOptions
-from defectscope.detectors.learning.cards import read_architecture
 from defectscope.detectors.learning.packages import expect_training_packages
 from defectscope.detectors.yolov3.architecture import MULTIPLE_PX, STRIDES, Architecture
 from defectscope.detectors.yolov3.decoding import decoded
@@ -60,27 +58,8 @@ class YoloV3(BoxDetector):
     TrainingOptions = YoloTrainingOptions
     options: YoloOptions
     name = "yolov3"
+    architecture_type = Architecture
     multiple_px = MULTIPLE_PX
-
-    @cached_property
-    def architecture(self) -> Architecture:
-        """What the card of the weights says of the network.
-
-        Raises
-        ------
-        FormatError
-            It describes another one.
-        """
-        return read_architecture(self.files, Architecture)
-
-    def open(self) -> None:
-        """Read the weights and prepare the engine."""
-        assert self.architecture
-        super().open()
-
-    def network_input(self, frame: Frame) -> NDArray[np.float32]:
-        """Return the grey levels of a frame as the network wants them, enlarged."""
-        return self.architecture.given(frame.pixels, self.options.scale)
 
     def decode(self, outputs: list[NDArray[np.float32]]) -> Found:
         """Return the boxes of one frame, px of the input.

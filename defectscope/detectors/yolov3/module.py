@@ -68,9 +68,7 @@ class YoloModule(BoxModule):
         """Return what is found in a frame."""
         architecture = self.network.architecture
         found = decoded(self.answers(pixels), STRIDES[architecture.variant], LEAST_SCORE)
-        boxes, scores, classes = suppressed(found, MOST_OVERLAP)
-        ratio = np.divide(self.given(pixels).shape, pixels.shape)[[1, 0, 1, 0]]
-        return Found((boxes / ratio).astype(np.float32), scores, classes)
+        return self.in_frame(suppressed(found, MOST_OVERLAP), pixels.shape)
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and the course of its learning rate."""

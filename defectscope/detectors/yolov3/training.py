@@ -11,15 +11,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from defectscope import WeightFiles
+from defectscope.detectors.learning.box_jobs import asked_architecture, asked_network
 from defectscope.detectors.learning.box_training import box_facts
-from defectscope.detectors.learning.cards import read_architecture
-from defectscope.detectors.learning.jobs import (
-    has_defects,
-    match_types,
-    refuse_frozen,
-    refuse_other,
-)
+from defectscope.detectors.learning.jobs import has_defects
 from defectscope.detectors.learning.training import trained
 from defectscope.detectors.yolov3.architecture import Architecture
 from defectscope.detectors.yolov3.crops import CropMaker
@@ -27,8 +21,7 @@ from defectscope.detectors.yolov3.module import YoloModule
 from defectscope.detectors.yolov3.network import YoloNetwork, load_network
 
 if TYPE_CHECKING:
-    from defectscope import Runtime, TrainingJob
-    from defectscope.detectors.yolov3.options import YoloTrainingOptions
+    from defectscope import Runtime, TrainingJob, WeightFiles
 
 __all__ = ["train"]
 
@@ -40,41 +33,14 @@ def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
     """Train a network; raises what :func:`trained` raises."""
     types, options = job.data.defect_types, job.options
     # What does not fit is refused before anything is prepared.
-    architecture = _architecture(job)
+    architecture = asked_architecture(job, "yolov3", Architecture, OWN)
     facts = box_facts(
         architecture.outputs,
         weight_bits=options.weight_bits,
         packages=("ultralytics-opencv-headless",),
     )
     return trained(
-        job, runtime, "yolov3", _network, partial(YoloModule, types),
-        CropMaker(options, types, architecture), has_defects, facts,
+        job, runtime, "yolov3",
+        partial(asked_network, "yolov3", architecture, YoloNetwork, load_network),
+        partial(YoloModule, types), CropMaker(options, types, architecture), has_defects, facts,
     )  # fmt: skip
-
-
-def _architecture(job: TrainingJob) -> Architecture:
-    """Return what the network will be: the options', or that of the weights to start from.
-
-    Raises
-    ------
-    OptionError
-        An option does not fit them.
-    """
-    options: YoloTrainingOptions = job.options
-    if job.init is None:
-        refuse_frozen(job)
-        own = {name: getattr(options, name) for name in OWN}
-        return Architecture(**own, classes=len(job.data.defect_types))
-    architecture = read_architecture(WeightFiles.open(job.init, "yolov3"), Architecture)
-    refuse_other(job, OWN, architecture)
-    return architecture
-
-
-def _network(job: TrainingJob) -> tuple[YoloNetwork, Architecture]:
-    if job.init is None:
-        architecture = _architecture(job)
-        return YoloNetwork(architecture), architecture
-    files = WeightFiles.open(job.init, "yolov3")
-    network, architecture = load_network(files)
-    match_types(job, files.card.defect_types, architecture.classes, network)
-    return network, architecture

@@ -27,7 +27,7 @@ def crossing(angle_deg):
     return lines, np.flatnonzero(near)[[0, -1]] + [0, 1]
 
 
-def found_as(chains, lines):
+def assert_these_lines(chains, lines):
     """Check that the chains are the lines, in any order."""
     assert len(chains) == len(lines)
     for line in lines:
@@ -45,7 +45,7 @@ def test_a_broken_line_goes_on_through_what_it_shares(angle_deg, turned):
     pieces = [chain(first), chain(second[:start]), chain(second[stop:])]
     if turned:
         pieces = [Chain(piece.points[::-1], piece.scores[::-1]) for piece in pieces]
-    found_as(untangled(pieces), [first, second])
+    assert_these_lines(untangled(pieces), [first, second])
 
 
 @pytest.mark.parametrize("angle_deg", [9, 14])
@@ -53,7 +53,7 @@ def test_lines_that_took_each_others_course_are_exchanged(angle_deg):
     (first, second), (start, stop) = crossing(angle_deg)
     mixed = chain(np.concatenate([first[:stop], second[stop:]]))
     pieces = [mixed, chain(second[:start]), chain(first[stop:])]
-    found_as(untangled(pieces), [first, second])
+    assert_these_lines(untangled(pieces), [first, second])
 
 
 def test_lines_apart_and_ends_without_a_partner_stay_as_they_are():
