@@ -11,10 +11,12 @@ from pydantic import Field, model_validator
 
 from defectscope import Frame, Instances, WeightFiles
 from defectscope.core.errors import OptionError
+from defectscope.detectors.learning.cards import read_architecture
 from defectscope.detectors.learning.detector import LearnedDetector, LearnedOptions
 from defectscope.detectors.learning.normalisation import normalised
 from defectscope.detectors.learning.packages import expect_training_packages
 from defectscope.detectors.learning.tiles import padded, tiles_of
+from defectscope.detectors.unetpp.architecture import Architecture
 from defectscope.detectors.unetpp.decoding import FoundMask, joined_tiles, masks_of, spline_of
 from defectscope.detectors.unetpp.options import UnetppTrainingOptions
 
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from defectscope.detectors.unetpp.network import UnetppNetwork
 
 __all__ = ["Unetpp", "UnetppOptions"]
-
-MULTIPLE_PX = 32
 
 
 class UnetppOptions(LearnedOptions):
@@ -83,17 +83,28 @@ class Unetpp(LearnedDetector):
             )
         return super().files
 
+    @cached_property
+    def architecture(self) -> Architecture:
+        """What the card of the weights says of the network.
+
+        Raises
+        ------
+        FormatError
+            It describes no such network.
+        """
+        return read_architecture(self.files, Architecture)
+
     def detect(self, frames: Sequence[Frame]) -> list[Instances]:
         """Return masks and splines of each frame, best score first."""
         return [self._one(frame) for frame in frames]
 
     def _one(self, frame: Frame) -> Instances:
-        options, shape = self.options, frame.shape
+        options, shape, multiple = self.options, frame.shape, self.architecture.multiple_px
         values = normalised(frame.pixels)
         parts = []
-        for tile in tiles_of(shape, options.tile_px, options.halo_px, MULTIPLE_PX):
+        for tile in tiles_of(shape, options.tile_px, options.halo_px, multiple):
             window = tile.cut(values)
-            (logits,) = self.engine(padded([window], MULTIPLE_PX))
+            (logits,) = self.engine(padded([window], multiple))
             planes = logits[0][:, : window.shape[0], : window.shape[1]]
             parts.append((tile, masks_of(planes, options.least_area_px)))
         found = joined_tiles(parts, options.least_area_px)

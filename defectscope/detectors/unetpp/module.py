@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
+from torch.nn import functional
 
 from defectscope.core.line_metrics import LineScores, score_lines
 from defectscope.detectors.learning.module import LearningModule, true_lines
@@ -41,11 +42,14 @@ class UnetppModule(LearningModule):
         OptionError
             It is no number any more.
         """
-        options = self.options
-        (logits,) = self.outputs(batch["pixels"])
+        options, masks = self.options, batch["masks"]
+        logits = self.network.reduced(batch["pixels"])
+        if self.network.reduce > 1:
+            masks = functional.avg_pool2d(masks.float(), self.network.reduce)
         loss = mask_loss(
-            logits.float(), batch["masks"], batch["real"], options.matching, options.empty_weight
-        )
+            logits.float(), masks, batch["real"], options.matching,
+            options.empty_weight, options.place_weight,
+        )  # fmt: skip
         self.log_dict({"loss_masks": loss})
         return expect_finite(loss, options, self.global_step)
 

@@ -7,33 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
+from torch.nn import functional
 
 from defectscope.core.weights import read_tensors
 from defectscope.detectors.learning.networks import expect_shapes, with_weights
-from defectscope.detectors.unetpp.options import Encoder
+from defectscope.detectors.unetpp.architecture import Architecture
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from defectscope import WeightFiles
 
-__all__ = ["Architecture", "UnetppNetwork", "load_encoder", "load_network"]
-
-
-class Architecture(BaseModel):
-    """What the network is built from: encoder and number of output masks."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    encoder: Encoder = "resnet50"
-    masks: int = Field(20, ge=1, le=256)
-
-    @property
-    def multiple_px(self) -> int:
-        """Sides of the input must be multiples of this."""
-        return 32
+__all__ = ["UnetppNetwork", "load_encoder", "load_network"]
 
 
 class UnetppNetwork(nn.Module):
@@ -42,11 +28,12 @@ class UnetppNetwork(nn.Module):
     Parameters
     ----------
     architecture
-        Encoder and number of masks; weights are random.
+        Encoder, decoder and number of masks; weights are random.
     """
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
+        self.reduce, self.coordinates = architecture.reduce, architecture.coordinates
         import segmentation_models_pytorch as smp
 
         with warnings.catch_warnings():
@@ -55,18 +42,39 @@ class UnetppNetwork(nn.Module):
             self.net: Any = smp.UnetPlusPlus(
                 encoder_name=architecture.encoder,
                 encoder_weights=None,
-                in_channels=1,
+                in_channels=3 if architecture.coordinates else 1,
+                decoder_channels=architecture.decoder_channels,
                 classes=architecture.masks,
             )
 
     def forward(self, pixels: Tensor) -> tuple[Tensor]:
         """Return the logits of the masks."""
-        return (self.net(pixels),)
+        logits = self.reduced(pixels)
+        if self.reduce > 1:
+            logits = functional.interpolate(logits, scale_factor=self.reduce, mode="bilinear")
+        return (logits,)
+
+    def reduced(self, pixels: Tensor) -> Tensor:
+        """Return the logits at the resolution that the network works at, which training needs."""
+        if self.reduce > 1:
+            pixels = functional.avg_pool2d(pixels, self.reduce)
+        logits: Tensor = self.net(_with_places(pixels) if self.coordinates else pixels)
+        return logits
 
     def part(self, name: str) -> list[nn.Module]:
         """Return the modules of ``encoder`` or of ``all-but-head``, for freezing."""
         encoder = [self.net.encoder]
         return encoder if name == "encoder" else [*encoder, self.net.decoder]
+
+
+def _with_places(pixels: Tensor) -> Tensor:
+    """Add two channels: how far each pixel is from the middle, -1 to 1 across and down."""
+    ones = torch.ones_like(pixels)
+    # Sums of ones: an exported network then fits inputs of any size.
+    across, down = ones.cumsum(dim=3) - 0.5, ones.cumsum(dim=2) - 0.5
+    places = [2 * across / ones.sum(dim=3, keepdim=True) - 1,
+              2 * down / ones.sum(dim=2, keepdim=True) - 1]  # fmt: skip
+    return torch.cat([pixels, *places], dim=1)
 
 
 def load_encoder(network: UnetppNetwork, path: Path) -> None:

@@ -9,10 +9,12 @@ from pydantic import Field
 
 from defectscope.detectors.learning.options import LearningOptions
 
-__all__ = ["ENCODERS", "Encoder", "UnetppTrainingOptions"]
+__all__ = ["DECODER_CHANNELS", "ENCODERS", "Encoder", "UnetppTrainingOptions"]
 
 Encoder = Literal["resnet50", "resnet18", "mobilenet_v2", "timm-tf_efficientnet_lite0"]
 ENCODERS = ("resnet50", "resnet18", "mobilenet_v2", "timm-tf_efficientnet_lite0")
+# Those of segmentation-models-pytorch, and so P1's.
+DECODER_CHANNELS = (256, 128, 64, 32, 16)
 
 
 class UnetppTrainingOptions(LearningOptions):
@@ -26,6 +28,20 @@ class UnetppTrainingOptions(LearningOptions):
         description=".safetensors file of the encoder's weights, such as ImageNet's, to start from",
     )
     masks: int = Field(20, ge=1, le=256, description="output masks; P1 has 20")
+    decoder_channels: tuple[int, ...] = Field(
+        DECODER_CHANNELS, min_length=5, max_length=5,
+        description="of each level of the decoder, the coarsest first; fewer make it small",
+    )  # fmt: skip
+    reduce: int = Field(
+        1, ge=1, le=8,
+        description="the network sees means of so many by so many pixels: 2 takes a quarter of "
+        "the time, and joins lines that nearly touch; P1 has 1",
+    )  # fmt: skip
+    coordinates: bool = Field(
+        False,
+        description="whether the network sees where in the tile a pixel is, beside its grey "
+        "level; P1's does not",
+    )
     matching: Literal["greedy", "hungarian"] = Field(
         "greedy",
         description="which output learns which line: greedy in the order of the true masks (P1, "
@@ -34,6 +50,11 @@ class UnetppTrainingOptions(LearningOptions):
     empty_weight: float = Field(
         0.1, ge=0, le=10,
         description="weight of what outputs show that no line is left for; P1 has 0",
+    )  # fmt: skip
+    place_weight: float = Field(
+        0.0, ge=0, le=10,
+        description="how much outputs are drawn to lines near a place of their own when lines "
+        "are given to outputs: 1 shortens the time in which all show the same; P1 has 0",
     )  # fmt: skip
     line_width_px: int = Field(
         5, ge=1, le=100, description="width of the masks of labelled lines without a mask, px"

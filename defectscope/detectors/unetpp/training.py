@@ -8,10 +8,10 @@ from defectscope import WeightFiles
 from defectscope.core.errors import OptionError
 from defectscope.detectors.learning.jobs import expect_one_type, has_lines, refuse_other
 from defectscope.detectors.learning.training import Facts, trained
+from defectscope.detectors.unetpp.architecture import ENCODER_STRIDE, Architecture
 from defectscope.detectors.unetpp.crops import CropMaker
 from defectscope.detectors.unetpp.module import UnetppModule
 from defectscope.detectors.unetpp.network import (
-    Architecture,
     UnetppNetwork,
     load_encoder,
     load_network,
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from defectscope.detectors.unetpp.options import UnetppTrainingOptions
 
 __all__ = ["train"]
+
+# Options that say what the network is, called as in its card.
+DESCRIBED = ("encoder", "masks", "decoder_channels", "reduce", "coordinates")
 
 FACTS = Facts(
     outputs=("masks",),
@@ -36,6 +39,12 @@ FACTS = Facts(
 def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
     """Train a network; raises what :func:`trained` raises."""
     expect_one_type(job, "unetpp")
+    options: UnetppTrainingOptions = job.options
+    if options.crop_px % (ENCODER_STRIDE * options.reduce):
+        raise OptionError(
+            f"crop_px = {options.crop_px} must be a multiple of {ENCODER_STRIDE * options.reduce} "
+            f"with reduce = {options.reduce}"
+        )
 
     def module(*given: Any) -> UnetppModule:
         _warn_of_many(job, given[-1])
@@ -59,7 +68,7 @@ def _network(job: TrainingJob) -> tuple[UnetppNetwork, Architecture]:
     options: UnetppTrainingOptions = job.options
     if job.init is not None:
         network, architecture = load_network(WeightFiles.open(job.init, "unetpp"))
-        refuse_other(job, ("encoder", "masks"), architecture)
+        refuse_other(job, DESCRIBED, architecture)
         if options.masks != architecture.masks:
             raise OptionError(
                 f"masks = {options.masks} does not fit {job.init}, which has "
@@ -72,7 +81,7 @@ def _network(job: TrainingJob) -> tuple[UnetppNetwork, Architecture]:
             f"freeze = {options.freeze!r} keeps weights that are there already; name some with "
             "--init (or encoder_weights, for the encoder), or leave it out"
         )
-    architecture = Architecture(encoder=options.encoder, masks=options.masks)
+    architecture = Architecture(**{name: getattr(options, name) for name in DESCRIBED})
     network = UnetppNetwork(architecture)
     if options.encoder_weights is not None:
         load_encoder(network, options.encoder_weights)

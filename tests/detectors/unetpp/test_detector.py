@@ -7,40 +7,58 @@ import pytest
 
 from defectscope import Frame, WeightFiles, WeightsCard
 from defectscope.core.errors import FormatError, OptionError
+from defectscope.detectors.unetpp.architecture import Architecture
 from defectscope.detectors.unetpp.detector import Unetpp, UnetppOptions
 from defectscope.plugins.testing import DetectorConformance
 
 pytest.importorskip("segmentation_models_pytorch")
 
 
+SIZES = {
+    "whole": {},
+    "reduced": {
+        "decoder_channels": [16, 16, 16, 16, 8], "reduce": 2, "coordinates": True,
+    },
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """Return a safetensors file with its twin and card."""
+def made(tmp_path_factory):
+    """Return safetensors files with twin and card, by the name of their size."""
     import torch
 
     from defectscope.detectors.learning.export import onnx_bytes
-    from defectscope.detectors.unetpp.network import Architecture, UnetppNetwork
+    from defectscope.detectors.unetpp.network import UnetppNetwork
 
-    architecture = Architecture(encoder="mobilenet_v2", masks=4)
-    with torch.random.fork_rng():
-        torch.manual_seed(1)
-        network = UnetppNetwork(architecture).eval()
-    twin = onnx_bytes(network, torch.zeros(1, 1, 64, 64), ("masks",))
-    tensors = {name: value.contiguous().numpy() for name, value in network.state_dict().items()}
-    card = WeightsCard(
-        detector="unetpp", defect_types=("dislocation",), threshold=0.5, task="lines",
-        architecture=architecture.model_dump(mode="json"), data="nothing",
-    )  # fmt: skip
-    folder = tmp_path_factory.mktemp("unetpp")
-    return WeightFiles.save(folder / "tiny.safetensors", card, tensors, twin).tensors
+    folder, found = tmp_path_factory.mktemp("unetpp"), {}
+    for name, size in SIZES.items():
+        architecture = Architecture(encoder="mobilenet_v2", masks=4, **size)
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            network = UnetppNetwork(architecture).eval()
+        side = 2 * architecture.multiple_px
+        twin = onnx_bytes(network, torch.zeros(1, 1, side, side), ("masks",))
+        tensors = {k: value.contiguous().numpy() for k, value in network.state_dict().items()}
+        card = WeightsCard(
+            detector="unetpp", defect_types=("dislocation",), threshold=0.5, task="lines",
+            architecture=architecture.model_dump(mode="json"), data="nothing",
+        )  # fmt: skip
+        found[name] = WeightFiles.save(folder / f"{name}.safetensors", card, tensors, twin).tensors
+    return found
+
+
+@pytest.fixture(params=SIZES)
+def weights(request, made):
+    """Return the path of one of them."""
+    return made[request.param]
 
 
 class TestConformance(DetectorConformance):
     component = Unetpp
 
     @pytest.fixture(autouse=True)
-    def _small(self, weights):
-        self.options = {"weights": str(weights)}
+    def _small(self, made):
+        self.options = {"weights": str(made["reduced"])}
 
 
 def frame(height, width, dtype=np.uint8):
@@ -67,6 +85,16 @@ def test_onnx_and_torch_agree(weights):
     np.testing.assert_allclose(areas[0], areas[1], rtol=0.02)
 
 
+def test_places_are_seen_at_any_size():
+    import torch
+
+    from defectscope.detectors.unetpp.network import _with_places
+
+    seen = _with_places(torch.zeros(1, 1, 2, 4))[0]
+    np.testing.assert_allclose(seen[1].numpy(), [[-0.75, -0.25, 0.25, 0.75]] * 2)
+    np.testing.assert_allclose(seen[2].numpy(), [[-0.5] * 4, [0.5] * 4])
+
+
 def test_without_weights_it_says_what_to_do():
     with pytest.raises(OptionError, match="train some with 'defectscope train unetpp'"):
         Unetpp().open()
@@ -77,7 +105,7 @@ def test_an_encoder_made_for_colours_is_taken_from_a_file(tmp_path):
     import torch
     from safetensors.numpy import save_file
 
-    from defectscope.detectors.unetpp.network import Architecture, UnetppNetwork, load_encoder
+    from defectscope.detectors.unetpp.network import UnetppNetwork, load_encoder
 
     with torch.random.fork_rng():
         torch.manual_seed(2)
