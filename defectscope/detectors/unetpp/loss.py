@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import torch
+from torch.nn import functional
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["assigned_outputs", "distances_from_places", "mask_loss", "pairwise_dice_loss"]
+__all__ = [
+    "assigned_outputs",
+    "mask_loss",
+    "pairwise_dice_loss",
+    "union_loss",
+]
 
 # Added to both parts of the fraction, as if a mask had so many pixels more: two empty ones agree.
 SMOOTH_PX = 1.0
-# The root of x³ = x + 1, of which the R2 sequence is made.
-PLASTIC = 1.324717957244746
 
 
 def pairwise_dice_loss(predicted: Tensor, true: Tensor) -> Tensor:
@@ -75,42 +79,12 @@ def assigned_outputs(
     return chosen
 
 
-def distances_from_places(true: Tensor, outputs: int) -> Tensor:
-    """Return how far the middle of each true mask is from the place of each output.
-
-    The places are the first points of Roberts' R2 sequence, which fill a square evenly however
-    many they are (M. Roberts, The unreasonable effectiveness of quasirandom sequences, 2018).
-
-    Parameters
-    ----------
-    true
-        (n, M, h, w) masks.
-    outputs
-        Number of outputs, N.
-
-    Returns
-    -------
-    (n, N, M) in sides of the image.
-    """
-    height, width = true.shape[2:]
-    steps = torch.arange(1, outputs + 1, device=true.device)[:, None]
-    golden = torch.tensor([PLASTIC**-1, PLASTIC**-2], device=true.device)
-    places = (0.5 + steps * golden) % 1
-    true = true.float()
-    area = true.sum(dim=(2, 3)).clamp(min=1)
-    x = (torch.arange(width, device=true.device) + 0.5) / width
-    y = (torch.arange(height, device=true.device) + 0.5) / height
-    middles = torch.stack([true.sum(dim=2) @ x, true.sum(dim=3) @ y], dim=2) / area[..., None]
-    return torch.cdist(places.expand(len(true), -1, -1), middles)
-
-
 def mask_loss(
     logits: Tensor,
     true: Tensor,
     real: Tensor,
     matching: Literal["greedy", "hungarian"],
     empty_weight: float,
-    place_weight: float = 0.0,
 ) -> Tensor:
     """Return the mean Dice loss over the true masks, as the matching pairs them with outputs.
 
@@ -127,16 +101,10 @@ def mask_loss(
     empty_weight
         Of the mean probability of outputs to which no line belongs (not in P1, where nothing
         keeps them from showing a line again).
-    place_weight
-        Of :func:`distances_from_places` beside the Dice loss, where lines are given to outputs (not
-        in P1: at first all outputs are alike, and so are their losses).
     """
     predicted = torch.sigmoid(logits)
     loss = pairwise_dice_loss(predicted, true.to(predicted.dtype))
-    cost = loss.detach()
-    if place_weight:
-        cost = cost + place_weight * distances_from_places(true, logits.shape[1])
-    chosen = assigned_outputs(cost, real, matching)
+    chosen = assigned_outputs(loss, real, matching)
     matched = chosen >= 0
     pairs = loss.gather(1, chosen.clamp(min=0)[:, None, :])[:, 0]
     total = torch.where(matched, pairs, real.to(pairs.dtype)).sum() / real.sum().clamp(min=1)
@@ -148,3 +116,22 @@ def mask_loss(
         # In units of a line, of which a hundredth of an image is typical.
         total = total + empty_weight * 100 * shown.sum() / free.sum().clamp(min=1)
     return total
+
+
+def union_loss(logits: Tensor, true: Tensor) -> Tensor:
+    """Return the mean Dice loss of all outputs together with all lines together.
+
+    Which pixels are lines is learned long before which line each belongs to, and is no matter of
+    how lines are given to outputs.
+
+    Parameters
+    ----------
+    logits
+        (n, N, h, w).
+    true
+        (n, M, h, w) masks.
+    """
+    # 1 - the product of 1 - p over the outputs, in a form without vanishing factors.
+    shown = 1 - torch.exp(-functional.softplus(logits).sum(dim=1, keepdim=True))
+    lines = true.amax(dim=1, keepdim=True).to(shown.dtype)
+    return pairwise_dice_loss(shown, lines).mean()

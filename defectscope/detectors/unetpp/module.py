@@ -12,7 +12,7 @@ from defectscope.core.line_metrics import LineScores, score_lines
 from defectscope.detectors.learning.module import LearningModule, true_lines
 from defectscope.detectors.learning.optimising import expect_finite
 from defectscope.detectors.unetpp.decoding import masks_of, spline_of
-from defectscope.detectors.unetpp.loss import mask_loss
+from defectscope.detectors.unetpp.loss import mask_loss, union_loss
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,9 +47,10 @@ class UnetppModule(LearningModule):
         if self.network.reduce > 1:
             masks = functional.avg_pool2d(masks.float(), self.network.reduce)
         loss = mask_loss(
-            logits.float(), masks, batch["real"], options.matching,
-            options.empty_weight, options.place_weight,
-        )  # fmt: skip
+            logits.float(), masks, batch["real"], options.matching, options.empty_weight
+        )
+        if options.union_weight:
+            loss = loss + options.union_weight * union_loss(logits.float(), masks)
         self.log_dict({"loss_masks": loss})
         return expect_finite(loss, options, self.global_step)
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["UnetppNetwork", "load_encoder", "load_network"]
 
+# Of every output before training: a probability of 5 %.
+FIRST_LOGIT = -3.0
+
 
 class UnetppNetwork(nn.Module):
     """Maps (n, 1, H, W) to (n, masks, H, W) logits.

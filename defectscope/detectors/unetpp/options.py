@@ -51,10 +51,10 @@ class UnetppTrainingOptions(LearningOptions):
         0.1, ge=0, le=10,
         description="weight of what outputs show that no line is left for; P1 has 0",
     )  # fmt: skip
-    place_weight: float = Field(
+    union_weight: float = Field(
         0.0, ge=0, le=10,
-        description="how much outputs are drawn to lines near a place of their own when lines "
-        "are given to outputs: 1 shortens the time in which all show the same; P1 has 0",
+        description="weight of the Dice loss of all outputs together with all lines together: 1 "
+        "shortens the time until anything is shown; P1 has 0",
     )  # fmt: skip
     line_width_px: int = Field(
         5, ge=1, le=100, description="width of the masks of labelled lines without a mask, px"
@@ -74,4 +74,7 @@ class UnetppTrainingOptions(LearningOptions):
     jpeg: float = Field(0.0, ge=0, le=1, description="part of the crops that JPEG compresses")
     equalize: float = Field(
         0.3, ge=0, le=1, description="part of the frames whose grey levels are equalized"
+    )
+    weight_bits: Literal[16, 32] = Field(
+        32, description="bits of each number in the files; 16 halves them"
     )

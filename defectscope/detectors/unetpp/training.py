@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from defectscope import WeightFiles
@@ -51,8 +52,9 @@ def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
         return UnetppModule(*given)
 
     return trained(
-        job, runtime, "unetpp", _network, module, CropMaker(job.options), has_lines, FACTS
-    )
+        job, runtime, "unetpp", _network, module, CropMaker(options), has_lines,
+        replace(FACTS, weight_bits=options.weight_bits),
+    )  # fmt: skip
 
 
 def _warn_of_many(job: TrainingJob, frames: list[tuple[Any, Any]]) -> None:

@@ -9,9 +9,9 @@ torch = pytest.importorskip("torch")
 
 from defectscope.detectors.unetpp.loss import (  # noqa: E402
     assigned_outputs,
-    distances_from_places,
     mask_loss,
     pairwise_dice_loss,
+    union_loss,
 )
 
 
@@ -123,24 +123,10 @@ def test_an_image_without_lines_costs_what_it_shows():
     assert float(mask_loss(logits, true, none, "greedy", 0.1)) > 0
 
 
-def test_places_of_outputs_lie_apart_and_distances_are_from_the_middle_of_a_mask():
-    true = torch.zeros(1, 1, 40, 80, dtype=torch.uint8)
-    true[0, 0, 10:30, 70:80] = 1  # its middle is (0.9375, 0.5) of the sides
-    (distances,) = distances_from_places(true, 20)
-    places = (0.5 + np.arange(1, 21)[:, None] * np.array([0.7548777, 0.5698403])) % 1
-    expected = np.hypot(places[:, 0] - 0.9375, places[:, 1] - 0.5)
-    np.testing.assert_allclose(distances[:, 0].numpy(), expected, atol=1e-4)
-    apart = np.hypot(*(places[:, None] - places).T) + 9 * np.eye(20)
-    assert apart.min() > 0.1
-
-
-@pytest.mark.parametrize("matching", ["greedy", "hungarian"])
-def test_outputs_that_are_all_alike_take_the_lines_nearest_to_their_places(matching):
-    true = torch.zeros(1, 2, 40, 40, dtype=torch.uint8)
-    true[0, 0, 2:6, 2:6] = true[0, 1, 33:37, 33:37] = 1
-    real = torch.ones(1, 2, dtype=torch.bool)
-    alike = torch.zeros(1, 20, 40, 40, requires_grad=True)
-    mask_loss(alike, true, real, matching, 0.0, 1.0).backward()
-    learning = torch.nonzero(alike.grad.abs().sum(dim=(0, 2, 3)))[:, 0]
-    nearest = distances_from_places(true, 20)[0].argmin(dim=0)
-    assert set(learning.tolist()) == set(nearest.tolist())
+def test_the_union_is_the_same_however_lines_are_given_to_outputs():
+    logits, true, _ = drawn(6)
+    turned = logits[:, torch.tensor([3, 0, 4, 1, 2])]
+    assert float(union_loss(logits, true)) == pytest.approx(float(union_loss(turned, true)))
+    shown = 1 - np.prod(1 - torch.sigmoid(logits).numpy(), axis=1)
+    by_hand = [dice_by_hand(p, t) for p, t in zip(shown, true.amax(dim=1).numpy(), strict=True)]
+    assert float(union_loss(logits, true)) == pytest.approx(np.mean(by_hand), abs=1e-5)
