@@ -111,5 +111,7 @@ def _first(
 
 def _middle(tips: NDArray[np.float32], peak: int) -> int:
     """Return the centre of what is seen around a peak, which cells of 2 px make flat."""
-    near = np.arange(max(peak - TURN_PX, 0), min(peak + TURN_PX + 1, len(tips)))
+    # Equally far to both sides: the line often goes on for a few points only.
+    reach = min(TURN_PX, peak, len(tips) - 1 - peak)
+    near = np.arange(peak - reach, peak + reach + 1)
     return round(float(np.average(near, weights=tips[near])))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from defectscope.detectors.unetpp.options import DECODER_CHANNELS, Encoder
 
@@ -33,7 +33,7 @@ class Architecture(BaseModel):
 
     encoder: Encoder = "resnet50"
     masks: int = Field(20, ge=1, le=256)
-    decoder_channels: tuple[int, ...] = Field(DECODER_CHANNELS, min_length=5, max_length=5)
+    decoder_channels: tuple[PositiveInt, ...] = Field(DECODER_CHANNELS, min_length=5, max_length=5)
     reduce: int = Field(1, ge=1, le=8)
     coordinates: bool = False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from defectscope.detectors.learning.options import LearningOptions
 
@@ -28,7 +28,7 @@ class UnetppTrainingOptions(LearningOptions):
         description=".safetensors file of the encoder's weights, such as ImageNet's, to start from",
     )
     masks: int = Field(20, ge=1, le=256, description="output masks; P1 has 20")
-    decoder_channels: tuple[int, ...] = Field(
+    decoder_channels: tuple[PositiveInt, ...] = Field(
         DECODER_CHANNELS, min_length=5, max_length=5,
         description="of each level of the decoder, the coarsest first; fewer make it small",
     )  # fmt: skip

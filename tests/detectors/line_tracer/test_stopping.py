@@ -40,6 +40,14 @@ def test_a_line_that_runs_too_far_by_a_few_pixels_is_cut_to_its_end():
     assert polyline_length(stopped(line, ends, evidence, StopRules())) == pytest.approx(80, abs=1.5)
 
 
+@pytest.mark.parametrize("too_far", [0.5, 2, 4])
+def test_however_near_the_end_is_nothing_of_the_line_is_cut_off(too_far):
+    ends, evidence = seen([LINE])
+    line = np.linspace([20.0 - too_far, 80.0], [100.0, 80.0], 60)
+    kept = stopped(line, ends, evidence, StopRules())
+    assert kept[0, 0] == pytest.approx(20, abs=0.6)
+
+
 def test_the_end_of_another_line_on_the_way_cuts_nothing():
     # It touches the line at two thirds of its way.
     other = np.linspace([75.0, 20.0], [75.0, 79.0], 60)
