@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,9 @@ __all__ = ["DatasetWriter", "generate_dataset"]
 PLAN = "dataset.json"
 # Truth of single samples, until all of them are there.
 TRUTH = ".truth"
+# The first sample of a dataset that replaces another, until it is there.
+FIRST = ".first"
+PARTS = ("images", "masks", "parameters", TRUTH)
 
 
 @dataclass(frozen=True)
@@ -150,16 +153,20 @@ def generate_dataset(
     writer = DatasetWriter(folder, masks)
     with maker:
         pass  # what the components miss is said before anything is written or replaced
-    _prepare(folder, {**plan.as_dict(), "masks": masks}, resume, overwrite)
-    known = [number for number in range(count) if writer.truth(number).is_file()]
+    record = {**plan.as_dict(), "masks": masks}
+    replaces = _prepare(folder, record, resume, overwrite)
+    usable = range(0 if replaces else count)
+    known = [number for number in usable if writer.truth(number).is_file()]
     parts = {number: open_dataset(writer.truth(number), host, "coco") for number in known}
-    missing = [number for number in range(count) if number not in parts]
     done, total = itertools.count(len(known) * (plan.length or 1)), count * (plan.length or 1)
 
     def each() -> None:
         progress("generate", next(done), total)
 
     each()
+    if replaces:
+        parts[0] = _replace(maker, writer, record, host, each)
+    missing = [number for number in range(count) if number not in parts]
     try:
         parts.update(_written(maker, writer, missing, host, workers, each))
     except BaseException:
@@ -173,7 +180,8 @@ def generate_dataset(
     return Dataset(images, folder, tuple(types))
 
 
-def _prepare(folder: Path, plan: dict[str, Any], resume: bool, overwrite: bool) -> None:
+def _prepare(folder: Path, plan: dict[str, Any], resume: bool, overwrite: bool) -> bool:
+    """Begin a dataset or go on with one, and return whether there is another to replace first."""
     record = folder / PLAN
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not record.is_file():
@@ -184,16 +192,44 @@ def _prepare(folder: Path, plan: dict[str, Any], resume: bool, overwrite: bool) 
                     f"the dataset in {folder} was begun with other generators, options, size or "
                     "seed; use the same command, or --overwrite"
                 )
-            return
+            return False
         if not overwrite:
             raise OutputError(
                 f"{folder} holds a dataset; choose another --out, give --overwrite to replace it, "
                 "or --resume to go on with an interrupted one"
             )
-        for name in ("images", "masks", "parameters", TRUTH):
-            shutil.rmtree(folder / name, ignore_errors=True)
-        (folder / "annotations.json").unlink(missing_ok=True)
+        return True
     write_json(record, plan)
+    return False
+
+
+def _replace(
+    maker: SampleMaker,
+    writer: DatasetWriter,
+    plan: dict[str, Any],
+    host: PluginHost,
+    each: Callable[[], None],
+) -> Dataset:
+    """Put the first sample in the place of a former dataset, which stays where that fails."""
+    folder = writer.folder
+    new = replace(writer, folder=folder / FIRST)
+    try:
+        shutil.rmtree(new.folder, ignore_errors=True)  # of a process that was killed
+        with maker:
+            dataset = new.write_with_truth(maker.sample(0), host, each)
+        # What says that the former dataset is whole goes before anything of it.
+        (folder / "annotations.json").unlink(missing_ok=True)
+        for name in PARTS:
+            shutil.rmtree(folder / name, ignore_errors=True)
+        write_json(folder / PLAN, plan)
+        # The truth comes last, and says that the rest is there.
+        for part in filter(Path.exists, (new.folder / name for name in PARTS)):
+            part.rename(folder / part.name)
+    except OSError as error:
+        raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(new.folder, ignore_errors=True)
+    return dataset
 
 
 def _forget(folder: Path) -> None:

@@ -155,10 +155,14 @@ def test_a_request_that_failed_does_not_stand_in_the_way(workers, sandbox, call,
     image(tmp_path / "fit/a.png", 90)
     assert call(*asked, f"images.folder={tmp_path / 'fit'}", folder=sandbox)[0] == 0
     former = (tmp_path / "data/annotations.json").read_bytes()
-    # What cannot be opened replaces nothing.
+    # What cannot be opened, and what cannot be drawn, replaces nothing.
     complaint(call(*asked, "images.folder=empty", "--overwrite", folder=sandbox), 1)
+    complaint(call(*asked, "images.folder=small", "--overwrite", folder=sandbox), 1)
     assert (tmp_path / "data/annotations.json").read_bytes() == former
     assert len(list((tmp_path / "data/images").iterdir())) == 3
+    fit = f"images.folder={tmp_path / 'fit'}"
+    assert call(*asked, fit, "--overwrite", folder=sandbox)[0] == 0
+    assert (tmp_path / "data/annotations.json").read_bytes() == former
 
 
 @pytest.fixture

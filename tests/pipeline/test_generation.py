@@ -197,6 +197,40 @@ def test_a_sample_that_fails_leaves_nothing_and_is_gone_on_with(host, tmp_path, 
     assert len(again.images) == len(whole.images)
 
 
+def test_a_dataset_is_replaced_once_a_sample_of_the_new_one_is_there(host, tmp_path):
+    folder = tmp_path / "data"
+    generate_dataset(plan(5), 3, folder, host, masks=True)
+    former = contents(folder)
+    with pytest.raises(ComponentError, match="out of ink"):
+        generate_dataset(plan(4, fail_at=2), 2, folder, host, overwrite=True)
+    assert contents(folder) == former
+    told = []
+    follow = {"progress": lambda *values: told.append(values)}
+    generate_dataset(plan(4), 2, folder, host, overwrite=True, **follow)
+    assert told == [("generate", done, 8) for done in range(9)]
+    generate_dataset(plan(4), 2, tmp_path / "whole", host)
+    assert contents(folder) == contents(tmp_path / "whole")
+
+
+def test_what_replaces_a_dataset_is_gone_on_with(host, tmp_path, monkeypatch):
+    folder, starts = tmp_path / "data", []
+    generate_dataset(plan(5), 3, folder, host)
+
+    def watch(frame):
+        starts.append(frame)
+        if len(starts) == 8:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Dots, "watch", staticmethod(watch))
+    with pytest.raises(KeyboardInterrupt):
+        generate_dataset(plan(4), 2, folder, host, overwrite=True)
+    assert not [name for name in files(folder) if "000001" in name]
+    generate_dataset(plan(4), 2, folder, host, resume=True)
+    assert starts == [*range(4), *range(4), *range(4)]
+    generate_dataset(plan(4), 2, tmp_path / "whole", host)
+    assert contents(folder) == contents(tmp_path / "whole")
+
+
 BAD = {
     "raises": ({"fail_at": 2}, r"'dots' .* failed for sample 0, frame 2: RuntimeError: out of ink"),
     "too few": ({"more": -1}, "must yield 4 frames, not 3"),
