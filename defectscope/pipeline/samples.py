@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from defectscope._version import __version__
-from defectscope.core.errors import ComponentError, FormatError, UsageError
+from defectscope.core.base import Generator
+from defectscope.core.errors import ComponentError, DefectscopeError, FormatError, UsageError
 from defectscope.core.instances import Instances
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.drawn import DrawnFrame, Sample
@@ -105,6 +106,11 @@ class SampleMaker:
         What to draw.
     host
         Where components are looked up.
+
+    Raises
+    ------
+    UsageError
+        Sequences are asked of a generator that draws stills only.
     """
 
     def __init__(self, plan: SamplePlan, host: PluginHost) -> None:
@@ -113,6 +119,8 @@ class SampleMaker:
         self._generators = [
             NamedComponent.build(host, "generators", choice) for choice in plan.generators
         ]
+        if plan.length is not None:
+            _refuse_stills(self._generators[0], host)
         self._opened = ExitStack()
 
     def __enter__(self) -> Self:
@@ -224,6 +232,26 @@ class SampleMaker:
         top = 2**self.plan.bit_depth - 1
         kind = np.uint8 if self.plan.bit_depth == 8 else np.uint16
         return np.round(np.clip(pixels, 0, 1) * np.float32(top)).astype(kind)
+
+
+def _refuse_stills(named: NamedComponent, host: PluginHost) -> None:
+    if _moves(type(named.component)):
+        return
+    names = []
+    for entry in host.registered("generators"):
+        with suppress(DefectscopeError):  # one that cannot be loaded is no advice
+            if _moves(host.load_class(entry)):
+                names.append(entry.name)
+    advice = (
+        f", or choose a generator of sequences such as {' or '.join(sorted(names))}"
+        if names
+        else ""
+    )
+    raise UsageError(f"{named.alias} draws stills only; leave out --length{advice}")
+
+
+def _moves(generator: type[Generator]) -> bool:
+    return generator.sequence is not Generator.sequence
 
 
 def _parameters(named: NamedComponent) -> dict[str, Any]:

@@ -96,6 +96,11 @@ BAD = {
     # Frames.
     "too small": (["dislocations", "--size", "15"], 2, "16 to 16384 px, found 15 x 15"),
     "too large": (["dislocations", "--size", "20000x64"], 2, "16 to 16384 px, found 20000 x 64"),
+    "a sequence of stills": (
+        [*LINES, "--length", "3"], 2,
+        "dislocations draws stills only; leave out --length, or choose a generator of sequences "
+        "such as in-situ-loops or moving-dislocations",
+    ),
     # Folders of images.
     "no folder named": (IMAGES, 2, "--set images.folder=FOLDER"),
     "no such folder": ([*IMAGES, "--set", "images.folder=nowhere"], 1, "there is no folder"),

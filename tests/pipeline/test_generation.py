@@ -12,7 +12,7 @@ import pytest
 from pydantic import Field
 
 import defectscope as ds
-from defectscope.core.errors import ComponentError, FormatError, OutputError
+from defectscope.core.errors import ComponentError, FormatError, OutputError, UsageError
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.generation import DatasetWriter, generate_dataset
 from defectscope.pipeline.labels import open_dataset
@@ -248,8 +248,10 @@ def test_generators_that_do_not_do_as_told(case, host, tmp_path):
 
 
 def test_stills_are_no_sequences(host, tmp_path):
-    with pytest.raises(ComponentError, match="draws stills only; it has no sequences"):
+    message = "^still draws stills only; leave out --length, or .* sequences such as dots$"
+    with pytest.raises(UsageError, match=message):
         generate_dataset(plan(4, name="still"), 1, tmp_path / "data", host)
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_sequence_is_drawn_again(host, tmp_path):
