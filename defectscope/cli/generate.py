@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from defectscope.cli.common import (
     PATH,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["generate"]
 
 PREVIEWED = 6
+# Parameters that say what becomes of a sample drawn again; the others would make another sample.
+FOR_ANY_SAMPLE = ("source", "out", "masks", "preview")
 
 
 def _shape(_: click.Context, __: click.Parameter, text: str) -> tuple[int, int]:
@@ -91,14 +94,12 @@ def generate(context: click.Context, /, **given: Any) -> None:
       defectscope generate in-situ-loops --count 100 --workers 2 --out data --preview
       defectscope generate --from data/parameters/000042.json --out again
     """
-    from defectscope.core.errors import UsageError
     from defectscope.pipeline.generation import generate_dataset
 
     host = current_host(context)
     if given["source"] is not None:
-        if given["names"]:
-            raise UsageError("--from draws one sample again; leave out the names of generators")
-        _again(given["source"], given["out"], host)
+        _refuse_others(context)
+        _again(given, host)
         return
     plan = _plan(given)
     with shown_progress() as progress:
@@ -128,10 +129,31 @@ def _plan(given: dict[str, Any]) -> SamplePlan:
     )  # fmt: skip
 
 
-def _again(source: Path, out: Path, host: PluginHost) -> None:
+def _refuse_others(context: click.Context) -> None:
+    from defectscope.core.errors import UsageError
+
+    others = [
+        "the names of generators" if isinstance(parameter, click.Argument) else parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in (None, *FOR_ANY_SAMPLE)
+        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+        and context.params[parameter.name] != ()  # no name at all is given, too
+    ]
+    if others:
+        raise UsageError(f"--from draws one sample again as it was; leave out {_listed(others)}")
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+
+
+def _again(given: dict[str, Any], host: PluginHost) -> None:
     from defectscope.pipeline.redrawing import draw_again
 
-    dataset = draw_again(source, out, host)
+    out: Path = given["out"]
+    dataset = draw_again(given["source"], out, host, masks=given["masks"])
+    if given["preview"]:
+        _preview(dataset, out)
     say(f"{plural(len(dataset.images), 'image')}, the same pixels, in {out}")
 
 

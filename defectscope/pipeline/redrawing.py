@@ -22,7 +22,7 @@ __all__ = ["draw_again"]
 ANNOTATIONS = "annotations.json"
 
 
-def draw_again(source: Path, out: Path, host: PluginHost) -> Dataset:
+def draw_again(source: Path, out: Path, host: PluginHost, *, masks: bool = False) -> Dataset:
     """Draw the sample of a parameters file, and write it where it comes out the same.
 
     Parameters
@@ -33,6 +33,8 @@ def draw_again(source: Path, out: Path, host: PluginHost) -> Dataset:
         Dataset folder to write; nothing is left there where the pixels differ.
     host
         Where components are looked up.
+    masks
+        Also write a PNG mask of every instance.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def draw_again(source: Path, out: Path, host: PluginHost) -> Dataset:
         with tempfile.TemporaryDirectory(prefix=".", dir=out) as name, SampleMaker(plan, host) as m:
             scratch = Path(name)
             sample = m.sample(number)
-            dataset = DatasetWriter(scratch).write(sample)
+            dataset = DatasetWriter(scratch, masks).write(sample)
             if sample.parameters["pixels_sha256"] != digest:
                 raise FormatError(
                     f"the sample of {source} comes out with other pixels here; other versions of "
@@ -59,7 +61,8 @@ def draw_again(source: Path, out: Path, host: PluginHost) -> Dataset:
                 )
             save_dataset(dataset, scratch / ANNOTATIONS, "coco", host)
             # The truth comes last, and says that the rest is there.
-            for part in ("images", "parameters", ANNOTATIONS):
+            folders = ("images", "masks", "parameters") if masks else ("images", "parameters")
+            for part in (*folders, ANNOTATIONS):
                 (scratch / part).rename(out / part)
     except OSError as error:
         raise OutputError(f"cannot write {out}: {error.strerror or error}") from error

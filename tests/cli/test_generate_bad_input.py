@@ -215,6 +215,26 @@ def test_other_files_are_no_parameters(name, good, call, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+BESIDE = {
+    "a name": (["loops"], "leave out the names of generators"),
+    "seed": (["--seed", 0], "leave out --seed"),
+    "several": (
+        ["loops", "--background", "foil", "--count", 2, "--length", 3, "--size", 64, "--config",
+         "options.toml", "--bit-depth", 16, "--workers", 2, "--resume", "--overwrite"],
+        "leave out the names of generators, --background, --count, --length, --size, --bit-depth, "
+        "--config, --workers, --resume and --overwrite",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_a_sample_is_drawn_again_as_it_was(case, good, call, tmp_path):
+    others, message = BESIDE[case]
+    done = call("--from", "good/parameters/000000.json", *others, "--out", "out", folder=tmp_path)
+    assert complaint(done, 2).endswith(f"again as it was; {message}\n")
+    assert not (tmp_path / "out").exists()
+
+
 EXTREME = {
     "no line": (["dislocations", "--size", "64", "--set", "dislocations.count=0"], 0, 0),
     "10,000 lines": (["dislocations", "--size", "256", "--set", "dislocations.count=10000",
