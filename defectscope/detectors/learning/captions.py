@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from defectscope.core.geometry.boxes import clip_boxes
+from defectscope.detectors.learning.bars import on_plain_areas
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +26,13 @@ __all__ = ["in_captions"]
 LETTER_RISE, STEEP_SHARE = 0.45, 0.05
 # Where all finds are sharp, so is the picture: letters are this many times as steep as the median.
 OUTSTANDING = 2.0
+# Letters that a codec or a resize blurred rise no more than the sharpest loops do. These give
+# themselves away by their neighbours: at least three in a row on one base line. In the frames two
+# loops are as sharp as this.
+SOFT_RISE, SOFT_OUTSTANDING, IN_ROW = 0.33, 1.6, 3
+# In a row, in heights of the taller of two boxes: how far apart, and how much the bottoms differ;
+# and how many times as tall it may be.
+APART, OFF_LINE, TALLER = 6.0, 0.25, 2.0
 # What is darkest and brightest, in parts of the pixels; every fourth row and third column tell.
 DARKEST, BRIGHTEST = 0.0005, 0.9995
 ROWS, COLUMNS = 4, 3
@@ -43,7 +51,8 @@ def in_captions(pixels: NDArray[Any], boxes: NDArray[np.floating]) -> NDArray[np
     Returns
     -------
     (n,) True where the edges in a box are both too sharp for what a camera sees in this grey range,
-    and much sharper than those in the other boxes; never where most boxes are so.
+    and much sharper than those in the other boxes, or where several boxes in a row are nearly so;
+    never where most boxes are. And wherever a box lies on a bar or another plain area.
     """
     nothing = np.zeros(len(boxes), bool)
     if not len(boxes):
@@ -54,17 +63,36 @@ def in_captions(pixels: NDArray[Any], boxes: NDArray[np.floating]) -> NDArray[np
         return nothing
     window = np.ones((3, 3), np.uint8)
     rise = cv2.subtract(cv2.dilate(pixels, window), cv2.erode(pixels, window))
-    steep = (rise >= LETTER_RISE * (brightest - darkest)).astype(np.uint8)
     corners = np.round(clip_boxes(boxes, (pixels.shape[0], pixels.shape[1]))).astype(np.intp)
-    x0, y0, x1, y1 = corners.T
-    counts = cv2.integral(steep)
-    inside = counts[y1, x1] - counts[y0, x1] - counts[y1, x0] + counts[y0, x0]
-    letters = np.asarray(inside > STEEP_SHARE * np.maximum((x1 - x0) * (y1 - y0), 1), bool)
-    if letters.any():
+    letters, soft = (
+        _steep(rise >= least * (brightest - darkest), corners) for least in (LETTER_RISE, SOFT_RISE)
+    )
+    if letters.any() or soft.sum() >= IN_ROW:
         parts = (rise[top:bottom, left:right] for left, top, right, bottom in corners)
         rises = np.array([_ranked(part, 1 - STEEP_SHARE) if part.size else 0.0 for part in parts])
         letters &= rises > OUTSTANDING * np.median(rises)
-    return letters
+        soft &= rises > SOFT_OUTSTANDING * np.median(rises)
+        letters[soft] |= _in_rows(corners[soft])
+    return letters | on_plain_areas(pixels, rise, corners, (darkest, brightest))
+
+
+def _steep(steep: NDArray[np.bool_], corners: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return in which boxes enough pixels are steep."""
+    x0, y0, x1, y1 = corners.T
+    counts = cv2.integral(steep.view(np.uint8))
+    inside = counts[y1, x1] - counts[y0, x1] - counts[y1, x0] + counts[y0, x0]
+    return np.asarray(inside > STEEP_SHARE * np.maximum((x1 - x0) * (y1 - y0), 1), bool)
+
+
+def _in_rows(corners: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return which boxes stand beside others of about their height on one base line."""
+    x0, y0, x1, y1 = corners.T
+    height = y1 - y0
+    taller = np.maximum.outer(height, height)
+    near = np.abs(np.subtract.outer(x0 + x1, x0 + x1)) <= 2 * APART * taller
+    near &= np.abs(np.subtract.outer(y1, y1)) <= OFF_LINE * taller
+    near &= taller <= TALLER * np.minimum.outer(height, height)
+    return np.asarray(near.sum(axis=1) >= IN_ROW, bool)
 
 
 def _ranked(values: NDArray[Any], part: float) -> float:
