@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["generate"]
 
 PREVIEWED = 6
-# Parameters that say what becomes of a sample drawn again; the others would make another sample.
-FOR_ANY_SAMPLE = ("source", "out", "masks", "preview")
+# Parameters that fit a sample drawn again; the others would make another sample.
+FOR_ANY_SAMPLE = ("source", "out", "masks", "preview", "assignments")
 
 
 def _shape(_: click.Context, __: click.Parameter, text: str) -> tuple[int, int]:
@@ -80,7 +80,7 @@ def _shape(_: click.Context, __: click.Parameter, text: str) -> tuple[int, int]:
     "source",
     type=PATH,
     metavar="FILE.json",
-    help="Draw the sample of this parameters file again.",
+    help="Draw the sample of this parameters file again; --set says where its files are now.",
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted dataset.")
 @click.option("--overwrite", is_flag=True, help="Replace a former dataset in --out.")
@@ -148,10 +148,12 @@ def _listed(words: list[str]) -> str:
 
 
 def _again(given: dict[str, Any], host: PluginHost) -> None:
+    from defectscope.pipeline.choices import gather_options
     from defectscope.pipeline.redrawing import draw_again
 
     out: Path = given["out"]
-    dataset = draw_again(given["source"], out, host, masks=given["masks"])
+    places = gather_options(given["assignments"], {})
+    dataset = draw_again(given["source"], out, host, places, masks=given["masks"])
     if given["preview"]:
         _preview(dataset, out)
     say(f"{plural(len(dataset.images), 'image')}, the same pixels, in {out}")

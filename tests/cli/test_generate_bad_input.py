@@ -235,6 +235,17 @@ def test_a_sample_is_drawn_again_as_it_was(case, good, call, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_sample_is_drawn_again_from_a_folder_that_moved(call, tmp_path):
+    image(tmp_path / "frames/a.png", 90)
+    asked = [*IMAGES, "--set", "images.folder=frames", "--out", "data"]
+    assert call(*asked, folder=tmp_path)[0] == 0
+    (tmp_path / "frames").rename(tmp_path / "moved")
+    again = ["--from", "data/parameters/000000.json", "--out", "out", "--set"]
+    message = "--set may only say where its files are now (images.folder); leave out images.flip"
+    assert message in complaint(call(*again, "images.flip=false", folder=tmp_path), 2)
+    assert call(*again, "images.folder=moved", folder=tmp_path)[0] == 0
+
+
 EXTREME = {
     "no line": (["dislocations", "--size", "64", "--set", "dislocations.count=0"], 0, 0),
     "10,000 lines": (["dislocations", "--size", "256", "--set", "dislocations.count=10000",
