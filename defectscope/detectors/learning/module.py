@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import torch
 from lightning.pytorch import LightningModule
@@ -39,7 +39,14 @@ class LearningModule(LightningModule):
         Sides of frames are padded to multiples of this.
     frames
         Pixels and truth for validation, by position.
+
+    Attributes
+    ----------
+    rim
+        How frames are continued to those multiples, see :func:`padded`.
     """
+
+    rim: ClassVar[Literal["edge", "reflect"]] = "edge"
 
     def __init__(
         self,
@@ -74,7 +81,9 @@ class LearningModule(LightningModule):
 
     def answers(self, pixels: NDArray[Any]) -> list[NDArray[Any]]:
         """Return what the network answers for a whole frame, (channels, h, w) each."""
-        given = torch.from_numpy(padded([self.given(pixels)], self._multiple)).to(self.device)
+        given = torch.from_numpy(padded([self.given(pixels)], self._multiple, self.rim)).to(
+            self.device
+        )
         return [out[0].float().cpu().numpy() for out in self.outputs(given)]
 
     def configure_optimizers(self) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -81,7 +81,11 @@ def tiles_of(shape: tuple[int, int], tile_px: int, overlap_px: int, grid_px: int
             yield Tile(left, top, right, bottom, core)
 
 
-def padded(images: Sequence[NDArray[np.float32]], multiple: int) -> NDArray[np.float32]:
+def padded(
+    images: Sequence[NDArray[np.float32]],
+    multiple: int,
+    how: Literal["edge", "reflect"] = "edge",
+) -> NDArray[np.float32]:
     """Return images of one size as a batch, continued until both sides are multiples.
 
     Parameters
@@ -90,17 +94,16 @@ def padded(images: Sequence[NDArray[np.float32]], multiple: int) -> NDArray[np.f
         (H, W) each.
     multiple
         Of the sides of the batch.
+    how
+        ``edge``: the last row and column go on, so that no defect has a second copy at the rim;
+        ``reflect``: the image is mirrored, for texture that goes on looks like lines.
 
     Returns
     -------
     (n, 1, H', W') float32
     """
     height, width = images[0].shape
-    batch = np.empty((len(images), 1, height + -height % multiple, width + -width % multiple),
-                     np.float32)  # fmt: skip
-    for image, (place,) in zip(images, batch, strict=True):
-        # An edge continued has no second copy of a defect at the rim, as a mirrored one has.
-        place[:height, :width] = image
-        place[:height, width:] = image[:, -1:]
-        place[height:] = place[height - 1]
-    return batch
+    more = ((0, -height % multiple), (0, -width % multiple))
+    return np.stack([np.pad(image, more, mode=how)[None] for image in images]).astype(
+        np.float32, copy=False
+    )

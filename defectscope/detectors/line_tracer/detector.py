@@ -135,7 +135,7 @@ class LineTracer(LearnedDetector):
         ends: NDArray[np.float32],
     ) -> Tokens:
         """Return the tokens of a tile's core, and fill in its part of `presence` and `ends`."""
-        answers = self.engine(padded([tile.cut(values)], MULTIPLE_PX))
+        answers = self.engine(padded([tile.cut(values)], MULTIPLE_PX, "reflect"))
         logits, offsets, tips = (out[0] for out in answers)
         x0, y0, x1, y1 = tile.core
         # Cells whose centre lies in the core: where tiles overlap, each cell is one tile's.

@@ -28,6 +28,7 @@ class LineModule(LearningModule):
     """Losses and score of one training."""
 
     options: LineTracerTrainingOptions
+    rim = "reflect"
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)

@@ -72,13 +72,14 @@ def test_a_window_is_a_view_of_the_frame():
         assert cut[-1, -1] == frame[tile.y_max - 1, tile.x_max - 1]
 
 
-@pytest.mark.parametrize("shape", [(5, 7), (8, 8), (1, 1), (9, 16)])
-def test_padding_continues_the_rim(shape):
+@pytest.mark.parametrize("how", ["edge", "reflect"])
+@pytest.mark.parametrize("shape", [(5, 7), (8, 8), (1, 1), (2, 3), (9, 16)])
+def test_padding_continues_the_rim(shape, how):
     images = [np.random.default_rng(k).random(shape, dtype=np.float32) for k in range(3)]
-    batch = padded(images, 8)
+    batch = padded(images, 8, how)
     height, width = (-(-side // 8) * 8 for side in shape)
     assert batch.shape == (3, 1, height, width)
     assert batch.dtype == np.float32
     for image, (found,) in zip(images, batch, strict=True):
         below, right = height - shape[0], width - shape[1]
-        np.testing.assert_array_equal(found, np.pad(image, ((0, below), (0, right)), mode="edge"))
+        np.testing.assert_array_equal(found, np.pad(image, ((0, below), (0, right)), mode=how))
