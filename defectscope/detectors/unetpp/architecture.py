@@ -25,6 +25,8 @@ class Architecture(BaseModel):
         Of each level of the decoder, the coarsest first.
     reduce
         The network sees means of so many by so many pixels; its masks are enlarged again.
+    tile_px
+        Side of the images that it learned from, and so of the tiles that frames are cut into.
     coordinates
         Whether it sees, beside the grey levels, how far each pixel is from the middle of the tile.
     """
@@ -35,6 +37,7 @@ class Architecture(BaseModel):
     masks: int = Field(20, ge=1, le=256)
     decoder_channels: tuple[PositiveInt, ...] = Field(DECODER_CHANNELS, min_length=5, max_length=5)
     reduce: int = Field(1, ge=1, le=8)
+    tile_px: int = Field(512, ge=64, le=4096)
     coordinates: bool = False
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,17 +13,28 @@ from defectscope.core.geometry.smoothing import smoothed_curve
 from defectscope.core.groups import joined
 from defectscope.core.line_masks import unique_masks, united
 from defectscope.core.masks import Mask, mask_intersection
+from defectscope.detectors.learning.tiles import padded, tiles_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from defectscope.detectors.learning.tiles import Tile
 
-__all__ = ["FoundMask", "joined_tiles", "masks_of", "spline_of"]
+__all__ = [
+    "HALO_PX",
+    "FoundMask",
+    "Tiling",
+    "joined_tiles",
+    "masks_in_tiles",
+    "masks_of",
+    "spline_of",
+]
 
 # P1's constants.
 PROBABILITY, SAME_BELOW, POINTS = 0.5, 0.5, 50
 SMOOTHING_PX = 14.0
+# What neighbouring tiles share, unless told otherwise.
+HALO_PX = 96
 # Of what two tiles both see of two masks, this part must agree for them to be one line.
 AGREEING = 0.4
 LEAST_SEEN_PX = 8
@@ -34,6 +45,47 @@ class FoundMask(NamedTuple):
 
     mask: Mask
     score: float
+
+
+class Tiling(NamedTuple):
+    """Side of the tiles, what neighbours share, and of what their sides are multiples, px."""
+
+    tile_px: int
+    halo_px: int
+    multiple_px: int
+
+    @classmethod
+    def of(cls, tile_px: int, multiple_px: int, halo_px: int = HALO_PX) -> Tiling:
+        """Return tiles that share at most half of their side."""
+        return cls(tile_px, min(halo_px, tile_px // 2), multiple_px)
+
+
+def masks_in_tiles(
+    values: NDArray[np.float32],
+    network: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    tiling: Tiling,
+    least_area_px: int,
+) -> list[FoundMask]:
+    """Return the masks of a frame, which is looked at in tiles.
+
+    Parameters
+    ----------
+    values
+        (H, W) normalised grey levels.
+    network
+        Gives the logits (1, N, h, w) of a batch (1, 1, h, w).
+    tiling
+        How the frame is cut.
+    least_area_px
+        Smaller ones are dropped.
+    """
+    shape, parts = (values.shape[0], values.shape[1]), []
+    for tile in tiles_of(shape, *tiling):
+        window = tile.cut(values)
+        (logits,) = network(padded([window], tiling.multiple_px, "reflect"))
+        planes = logits[:, : window.shape[0], : window.shape[1]]
+        parts.append((tile, masks_of(planes, least_area_px)))
+    return joined_tiles(parts, least_area_px)
 
 
 def masks_of(logits: NDArray[np.float32], least_area_px: int) -> list[FoundMask]:

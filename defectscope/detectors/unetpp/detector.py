@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from defectscope import Frame, Instances, WeightFiles
 from defectscope.core.errors import OptionError
@@ -15,9 +15,14 @@ from defectscope.detectors.learning.cards import read_architecture
 from defectscope.detectors.learning.detector import LearnedDetector, LearnedOptions
 from defectscope.detectors.learning.normalisation import normalised
 from defectscope.detectors.learning.packages import expect_training_packages
-from defectscope.detectors.learning.tiles import padded, tiles_of
 from defectscope.detectors.unetpp.architecture import Architecture
-from defectscope.detectors.unetpp.decoding import FoundMask, joined_tiles, masks_of, spline_of
+from defectscope.detectors.unetpp.decoding import (
+    HALO_PX,
+    FoundMask,
+    Tiling,
+    masks_in_tiles,
+    spline_of,
+)
 from defectscope.detectors.unetpp.options import UnetppTrainingOptions
 
 if TYPE_CHECKING:
@@ -45,18 +50,15 @@ class UnetppOptions(LearnedOptions):
         "card",
     )
     least_area_px: int = Field(20, ge=1, le=1_000_000, description="smaller masks are dropped, px²")
-    tile_px: int = Field(
-        512, ge=128, le=4096, multiple_of=32,
+    tile_px: int | None = Field(
+        None, ge=128, le=4096, multiple_of=32,
         description="frames with a longer side are cut into overlapping tiles of this side, px: "
-        "each has all masks for itself",
+        "each has all masks for itself; left out: the side that the weights learned from",
     )  # fmt: skip
-    halo_px: int = Field(96, ge=32, le=1024, description="what neighbouring tiles share, px")
-
-    @model_validator(mode="after")
-    def _tiles_advance(self) -> UnetppOptions:
-        if self.halo_px > self.tile_px // 2:
-            raise ValueError("halo_px must be at most half of tile_px")
-        return self
+    halo_px: int = Field(
+        HALO_PX, ge=32, le=1024,
+        description="what neighbouring tiles share at least, px; no more than half a tile",
+    )  # fmt: skip
 
 
 class Unetpp(LearnedDetector):
@@ -99,15 +101,13 @@ class Unetpp(LearnedDetector):
         return [self._one(frame) for frame in frames]
 
     def _one(self, frame: Frame) -> Instances:
-        options, shape, multiple = self.options, frame.shape, self.architecture.multiple_px
-        values = normalised(frame.pixels)
-        parts = []
-        for tile in tiles_of(shape, options.tile_px, options.halo_px, multiple):
-            window = tile.cut(values)
-            (logits,) = self.engine(padded([window], multiple))
-            planes = logits[0][:, : window.shape[0], : window.shape[1]]
-            parts.append((tile, masks_of(planes, options.least_area_px)))
-        found = joined_tiles(parts, options.least_area_px)
+        options, shape = self.options, frame.shape
+        tile_px = options.tile_px or self.architecture.tile_px
+        tiling = Tiling.of(tile_px, self.architecture.multiple_px, options.halo_px)
+        found = masks_in_tiles(
+            normalised(frame.pixels), lambda batch: self.engine(batch)[0],
+            tiling, options.least_area_px,
+        )  # fmt: skip
         kept = [f for f in found if f.score >= self.least_score]
         return self._instances(sorted(kept, key=lambda f: -f.score), shape)
 

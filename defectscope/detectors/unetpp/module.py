@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 from defectscope.core.line_metrics import LineScores, score_lines
 from defectscope.detectors.learning.module import LearningModule, true_lines
 from defectscope.detectors.learning.optimising import expect_finite
-from defectscope.detectors.unetpp.decoding import masks_of, spline_of
+from defectscope.detectors.unetpp.decoding import Tiling, masks_in_tiles, spline_of
 from defectscope.detectors.unetpp.loss import mask_loss, union_loss
 
 if TYPE_CHECKING:
@@ -57,11 +58,16 @@ class UnetppModule(LearningModule):
     def validation_step(self, batch: Tensor, _: int) -> None:
         """Lay splines through what is found in the frame of a position."""
         pixels, truth = self.frames[int(batch)]
-        (logits,) = self.answers(pixels)
-        height, width = pixels.shape
-        planes = logits[:, :height, :width]
-        found = [(spline_of(f.mask), f.score) for f in masks_of(planes, self.options.least_area_px)]
+        masks = masks_in_tiles(
+            self.given(pixels), self._shown, Tiling.of(self.options.crop_px, self._multiple),
+            self.options.least_area_px,
+        )  # fmt: skip
+        found = [(spline_of(f.mask), f.score) for f in masks]
         self._found.append((found, true_lines(truth)))
+
+    def _shown(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        (logits,) = self.outputs(torch.from_numpy(batch).to(self.device))
+        return np.asarray(logits.float().cpu().numpy())
 
     def on_validation_epoch_end(self) -> None:
         """Log P1's score, by which the best state is chosen, and the threshold of the best F1."""

@@ -83,7 +83,9 @@ def _network(job: TrainingJob) -> tuple[UnetppNetwork, Architecture]:
             f"freeze = {options.freeze!r} keeps weights that are there already; name some with "
             "--init (or encoder_weights, for the encoder), or leave it out"
         )
-    architecture = Architecture(**{name: getattr(options, name) for name in DESCRIBED})
+    architecture = Architecture(
+        **{name: getattr(options, name) for name in DESCRIBED}, tile_px=options.crop_px
+    )
     network = UnetppNetwork(architecture)
     if options.encoder_weights is not None:
         load_encoder(network, options.encoder_weights)
