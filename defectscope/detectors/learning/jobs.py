@@ -176,7 +176,11 @@ def match_types(job: TrainingJob, before: tuple[str, ...], classes: int, network
             f"{job.init} knows {classes} defect types ({', '.join(before)}), the data has "
             f"{len(now)} ({', '.join(now)}); start from weights with as many, or leave out --init"
         )
-    if set(before) == set(now):
-        network.reorder([before.index(name) for name in now])
-    else:
-        job.say(f"what {job.init} knows as {', '.join(before)} is learned as {', '.join(now)}")
+    own = {name: before.index(name) for name in now if name in before}
+    free = iter(k for k in range(classes) if k not in own.values())
+    order = [own[name] if name in own else next(free) for name in now]
+    network.reorder(order)
+    others = [f"{before[k]} is learned as {name}" for k, name in zip(order, now, strict=True)
+              if name not in own]  # fmt: skip
+    if others:
+        job.say(f"of what {job.init} knows, {', '.join(others)}")
