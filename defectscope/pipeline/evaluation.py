@@ -144,6 +144,7 @@ def evaluate(
         joined = within_roi(joined, predictions.roi, warnings)
         joined = outside_masks(joined, predictions.masks, warnings)
     names = _type_names(joined)
+    warnings += _foreign_names(joined)
     pairs = [(j.predicted, j.true) for j in joined]
     per_frame = pd.DataFrame([_frame_row(j, iou) for j in joined]).astype({"frame": "Int64"})
     line_frames = _line_frames(pairs, host)
@@ -189,6 +190,22 @@ def _type_names(joined: Iterable[Joined]) -> list[str]:
     return list(names)
 
 
+def _foreign_names(joined: Iterable[Joined]) -> list[str]:
+    """Say so where prediction and truth have no name of a defect type in common."""
+    found: set[str] = set()
+    labelled: set[str] = set()
+    for j in joined:
+        found.update(str(name) for name in j.predicted.defect_types)
+        labelled.update(str(name) for name in j.true.defect_types[~j.true.ignore])
+    if not found or not labelled or found & labelled:
+        return []
+    return [
+        f"the prediction has the defect types {', '.join(sorted(found))}, the truth "
+        f"{', '.join(sorted(labelled))}: no score by type means anything until both have the same "
+        "names"
+    ]
+
+
 def _line_frames(
     pairs: Sequence[tuple[Instances, Instances]], host: PluginHost
 ) -> tuple[LineScores, ...]:
@@ -209,11 +226,13 @@ def _longer_side(instances: Instances) -> float | None:
 
 
 def _frame_row(joined: Joined, iou: float) -> dict[str, Any]:
+    counts = count_matches(joined.predicted, joined.true, iou)
     return {
         "name": joined.name,
         "frame": joined.frame,
-        **count_matches(joined.predicted, joined.true, iou).as_dict(),
-        "predicted": len(joined.predicted),
+        **counts.as_dict(),
+        # Without those that lie on what is to be ignored, as in the sum over all frames.
+        "predicted": counts.true_positives + counts.false_positives,
         "true": int((~joined.true.ignore).sum()),
         "predicted_median_side_px": _longer_side(joined.predicted),
         "true_median_side_px": _longer_side(joined.true),

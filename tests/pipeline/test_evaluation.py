@@ -172,6 +172,15 @@ def test_warnings_of_both_sides_are_passed_on(run, host):
     assert evaluate(result, true, host=host).warnings == ["two labels were empty"]
 
 
+def test_names_that_never_agree_are_said(host):
+    (warning,) = compare(
+        instances(boxes_at((1, 1)), LOOP), instances(boxes_at((1, 1)), "my loop"), host
+    ).warnings
+    assert f"defect types {LOOP}, the truth my loop" in warning
+    both = instances(boxes_at((1, 1), (20, 20)), [LOOP, "my loop"])
+    assert compare(instances(boxes_at((1, 1)), LOOP), both, host).warnings == []
+
+
 def test_images_of_different_sizes_cannot_be_compared(host):
     predicted = instances(boxes_at((1, 1)), shape=(48, 64))
     true = instances(boxes_at((1, 1)), shape=(96, 128))
@@ -206,6 +215,7 @@ def test_ignored_truth_is_neither_hit_nor_miss(host):
     scores = compare(found, true, host)
     assert scores.overall == Counts(1, 0, 0)
     assert scores.per_frame["true"].tolist() == [1]
+    assert scores.per_frame["predicted"].tolist() == [1]
     assert scores.sizes["true_count"] == 1
     assert compare(instances(boxes_at((5, 40))), true, host).overall == Counts(0, 1, 1)
 
