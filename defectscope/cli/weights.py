@@ -79,10 +79,20 @@ def _card(path: Path) -> tuple[Path, WeightsCard]:
 @click.option("--json", "as_json", is_flag=True, help="Write the card as JSON to stdout.")
 @click.pass_context
 def info(context: click.Context, name: str, as_json: bool) -> None:
-    """Show the card of weights: NAME is a registered name or a file."""
-    from defectscope.core.weights import find_weights
+    """Show the card of weights: NAME is a registered name or a file.
 
-    path, card = _card(find_weights(name, current_host(context).weights()))
+    Files that are missing or damaged are an error, after the card.
+    """
+    from defectscope.core.weights import WeightFiles, find_weights
+
+    files = WeightFiles.open(find_weights(name, current_host(context).weights()))
+    path, card = files.tensors, files.card
+    _show(path, card, as_json)
+    for suffix in card.sha256:
+        files.checked(f".{suffix}")
+
+
+def _show(path: Path, card: WeightsCard, as_json: bool) -> None:
     values = card.model_dump(mode="json")
     if as_json:
         click.echo(json.dumps(values, indent=1, ensure_ascii=False))

@@ -168,7 +168,7 @@ class WeightFiles:
         if detector is not None and card.detector != detector:
             raise FormatError(
                 f"{path} holds weights of the detector {card.detector!r}, not of {detector!r}; "
-                f"use them with --detector {card.detector}, or choose other weights"
+                "choose other weights, or that detector"
             )
         return cls(stem, card)
 

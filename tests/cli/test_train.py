@@ -273,6 +273,14 @@ class TestEndedEarly:
         assert train("--resume").returncode == 0
         same(tmp_path, whole)
 
+    def test_one_may_be_content_with_what_there_is(self, train, whole, tmp_path):
+        kill = "os.kill(os.getpid(), signal.SIGKILL)"
+        assert train(before=KEEP + when("training_step", 5, kill)).returncode == -9
+        done = train("--resume", "--set", "heatmap.max_minutes=0.001")
+        assert done.returncode == 0, done.stderr
+        card = WeightFiles.open(tmp_path / "x.safetensors").card
+        assert card.recipe["best_step"] < 7 == card.recipe["steps"]
+
     def test_another_training_is_not_gone_on_with(self, train, whole, tmp_path):
         shutil.copytree(whole / "x.training", tmp_path / "x.training")
         other = {**OPTIONS, "learning_rate": 0.02}

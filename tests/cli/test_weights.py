@@ -46,6 +46,13 @@ class TestInfo:
         values = json.loads(call("info", saved, "--json").stdout)
         assert WeightsCard.model_validate(values) == WeightFiles.open(saved).card
 
+    def test_a_damaged_file_is_named_after_the_card(self, saved):
+        saved.with_suffix(".onnx").write_bytes(b"y")
+        done = call("info", saved)
+        assert done.returncode == 1
+        assert "eleven images" in done.stdout
+        assert "mine.onnx is damaged" in done.stderr
+
     def test_what_cannot_be_shown(self, saved, tmp_path):
         for name, code, message in (
             (saved.with_suffix(".pt"), 1, "defectscope weights convert"),

@@ -36,6 +36,8 @@ __all__ = ["Fitted", "Settings", "expect_device", "first_step", "fit", "work_fol
 
 # What a training leaves in its folder.
 WRITTEN = ("plan.json", "last.ckpt", "best.ckpt", "curve.csv")
+# What may be another when a training is gone on with: when to be content with what there is.
+FREE = ("options.max_minutes",)
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,7 @@ def _expect_same(noted: Path, plan: dict[str, Any]) -> None:
     changed = [
         f"{name} was {before.get(name)}, now it is {now.get(name)}"
         for name in {**before, **now}
-        if before.get(name) != now.get(name)
+        if name not in FREE and before.get(name) != now.get(name)
     ]
     if changed:
         raise OptionError(
