@@ -97,7 +97,8 @@ weights-yolov3: $(VENV)/.test
 
 ## make weights-unetpp  P1's U-Net++ with ResNet-50, on a GPU (resumable)
 weights-unetpp: $(VENV)/.test
-	$(BIN)/defectscope train unetpp $(RECIPES)/lines.toml --out $(WEIGHTS)/unetpp-resnet50.safetensors \
+	$(BIN)/python benchmarks/line_patches.py $(DATA) --out build/patches
+	$(BIN)/defectscope train unetpp $(RECIPES)/whole-lines.toml --out $(WEIGHTS)/unetpp-resnet50.safetensors \
 	  --config $(RECIPES)/unetpp-resnet50-training.toml --device cuda --workers 12 --resume
 
 ## make weights-large  the same with a larger network and ten times the data, on a GPU
