@@ -94,7 +94,7 @@ def generate(context: click.Context, /, **given: Any) -> None:
       defectscope generate in-situ-loops --count 100 --workers 2 --out data --preview
       defectscope generate --from data/parameters/000042.json --out again
     """
-    from defectscope.pipeline.generation import generate_dataset
+    from defectscope.pipeline.generation import generate_dataset, is_complete
 
     host = current_host(context)
     if given["source"] is not None:
@@ -102,6 +102,7 @@ def generate(context: click.Context, /, **given: Any) -> None:
         _again(given, host)
         return
     plan = _plan(given)
+    ending = ", already complete" if given["resume"] and is_complete(given["out"]) else ""
     with shown_progress() as progress:
         dataset = generate_dataset(
             plan,
@@ -114,7 +115,8 @@ def generate(context: click.Context, /, **given: Any) -> None:
     if given["preview"]:
         _preview(dataset, given["out"])
     found = sum(len(image.instances) for image in dataset.images)
-    say(f"{plural(len(dataset.images), 'image')}, {plural(found, 'instance')} in {given['out']}")
+    made = f"{plural(len(dataset.images), 'image')}, {plural(found, 'instance')}"
+    say(f"{made} in {given['out']}{ending}")
 
 
 def _plan(given: dict[str, Any]) -> SamplePlan:

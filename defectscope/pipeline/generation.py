@@ -19,7 +19,7 @@ import cv2
 from defectscope.core.coco_text import join_coco_files
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import OutputError, UsageError
-from defectscope.core.files import write_bytes, write_json
+from defectscope.core.files import json_text, write_bytes, write_json
 from defectscope.pipeline.drawn import DrawnFrame, Sample
 from defectscope.pipeline.labels import open_dataset, save_dataset
 from defectscope.pipeline.mask_files import write_masks
@@ -30,9 +30,10 @@ from defectscope.plugins.host import default_host
 if TYPE_CHECKING:
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["DatasetWriter", "generate_dataset"]
+__all__ = ["DatasetWriter", "generate_dataset", "is_complete"]
 
 PLAN = "dataset.json"
+ANNOTATIONS = "annotations.json"
 # Truth of single samples, until all of them are there.
 TRUTH = ".truth"
 # The first sample of a dataset that replaces another, until it is there.
@@ -137,7 +138,8 @@ def generate_dataset(
     masks
         Also write a PNG mask of every instance.
     resume, overwrite
-        Go on with an interrupted dataset of the same plan, or replace it.
+        Go on with an interrupted dataset of the same plan, or replace it; nothing is drawn where
+        it is complete.
     progress
         Called with (stage, images done, images in total).
 
@@ -146,15 +148,19 @@ def generate_dataset(
     OutputError
         The folder holds something else.
     UsageError
-        The dataset there has another plan.
+        The dataset there has another plan or number of samples.
     """
+    if resume and overwrite:
+        raise UsageError("--resume goes on with a dataset and --overwrite deletes it; choose one")
     host = host or default_host()
     maker = SampleMaker(plan, host)
     writer = DatasetWriter(folder, masks)
     with maker:
         pass  # what the components miss is said before anything is written or replaced
     record = {**plan.as_dict(), "masks": masks}
-    replaces = _prepare(folder, record, resume, overwrite)
+    replaces = _prepare(folder, record, count, resume, overwrite)
+    if is_complete(folder) and not replaces:
+        return _complete(folder, host)
     usable = range(0 if replaces else count)
     known = [number for number in usable if writer.truth(number).is_file()]
     parts = {number: open_dataset(writer.truth(number), host, "coco") for number in known}
@@ -175,23 +181,31 @@ def generate_dataset(
         raise
     images = [image for number in range(count) for image in parts[number].images]
     types = dict.fromkeys(str(n) for i in images for n in i.instances.defect_types)
-    join_coco_files(map(writer.truth, range(count)), folder / "annotations.json")
+    join_coco_files(map(writer.truth, range(count)), folder / ANNOTATIONS)
     shutil.rmtree(folder / TRUTH)
     return Dataset(images, folder, tuple(types))
 
 
-def _prepare(folder: Path, plan: dict[str, Any], resume: bool, overwrite: bool) -> bool:
+def is_complete(folder: Path) -> bool:
+    """Whether all samples of the dataset in a folder, if there is one, are drawn and joined."""
+    return (folder / PLAN).is_file() and (folder / ANNOTATIONS).is_file()
+
+
+def _complete(folder: Path, host: PluginHost) -> Dataset:
+    shutil.rmtree(folder / TRUTH, ignore_errors=True)  # a process was killed just before it was
+    read = open_dataset(folder / ANNOTATIONS, host, "coco")
+    images = [replace(image, file_name=f"images/{image.stem}.png") for image in read.images]
+    return replace(read, images=images, folder=folder)
+
+
+def _prepare(folder: Path, plan: dict[str, Any], count: int, resume: bool, overwrite: bool) -> bool:
     """Begin a dataset or go on with one, and return whether there is another to replace first."""
     record = folder / PLAN
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not record.is_file():
             raise OutputError(f"{folder} exists and holds something else; choose another --out")
-        if resume and not (folder / "annotations.json").is_file():
-            if json.loads(record.read_text(encoding="utf-8")) != plan:
-                raise UsageError(
-                    f"the dataset in {folder} was begun with other generators, options, size or "
-                    "seed; use the same command, or --overwrite"
-                )
+        if resume:
+            _check_resumed(folder, plan, count)
             return False
         if not overwrite:
             raise OutputError(
@@ -201,6 +215,50 @@ def _prepare(folder: Path, plan: dict[str, Any], resume: bool, overwrite: bool) 
         return True
     write_json(record, plan)
     return False
+
+
+def _check_resumed(folder: Path, plan: dict[str, Any], count: int) -> None:
+    try:
+        former = _flat(json.loads((folder / PLAN).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OutputError(
+            f"{folder / PLAN} is no plan of a dataset to go on with; choose another --out, or "
+            "give --overwrite in place of --resume"
+        ) from error
+    now = _flat(json.loads(json_text(plan)))
+    for key in former | now:
+        if former.get(key) != now.get(key):
+            raise UsageError(
+                f"the dataset in {folder} was begun with another command: {key} was "
+                f"{former.get(key)!r}, now it is {now.get(key)!r}; use the same, or give "
+                "--overwrite in place of --resume"
+            )
+    drawn = _drawn(folder)
+    if drawn > count or (drawn != count and is_complete(folder)):
+        state, more = ("is complete with", "") if is_complete(folder) else ("has", " or more")
+        raise UsageError(
+            f"the dataset in {folder} {state} {drawn} samples, and --count asks for {count}; give "
+            f"--count {drawn}{more}, or --overwrite in place of --resume"
+        )
+
+
+def _flat(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a plan by the names that they have on the command line."""
+    components = [plan["background"], *plan["generators"]]
+    named = [
+        c["name"] if c["alias"] == c["name"] else f"{c['alias']}={c['name']}" for c in components
+    ]
+    options = {f"{c['alias']}.{name}": v for c in components for name, v in c["options"].items()}
+    simple = {"background": named[0], "generators": named[1:], "size": plan["shape"][::-1]}
+    return simple | {k: plan[k] for k in ("seed", "length", "bit_depth", "masks")} | options
+
+
+def _drawn(folder: Path) -> int:
+    """Return how many samples there are, with those that are not whole and any gaps."""
+    patterns = ("images/*.png", "parameters/*.json", f"{TRUTH}/*.json")
+    stems = (path.stem for pattern in patterns for path in folder.glob(pattern))
+    numbers = (stem.partition("-")[0] for stem in stems)
+    return max((int(number) + 1 for number in numbers if number.isdecimal()), default=0)
 
 
 def _replace(
@@ -218,7 +276,7 @@ def _replace(
         with maker:
             dataset = new.write_with_truth(maker.sample(0), host, each)
         # What says that the former dataset is whole goes before anything of it.
-        (folder / "annotations.json").unlink(missing_ok=True)
+        (folder / ANNOTATIONS).unlink(missing_ok=True)
         for name in PARTS:
             shutil.rmtree(folder / name, ignore_errors=True)
         write_json(folder / PLAN, plan)

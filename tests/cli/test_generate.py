@@ -160,4 +160,14 @@ def test_other_folders_are_left_alone(made, tmp_path):
     assert call(*PLAIN, "--out", tmp_path, "--overwrite").returncode == 1
     assert "--overwrite" in call(*PLAIN, "--out", made).stderr
     other = call(*PLAIN, "--seed", 9, "--out", made, "--resume")
-    assert other.returncode == 1
+    assert other.returncode == 2
+    assert "seed was 4, now it is 9" in other.stderr
+
+
+def test_a_complete_dataset_is_said_to_be_so(made):
+    former = contents(made)
+    again = call(*PLAIN, "--count", 6, "--seed", 4, "--masks", "--preview", "--resume",
+                 "--out", made)  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    assert again.stderr.endswith("already complete\n")
+    assert contents(made) == former

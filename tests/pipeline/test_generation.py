@@ -231,6 +231,92 @@ def test_what_replaces_a_dataset_is_gone_on_with(host, tmp_path, monkeypatch):
     assert contents(folder) == contents(tmp_path / "whole")
 
 
+def interrupted(folder, host, monkeypatch):
+    """Leave two of five samples, and the image of a third as a kill does."""
+    starts = []
+
+    def watch(frame):
+        starts.append(frame)
+        if len(starts) == 9:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Dots, "watch", staticmethod(watch))
+    with pytest.raises(KeyboardInterrupt):
+        generate_dataset(plan(4), 5, folder, host)
+    monkeypatch.setattr(Dots, "watch", staticmethod(lambda frame: None))
+    (folder / "images/000002-0000.png").write_bytes(b"not whole")
+
+
+def test_a_complete_dataset_is_not_drawn_anew(host, tmp_path, monkeypatch):
+    folder = tmp_path / "data"
+    made = generate_dataset(plan(4, pixel_size_nm=0.4), 2, folder, host)
+    former = contents(folder)
+    monkeypatch.setattr(Dots, "watch", staticmethod(lambda frame: pytest.fail("it draws")))
+    again = generate_dataset(plan(4, pixel_size_nm=0.4), 2, folder, host, resume=True)
+    assert again.folder == made.folder
+    assert [image.file_name for image in again.images] == [i.file_name for i in made.images]
+    assert again.defect_types == made.defect_types
+    assert contents(folder) == former
+
+
+OTHERS = {
+    "seed": ({"seed": 3}, "seed was 0, now it is 3"),
+    "length": ({"length": 5}, "length was 4, now it is 5"),
+    "option": ({"pixel_size_nm": 2.0}, "dots.pixel_size_nm was None, now it is 2.0"),
+}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("case", OTHERS)
+def test_what_differs_from_the_dataset_to_go_on_with_is_said(
+    case, whole, host, tmp_path, monkeypatch
+):
+    folder = tmp_path / "data"
+    if whole:
+        generate_dataset(plan(4), 5, folder, host)
+    else:
+        interrupted(folder, host, monkeypatch)
+    former = contents(folder)
+    values, message = OTHERS[case]
+    with pytest.raises(UsageError, match=message):
+        generate_dataset(plan(**{"length": 4, **values}), 5, folder, host, resume=True)
+    with pytest.raises(UsageError, match="masks was False, now it is True"):
+        generate_dataset(plan(4), 5, folder, host, resume=True, masks=True)
+    assert contents(folder) == former
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_complete_dataset_has_its_number_of_samples(count, host, tmp_path):
+    generate_dataset(plan(), 2, tmp_path, host)
+    message = f"is complete with 2 samples, and --count asks for {count}; give --count 2, or"
+    with pytest.raises(UsageError, match=message):
+        generate_dataset(plan(), count, tmp_path, host, resume=True)
+
+
+def test_an_interrupted_dataset_may_grow_and_not_shrink(host, tmp_path, monkeypatch):
+    folder = tmp_path / "data"
+    interrupted(folder, host, monkeypatch)
+    for count in (1, 2):
+        with pytest.raises(UsageError, match=f"has 3 samples, .* for {count}; give --count 3 or m"):
+            generate_dataset(plan(4), count, folder, host, resume=True)
+    generate_dataset(plan(4), 7, folder, host, resume=True)
+    generate_dataset(plan(4), 7, tmp_path / "whole", host)
+    assert contents(folder) == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"background": 3, "generators": []}'])
+def test_what_is_no_plan_is_not_gone_on_with(text, host, tmp_path):
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(OutputError, match="is no plan of a dataset to go on with"):
+        generate_dataset(plan(), 1, tmp_path, host, resume=True)
+
+
+def test_a_dataset_is_not_both_gone_on_with_and_replaced(host, tmp_path):
+    with pytest.raises(UsageError, match="choose one"):
+        generate_dataset(plan(), 1, tmp_path / "data", host, resume=True, overwrite=True)
+    assert not (tmp_path / "data").exists()
+
+
 BAD = {
     "raises": ({"fail_at": 2}, r"'dots' .* failed for sample 0, frame 2: RuntimeError: out of ink"),
     "too few": ({"more": -1}, "must yield 4 frames, not 3"),
