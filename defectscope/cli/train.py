@@ -48,16 +48,23 @@ def train(context: click.Context, /, **given: Any) -> None:
     """Train the detector NAME on DATASET, and write its weights, ONNX twin, card and curves.
 
     DATASET is a labelled dataset, or a .toml recipe of generators whose frames are drawn on the
-    fly. Ctrl-C loses at most a minute: --resume goes on.
+    fly. Names of recipes and options that come with weights, such as loops.toml and
+    fine-tuning.toml, are known. Ctrl-C loses at most a minute: --resume goes on.
 
     \b
     Examples:
       defectscope train heatmap recipe.toml --steps 6000 --out loops.safetensors
-      defectscope train heatmap labelled/ --init loops --out mine.safetensors
+      defectscope train heatmap labelled/ --init loops --config fine-tuning.toml
+        --out mine.safetensors
     """
     from defectscope.pipeline.choices import gather_options, make_choices, read_config
+    from defectscope.pipeline.shipped_recipes import shipped_recipe
     from defectscope.pipeline.training import train as start
 
+    registered = current_host(context).weights()
+    for name in ("data", "config"):
+        if given[name] is not None:
+            given[name] = shipped_recipe(given[name], registered)
     options = gather_options(given.pop("assignments"), read_config(given.pop("config")))
     (choice,) = make_choices([given.pop("name")], options)
     out: Path = given.pop("out")
