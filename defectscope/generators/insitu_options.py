@@ -120,6 +120,12 @@ class InSituLoopsOptions(Options):
         description="loops with a smaller major axis are painted, not labelled; "
         "below 1 px there is nothing to see, and loops are neither",
     )
+    visible_from: float = Field(
+        0.5,
+        ge=0,
+        description="loops that darken their place by less, in standard deviations of texture and "
+        "noise there, are painted, not labelled: on black background nothing is seen",
+    )
 
     @model_validator(mode="after")
     def _low_is_low(self) -> InSituLoopsOptions:

@@ -9,6 +9,7 @@ import numpy as np
 from defectscope import Instances, Mask
 from defectscope.core.geometry.ellipses import ellipse_boxes
 from defectscope.generators.insitu_population import LEAST_PX
+from defectscope.generators.local_texture import LocalTexture
 from defectscope.generators.loop_drawing import filled_look
 from defectscope.generators.loop_painting import Loop, painted
 
@@ -23,6 +24,8 @@ __all__ = ["DEFECT_TYPE", "LoopPainter"]
 DEFECT_TYPE = "dislocation-loop"
 # Sharper than this, what is drawn would depend on how it lies on the grid of pixels.
 LEAST_EDGE_PX = 0.5
+# Texture is measured in windows of this side; where it is less than this, it is this (grey 0 to 1).
+TEXTURE_PX, LEAST_TEXTURE = 64.0, 1e-3
 UNITS = {"x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": "deg",
          "track_id": ""}  # fmt: skip
 
@@ -69,15 +72,22 @@ class LoopPainter:
         depth = depth * self._resolved(major * loops.aspect[alive])
         centres = loops.position[alive] + offset
         labelled = self._labelled(pixels.shape, centres, major)
+        texture = LocalTexture(
+            np.asarray(pixels, np.float32), TEXTURE_PX, max(self._options.noise, LEAST_TEXTURE)
+        )
         masks = []
-        each = zip(alive, centres, major, depth, labelled, strict=True)
-        for k, (x, y), size, contrast, label in each:
+        for row, (k, (x, y), size, contrast) in enumerate(
+            zip(alive, centres, major, depth, strict=True)
+        ):
             loop = self._loop(k, x, y, size)
             place, profile, mask = painted(loop, (pixels.shape[0], pixels.shape[1]))
             # Electrons that a loop scatters are missing in proportion to those that came: grain
             # is weaker in it, and nothing gets darker than black.
+            if labelled[row] and profile.any():
+                darker = contrast * float(np.average(pixels[place] * profile, weights=profile))
+                labelled[row] = darker >= self._options.visible_from * texture.at(x, y)
             pixels[place] *= 1 - contrast * profile
-            if label:
+            if labelled[row]:
                 masks.append(_own(mask) if mask.area_px else _one_pixel(x, y))
         return self._truth(pixels.shape, alive[labelled], centres[labelled], major[labelled], masks)
 

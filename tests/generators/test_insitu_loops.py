@@ -218,6 +218,19 @@ def test_the_least_visible_size_decides_what_is_labelled_not_what_is_painted():
     assert len(some[0][1]) < len(every[0][1])
 
 
+def test_what_black_background_hides_is_not_labelled():
+    # The left half is black, and loops can make nothing darker there.
+    canvas = flat((128, 256))
+    canvas[:, :128] = 0.001
+    everything, seen = (
+        generator(count=24, visible_from=limit).draw(canvas.copy(), np.random.default_rng(3))
+        for limit in (0, 0.5)
+    )
+    assert (column(everything, "x") < 100).sum() > 5
+    assert len(seen) > 5
+    assert column(seen, "x").min() > 120
+
+
 def test_every_loop_keeps_its_identity():
     one = generator(count=30, diffusion_px2_per_frame=0.5, drift_px_per_frame=1.0)
     frames = list(one.sequence(flat((200, 200)), np.random.default_rng(0), 15))
@@ -258,7 +271,8 @@ def test_the_background_moves_with_the_loops(seed):
         return 0.5 + 0.2 * np.sin((x - dx) / 7) * np.cos((y - dy) / 9)
 
     # Loops too faint to see, so that only the background is compared.
-    faint = {**STILL, "drift_px_per_frame": 0.8, "depth_low": 1e-9, "depth_high": 1e-9}
+    faint = {**STILL, "drift_px_per_frame": 0.8, "depth_low": 1e-9, "depth_high": 1e-9,
+             "visible_from": 0}  # fmt: skip
     frames = sequence(9, canvas=pattern(0, 0).astype(np.float32), seed=seed, count=4, **faint)
     steps, _ = steps_of(frames)
     inner = np.s_[10:-10, 10:-10]
