@@ -60,7 +60,7 @@ def oracle(make, monkeypatch):
         )
         monkeypatch.setattr(
             "defectscope.detectors.line_tracer.detector.padded",
-            lambda images, multiple: np.pad(
+            lambda images, multiple, how: np.pad(
                 images[0], [(0, -side % multiple) for side in images[0].shape]
             )[None, None],
         )
