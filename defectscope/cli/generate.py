@@ -142,11 +142,7 @@ def _refuse_others(context: click.Context) -> None:
         and context.params[parameter.name] != ()  # no name at all is given, too
     ]
     if others:
-        raise UsageError(f"--from draws one sample again as it was; leave out {_listed(others)}")
-
-
-def _listed(words: list[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+        raise UsageError(f"--from draws one sample again as it was; leave out {', '.join(others)}")
 
 
 def _again(given: dict[str, Any], host: PluginHost) -> None:

@@ -121,24 +121,7 @@ def evaluate(
     """
     check_overlap(iou)
     host = host or default_host()
-    if not isinstance(truth, Dataset) and (Path(truth) / "run.json").is_file():
-        raise UsageError(
-            f"{truth} is a run folder; the prediction comes first and the truth second, and the "
-            "truth must be labelled data"
-        )
-    if not isinstance(truth, Dataset):
-        truth = open_dataset(Path(truth), host)
-    if isinstance(predictions, str | Path):
-        path = Path(predictions)
-        is_run = (path / "run.json").is_file()
-        predictions = Result(path) if is_run else open_dataset(path, host)
-    # Warnings of a run were about its input, and were said then.
-    own = predictions.warnings if isinstance(predictions, Dataset) else ()
-    warnings = [*own, *truth.warnings]
-    if isinstance(predictions, Result) and predictions.info.get("status") != "complete":
-        warnings.append(
-            f"the run in {predictions.folder} is not complete ({predictions.info.get('status')})"
-        )
+    predictions, truth, warnings = _opened(predictions, truth, host)
     joined = join_frames(predictions, truth, warnings)
     if isinstance(predictions, Result):
         joined = within_roi(joined, predictions.roi, warnings)
@@ -167,6 +150,31 @@ def evaluate(
         _tracking(predictions, joined, iou),
         warnings,
     )
+
+
+def _opened(
+    predictions: Result | Dataset | Path | str, truth: Dataset | Path | str, host: PluginHost
+) -> tuple[Result | Dataset, Dataset, list[str]]:
+    """Return both sides, and what their readers warn of."""
+    if not isinstance(truth, Dataset) and (Path(truth) / "run.json").is_file():
+        raise UsageError(
+            f"{truth} is a run folder; the prediction comes first and the truth second, and the "
+            "truth must be labelled data"
+        )
+    if not isinstance(truth, Dataset):
+        truth = open_dataset(Path(truth), host)
+    if isinstance(predictions, str | Path):
+        path = Path(predictions)
+        is_run = (path / "run.json").is_file()
+        predictions = Result(path) if is_run else open_dataset(path, host)
+    # Warnings of a run were about its input, and were said then.
+    own = predictions.warnings if isinstance(predictions, Dataset) else ()
+    warnings = [*own, *truth.warnings]
+    if isinstance(predictions, Result) and predictions.info.get("status") != "complete":
+        warnings.append(
+            f"the run in {predictions.folder} is not complete ({predictions.info.get('status')})"
+        )
+    return predictions, truth, warnings
 
 
 def check_overlap(iou: float) -> None:

@@ -179,11 +179,16 @@ def generate_dataset(
         if not (folder / TRUTH).exists():
             _forget(folder)
         raise
-    images = [image for number in range(count) for image in parts[number].images]
+    return _joined([parts[number] for number in range(count)], writer)
+
+
+def _joined(parts: list[Dataset], writer: DatasetWriter) -> Dataset:
+    """Write the truth of all samples as one file, and return them together."""
+    images = [image for part in parts for image in part.images]
     types = dict.fromkeys(str(n) for i in images for n in i.instances.defect_types)
-    join_coco_files(map(writer.truth, range(count)), folder / ANNOTATIONS)
-    shutil.rmtree(folder / TRUTH)
-    return Dataset(images, folder, tuple(types))
+    join_coco_files(map(writer.truth, range(len(parts))), writer.folder / ANNOTATIONS)
+    shutil.rmtree(writer.folder / TRUTH)
+    return Dataset(images, writer.folder, tuple(types))
 
 
 def is_complete(folder: Path) -> bool:

@@ -222,7 +222,7 @@ BESIDE = {
         ["loops", "--background", "foil", "--count", 2, "--length", 3, "--size", 64, "--config",
          "options.toml", "--bit-depth", 16, "--workers", 2, "--resume", "--overwrite"],
         "leave out the names of generators, --background, --count, --length, --size, --bit-depth, "
-        "--config, --workers, --resume and --overwrite",
+        "--config, --workers, --resume, --overwrite",
     ),
 }  # fmt: skip
 

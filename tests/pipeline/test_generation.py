@@ -173,16 +173,22 @@ def test_what_is_drawn_at_once_is_the_same(host):
         assert sample.parameters == record
 
 
-def test_a_sample_that_fails_leaves_nothing_and_is_gone_on_with(host, tmp_path, monkeypatch):
-    whole = generate_dataset(plan(5), 2, tmp_path / "whole", host, masks=True)
+def interrupt_at(drawn, monkeypatch):
+    """Interrupt the drawing of this frame, counted from 1; return the list of those begun."""
     starts = []
 
     def watch(frame):
         starts.append(frame)
-        if len(starts) == 8:
+        if len(starts) == drawn:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Dots, "watch", staticmethod(watch))
+    return starts
+
+
+def test_a_sample_that_fails_leaves_nothing_and_is_gone_on_with(host, tmp_path, monkeypatch):
+    whole = generate_dataset(plan(5), 2, tmp_path / "whole", host, masks=True)
+    starts = interrupt_at(8, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         generate_dataset(plan(5), 2, tmp_path / "data", host, masks=True)
     left = files(tmp_path / "data")
@@ -213,15 +219,9 @@ def test_a_dataset_is_replaced_once_a_sample_of_the_new_one_is_there(host, tmp_p
 
 
 def test_what_replaces_a_dataset_is_gone_on_with(host, tmp_path, monkeypatch):
-    folder, starts = tmp_path / "data", []
+    folder = tmp_path / "data"
     generate_dataset(plan(5), 3, folder, host)
-
-    def watch(frame):
-        starts.append(frame)
-        if len(starts) == 8:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Dots, "watch", staticmethod(watch))
+    starts = interrupt_at(8, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         generate_dataset(plan(4), 2, folder, host, overwrite=True)
     assert not [name for name in files(folder) if "000001" in name]
@@ -233,14 +233,7 @@ def test_what_replaces_a_dataset_is_gone_on_with(host, tmp_path, monkeypatch):
 
 def interrupted(folder, host, monkeypatch):
     """Leave two of five samples, and the image of a third as a kill does."""
-    starts = []
-
-    def watch(frame):
-        starts.append(frame)
-        if len(starts) == 9:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Dots, "watch", staticmethod(watch))
+    interrupt_at(9, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         generate_dataset(plan(4), 5, folder, host)
     monkeypatch.setattr(Dots, "watch", staticmethod(lambda frame: None))
