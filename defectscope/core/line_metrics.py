@@ -165,10 +165,17 @@ def score_lines(
     predicted: Sequence[NDArray[np.float64]],
     true: Sequence[NDArray[np.float64]],
     most_distance_px: float = MOST_DISTANCE_PX,
+    ignored: Sequence[NDArray[np.float64]] = (),
 ) -> LineScores:
-    """Score the lines of one frame; see :func:`match_lines`."""
+    """Score the lines of one frame; see :func:`match_lines`.
+
+    `ignored` are further true lines that count as neither found nor missed; what was found of
+    them is no invention.
+    """
     predicted = [line for line in predicted if len(line)]
     true = [line for line in true if len(line)]
+    if ignored:
+        predicted = _not_excused(predicted, true, ignored, most_distance_px)
     match = match_lines(predicted, true, most_distance_px)
     merges, splits = np.zeros(len(predicted), int), np.zeros(len(true), int)
     for i, j in _close_pairs(predicted, true, LIES_ON_PX):
@@ -183,6 +190,20 @@ def score_lines(
         int((merges > 1).sum()),
         int((splits > 1).sum()),
     )
+
+
+def _not_excused(
+    predicted: list[NDArray[np.float64]],
+    true: list[NDArray[np.float64]],
+    ignored: Sequence[NDArray[np.float64]],
+    most_distance_px: float,
+) -> list[NDArray[np.float64]]:
+    """Return what was found without what matches an ignored line, and no other."""
+    taken = set(match_lines(predicted, true, most_distance_px).predicted.tolist())
+    alone = [k for k in range(len(predicted)) if k not in taken]
+    rest = [predicted[k] for k in alone]
+    gone = {alone[k] for k in match_lines(rest, ignored, most_distance_px).predicted.tolist()}
+    return [line for k, line in enumerate(predicted) if k not in gone]
 
 
 def _lies_on(part: NDArray[np.float64], whole: NDArray[np.float64]) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from defectscope.core.line_metrics import LineScores, match_lines, score_lines
+from defectscope.core.line_metrics import LineScores, score_lines
 from defectscope.pipeline.bootstrap import PERCENTILES
 
 if TYPE_CHECKING:
@@ -43,14 +43,7 @@ def frame_line_scores(
     """
     found = _lines(predicted, types, ~predicted.ignore)
     counted = _lines(true, types, ~true.ignore)
-    excused = _lines(true, types, true.ignore)
-    if excused:
-        taken = set(match_lines(found, counted).predicted.tolist())
-        alone = [k for k in range(len(found)) if k not in taken]
-        near = match_lines([found[k] for k in alone], excused).predicted.tolist()
-        gone = {alone[k] for k in near}
-        found = [line for k, line in enumerate(found) if k not in gone]
-    return score_lines(found, counted)
+    return score_lines(found, counted, ignored=_lines(true, types, true.ignore))
 
 
 def _lines(

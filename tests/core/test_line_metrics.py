@@ -47,6 +47,15 @@ def test_invented_lines_show_in_precision_alone():
     assert scores.precision == 0.5
 
 
+def test_ignored_lines_are_neither_found_nor_missed():
+    faint, invented = line(0, 60, 90, 60), line(0, 90, 50, 90)
+    scores = score_lines([LONG, faint + 0.5, invented], [LONG], ignored=[faint])
+    assert (scores.true, scores.predicted, scores.matched, scores.score) == (1, 2, 1, 1)
+    # What counts comes first: a find of two lines is not lost to the ignored one.
+    scores = score_lines([LONG], [LONG], ignored=[down(LONG, 1)])
+    assert (scores.predicted, scores.matched) == (1, 1)
+
+
 def test_a_line_is_matched_once():
     scores = score_lines([LONG, LONG + 0.5], [LONG])
     assert (scores.matched, scores.precision, scores.score) == (1, 0.5, 1)

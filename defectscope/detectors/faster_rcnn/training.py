@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FACTS", "new_architecture", "train", "train_network"]
 
+OF_NEW_ANCHORS = {"anchors_per_level", "anchor_frames"}
 OF_THE_NETWORK = ("backbone", "inputs", "fpn_channels", "head_channels", "proposals_per_mpx")
 FACTS = box_facts(
     ("proposals", "logits", "deltas"),
@@ -78,6 +79,11 @@ def train_network(
         if options.backbone_weights is not None:
             raise OptionError(
                 "--init and backbone_weights both say what to start from; leave out one of them"
+            )
+        for name in sorted(options.model_fields_set & OF_NEW_ANCHORS):
+            raise OptionError(
+                f"{name} chooses anchors for a new network, and {job.init} has its own; leave out "
+                "one of them"
             )
         inputs = read_architecture(WeightFiles.open(job.init, detector), kind).inputs
     return trained(

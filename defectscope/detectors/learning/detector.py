@@ -31,7 +31,10 @@ class LearnedOptions(Options):
         None, gt=0, lt=1, description="least score; left out: the threshold of the weights' card"
     )
     engine: EngineName = Field(
-        "onnx", description="what computes: onnx (base install), openvino, or torch"
+        "onnx",
+        description="what computes: onnx (base install), openvino, torch; openvino-16bit is up to "
+        "twice as fast on processors made for it, and moves scores of heatmap and yolov3 by up to "
+        "0.01, of faster-rcnn by up to 0.3",
     )
 
 

@@ -91,9 +91,12 @@ class LearningModule(LightningModule):
         return adamw_with_cosine(self.network, self.options, self.steps)
 
 
-def true_lines(truth: Instances) -> list[NDArray[Any]]:
-    """Return the centre lines of a truth that are not ignored and have a length."""
+def true_lines(truth: Instances, ignored: bool = False) -> list[NDArray[Any]]:
+    """Return the centre lines of a truth that are not ignored, or those that are.
+
+    Lines without a length are left out.
+    """
     if truth.lines is None:
         return []
-    lines = [truth.lines[k] for k in range(len(truth)) if not truth.ignore[k]]
+    lines = [truth.lines[k] for k in range(len(truth)) if bool(truth.ignore[k]) == ignored]
     return [line for line in lines if len(line) > 1]

@@ -98,7 +98,7 @@ class LineTracer(LearnedDetector):
             least_token=options.least_token,
             shortest_px=options.shortest_px * options.scale,
             least_score=self.least_score,
-            wavelength_px=options.smoothing_px,
+            wavelength_px=options.smoothing_px * options.scale,
             joins=JoinRules(gap_px=options.gap_px * options.scale),
         )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LineModule"]
 
+Lines = list["NDArray[np.float64]"]
 # Ends count less than lines: they are few, and only say where lines stop.
 ENDS_WEIGHT = 0.4
 
@@ -32,7 +33,8 @@ class LineModule(LearningModule):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._found: list[tuple[list[TracedLine], list[NDArray[np.float64]]]] = []
+        # Lines, true lines, and true ones that do not count, of each frame.
+        self._found: list[tuple[list[TracedLine], Lines, Lines]] = []
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return the sum of the losses of presence, offsets and ends.
@@ -57,7 +59,7 @@ class LineModule(LearningModule):
         shape, rules = (pixels.shape[0], pixels.shape[1]), TracingRules()
         tokens = tokens_of(logits, offsets, rules)
         found = traced(tokens, logits.max(axis=0), shape, rules, ends[0])
-        self._found.append((found, true_lines(truth)))
+        self._found.append((found, true_lines(truth), true_lines(truth, ignored=True)))
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean of P1's score and F1 at the best threshold."""

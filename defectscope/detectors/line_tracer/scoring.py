@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["THRESHOLDS", "BestLines", "best_line_threshold"]
 
+Lines = Sequence["NDArray[np.float64]"]
 THRESHOLDS = np.round(np.arange(0.3, 0.96, 0.025), 3)
 
 
@@ -28,7 +29,7 @@ class BestLines(NamedTuple):
 
 
 def best_line_threshold(
-    frames: Sequence[tuple[Sequence[TracedLine], Sequence[NDArray[np.float64]]]],
+    frames: Sequence[tuple[Sequence[TracedLine], Lines, Lines]],
 ) -> BestLines:
     """Return the best threshold of the mean probability along lines.
 
@@ -38,14 +39,18 @@ def best_line_threshold(
     Parameters
     ----------
     frames
-        Found and true lines of each frame.
+        Found and true lines of each frame, and true ones that do not count.
     """
     best = BestLines(-1.0, float(THRESHOLDS[0]), LineScores())
     for threshold in THRESHOLDS:
         total = sum(
             (
-                score_lines([line.points for line in found if line.score >= threshold], true)
-                for found, true in frames
+                score_lines(
+                    [line.points for line in found if line.score >= threshold],
+                    true,
+                    ignored=excused,
+                )
+                for found, true, excused in frames
             ),
             LineScores(),
         )

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["CropMaker", "true_masks"]
 
 
-def true_masks(truth: Instances, line_width_px: int) -> list[Mask]:
-    """Return the masks of a truth without what is to be ignored; lines are drawn where it has none.
+def true_masks(truth: Instances, line_width_px: int, ignored: bool = False) -> list[Mask]:
+    """Return the masks of a truth; lines are drawn where it has none.
 
     Parameters
     ----------
@@ -31,9 +31,11 @@ def true_masks(truth: Instances, line_width_px: int) -> list[Mask]:
         Labels of a frame.
     line_width_px
         Width of what is drawn.
+    ignored
+        Whether to return those that are to be ignored, or all others.
     """
     found = []
-    for k in np.flatnonzero(~truth.ignore):
+    for k in np.flatnonzero(truth.ignore == ignored):
         mask = None if truth.masks is None else truth.masks[k]
         if (mask is None or not mask.bitmap.any()) and truth.lines is not None:
             mask = mask_of_line(truth.lines[k], line_width_px)
@@ -55,13 +57,18 @@ class CropMaker(BatchOfCrops):
     options: UnetppTrainingOptions
 
     def crop(self, pixels: Any, truth: Instances, rng: np.random.Generator) -> dict[str, Any]:
-        """Return the pixels of a crop and its targets."""
+        """Return the pixels of a crop and its targets.
+
+        ``counted`` is 0 where lines are that are to be ignored, and no others.
+        """
         options = self.options
         values: NDArray[np.float32] = degraded(pixels, self.camera, rng)
         if rng.random() < options.equalize:
             grey = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
             values = cv2.equalizeHist(grey).astype(np.float32) / np.float32(255)
         level, masks = normalised(values), true_masks(truth, options.line_width_px)
+        known = len(masks)
+        masks += true_masks(truth, options.line_width_px, ignored=True)
         factor = float(np.exp(rng.uniform(np.log(options.scale_low), np.log(options.scale_high))))
         if factor != 1:
             level, masks = _scaled(level, masks, factor)
@@ -70,11 +77,15 @@ class CropMaker(BatchOfCrops):
         if any(short):
             level = np.pad(level, ((0, short[0]), (0, short[1])), mode="edge")
         y, x = (int(rng.integers(0, length - side + 1)) for length in level.shape)
-        stack, real = self._stack([mask.moved(-x, -y) for mask in masks])
+        masks = [mask.moved(-x, -y) for mask in masks]
+        stack, real = self._stack(masks[:known])
+        planes = np.concatenate([stack, _counted(masks[:known], masks[known:], stack.shape[1:])])
         crop = level[y : y + side, x : x + side]
         if options.rotate:
-            crop, stack = _turned(crop, stack, rng)
-        return {"pixels": crop[None].copy(), "masks": stack.copy(), "real": real}
+            crop, planes = _turned(crop, planes, rng)
+        planes = planes.copy()
+        return {"pixels": crop[None].copy(), "masks": planes[:-1], "counted": planes[-1:],
+                "real": real}  # fmt: skip
 
     def _stack(self, masks: list[Mask]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Return as many masks as there are outputs: of more lines, the largest in the crop."""
@@ -89,6 +100,15 @@ class CropMaker(BatchOfCrops):
         for plane, mask in zip(stack, seen, strict=False):
             plane[...] = mask.to_dense(shape)
         return stack, np.arange(options.masks) < len(seen)
+
+
+def _counted(known: list[Mask], ignored: list[Mask], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the (1, H, W) pixels that count: 0 on ignored masks beside all others."""
+    counted = np.ones((1, *shape), np.uint8)
+    for masks, value in ((ignored, 0), (known if ignored else [], 1)):
+        for mask in masks:
+            counted[0][mask.to_dense(shape)] = value
+    return counted
 
 
 def _scaled(

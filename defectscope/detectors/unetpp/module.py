@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["UnetppModule"]
 
 # The masks themselves are cut at a probability of 0.5 (P1).
+Lines = list["NDArray[np.float64]"]
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
+# A logit of no probability.
+NOTHING = -20.0
 
 
 class UnetppModule(LearningModule):
@@ -33,7 +36,8 @@ class UnetppModule(LearningModule):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._found: list[tuple[list[tuple[Any, float]], list[NDArray[np.float64]]]] = []
+        # Lines with their scores, true lines, and true ones that do not count, of each frame.
+        self._found: list[tuple[list[tuple[Any, float]], Lines, Lines]] = []
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return the loss of masks in any order.
@@ -43,15 +47,16 @@ class UnetppModule(LearningModule):
         OptionError
             It is no number any more.
         """
-        options, masks = self.options, batch["masks"]
-        logits = self.network.reduced(batch["pixels"])
+        options, masks, counted = self.options, batch["masks"], batch["counted"].float()
+        logits = self.network.reduced(batch["pixels"]).float()
         if self.network.reduce > 1:
             masks = functional.avg_pool2d(masks.float(), self.network.reduce)
-        loss = mask_loss(
-            logits.float(), masks, batch["real"], options.matching, options.empty_weight
-        )
+            counted = -functional.max_pool2d(-counted, self.network.reduce)
+        # Whatever is shown of ignored lines is as good as nothing.
+        logits = logits.masked_fill(counted == 0, NOTHING)
+        loss = mask_loss(logits, masks, batch["real"], options.matching, options.empty_weight)
         if options.union_weight:
-            loss = loss + options.union_weight * union_loss(logits.float(), masks)
+            loss = loss + options.union_weight * union_loss(logits, masks)
         self.log_dict({"loss_masks": loss})
         return expect_finite(loss, options, self.global_step)
 
@@ -63,7 +68,7 @@ class UnetppModule(LearningModule):
             self.options.least_area_px,
         )  # fmt: skip
         found = [(spline_of(f.mask), f.score) for f in masks]
-        self._found.append((found, true_lines(truth)))
+        self._found.append((found, true_lines(truth), true_lines(truth, ignored=True)))
 
     def _shown(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         (logits,) = self.outputs(torch.from_numpy(batch).to(self.device))
@@ -75,8 +80,10 @@ class UnetppModule(LearningModule):
         for threshold in THRESHOLDS:
             totals[threshold] = sum(
                 (
-                    score_lines([line for line, score in found if score >= threshold], true)
-                    for found, true in self._found
+                    score_lines(
+                        [line for line, score in found if score >= threshold], true, ignored=excused
+                    )
+                    for found, true, excused in self._found
                 ),
                 LineScores(),
             )

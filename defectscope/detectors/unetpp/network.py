@@ -49,6 +49,7 @@ class UnetppNetwork(nn.Module):
                 decoder_channels=architecture.decoder_channels,
                 classes=architecture.masks,
             )
+        nn.init.constant_(self.net.segmentation_head[0].bias, FIRST_LOGIT)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor]:
         """Return the logits of the masks."""

@@ -69,6 +69,10 @@ def _warn_of_many(job: TrainingJob, frames: list[tuple[Any, Any]]) -> None:
 def _network(job: TrainingJob) -> tuple[UnetppNetwork, Architecture]:
     options: UnetppTrainingOptions = job.options
     if job.init is not None:
+        if options.encoder_weights is not None:
+            raise OptionError(
+                "--init and encoder_weights both say what to start from; leave out one of them"
+            )
         network, architecture = load_network(WeightFiles.open(job.init, "unetpp"))
         refuse_other(job, DESCRIBED, architecture)
         if options.masks != architecture.masks:

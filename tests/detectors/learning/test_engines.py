@@ -74,6 +74,51 @@ def test_onnx_runtime_uses_the_threads_it_is_given(tiny_weights, monkeypatch):
     assert seen[1].intra_op_num_threads == 1
 
 
+class TestSixteenBits:
+    @pytest.fixture
+    def processor(self, monkeypatch):
+        """Return how OpenVINO is set up for a processor of some abilities."""
+        openvino = pytest.importorskip("openvino")
+        real, settings = openvino.Core(), {}
+
+        class Core:
+            abilities = ("FP32",)
+
+            def get_property(self, device, name):
+                assert (device, name) == ("CPU", "OPTIMIZATION_CAPABILITIES")
+                return self.abilities
+
+            def compile_model(self, path, device, given):
+                settings.update(given)
+                return real.compile_model(
+                    path, device, {**given, "INFERENCE_PRECISION_HINT": "f32"}
+                )
+
+        monkeypatch.setattr(openvino, "Core", Core)
+        return Core, settings
+
+    @pytest.mark.parametrize(
+        ("abilities", "numbers"),
+        [(["FP32", "INT8", "BF16"], "bf16"), (["FP32", "FP16"], "f16"),
+         (["FP32", "FP16", "BF16"], "bf16")],
+    )  # fmt: skip
+    def test_what_the_processor_has_is_used(self, tiny_weights, processor, abilities, numbers):
+        core, settings = processor
+        core.abilities = abilities
+        assert len(engine("openvino-16bit", tiny_weights)(batch())) == 2
+        assert settings["INFERENCE_PRECISION_HINT"] == numbers
+
+    def test_never_unless_asked_for(self, tiny_weights, processor):
+        core, settings = processor
+        core.abilities = ["FP32", "BF16"]
+        engine("openvino", tiny_weights)
+        assert settings["INFERENCE_PRECISION_HINT"] == "f32"
+
+    def test_a_processor_without(self, tiny_weights, processor):
+        with pytest.raises(OptionError, match=r'no 16-bit numbers .*; use engine = "openvino"'):
+            engine("openvino-16bit", tiny_weights)
+
+
 class TestCuda:
     def test_onnx_runtime_without_it(self, tiny_weights):
         import onnxruntime
@@ -83,9 +128,10 @@ class TestCuda:
         with pytest.raises(OptionError, match=r"runs on the CPU only; install onnxruntime-gpu"):
             engine("onnx", tiny_weights, device="cuda")
 
-    def test_openvino_has_none(self, tiny_weights):
-        with pytest.raises(OptionError, match="'openvino' has no CUDA"):
-            engine("openvino", tiny_weights, device="cuda")
+    @pytest.mark.parametrize("name", ["openvino", "openvino-16bit"])
+    def test_openvino_has_none(self, tiny_weights, name):
+        with pytest.raises(OptionError, match=f"'{name}' has no CUDA"):
+            engine(name, tiny_weights, device="cuda")
 
     def test_torch_without_a_device(self, tiny_weights):
         if torch.cuda.is_available():

@@ -79,3 +79,26 @@ def test_crops_hold_no_more_lines_than_outputs_and_the_largest_of_them():
     assert bool(batch["real"].all())
     areas = sorted(batch["masks"][0].sum(dim=(1, 2)).tolist())
     assert areas[0] > 110  # the three longest of five
+    assert bool(batch["counted"].all())
+
+
+def test_ignored_lines_of_crops_do_not_count():
+    pytest.importorskip("torch")
+    from defectscope.detectors.unetpp.crops import CropMaker
+    from defectscope.detectors.unetpp.options import UnetppTrainingOptions
+
+    across, down = np.linspace([5.0, 30], [60, 30], 50), np.linspace([30.0, 5], [30, 60], 50)
+
+    class OneFrame:
+        def load(self, number):
+            truth = Instances((64, 64), [[0, 0, 5, 5]] * 2, defect_types="dislocation",
+                              lines=[across, down], ignore=[False, True])  # fmt: skip
+            return np.random.default_rng(number).random((64, 64)), truth
+
+    options = UnetppTrainingOptions(crop_px=64, masks=3, line_width_px=3, scale_low=1, scale_high=1)
+    batch = CropMaker(options)(OneFrame(), [1], np.random.default_rng(0))
+    masks, counted = batch["masks"][0], batch["counted"][0, 0]
+    assert batch["real"][0].tolist() == [True, False, False]
+    # All of the ignored line, but not where the other crosses it.
+    assert 120 < int((counted == 0).sum()) < 180
+    assert bool(counted[masks[0] > 0].all())
