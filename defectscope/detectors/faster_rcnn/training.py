@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FACTS", "new_architecture", "train", "train_network"]
 
-OF_NEW_ANCHORS = {"anchors_per_level", "anchor_frames"}
 OF_THE_NETWORK = ("backbone", "inputs", "fpn_channels", "head_channels", "proposals_per_mpx")
 FACTS = box_facts(
     ("proposals", "logits", "deltas"),
@@ -79,11 +78,6 @@ def train_network(
         if options.backbone_weights is not None:
             raise OptionError(
                 "--init and backbone_weights both say what to start from; leave out one of them"
-            )
-        for name in sorted(options.model_fields_set & OF_NEW_ANCHORS):
-            raise OptionError(
-                f"{name} chooses anchors for a new network, and {job.init} has its own; leave out "
-                "one of them"
             )
         inputs = read_architecture(WeightFiles.open(job.init, detector), kind).inputs
     return trained(
@@ -142,6 +136,15 @@ def _network(
         files = WeightFiles.open(job.init, detector)
         network, architecture = with_weights(files, kind, build)
         refuse_other(job, OF_THE_NETWORK, architecture)
+        per_level = len(architecture.anchors[0])
+        if (
+            options.anchors_per_level != per_level
+            and "anchors_per_level" in options.model_fields_set
+        ):
+            raise OptionError(
+                f"anchors_per_level = {options.anchors_per_level} does not fit {job.init}, whose "
+                f"network has {per_level}; leave it out, or leave out --init"
+            )
         match_types(job, files.card.defect_types, architecture.classes, network)
     network.learn_from(options.proposals_per_crop)
     return network, architecture

@@ -205,10 +205,9 @@ def test_two_places_to_start_from_are_refused(tmp_path, weights, squares):
         FasterRcnn().train(given)
 
 
-@pytest.mark.parametrize("name", ["anchors_per_level", "anchor_frames"])
-def test_new_anchors_for_a_network_that_has_its_own_are_refused(tmp_path, weights, squares, name):
-    with pytest.raises(OptionError, match=f"{name} chooses anchors for a new network"):
-        FasterRcnn().train(job(tmp_path, squares(), init=weights, **{name: 4}))
+def test_another_number_of_anchors_is_refused(tmp_path, weights, squares):
+    with pytest.raises(OptionError, match=r"anchors_per_level = 5 does not fit .* has "):
+        FasterRcnn().train(job(tmp_path, squares(), init=weights, anchors_per_level=5))
 
 
 def test_a_card_of_another_network_is_no_traceback(tmp_path, weights, squares):
