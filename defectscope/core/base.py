@@ -230,9 +230,14 @@ class Tracker(Component):
     ----------
     needs_geometry
         Whether it wants the vertices of lines and outlines, which are many.
+    frame_step
+        Difference of the frame indices of two successive frames that were looked at, set by
+        whoever links: S under ``--frames A:B:S``. What is counted in frames (memory, gaps) means
+        these; an index that is missing beyond that is a frame without detections.
     """
 
     needs_geometry: ClassVar[bool] = False
+    frame_step: int = 1
 
     @abstractmethod
     def link(self, detections: pd.DataFrame, geometry: pd.DataFrame | None = None) -> pd.DataFrame:

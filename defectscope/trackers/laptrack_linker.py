@@ -14,6 +14,7 @@ from pydantic import Field
 
 from defectscope import Tracker
 from defectscope.core.errors import MissingPackageError
+from defectscope.core.frame_steps import in_steps
 from defectscope.trackers.detection_columns import frame_column, position_columns
 from defectscope.trackers.repairing import (
     GapRange,
@@ -105,7 +106,8 @@ class LapTracker(Tracker):
             merging_cutoff=False,
         )
         # A gap in the numbering counts as empty frames, though no more of them than matter.
-        steps = np.minimum(np.diff(frames, prepend=frames[:1]), self.options.max_gap + 2)
+        places = in_steps(frames, self.frame_step)
+        steps = np.minimum(np.diff(places, prepend=places[:1]), self.options.max_gap + 2)
         axes = [f"axis_{k}" for k in range(positions.shape[1])]
         table = pd.DataFrame(positions, columns=axes).assign(frame=np.cumsum(steps))
         found: Any = solver.predict_dataframe(

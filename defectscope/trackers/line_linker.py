@@ -11,6 +11,7 @@ from pydantic import Field
 from defectscope import Options as BaseOptions
 from defectscope import Tracker
 from defectscope.core.errors import FormatError
+from defectscope.core.frame_steps import in_steps
 from defectscope.core.geometry.curves import two_way_distance
 from defectscope.core.geometry.polylines import polyline_resample
 from defectscope.core.vertices import lines_by_detection
@@ -44,7 +45,7 @@ class LinesOptions(BaseOptions):
 
 class _Track(NamedTuple):
     particle: int
-    frame: int
+    place: int
     curve: NDArray[np.float64]
 
 
@@ -82,15 +83,17 @@ class Lines(Tracker):
         particles = np.full(len(frames), -1, np.int64)
         active: list[_Track] = []
         following = 0
-        for frame in np.unique(frames).tolist():
+        present = np.unique(frames)
+        places = in_steps(present, self.frame_step)
+        for frame, place in zip(present.tolist(), places.tolist(), strict=True):
             rows = np.flatnonzero(frames == frame)
-            active = [t for t in active if frame - t.frame <= self.options.memory + 1]
+            active = [t for t in active if place - t.place <= self.options.memory + 1]
             for k, track in self._matched(active, [curves[r] for r in rows]):
                 particles[rows[k]] = active[track].particle
             for row in rows:
                 if particles[row] < 0:
                     particles[row], following = following, following + 1
-            now = {int(particles[r]): _Track(int(particles[r]), frame, curves[r]) for r in rows}
+            now = {int(particles[r]): _Track(int(particles[r]), place, curves[r]) for r in rows}
             active = [t for t in active if t.particle not in now] + list(now.values())
         kept = np.bincount(particles, minlength=1)[particles] >= self.options.min_length
         numbers = pd.factorize(particles[kept])[0].astype(np.int64)

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from defectscope import Tracker
+from defectscope.core.frame_steps import in_steps
 from defectscope.trackers.detection_columns import frame_column, position_columns
 from defectscope.trackers.drift import estimate_drift
 from defectscope.trackers.gap_closing import GapLimits, close_gaps
@@ -126,9 +127,9 @@ class Trackpy(Tracker):
         Parameters
         ----------
         detections
-            At least ``frame`` (whole numbers), ``x``, ``y`` (px), in any order. An index left out
-            between two frames counts as a frame without detections. A column ``particle`` of
-            an earlier linking is replaced.
+            At least ``frame`` (whole numbers), ``x``, ``y`` (px), in any order. A step of
+            `frame_step` indices left out between two frames counts as a frame without detections.
+            A column ``particle`` of an earlier linking is replaced.
         geometry
             Not used.
 
@@ -167,9 +168,9 @@ class Trackpy(Tracker):
             smoothing = self.options.drift_smoothing
             slow = estimate_drift(frames, places - drift, tracks, smoothing)
             drift = drift + slow
-            steps = np.hypot(*np.diff(slow, axis=0).T)[np.diff(frames) > 0]
+            moved = np.hypot(*np.diff(slow, axis=0).T)[np.diff(frames) > 0]
             # A drift far below the search range changes no links from frame to frame.
-            if len(steps) and np.quantile(steps, 0.99) > SLOW * self.options.search_range_px:
+            if len(moved) and np.quantile(moved, 0.99) > SLOW * self.options.search_range_px:
                 tracks = self._link(frames, places - drift, sizes)
         gaps = GapLimits(
             self.options.max_gap,
@@ -177,7 +178,8 @@ class Trackpy(Tracker):
             self.options.size_ratio,
         )
         kinds = None if kinds is None else kinds[order]
-        tracks = close_gaps(frames, places - drift, tracks, gaps, sizes, kinds)
+        steps = in_steps(frames, self.frame_step)
+        tracks = close_gaps(steps, places - drift, tracks, gaps, sizes, kinds)
         columns: dict[str, Any] = {}
         if self.options.remove_drift:
             still = positions - in_rows(drift, order)
@@ -196,6 +198,7 @@ class Trackpy(Tracker):
             frames,
             positions,
             self.options.search_range_px,
+            self.frame_step,
             memory=self.options.memory,
             adaptive_stop=self.options.adaptive_stop_px,
             adaptive_step=self.options.adaptive_step,
