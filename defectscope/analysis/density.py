@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from defectscope import DefectType
+
 __all__ = ["DensityOptions", "NumberDensity", "density_table", "edge_weights"]
 
 NM2_IN_M2 = 1e-18
@@ -214,15 +216,24 @@ class NumberDensity(Analysis):
             mask_note(counted_fields(tables)),
         )
         note = " ".join(filter(None, notes))
-        return [Finding("number-density", title, table, figure, _last(table, quantity), note)]
+        numbers = _last(table, quantity, self.runtime.defect_types)
+        return [Finding("number-density", title, table, figure, numbers, note)]
 
 
-def _last(table: pd.DataFrame, quantity: str) -> tuple[KeyNumber, ...]:
+def _last(
+    table: pd.DataFrame, quantity: str, types: Mapping[str, DefectType]
+) -> tuple[KeyNumber, ...]:
     unit = {"areal_density_per_m2": "1/m²", "number_density_per_m3": "1/m³"}.get(quantity, "")
-    label = "Density" if unit else "Number"
+
+    def label(name: str) -> str:
+        # The density of lines is their length by volume, which this is not.
+        if unit and name in types and types[name].shape == "line":
+            return "Number density of lines"
+        return "Density" if unit else "Number"
+
     return tuple(
         KeyNumber(
-            f"{label} in frame {row['frame']}, {row['defect_type']}",
+            f"{label(row['defect_type'])} in frame {row['frame']}, {row['defect_type']}",
             row[quantity],
             unit,
             row[f"{quantity}_low"],

@@ -241,6 +241,7 @@ class Diffusion(Analysis):
 
     Options = DiffusionOptions
     options: DiffusionOptions
+    shapes = ("ellipse",)
 
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return up to two findings; none where nothing was tracked for long enough."""

@@ -34,6 +34,7 @@ class Growth(Analysis):
 
     Options = GrowthOptions
     options: GrowthOptions
+    shapes = ("ellipse",)
 
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return up to two findings; none where nothing was tracked or measured."""

@@ -85,6 +85,7 @@ class Hardening(Analysis):
 
     Options = HardeningOptions
     options: HardeningOptions
+    shapes = ("ellipse",)
 
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return one finding; none where volume density or sizes are unknown."""

@@ -345,7 +345,8 @@ class Analysis(Component):
     needs_geometry
         Whether it wants the vertices of lines and outlines, which are many.
     shapes
-        Shapes of defect types it is about; it is left out where nothing of them was found.
+        Shapes of defect types it is about: it sees no rows of others, and is left out where nothing
+        of them was found.
     """
 
     needs_geometry: ClassVar[bool] = False

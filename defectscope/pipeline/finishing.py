@@ -206,10 +206,22 @@ def findings_of(
     progress("figures", len(analyses), len(analyses))
 
 
+def _of_its_shapes(named: NamedComponent, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a copy of a table without defects whose shape the analysis is not about."""
+    about = named.component.shapes
+    known = named.component.runtime.defect_types
+    others = [name for name, defect_type in known.items() if defect_type.shape not in about]
+    return table[~table["defect_type"].isin(others)].copy()
+
+
 def _findings(named: NamedComponent, tables: Tables) -> list[Finding]:
     # Each gets tables of its own: what one changes the next must not see.
-    own = {name: getattr(tables, name) for name in ("frames", "detections", "geometry", "tracks")}
-    copies: dict[str, Any] = {name: None if t is None else t.copy() for name, t in own.items()}
+    copies: dict[str, Any] = {
+        "frames": tables.frames.copy(),
+        "geometry": None if tables.geometry is None else tables.geometry.copy(),
+        "detections": _of_its_shapes(named, tables.detections),
+        "tracks": None if tables.tracks is None else _of_its_shapes(named, tables.tracks),
+    }
 
     def analysed() -> Any:
         with named.component as analysis:

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import defectscope as ds
-from defectscope.pipeline.finishing import about_what_was_found, track_detections
+from defectscope.pipeline.finishing import about_what_was_found, findings_of, track_detections
 from defectscope.pipeline.named import NamedComponent
 from defectscope.plugins.shipped_types import SHIPPED
 
@@ -43,6 +43,24 @@ def test_analyses_of_a_shape_that_was_not_found_are_left_out(found, expected):
     ]
     result = SimpleNamespace(detections=pd.DataFrame({"defect_type": found}, dtype=str))
     assert [n.alias for n in about_what_was_found(named, result)] == expected
+
+
+@pytest.mark.parametrize(("kind", "seen"), [(OfLines, ["b", "c"]), (OfAll, ["a", "b", "c"])])
+def test_analyses_see_no_defects_of_a_shape_they_are_not_about(kind, seen):
+    class Looking(kind):
+        def analyse(self, tables):
+            rows.append((tables.detections["id"].tolist(), tables.tracks["id"].tolist()))
+            return []
+
+    rows = []
+    runtime = ds.Runtime(defect_types={known.name: known for known in SHIPPED})
+    found = pd.DataFrame(
+        {"id": ["a", "b", "c"], "defect_type": ["dislocation-loop", "dislocation", "unknown"]}
+    )
+    tables = ds.Tables(pd.DataFrame({"frame": [0]}), found, None, found, ds.Calibration())
+    named = NamedComponent("looking", Looking(runtime=runtime))
+    assert list(findings_of([named], tables, lambda *_: None, [])) == []
+    assert rows == [(seen, seen)]
 
 
 @pytest.mark.parametrize(
