@@ -157,6 +157,22 @@ def test_hardening_by_hand_and_p3s_error():
     assert barrier_hardening(0.0, 20.0).mpa == 0
 
 
+def test_the_report_counts_merges_and_qualities_under_a_step(make_tables):
+    frame = 5 * np.arange(20)
+    grown = np.where(np.arange(20) < 10, 10.0, np.hypot(10, 8))
+    went_on = pd.DataFrame({"frame": frame, "particle": 0, "x": 0.0, "diameter_px": grown})
+    ended = pd.DataFrame({"frame": frame[:10], "particle": 1, "x": 9.0, "diameter_px": 8.0})
+    tracks = pd.concat([went_on, ended], ignore_index=True).assign(y=0.0)
+    # One more frame could not be read: what was seen before and after it follows each other.
+    indices = sorted([*frame.tolist(), 47])
+    quality, events = TrackReport().analyse(
+        make_tables({}, indices=indices, damaged=[47], tracks=tracks)
+    )
+    assert quality.table["quality"].tolist() == ["good", "good"]
+    assert {n.label: n.value for n in quality.numbers}["Merges of particles"] == 1
+    assert events.table["frame"].tolist() == [50]
+
+
 def test_swelling_by_hand():
     # A sphere of 10 nm is 523.6 nm³ of 100 · 100 · 50 nm³.
     assert swelling_of([10.0], 1e4, 50) == pytest.approx(523.6 / (5e5 - 523.6), rel=1e-4)
