@@ -1,8 +1,9 @@
 """Movement of particles: effective diffusion coefficients, and the mean squared displacement.
 
 - P2 = Shen et al., the paper on an in-situ video: D_eff of each track (Fig. 11).
-- Michalet, Phys. Rev. E 82 (2010) 041914: fits of mean squared displacements with an error of
-  localisation.
+- Qian, Sheetz & Elson, Biophys. J. 60 (1991) 910: errors of mean squared displacements whose steps
+  overlap.
+- Michalet, Phys. Rev. E 82 (2010) 041914: the same, and fits, with an error of localisation.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from scipy import special
 from defectscope import Analysis, Finding, KeyNumber, Options, Tables
 from defectscope.analysis.axes import new_figure, type_colour
 from defectscope.analysis.counting import LEVEL
-from defectscope.analysis.scales import Scale, Walks, scale_of, sighted, size_column
+from defectscope.analysis.scales import Scale, Steps, Walks, scale_of, sighted, size_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,7 +73,10 @@ def effective_diffusion(tracks: pd.DataFrame, lag: int, scale: Scale) -> pd.Data
     Notes
     -----
     P2: D_eff = |r(t + τ) - r(t)|² / 4τ, mean over the track. It holds the error of localisation,
-    σ²/τ; that of :func:`ensemble_msd` does not.
+    σ²/τ; that of :func:`ensemble_msd` does not. Steps of more than one frame overlap, so that they
+    vary together: the squared error is s²·R/(1 - R), with the variance s² of the n values in the
+    track, and R = Σᵢⱼ ρ²ᵢⱼ/n² of the correlations ρ of their displacements (Qian et al. 1991; of
+    Gaussian displacements the squares correlate by ρ²). Without overlap R is 1/n.
     """
     rows = sighted(tracks)
     walks = Walks(rows, scale)
@@ -83,14 +87,45 @@ def effective_diffusion(tracks: pd.DataFrame, lag: int, scale: Scale) -> pd.Data
     count = np.bincount(steps.particle, minlength=len(names))
     total = np.bincount(steps.particle, values, minlength=len(names))
     square = np.bincount(steps.particle, values**2, minlength=len(names))
+    share = _shared(count, lag, _echo(steps, len(rows)))
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = total / count
-        spread = np.sqrt(np.maximum(square / count - mean**2, 0) / (count - 1))
-    table = pd.DataFrame({"particle": names, "steps": count, "d_eff": mean, "d_eff_error": spread})
+        variance = np.maximum(square / count - mean**2, 0)
+        error = np.sqrt(variance * share / (1 - share))
+    table = pd.DataFrame({"particle": names, "steps": count, "d_eff": mean, "d_eff_error": error})
     size = size_column(rows)
     if size is not None:
         table["median_size"] = rows.groupby("particle")[size].median().to_numpy()
     return table[table["steps"] > 0].reset_index(drop=True)
+
+
+def _echo(steps: Steps, rows: int) -> float:
+    """Return the correlation of two steps of which one begins where the other ended.
+
+    The error of the place that they share pulls them apart (Michalet 2010): from 0, without such
+    errors, to -1/2, without movement.
+    """
+    starting = np.full(rows, -1)
+    starting[steps.first] = np.arange(len(steps.first))
+    following = starting[steps.last]
+    pairs = following >= 0
+    product = float((steps.moved[pairs] * steps.moved[following[pairs]]).sum())
+    square = float((steps.moved[pairs] ** 2).sum())
+    return min(max(product / square, -0.5), 0.0) if square > 0 else 0.0
+
+
+def _shared(count: NDArray[np.int64], lag: int, echo: float) -> NDArray[np.float64]:
+    """Return Σᵢⱼ ρ²ᵢⱼ/n² for (k,) numbers of steps, each beginning a frame after the other.
+
+    Two that begin i of `lag` frames apart correlate by 1 - i/lag, less where `echo` says that
+    places are known with an error. Where sightings are missing fewer overlap, and the sum is less.
+    """
+    apart = np.arange(1, min(lag, int(count.max(initial=1))) + 1)
+    squares = np.where(apart < lag, (1 - apart / lag) * (1 + 2 * echo), echo) ** 2
+    ones, others = (np.r_[0.0, np.cumsum(v)] for v in (squares, squares * apart))
+    last = np.clip(count - 1, 0, len(apart))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray((count + 2 * (count * ones[last] - others[last])) / count**2)
 
 
 def by_size(table: pd.DataFrame, bins: int, smallest: float, largest: float) -> pd.DataFrame:

@@ -10,7 +10,13 @@ from defectscope import Calibration, Runtime, Tables
 from defectscope.analysis.counting import detection_factor, mean_limits, poisson_limits
 from defectscope.analysis.defect_classes import DefectClasses, class_table
 from defectscope.analysis.density import density_table
-from defectscope.analysis.diffusion import Diffusion, by_size, effective_diffusion, ensemble_msd
+from defectscope.analysis.diffusion import (
+    Diffusion,
+    _shared,
+    by_size,
+    effective_diffusion,
+    ensemble_msd,
+)
 from defectscope.analysis.growth import Growth
 from defectscope.analysis.growth_fits import fit_growth, growth_rates, mean_rate
 from defectscope.analysis.hardening import (
@@ -78,6 +84,24 @@ def test_d_comes_out_without_the_error_of_localisation():
     table = effective_diffusion(tracks, 1, PX)
     assert table["d_eff"].mean() == pytest.approx(0.2 + 0.25, rel=0.05)
     assert effective_diffusion(tracks, 5, PX)["d_eff"].mean() == pytest.approx(0.25, rel=0.1)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.5])
+@pytest.mark.parametrize("lag", [1, 4, 10])
+def test_the_error_of_d_eff_is_what_it_varies_by(lag, sigma):
+    # Steps over several frames overlap: taken as independent, the error at 10 was a third of this.
+    tracks = wandering(count=600, sigma=sigma)
+    table = effective_diffusion(tracks, lag, PX)
+    said = np.sqrt((table["d_eff_error"] ** 2).mean())
+    assert said == pytest.approx(table["d_eff"].std(), rel=0.2)
+
+
+def test_the_error_of_d_eff_is_that_of_qian_for_a_track_without_gaps():
+    # Their relative variance of a mean of K steps of n in two dimensions, n ≤ K.
+    n, k = 10, 50
+    (share,) = _shared(np.array([k]), n, 0.0)
+    assert share == pytest.approx((4 * n**2 * k + 2 * k + n - n**3) / (6 * n * k**2))
+    assert _shared(np.array([k]), 1, 0.0).tolist() == [1 / k]
 
 
 def test_units_of_d_are_those_of_the_calibration():
