@@ -86,6 +86,23 @@ def test_d_comes_out_without_the_error_of_localisation():
     assert effective_diffusion(tracks, 5, PX)["d_eff"].mean() == pytest.approx(0.25, rel=0.1)
 
 
+def test_d_and_speed_under_a_step_are_those_of_all_frames(make_tables):
+    every = wandering(frames=200, sigma=0.0)
+    fifth = every[every["frame"] % 5 == 0]
+    for tracks, frames in ((every, range(200)), (fifth, range(0, 200, 5))):
+        tables = make_tables({}, indices=frames, tracks=tracks)
+        nm = scale_of(tables.calibration)
+        _, of_tracks, msd = Diffusion().analyse(tables)
+        expected = 0.2 * nm.length**2 / nm.time
+        assert of_tracks.table["d_eff"].mean() == pytest.approx(expected, rel=0.1)
+        assert msd.numbers[0].value == pytest.approx(expected, rel=0.1)
+        assert msd.table["lag"].iloc[1] == 2 * frames.step
+        rates = growth_rates(tracks.sort_values(["particle", "frame"]), "frame", "diameter_px")
+        assert mean_rate(rates).rate == pytest.approx(0.05, rel=0.05)
+    steady = pd.DataFrame({"frame": np.arange(0, 50, 5), "particle": 0, "x": np.arange(10.0) * 15})
+    assert speeds(steady.assign(y=0.0))["speed_px_per_frame"].tolist() == [3]
+
+
 @pytest.mark.parametrize("sigma", [0.0, 0.5])
 @pytest.mark.parametrize("lag", [1, 4, 10])
 def test_the_error_of_d_eff_is_what_it_varies_by(lag, sigma):
