@@ -29,6 +29,7 @@ from defectscope.analysis.scales import Scale, scale_of
 from defectscope.analysis.swelling import Swelling, sphere_volumes, swelling_of, swelling_table
 from defectscope.analysis.track_report import TrackReport
 from defectscope.analysis.trajectories import Trajectories, lifetime_table, speeds
+from defectscope.core.errors import OptionError
 from defectscope.plugins.shipped_types import SHIPPED
 from defectscope.plugins.testing import AnalysisConformance
 
@@ -178,6 +179,17 @@ def test_the_law_that_made_the_sizes_is_found(law, size):
     assert fits[0].residual == pytest.approx(0.15, rel=0.3)
     assert fit_growth(t[:5], noisy[:5]) == []
     assert fit_growth(t, np.full(60, np.nan)) == []
+
+
+def test_particles_of_growth_are_drawn_or_said_to_be_absent(make_tables):
+    tables = make_tables(
+        {}, indices=range(60), tracks=wandering(count=6), calibration=Calibration()
+    )
+    laws = Growth(Growth.Options(particles=(4, 2))).analyse(tables)[0]
+    assert laws.table["particle"].unique().tolist() == [4, 2]
+    for particles in ((99,), (2, 99, 100)):
+        with pytest.raises(OptionError, match=r"growth\.particles.* particle 99(, 100)?;"):
+            Growth(Growth.Options(particles=particles)).analyse(tables)
 
 
 def test_lifetimes_and_speeds_by_hand():
