@@ -18,6 +18,7 @@ from defectscope.analysis.axes import new_figure, series_axis, series_styles
 from defectscope.analysis.counting import LEVEL
 from defectscope.analysis.density import density_table
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, mask_note
+from defectscope.analysis.scales import NM_IN_M
 from defectscope.analysis.sizes import size_table
 from defectscope.core.fields import counted_fields
 
@@ -86,7 +87,7 @@ def barrier_hardening(
             + (common / diameter) ** 2
         )
     factor = constants.taylor_factor * constants.strength * constants.shear_modulus_gpa * 1e3
-    strength = factor * constants.burgers_nm * 1e-9 * np.sqrt(density * diameter * 1e-9)
+    strength = factor * constants.burgers_nm * NM_IN_M * np.sqrt(density * diameter * NM_IN_M)
     return Strength(strength, np.where(density > 0, strength * relative, 0.0))
 
 

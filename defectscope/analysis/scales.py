@@ -14,7 +14,20 @@ if TYPE_CHECKING:
 
     from defectscope import Calibration, Tables
 
-__all__ = ["Scale", "Steps", "Walks", "growth_axis", "scale_of", "sighted", "size_column"]
+__all__ = [
+    "NM2_IN_M2",
+    "NM_IN_M",
+    "Scale",
+    "Steps",
+    "Walks",
+    "growth_axis",
+    "scale_of",
+    "sighted",
+    "size_column",
+]
+
+
+NM_IN_M, NM2_IN_M2 = 1e-9, 1e-18
 
 
 class Scale(NamedTuple):
