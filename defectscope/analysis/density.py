@@ -13,6 +13,7 @@ from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_axis, series_styles
 from defectscope.analysis.counting import LEVEL, detection_factor, scaled_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, mask_note
+from defectscope.analysis.scales import NM2_IN_M2, NM_IN_M
 from defectscope.core.fields import Fields, counted_fields
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DensityOptions", "NumberDensity", "density_table", "edge_weights"]
 
-NM2_IN_M2 = 1e-18
-NM3_IN_M3 = 1e-27
 Edges = Literal["centres", "uncut"]
 
 
@@ -167,7 +166,7 @@ def _add_densities(part: pd.DataFrame, tables: Tables, name: str) -> None:
     area_m2 = part["area_px"] * calibration.pixel_size_nm**2 * NM2_IN_M2
     extents = {"areal_density_per_m2": area_m2 * seen}
     if calibration.thickness_nm is not None:
-        extents["number_density_per_m3"] = area_m2 * calibration.thickness_nm * 1e-9 * seen
+        extents["number_density_per_m3"] = area_m2 * calibration.thickness_nm * NM_IN_M * seen
     for quantity, extent in extents.items():
         for suffix in ("", "_error", "_low", "_high"):
             part[quantity + suffix] = part[f"true_count{suffix}"] / extent

@@ -39,7 +39,7 @@ class TrackReport(Analysis):
                        color=type_colour(0))  # fmt: skip
         right.set(xlabel="Longest gap of a track (frames)", ylabel="Particles")
         rows = len(tracks)
-        events = track_events(tracks, int(frames.max()) if len(frames) else None)
+        events = track_events(tracks, frames[tables.frames["status"] == "ok"])
         # Two that become a new one have a row each.
         once = events.drop_duplicates(["kind", "frame", "other"])
         numbers = (

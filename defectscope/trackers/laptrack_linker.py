@@ -22,6 +22,7 @@ from defectscope.trackers.repairing import (
     defect_sizes,
     kept_tracks,
     row_order,
+    sizes_as_places,
 )
 
 if TYPE_CHECKING:
@@ -80,11 +81,7 @@ class LapTracker(Tracker):
         frames, places = frames[order], positions[order]
         sizes = defect_sizes(detections)
         if self.options.size_weight_px and sizes is not None:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                logarithm = np.log(sizes[order])
-            known = np.isfinite(logarithm)
-            middle = float(np.median(logarithm[known])) if known.any() else 0.0
-            size = self.options.size_weight_px * np.where(known, logarithm, middle)
+            size = sizes_as_places(sizes[order], self.options.size_weight_px)
             places = np.column_stack([places, size])
         tracks = self._link(frames, places)
         return kept_tracks(detections, tracks, order, self.options)

@@ -28,6 +28,7 @@ from defectscope.trackers.repairing import (
     in_rows,
     kept_tracks,
     row_order,
+    sizes_as_places,
 )
 from defectscope.trackers.stage_jumps import jump_offsets
 
@@ -193,7 +194,8 @@ class Trackpy(Tracker):
         sizes: NDArray[np.float64] | None,
     ) -> NDArray[np.int64]:
         if self.options.size_weight_px and sizes is not None:
-            positions = np.column_stack([positions, self._as_places(sizes)])
+            size = sizes_as_places(sizes, self.options.size_weight_px)
+            positions = np.column_stack([positions, size])
         return link_positions(
             frames,
             positions,
@@ -203,14 +205,6 @@ class Trackpy(Tracker):
             adaptive_stop=self.options.adaptive_stop_px,
             adaptive_step=self.options.adaptive_step,
         )
-
-    def _as_places(self, sizes: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return sizes as a third coordinate, px; unknown ones as the median."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logarithm = np.log(sizes)
-        known = np.isfinite(logarithm)
-        middle = float(np.median(logarithm[known])) if known.any() else 0.0
-        return self.options.size_weight_px * np.where(known, logarithm, middle)
 
 
 class LoopsOptions(TrackpyOptions):
