@@ -74,7 +74,6 @@ def test_onnx_runtime_uses_the_threads_it_is_given(tiny_weights, monkeypatch):
     assert seen[1].intra_op_num_threads == 1
 
 
-
 def test_torch_gets_its_threads_back(tiny_weights):
     before = torch.get_num_threads()
     torch.set_num_threads(3)
