@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from defectscope.core.training import TrainingJob as TrainingJob
     from defectscope.core.weights import WeightFiles as WeightFiles
     from defectscope.core.weights import WeightsCard as WeightsCard
+    from defectscope.core.weights import find_weights as find_weights
+    from defectscope.core.weights import read_tensors as read_tensors
     from defectscope.pipeline.analysing import analyze as analyze
     from defectscope.pipeline.api import Pipeline as Pipeline
     from defectscope.pipeline.api import evaluate as evaluate
@@ -86,7 +88,7 @@ _MODULES = {
     "core.masks": ("Mask",),
     "core.options": ("Options",),
     "core.training": ("TrainingData", "TrainingJob"),
-    "core.weights": ("WeightFiles", "WeightsCard"),
+    "core.weights": ("WeightFiles", "WeightsCard", "find_weights", "read_tensors"),
     "pipeline.analysing": ("analyze",),
     "pipeline.api": ("Pipeline", "evaluate", "load_run", "open"),
     "pipeline.benchmark": ("benchmark",),

@@ -127,7 +127,7 @@ def test_shipped_recipes_can_be_read(name):
 WRONG = {
     "no TOML": ("title = ", FormatError, r"recipe\.toml is no TOML file: "),
     "other bytes": (b"\xff\xfe", FormatError, "is no TOML file"),
-    "nothing": ("", FormatError, r"recipe\.toml: title: Field required"),
+    "nothing": ("", FormatError, r"title: Field required; a recipe has a title, def"),
     "no source": ('title = "x"\ndefect_types = ["a"]', FormatError, "source: Field required"),
     "no types": (PLAIN.replace('["dislocation-loop", "dot"]', "[]"), FormatError, "defect_types: "),
     "unknown key": ('colour = "red"\n' + PLAIN, FormatError, "colour: Extra inputs"),
