@@ -24,9 +24,9 @@ def estimate_drift(
     The drift between two frames is the mean displacement of the particles found in both, as in
     trackpy's ``compute_drift``; but there a gap between frames counts as no drift, and a
     frame without drift of its own as back where it began. Here frames on both sides of a gap are
-    neighbours. A frame that shares no particle with its neighbour is taken not to have moved against
-    it, or, with `smoothing`, to have moved on as those before it did: a stage that drifts does not
-    stop where nothing shows it. Movement that all particles really share is drift, too.
+    neighbours. A frame that shares no particle with its neighbour is taken not to have moved
+    against it, or, with `smoothing`, to have moved on as those before it did: a stage that drifts
+    does not stop where nothing shows it. Movement that all particles really share is drift, too.
 
     Parameters
     ----------
