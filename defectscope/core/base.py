@@ -175,8 +175,8 @@ class TrainableDetector(Detector):
     TrainingOptions
         Options of its training, beside those of detection.
     quick_training
-        Values of these with which two steps on frames of 96 x 64 px take seconds: the conformance
-        tests then train with them. None: they do not train it.
+        Values of these with which two steps on frames of 96 x 64 px take seconds, for the
+        conformance tests; None: they do not train it.
     """
 
     TrainingOptions: ClassVar[type[Options]] = Options
@@ -184,19 +184,7 @@ class TrainableDetector(Detector):
 
     @abstractmethod
     def train(self, job: TrainingJob) -> WeightFiles:
-        """Train as `job` says, write the weights, and return them.
-
-        Parameters
-        ----------
-        job
-            Data, ``TrainingOptions``, steps, seed, and the file to write; all of it decides about
-            the result but ``workers``, ``progress`` and ``say``.
-
-        Raises
-        ------
-        UsageError
-            It can do no such thing, such as going on with a training or starting from weights.
-        """
+        """Train as `job` says, write the weights, and return them."""
 
     @classmethod
     def convert(cls, source: Path, out: Path, defect_types: Sequence[str]) -> WeightFiles:
