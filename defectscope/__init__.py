@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from defectscope.pipeline.api import load_run as load_run
     from defectscope.pipeline.api import open_frames as open  # noqa: F401
     from defectscope.pipeline.benchmark import benchmark as benchmark
+    from defectscope.pipeline.generating import generate as generate
     from defectscope.pipeline.results import Result as Result
     from defectscope.pipeline.training import train as train
     from defectscope.plugins.markers import hookimpl as hookimpl
@@ -92,6 +93,7 @@ _MODULES = {
     "pipeline.analysing": ("analyze",),
     "pipeline.api": ("Pipeline", "evaluate", "load_run", "open"),
     "pipeline.benchmark": ("benchmark",),
+    "pipeline.generating": ("generate",),
     "pipeline.results": ("Result",),
     "pipeline.training": ("train",),
     "plugins.markers": ("hookimpl",),
