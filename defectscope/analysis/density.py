@@ -10,9 +10,10 @@ import pandas as pd
 from pydantic import Field
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
-from defectscope.analysis.axes import new_figure, series_axis, series_styles
+from defectscope.analysis.axes import new_figure, series_styles
 from defectscope.analysis.counting import LEVEL, detection_factor, scaled_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, mask_note
+from defectscope.analysis.series import SeriesPanel
 from defectscope.core.fields import Fields, counted_fields
 
 if TYPE_CHECKING:
@@ -192,23 +193,19 @@ class NumberDensity(Analysis):
         ):
             if name in table:
                 quantity, label = name, text
-        axis, axis_label = series_axis(table)
         figure, (panel,) = new_figure()
+        panel.set_ylabel(label)
+        series = SeriesPanel(panel, tables.frames, "95 % limits")
         groups = {str(name): rows for name, rows in table.groupby("defect_type")}
         for name, style in series_styles(groups, self.runtime.defect_types).items():
             rows = groups[name]
-            x = rows[axis].to_numpy(float)
-            low, high = (rows[f"{quantity}_{side}"].to_numpy(float) for side in ("low", "high"))
-            title, colour = style
-            panel.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
-            marker = "o" if len(x) < 40 else ""
-            y = rows[quantity].to_numpy(float)
-            panel.plot(x, y, marker=marker, markersize=3, linewidth=1, color=colour, label=title)
-        _mark_jumps(panel, tables.frames, axis)
-        panel.set(xlabel=axis_label, ylabel=label)
+            low, high = (rows[f"{quantity}_{side}"] for side in ("low", "high"))
+            series.draw(rows, rows[quantity], low, high, style)
+        if series.axis.is_series:
+            _mark_jumps(panel, tables.frames, series.axis.column)
         panel.set_ylim(bottom=0)
-        panel.legend(frameon=False)
-        title = "Number density (band: 95 % limits)"
+        series.legend()
+        title = "Number density"
         notes = (
             detector_note(scores, options.source(tables)),
             mask_note(counted_fields(tables)),

@@ -12,8 +12,9 @@ import numpy as np
 from pydantic import Field
 
 from defectscope import Analysis, Finding, KeyNumber, Options, Tables
-from defectscope.analysis.axes import new_figure, series_axis, series_styles
+from defectscope.analysis.axes import new_figure, series_styles
 from defectscope.analysis.density import density_table
+from defectscope.analysis.series import SeriesPanel
 from defectscope.analysis.sizes import size_table
 
 if TYPE_CHECKING:
@@ -112,23 +113,21 @@ class Hardening(Analysis):
         table.loc[nothing, ["hardening_mpa", "hardening_mpa_error"]] = 0.0
         if table.empty:
             return []
-        axis, label = series_axis(table)
         figure, (panel,) = new_figure()
+        series = SeriesPanel(panel, tables.frames, "standard error")
         groups = {str(name): rows for name, rows in table.groupby("defect_type")}
         numbers = []
-        for name, (title, colour) in series_styles(groups, self.runtime.defect_types).items():
+        for name, style in series_styles(groups, self.runtime.defect_types).items():
             own = groups[name].dropna(subset=["hardening_mpa"])
-            x, y = own[axis].to_numpy(float), own["hardening_mpa"].to_numpy(float)
+            y = own["hardening_mpa"].to_numpy(float)
             error = own["hardening_mpa_error"].to_numpy(float)
-            panel.fill_between(x, y - error, y + error, color=colour, alpha=0.25, linewidth=0)
-            panel.plot(x, y, marker="o" if len(x) < 40 else "", markersize=3, color=colour,
-                       label=title, linewidth=1)  # fmt: skip
+            series.draw(own, y, y - error, y + error, style)
             if len(y):
-                text = f"Hardening by {title.lower()}s in the last frame"
+                text = f"Hardening by {style.title.lower()}s in the last frame"
                 wide = 1.96 * error[-1]
                 numbers.append(KeyNumber(text, y[-1], "MPa", max(y[-1] - wide, 0), y[-1] + wide))
-        panel.set(xlabel=label, ylabel="Hardening (MPa)")
+        panel.set_ylabel("Hardening (MPa)")
         panel.set_ylim(bottom=0)
-        panel.legend(frameon=False)
-        title = "Dispersed-barrier hardening (band: standard error)"
+        series.legend()
+        title = "Dispersed-barrier hardening"
         return [Finding("hardening", title, table, figure, tuple(numbers))]

@@ -11,6 +11,7 @@ from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_axis, series_styles
 from defectscope.analysis.counting import detection_spread, mean_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
+from defectscope.analysis.series import SeriesPanel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -114,23 +115,19 @@ class SizeDistribution(Analysis):
         edges = np.histogram_bin_edges(sizes, bins=40, range=(0.0, largest)).tolist()
         measured = tables.detections.dropna(subset=[column])
         groups = {str(name): rows for name, rows in measured.groupby("defect_type")}
-        for name, (title, colour) in series_styles(groups, self.runtime.defect_types).items():
-            rows = groups[name]
-            left.hist(rows[column], edges, color=colour, alpha=0.6, label=f"{title} ({len(rows)})")
+        series = SeriesPanel(right, tables.frames, "first to third quartile, about the median")
+        for name, style in series_styles(groups, self.runtime.defect_types).items():
+            rows, text = groups[name], f"{style.title} ({len(groups[name])})"
+            left.hist(rows[column], edges, color=style.colour, alpha=0.6, label=text)
             own = table[table["defect_type"] == name]
-            x = own[axis].to_numpy(float)
-            low, high = own[f"first_quartile_{unit}"], own[f"third_quartile_{unit}"]
-            right.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
-            marker = "o" if len(x) < 40 else ""
-            right.plot(
-                x, own[f"median_{unit}"], marker=marker, markersize=3, linewidth=1, color=colour
-            )
+            low, high = (own[f"{side}_quartile_{unit}"] for side in ("first", "third"))
+            series.draw(own, own[f"median_{unit}"], low, high, style)
         left.set(xlabel=f"Diameter ({unit})", ylabel="Detections")
         left.set_ylim(0, 1.2 * left.get_ylim()[1])
         left.legend(frameon=False, loc="upper right")
-        right.set(xlabel=axis_label, ylabel=f"Diameter ({unit})")
+        right.set_ylabel(f"Diameter ({unit})")
         right.set_ylim(bottom=0)
-        title = "Sizes (line: median; band: first to third quartile)"
+        title = "Sizes: all together, and median and quartiles of each frame"
         numbers = (KeyNumber("Median diameter", float(np.median(sizes)), unit),
                    *_last_means(table, unit))  # fmt: skip
         note = detector_note(scores, self.options.source(tables), for_counts=False)

@@ -9,9 +9,10 @@ import pandas as pd
 from pydantic import Field
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
-from defectscope.analysis.axes import new_figure, series_axis, type_colour
+from defectscope.analysis.axes import SeriesStyle, new_figure, type_colour
 from defectscope.analysis.counting import detection_factor, detection_spread
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
+from defectscope.analysis.series import SeriesPanel
 from defectscope.core.fields import counted_fields
 
 if TYPE_CHECKING:
@@ -125,19 +126,17 @@ class Swelling(Analysis):
         table = swelling_table(tables, self.options.defect_types, scores)
         if table.empty:
             return []
-        axis, label = series_axis(table)
         figure, (panel,) = new_figure()
-        x = table[axis].to_numpy(float)
+        series = SeriesPanel(panel, tables.frames, "standard error")
         y, error = (100 * table[name].to_numpy(float) for name in ("swelling", "swelling_error"))
-        panel.fill_between(x, y - error, y + error, color=type_colour(5), alpha=0.25, linewidth=0)
-        panel.plot(x, y, marker="o" if len(x) < 40 else "", markersize=3, color=type_colour(5))
-        panel.set(xlabel=label, ylabel="Swelling (%)")
+        series.draw(table, y, y - error, y + error, SeriesStyle("All cavities", type_colour(5)))
+        panel.set_ylabel("Swelling (%)")
         panel.set_ylim(bottom=0)
         wide = 1.96 * error[-1]
         number = KeyNumber(
             "Swelling in the last frame", y[-1], "%", max(y[-1] - wide, 0), y[-1] + wide
         )
-        title = "Swelling by cavities (band: standard error)"
+        title = "Swelling by cavities"
         source = self.options.source(tables)
         notes = (detector_note(scores, source),
                  detector_note(scores, source, False, "mean volumes"))  # fmt: skip

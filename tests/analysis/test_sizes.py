@@ -127,7 +127,8 @@ def test_the_unit_is_that_of_the_column(make_tables, drawn):
     left, right = drawn(finding)
     assert left.get_xlabel() == right.get_ylabel() == "Diameter (px)"
     assert left.get_ylabel() == "Detections"
-    assert right.get_xlabel() == "Frame"
+    tables = make_tables({0: loops(4), 1: loops(6)}, calibration=Calibration(), unit="px")
+    assert drawn(SizeDistribution().analyse(tables)[0])[1].get_xlabel() == "Frame"
 
 
 def test_nanometres_are_preferred_where_they_are_known(make_tables):
@@ -186,6 +187,16 @@ def test_the_figure_shows_the_table(make_tables, drawn):
     assert medians == {types[DOT].colour: [3, 3, 3], types[LOOP].colour: [10, 11, 12]}
     assert right.get_xlabel() == "Dose (dpa)"
     assert right.get_ylim()[0] == 0
+
+
+def test_the_quartiles_of_a_single_image_are_bars(make_tables, drawn):
+    tables = make_tables({5: [*loops(8, 1, 4, 2), (DOT, 3.0)]})
+    _, right = drawn(SizeDistribution().analyse(tables)[0])
+    assert [text.get_text() for text in right.get_xticklabels()] == [DOT, LOOP]
+    assert right.get_xlabel() == ""
+    assert right.get_title("left") == "Bars: first to third quartile, about the median"
+    ends = [bar.get_segments()[0][:, 1].tolist() for bar in right.collections]
+    assert ends == [[3, 3], [1.75, 5]]
 
 
 @given(st.lists(st.floats(0.1, 1e3), min_size=1, max_size=40))
