@@ -19,6 +19,7 @@ from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats, w
 from defectscope.pipeline.finishing import about_what_was_found, findings_of
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.named import NamedComponent
+from defectscope.pipeline.overlay import line_courses
 from defectscope.pipeline.report import report_page
 from defectscope.pipeline.report_data import MOST_PARTICLES, page_data, shown_frames
 from defectscope.pipeline.results import Result
@@ -243,12 +244,13 @@ def _page(
     if tables.tracks is not None:
         particles = particle_table(tables.tracks, tables.calibration)
     shown = shown_frames(tables, viewer_frames)
-    data = page_data(tables, particles, runtime.defect_types, sequence, shown)
+    lines = line_courses(result, runtime.defect_types)
+    data = page_data(tables, particles, runtime.defect_types, sequence, shown, lines)
     if sequence is not None:
         sequence.close()
     many = 0 if particles is None else len(particles)
     notes = {
-        "viewer": f"{len(shown)} of {len(tables.frames)} frames. Dashed: filled in. {note}",
+        "viewer": f"{len(shown)} of {len(tables.frames)} frames. Dashed: filled in. {note}".strip(),
         "particles": f"The {MOST_PARTICLES} longest of {many}." if many > MOST_PARTICLES else "",
     }
     title = f"defectscope: {result.folder.resolve().name}"
