@@ -18,7 +18,7 @@ from scipy import special
 from defectscope import Analysis, Finding, KeyNumber, Options, Tables
 from defectscope.analysis.axes import new_figure, type_colour
 from defectscope.analysis.counting import LEVEL
-from defectscope.analysis.scales import Scale, Walks, scale_of, sighted, size_column
+from defectscope.analysis.scales import Scale, Walks, scale_of, sighted, size_column, with_units
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +31,10 @@ __all__ = [
     "effective_diffusion",
     "ensemble_msd",
 ]
+
+
+# Columns of sizes, whose unit may differ from that of D_eff.
+SIZES = ("median_size", "size_low", "size_high")
 
 
 class DiffusionOptions(Options):
@@ -283,6 +287,9 @@ class Diffusion(Analysis):
         title = (
             f"Effective diffusion of tracks, τ = {self.options.lag} frames (bars: standard error)"
         )
+        units = {"d_eff": unit}
+        units |= {} if name is None else dict.fromkeys(SIZES, name[-2:])
+        bins, table = with_units(bins, units), with_units(table, units)
         return [
             Finding("diffusion-by-size", title, bins, figure),
             Finding("diffusion-of-tracks", "Effective diffusion of each track", table),
@@ -306,4 +313,7 @@ class Diffusion(Analysis):
             KeyNumber("Error of localisation", fit.localisation, unit),
         )
         title = "Mean squared displacement of all particles (line: 4Dτ + 4σ²)"
-        return [Finding("mean-squared-displacement", title, fit.curve, figure, numbers)]
+        table = with_units(fit.curve, {"lag": "frame", "msd": f"{unit}²"})
+        if time_unit == "s":
+            table.insert(1, "lag_s", lag)
+        return [Finding("mean-squared-displacement", title, table, figure, numbers)]

@@ -11,7 +11,7 @@ from pydantic import Field
 from defectscope import Analysis, Finding, KeyNumber, Options, Tables
 from defectscope.analysis.axes import LABELS, new_figure, type_colour
 from defectscope.analysis.growth_fits import GrowthFit, fit_growth, growth_rates, mean_rate
-from defectscope.analysis.scales import growth_axis, sighted, size_column
+from defectscope.analysis.scales import growth_axis, sighted, size_column, unit_names, with_units
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,9 +45,9 @@ class Growth(Analysis):
             return []
         axis, unit = growth_axis(tables)
         rows = rows.dropna(subset=[size])
-        return [*self._single(rows, axis, size), *self._rates(rows, axis, unit, size)]
+        return [*self._single(rows, axis, unit, size), *self._rates(rows, axis, unit, size)]
 
-    def _single(self, rows: pd.DataFrame, axis: str, size: str) -> list[Finding]:
+    def _single(self, rows: pd.DataFrame, axis: str, unit: str, size: str) -> list[Finding]:
         counts = rows["particle"].value_counts(sort=False).sort_index()
         chosen: list[int] = [p for p in self.options.particles if p in counts.index]
         if not chosen:
@@ -58,7 +58,7 @@ class Growth(Analysis):
         for k, particle in enumerate(chosen):
             own = rows[rows["particle"] == particle]
             fits = _drawn(panel, own, axis, size, f"particle {particle}", type_colour(k))
-            records += [_record(particle, fit) for fit in fits]
+            records += [_record(particle, fit, size[-2:], unit) for fit in fits]
         if not records:
             return []
         panel.set(xlabel=LABELS[axis], ylabel=f"Diameter ({size[-2:]})")
@@ -85,7 +85,8 @@ class Growth(Analysis):
         limits = (mean.low, mean.high) if np.isfinite(mean.low) else (None, None)
         number = KeyNumber("Mean growth rate", mean.rate, f"{length}/{unit}", *limits)
         title = "Growth rates of particles (bars: standard errors; band: 95 % limits of the mean)"
-        return [Finding("growth-rates", title, rates, figure, (number,))]
+        table = with_units(rates, {"mean_size": length, "rate": f"{length}/{unit}"})
+        return [Finding("growth-rates", title, table, figure, (number,))]
 
 
 def _drawn(
@@ -101,8 +102,14 @@ def _drawn(
     return fits
 
 
-def _record(particle: int, fit: GrowthFit) -> dict[str, Any]:
+def _record(particle: int, fit: GrowthFit, length: str, unit: str) -> dict[str, Any]:
     record: dict[str, Any] = {"particle": particle, "law": fit.law}
     for name, value in fit.parameters.items():
         record |= {name: value, f"{name}_error": fit.errors[name]}
-    return record | {"residual": fit.residual, "aicc": fit.aicc}
+    record |= {"residual": fit.residual, "aicc": fit.aicc}
+    # The rate of the square of the diameter is not that of the diameter.
+    square = "²" if fit.law == "parabolic" else ""
+    units = dict.fromkeys(("d0", "d_infinity", "rise", "residual"), length)
+    units |= {"d0_squared": f"{length}²", "tau": unit, "k": f"{length}{square}/{unit}"}
+    names = unit_names(record, units)
+    return {names.get(name, name): value for name, value in record.items()}

@@ -9,12 +9,24 @@ import numpy as np
 from defectscope.core.track_quality import moving_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     import pandas as pd
     from numpy.typing import NDArray
 
     from defectscope import Calibration, Tables
 
-__all__ = ["Scale", "Steps", "Walks", "growth_axis", "scale_of", "sighted", "size_column"]
+__all__ = [
+    "Scale",
+    "Steps",
+    "Walks",
+    "growth_axis",
+    "scale_of",
+    "sighted",
+    "size_column",
+    "unit_names",
+    "with_units",
+]
 
 
 class Scale(NamedTuple):
@@ -30,6 +42,35 @@ def scale_of(calibration: Calibration) -> Scale:
     """Return the scale of a series."""
     nm, s = calibration.pixel_size_nm, calibration.frame_interval_s
     return Scale(nm or 1.0, "nm" if nm else "px", s or 1.0, "s" if s else "frame")
+
+
+SIDES = ("_error", "_low", "_high")
+
+
+def unit_names(columns: Iterable[str], units: Mapping[str, str]) -> dict[str, str]:
+    """Return the names under which columns are written, with their units.
+
+    Parameters
+    ----------
+    columns
+        Names without units.
+    units
+        By name, as they are read: ``rate`` in ``nm/dpa`` is written as ``rate_nm_per_dpa``, and
+        ``rate_error``, ``rate_low`` and ``rate_high`` as ``rate_nm_per_dpa_error`` and so on.
+    """
+    names = {}
+    for column in columns:
+        side = next((s for s in SIDES if column.endswith(s) and column not in units), "")
+        base = column.removesuffix(side)
+        if base in units:
+            unit = "frames" if units[base] == "frame" else units[base]
+            names[column] = f"{base}_{unit.replace('²', '2').replace('/', '_per_')}{side}"
+    return names
+
+
+def with_units(table: pd.DataFrame, units: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table whose columns bear their units, by :func:`unit_names`."""
+    return table.rename(columns=unit_names(table.columns, units))
 
 
 # What analyses of tracks look at: of a million rows, each further column takes its time.
