@@ -71,7 +71,7 @@ def whole_ticks(axis: Axis) -> None:
     """Put ticks at whole numbers only, for what is counted."""
     from matplotlib.ticker import MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
 def type_colour(position: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
-from defectscope.analysis.axes import new_figure, type_colour
+from defectscope.analysis.axes import new_figure, type_colour, whole_ticks
 from defectscope.core.track_events import track_events
 from defectscope.core.track_quality import track_quality
 
@@ -36,6 +36,8 @@ class TrackReport(Analysis):
             right.hist(longest, np.arange(0.5, longest.max() + step + 0.5, step).tolist(),
                        color=type_colour(0))  # fmt: skip
         right.set(xlabel="Longest gap of a track (frames)", ylabel="Particles")
+        for axis in (left.yaxis, right.xaxis, right.yaxis):
+            whole_ticks(axis)
         rows = len(tracks)
         frames = tables.frames["frame"]
         events = track_events(tracks, int(frames.max()) if len(frames) else None)
