@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import Field
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
-from defectscope.analysis.axes import new_figure, series_styles
+from defectscope.analysis.axes import SeriesStyle, new_figure, series_styles
 from defectscope.analysis.counting import LEVEL, detection_factor, scaled_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, mask_note
 from defectscope.analysis.series import SeriesPanel
@@ -197,7 +197,8 @@ class NumberDensity(Analysis):
         panel.set_ylabel(label)
         series = SeriesPanel(panel, tables.frames, "95 % limits")
         groups = {str(name): rows for name, rows in table.groupby("defect_type")}
-        for name, style in series_styles(groups, self.runtime.defect_types).items():
+        styles = series_styles(groups, self.runtime.defect_types)
+        for name, style in styles.items():
             rows = groups[name]
             low, high = (rows[f"{quantity}_{side}"] for side in ("low", "high"))
             series.draw(rows, rows[quantity], low, high, style)
@@ -211,15 +212,26 @@ class NumberDensity(Analysis):
             mask_note(counted_fields(tables)),
         )
         note = " ".join(filter(None, notes))
-        return [Finding("number-density", title, table, figure, _last(table, quantity), note)]
+        numbers = _last(table, quantity, styles, _corrected(options.edges, scores))
+        return [Finding("number-density", title, table, figure, numbers, note)]
 
 
-def _last(table: pd.DataFrame, quantity: str) -> tuple[KeyNumber, ...]:
+def _corrected(edges: Edges, scores: Mapping[str, float]) -> str:
+    """Return what numbers are corrected for, as a clause that stands at each; or nothing."""
+    causes = ["what the rim cuts"] if edges == "uncut" else []
+    causes += ["precision and recall"] if {"precision", "recall"} & set(scores) else []
+    return f", corrected for {' and '.join(causes)}" if causes else ""
+
+
+def _last(
+    table: pd.DataFrame, quantity: str, styles: Mapping[str, SeriesStyle], corrected: str
+) -> tuple[KeyNumber, ...]:
     unit = {"areal_density_per_m2": "1/m²", "number_density_per_m3": "1/m³"}.get(quantity, "")
     label = "Density" if unit else "Number"
     return tuple(
         KeyNumber(
-            f"{label} in frame {row['frame']}, {row['defect_type']}",
+            f"{label} in frame {row['frame']}, {styles[row['defect_type']].title} "
+            f"({row['count']} found{corrected})",
             row[quantity],
             unit,
             row[f"{quantity}_low"],

@@ -16,7 +16,7 @@ from pydantic import Field
 from scipy import special
 
 from defectscope import Analysis, Finding, KeyNumber, Options, Tables
-from defectscope.analysis.axes import new_figure, type_colour
+from defectscope.analysis.axes import axis_note, new_figure, type_colour
 from defectscope.analysis.counting import LEVEL
 from defectscope.analysis.scales import Scale, Walks, scale_of, sighted, size_column, with_units
 
@@ -283,10 +283,9 @@ class Diffusion(Analysis):
                            markersize=3, color=type_colour(5), linewidth=1)  # fmt: skip
             panel.set(xlabel=f"Median size ({name[-2:]})", ylabel=f"D$_{{eff}}$ ({unit})")
             panel.set_xlim(low, max(high, low + 1e-9))
+            axis_note(panel, "Bars: standard errors; grey: single tracks")
         panel.set_ylim(bottom=0)
-        title = (
-            f"Effective diffusion of tracks, τ = {self.options.lag} frames (bars: standard error)"
-        )
+        title = f"Effective diffusion of tracks, τ = {self.options.lag} frames"
         units = {"d_eff": unit}
         units |= {} if name is None else dict.fromkeys(SIZES, name[-2:])
         bins, table = with_units(bins, units), with_units(table, units)
@@ -312,7 +311,8 @@ class Diffusion(Analysis):
             KeyNumber("D of all particles", fit.d, f"{unit}²/{time_unit}", fit.d_low, fit.d_high),
             KeyNumber("Error of localisation", fit.localisation, unit),
         )
-        title = "Mean squared displacement of all particles (line: 4Dτ + 4σ²)"
+        axis_note(panel, "Bars: standard errors; line: 4Dτ + 4σ²")
+        title = "Mean squared displacement of all particles"
         table = with_units(fit.curve, {"lag": "frame", "msd": f"{unit}²"})
         if time_unit == "s":
             table.insert(1, "lag_s", lag)

@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import Field
 
 from defectscope import Analysis, Finding, KeyNumber, Options, Tables
-from defectscope.analysis.axes import LABELS, new_figure, type_colour
+from defectscope.analysis.axes import LABELS, axis_note, new_figure, type_colour
 from defectscope.analysis.growth_fits import GrowthFit, fit_growth, growth_rates, mean_rate
 from defectscope.analysis.scales import growth_axis, sighted, size_column, unit_names, with_units
 
@@ -64,7 +64,8 @@ class Growth(Analysis):
         panel.set(xlabel=LABELS[axis], ylabel=f"Diameter ({size[-2:]})")
         panel.set_ylim(bottom=0)
         panel.legend(frameon=False, fontsize="small")
-        title = "Growth of single particles (line: law of the least AICc)"
+        axis_note(panel, "Lines: laws of the least AICc")
+        title = "Growth of single particles"
         return [Finding("growth-laws", title, pd.DataFrame(records), figure)]
 
     def _rates(self, rows: pd.DataFrame, axis: str, unit: str, size: str) -> list[Finding]:
@@ -84,7 +85,9 @@ class Growth(Analysis):
         panel.set_ylim(low - 0.3 * (high - low) - 1e-12, high + 0.3 * (high - low) + 1e-12)
         limits = (mean.low, mean.high) if np.isfinite(mean.low) else (None, None)
         number = KeyNumber("Mean growth rate", mean.rate, f"{length}/{unit}", *limits)
-        title = "Growth rates of particles (bars: standard errors; band: 95 % limits of the mean)"
+        band = "; band: 95 % limits of the mean" if np.isfinite(mean.low) else ""
+        axis_note(panel, f"Bars: standard errors{band}")
+        title = "Growth rates of particles"
         table = with_units(rates, {"mean_size": length, "rate": f"{length}/{unit}"})
         return [Finding("growth-rates", title, table, figure, (number,))]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
-from defectscope.analysis.axes import axis_note, new_figure, series_styles, whole_ticks
+from defectscope.analysis.axes import SeriesStyle, axis_note, new_figure, series_styles, whole_ticks
 from defectscope.analysis.counting import detection_spread, mean_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
 from defectscope.analysis.series import FrameAxis, SeriesPanel
@@ -82,12 +82,14 @@ def size_table(
     return merged[["frame", "time_s", "dose_dpa", *(c for c in table if c != "frame")]]
 
 
-def _last_means(table: pd.DataFrame, unit: str) -> list[KeyNumber]:
+def _last_means(
+    table: pd.DataFrame, unit: str, styles: Mapping[str, SeriesStyle]
+) -> list[KeyNumber]:
     """Return the mean of each type in the last frame that has more than one of it."""
     several = table[table["count"] > 1]
     return [
         KeyNumber(
-            f"Mean diameter in frame {row['frame']}, {row['defect_type']}",
+            f"Mean diameter in frame {row['frame']}, {styles[row['defect_type']].title}",
             *(row[f"mean_{unit}"], unit, row[f"mean_{unit}_low"], row[f"mean_{unit}_high"]),
         )
         for row in several.groupby("defect_type").tail(1).to_dict("records")
@@ -117,7 +119,8 @@ class SizeDistribution(Analysis):
         measured = tables.detections.dropna(subset=[column])
         groups = {str(name): rows for name, rows in measured.groupby("defect_type")}
         series = SeriesPanel(right, tables.frames, "first to third quartile, about the median")
-        for name, style in series_styles(groups, self.runtime.defect_types).items():
+        styles = series_styles(groups, self.runtime.defect_types)
+        for name, style in styles.items():
             rows, text = groups[name], f"{style.title} ({len(groups[name])})"
             left.hist(rows[column], edges, color=style.colour, alpha=0.6, label=text)
             own = table[table["defect_type"] == name]
@@ -131,7 +134,7 @@ class SizeDistribution(Analysis):
         right.set_ylim(bottom=0)
         title = "Sizes: all together, and median and quartiles of each frame"
         numbers = (KeyNumber("Median diameter", float(np.median(sizes)), unit),
-                   *_last_means(table, unit))  # fmt: skip
+                   *_last_means(table, unit, styles))  # fmt: skip
         notes = (detector_note(scores, self.options.source(tables), for_counts=False),
                  "The bins of the histogram are in figures/size-histogram.csv.")  # fmt: skip
         note = " ".join(filter(None, notes))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from defectscope import Calibration
+from defectscope import Calibration, Runtime
 from defectscope.analysis.axes import SeriesStyle, new_figure
-from defectscope.analysis.density import NumberDensity
+from defectscope.analysis.defect_classes import DefectClasses
+from defectscope.analysis.density import NumberDensity, density_table
+from defectscope.analysis.diffusion import Diffusion
+from defectscope.analysis.growth import Growth
 from defectscope.analysis.series import FrameAxis, SeriesPanel
+from defectscope.analysis.sizes import SizeDistribution
+from defectscope.analysis.trajectories import Trajectories
+from defectscope.plugins.conformance.tables import sample_tables
+from defectscope.plugins.shipped_types import SHIPPED
 
 LOOP, DOT = ("dislocation-loop", 10.0), ("black dot", 3.0)
 UNKNOWN = Calibration()
@@ -124,3 +133,45 @@ def test_limits_that_are_unknown_have_no_bar(limit):
 def test_a_dose_that_stays_the_same_is_no_axis():
     assert FrameAxis(frames(3, dose_dpa=0.5, time_s=[0.0, 1.0, 2.0])).column == "time_s"
     assert FrameAxis(frames(3, dose_dpa=0.5)).column == "frame"
+
+
+SCORES = {"precision": 0.9, "recall": 0.6, "recall_error": 0.06}
+
+
+def test_numbers_say_what_they_are_corrected_for(make_tables):
+    tables = make_tables({7: [LOOP] * 9}, calibration=UNKNOWN)
+    types = {kind.name: kind for kind in SHIPPED}
+    runtime = Runtime(defect_types=types)
+    (number,) = NumberDensity(None, runtime).analyse(tables)[0].numbers
+    assert number.label == "Number in frame 7, Dislocation loop (9 found)"
+    known = replace(tables, detector_scores=SCORES)
+    (number,) = NumberDensity(None, runtime).analyse(known)[0].numbers
+    assert number.value == pytest.approx(13.5)
+    assert number.label.endswith("loop (9 found, corrected for precision and recall)")
+
+
+def test_both_densities_of_one_frame_agree(make_tables):
+    tables = replace(make_tables({461: [LOOP] * 9 + [DOT] * 3}), detector_scores=SCORES)
+    tables.detections[["major_px", "minor_px"]] = 10.0
+    densities = density_table(tables, scores=SCORES).set_index("defect_type")
+    (finding,) = DefectClasses().analyse(tables)
+    types = finding.table.set_index("defect_type")
+    for column in ("areal_density_per_m2", "areal_density_per_m2_error"):
+        np.testing.assert_allclose(types[column], densities[column].loc[types.index])
+    # Nine discs of 10 px among 4 of 7 that are visible, found at 0.9 / 0.6.
+    share = 9 * np.pi * 25 / (710 * 1120) * 1.75 * 1.5
+    assert types.loc[LOOP[0], "area_fraction"] == pytest.approx(share)
+    assert types.loc[LOOP[0], "count"] == 9
+    assert "Densities and area fractions are multiplied by 1.500" in finding.note
+
+
+def test_every_figure_with_bars_or_bands_says_what_they_are():
+    tables = sample_tables()
+    quiet = {"track-quality", "fast-and-slow", "line-motion"}
+    analyses = (NumberDensity, SizeDistribution, DefectClasses, Growth, Diffusion, Trajectories)
+    found = [f for a in analyses for f in a().analyse(tables) if f.figure is not None]
+    assert len(found) > 5
+    for finding in found:
+        if finding.name not in quiet:
+            notes = [panel.get_title("left") for panel in finding.figure.axes]
+            assert any(notes), finding.name
