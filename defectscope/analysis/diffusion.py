@@ -18,7 +18,15 @@ from scipy import special
 from defectscope import Analysis, Finding, KeyNumber, Options, Tables
 from defectscope.analysis.axes import axis_note, new_figure, type_colour
 from defectscope.analysis.counting import LEVEL
-from defectscope.analysis.scales import Scale, Walks, scale_of, sighted, size_column, with_units
+from defectscope.analysis.scales import (
+    Scale,
+    Walks,
+    scale_of,
+    sighted,
+    size_column,
+    untracked,
+    with_units,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -257,6 +265,11 @@ class Diffusion(Analysis):
         if rows.empty:
             return []
         return [*self._effective(rows, scale), *self._ensemble(rows, scale)]
+
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        least = self.options.min_sightings
+        return untracked(tables) or f"no particle has {least} sightings"
 
     def _effective(self, rows: pd.DataFrame, scale: Scale) -> list[Finding]:
         table = effective_diffusion(rows, self.options.lag, scale)

@@ -11,7 +11,14 @@ from pydantic import Field
 from defectscope import Analysis, Finding, KeyNumber, Options, Tables
 from defectscope.analysis.axes import LABELS, axis_note, new_figure, type_colour
 from defectscope.analysis.growth_fits import GrowthFit, fit_growth, growth_rates, mean_rate
-from defectscope.analysis.scales import growth_axis, sighted, size_column, unit_names, with_units
+from defectscope.analysis.scales import (
+    growth_axis,
+    sighted,
+    size_column,
+    unit_names,
+    untracked,
+    with_units,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,6 +53,19 @@ class Growth(Analysis):
         axis, unit = growth_axis(tables)
         rows = rows.dropna(subset=[size])
         return [*self._single(rows, axis, unit, size), *self._rates(rows, axis, unit, size)]
+
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        lacking = untracked(tables)
+        if lacking or tables.tracks is None:
+            return lacking
+        rows = sighted(tables.tracks)
+        size = size_column(rows)
+        if size is None:
+            return "no sizes were measured; choose a post-processor for the run"
+        most = int(rows.dropna(subset=[size])["particle"].value_counts().max())
+        least = self.options.min_sightings
+        return f"no particle has {least} sightings with a size; the most is {most}"
 
     def _single(self, rows: pd.DataFrame, axis: str, unit: str, size: str) -> list[Finding]:
         counts = rows["particle"].value_counts(sort=False).sort_index()

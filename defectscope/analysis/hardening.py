@@ -131,3 +131,11 @@ class Hardening(Analysis):
         series.legend()
         title = "Dispersed-barrier hardening"
         return [Finding("hardening", title, table, figure, tuple(numbers))]
+
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        if tables.calibration.pixel_size_nm is None:
+            return "the pixel size is not known"
+        if tables.calibration.thickness_nm is None:
+            return "the foil thickness is not known, which a number density needs"
+        return "no sizes were measured; choose a post-processor for the run"

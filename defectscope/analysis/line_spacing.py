@@ -67,6 +67,10 @@ class LineSpacing(Analysis):
         table = pd.DataFrame(rows, columns=COLUMNS).sort_values(["pileup", "frame"], kind="stable")
         return [self._finding(table.reset_index(drop=True), tables)]
 
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        return "no frame has two lines side by side"
+
     def _finding(self, table: pd.DataFrame, tables: Tables) -> Finding:
         column, _ = series_axis(tables.frames)
         if column != "frame":

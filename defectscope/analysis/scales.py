@@ -25,6 +25,7 @@ __all__ = [
     "sighted",
     "size_column",
     "unit_names",
+    "untracked",
     "with_units",
 ]
 
@@ -90,6 +91,13 @@ def sighted(tracks: pd.DataFrame) -> pd.DataFrame:
     if "origin" in tracks:
         order = order[(tracks["origin"] != "interpolated").to_numpy()[order]]
     return used.take(order)
+
+
+def untracked(tables: Tables) -> str:
+    """Return that nothing was tracked, as a clause; empty where something was."""
+    if tables.tracks is None:
+        return "nothing was tracked; choose a tracker for the run"
+    return "no particle was tracked" if tables.tracks.empty else ""
 
 
 def size_column(table: pd.DataFrame) -> str | None:

@@ -143,6 +143,10 @@ class SizeDistribution(Analysis):
         histogram = Finding("size-histogram", "Diameters of all, in bins", bins)
         return [found, *self._boxes(measured, FrameAxis(tables.frames), column), histogram]
 
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        return "no sizes were measured; choose a post-processor for the run"
+
     def _boxes(self, measured: pd.DataFrame, axis: FrameAxis, column: str) -> list[Finding]:
         """Return box plots of some frames (P2, Fig. 5)."""
         frames = np.unique(measured["frame"].to_numpy())

@@ -145,3 +145,13 @@ class Swelling(Analysis):
                 "cavity-swelling", title, table, figure, (number,), " ".join(filter(None, notes))
             )
         ]
+
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        if not tables.detections["defect_type"].isin(self.options.defect_types).any():
+            return f"no defect is one of {', '.join(self.options.defect_types)}"
+        if tables.calibration.pixel_size_nm is None:
+            return "the pixel size is not known"
+        if tables.calibration.thickness_nm is None:
+            return "the foil thickness is not known"
+        return "no sizes were measured; choose a post-processor for the run"

@@ -6,6 +6,7 @@ import numpy as np
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, type_colour, whole_ticks
+from defectscope.analysis.scales import untracked
 from defectscope.core.track_events import track_events
 from defectscope.core.track_quality import track_quality
 
@@ -55,3 +56,7 @@ class TrackReport(Analysis):
         if len(events):
             found.append(Finding("track-events", "Merges and splits", events))
         return found
+
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        return untracked(tables)

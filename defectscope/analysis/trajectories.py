@@ -10,7 +10,7 @@ import pandas as pd
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import axis_note, new_figure, type_colour, whole_ticks
 from defectscope.analysis.counting import mean_limits
-from defectscope.analysis.scales import scale_of, sighted, unit_names, with_units
+from defectscope.analysis.scales import scale_of, sighted, unit_names, untracked, with_units
 from defectscope.core.track_quality import moving_columns
 
 if TYPE_CHECKING:
@@ -105,6 +105,10 @@ class Trajectories(Analysis):
         )  # fmt: skip
         copy = [Finding("trajectory-paths", "Paths of all particles", paths)] if few else []
         return [found, *copy, *_fast_and_slow(ordered, tables)]
+
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        return untracked(tables)
 
 
 def _paths(ordered: pd.DataFrame, tables: Tables) -> pd.DataFrame:

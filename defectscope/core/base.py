@@ -350,6 +350,13 @@ class Analysis(Component):
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return what can be found; nothing where the tables do not allow it."""
 
+    def why_nothing(self, tables: Tables) -> str:
+        """Return as a clause what the tables lack, for a user who asked and got no finding.
+
+        Empty where that is not known, as it is here.
+        """
+        return ""
+
 
 class Reader(Component):
     """Opens files that hold frames.

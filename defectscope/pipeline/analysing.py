@@ -164,13 +164,19 @@ def analyse_run(
     if not len(result.frames):
         raise UsageError(f"the run in {result.folder} has no finished frame; run it first")
     runtime = Runtime(defect_types=host.defect_types(), weights=host.weights())
-    built = about_what_was_found(_built(host, analyses, options or {}, runtime), result)
+    wanted = _built(host, analyses, options or {}, runtime)
+    built = about_what_was_found(wanted, result)
     geometry = any(named.component.needs_geometry for named in built)
     known = detector_scores(result, host.weights())
     tables = known_by(known, result.tables_for_analysis(geometry))
     tables = selected_tables(tables, frames, roi)
     folder = result.folder if out is None else Path(out)
-    left_out: list[str] = []
+    left_out = [
+        f"{named.alias} found nothing: no defect of the run has the shape "
+        f"{' or '.join(named.component.shapes)}"
+        for named in wanted
+        if named not in built and not named.optional
+    ]
     findings = list(findings_of(built, tables, progress, left_out))
     files = [n for f in findings for n in write_finding(folder / "figures", f, formats)]
     warnings = [*_warnings(result, tables), *filter(None, [known.warning]), *left_out]

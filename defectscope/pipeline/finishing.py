@@ -166,7 +166,7 @@ def findings_of(
     progress: Callable[[str, int, int], None],
     warnings: list[str],
 ) -> Iterator[Finding]:
-    """Yield what each analysis finds in tables of its own.
+    """Yield what each analysis finds in tables of its own; `warnings` says why one finds nothing.
 
     Raises
     ------
@@ -177,28 +177,34 @@ def findings_of(
     for position, named in enumerate(analyses):
         progress("figures", position, len(analyses))
         try:
-            findings = _findings(named, tables)
+            findings, reason = _findings(named, tables)
         except DefectscopeError as error:
             if not named.optional:
                 raise
             warnings.append(f"an analysis is left out: {error}")
             continue
+        if not findings and not named.optional:
+            warnings.append(
+                f"{named.alias} found nothing: {reason or 'the tables hold too little'}"
+            )
         yield from findings
     progress("figures", len(analyses), len(analyses))
 
 
-def _findings(named: NamedComponent, tables: Tables) -> list[Finding]:
+def _findings(named: NamedComponent, tables: Tables) -> tuple[list[Finding], str]:
+    """Return what an analysis finds, and where that is nothing, why."""
     # Each gets tables of its own: what one changes the next must not see.
     own = {name: getattr(tables, name) for name in ("frames", "detections", "geometry", "tracks")}
     copies: dict[str, Any] = {name: None if t is None else t.copy() for name, t in own.items()}
 
     def analysed() -> Any:
         with named.component as analysis:
-            return analysis.analyse(replace(tables, **copies))
+            found = analysis.analyse(replace(tables, **copies))
+            return found, "" if found else str(analysis.why_nothing(replace(tables, **copies)))
 
-    findings = guarded(named, "on the tables", analysed)
+    findings, reason = guarded(named, "on the tables", analysed)
     if not isinstance(findings, list) or not all(isinstance(f, Finding) for f in findings):
         raise ComponentError(
             f"{named.describe()} must return a list of Finding, found {findings!r:.80}"
         )
-    return findings
+    return findings, reason

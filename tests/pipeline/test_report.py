@@ -135,6 +135,17 @@ def test_a_part_of_the_frames_and_a_region(run, host, tmp_path):
     assert (tmp_path / "figures" / "number-density.svg").is_file()
 
 
+def test_who_asks_for_an_analysis_that_finds_nothing_is_told_why(run, host, tmp_path):
+    asked = ["growth", "hardening"]
+    done = analyse_run(run, host, asked, frames="0:5", out=tmp_path, report=False)
+    assert done.findings == []
+    growth, hardening = done.warnings[-2:]
+    assert growth == "growth found nothing: no particle has 8 sightings with a size; the most is 5"
+    assert hardening.startswith("hardening found nothing: the foil thickness is not known")
+    everything = analyse_run(run, host, frames="0:5", out=tmp_path, report=False)
+    assert not [text for text in everything.warnings if "found nothing" in text]
+
+
 @pytest.mark.parametrize(
     ("given", "error", "text"),
     [
