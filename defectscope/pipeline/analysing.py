@@ -14,7 +14,7 @@ from defectscope.core.files import write_text
 from defectscope.core.frames import parse_frame_range
 from defectscope.core.particles import particle_table
 from defectscope.pipeline.choices import make_choices
-from defectscope.pipeline.detector_scores import detector_scores, known_by
+from defectscope.pipeline.detector_scores import detector_scores, known_by, threshold_of
 from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats, write_finding
 from defectscope.pipeline.finishing import about_what_was_found, findings_of
 from defectscope.pipeline.inputs import open_inputs
@@ -22,6 +22,7 @@ from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.overlay import line_courses
 from defectscope.pipeline.report import report_page
 from defectscope.pipeline.report_data import MOST_PARTICLES, page_data, shown_frames
+from defectscope.pipeline.report_facts import report_facts
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.plugins.host import default_host
@@ -260,7 +261,10 @@ def _page(
         "particles": f"The {MOST_PARTICLES} longest of {many}." if many > MOST_PARTICLES else "",
     }
     title = f"defectscope: {result.folder.resolve().name}"
-    return report_page(title, _facts(result, tables), warnings, findings, data, notes, formats)
+    facts = report_facts(
+        result, tables, runtime.defect_types, threshold_of(result, runtime.weights)
+    )
+    return report_page(title, facts, warnings, findings, data, notes, formats)
 
 
 def _images(
@@ -277,28 +281,6 @@ def _images(
         return open_inputs(present, host), ""
     except DefectscopeError as error:
         return None, f"The frames themselves cannot be read: {error}"
-
-
-def _facts(result: Result, tables: Tables) -> dict[str, str]:
-    plan, info = result.info["plan"], result.info
-    index = tables.frames["frame"]
-    components = [
-        f"{c['alias']} ({c['distribution']} {c['version']})"
-        for c in plan["components"]
-        if c["family"] != "analyses"
-    ]
-    known = {k: v for k, v in plan["calibration"].items() if v not in (None, {})}
-    facts = {
-        "Frames": f"{len(index)}, indices {index.min()} to {index.max()}",
-        "Detections": str(len(tables.detections)),
-        "Components": ", ".join(components),
-        "Calibration": ", ".join(f"{k} = {v}" for k, v in known.items()) or "none",
-        "Inputs": ", ".join(list(plan["inputs"])[:5]),
-        "Run": f"{info['status']}, defectscope {info['versions'].get('defectscope', '?')}",
-    }
-    if tables.roi is not None:
-        facts["Region"] = f"{','.join(map(str, tables.roi))} px"
-    return facts
 
 
 def _note_figures(result: Result, files: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 from defectscope.core.errors import InputError
 from defectscope.pipeline.caption import FALLBACK_COLOUR, scale_bar
 from defectscope.pipeline.overlay import to_display
+from defectscope.pipeline.report_facts import heading
 from defectscope.pipeline.unseen import unseen_outlines, unseen_pixels
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ def page_data(
             _frame(tables, rows, names, images, index, (lines or {}).get(index, {}))
             for index in frames
         ],
-        "columns": [] if shown is None else [str(c).replace("_", " ") for c in shown.columns],
-        "particles": [] if shown is None else _plain_rows(shown),
+        "columns": [] if shown is None else [heading(str(c)) for c in shown.columns],
+        "particles": [] if shown is None else _plain_rows(_titled(shown, types)),
         "histories": {} if shown is None else _histories(rows, shown, axis, size),
         "axis": label,
         "size": "size" if size is None else f"diameter ({size[-2:]})",
@@ -93,6 +94,14 @@ def _longest(particles: pd.DataFrame) -> pd.DataFrame:
         return particles
     order = particles["lifetime_frames"].sort_values(ascending=False, kind="stable").index
     return particles.loc[order[:MOST_PARTICLES]].sort_index()
+
+
+def _titled(particles: pd.DataFrame, types: Mapping[str, DefectType]) -> pd.DataFrame:
+    """Return particles with their types named as in figures."""
+    if "defect_type" not in particles:
+        return particles
+    titles = [types[n].title if n in types else n for n in particles["defect_type"]]
+    return particles.assign(defect_type=titles)
 
 
 def _plain(value: Any) -> Any:
