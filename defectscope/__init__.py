@@ -17,13 +17,10 @@ if TYPE_CHECKING:
     from defectscope.core.base import Background as Background
     from defectscope.core.base import Component as Component
     from defectscope.core.base import Detector as Detector
-    from defectscope.core.base import Finding as Finding
     from defectscope.core.base import Generator as Generator
-    from defectscope.core.base import KeyNumber as KeyNumber
     from defectscope.core.base import PostProcessor as PostProcessor
     from defectscope.core.base import Reader as Reader
     from defectscope.core.base import Runtime as Runtime
-    from defectscope.core.base import Tables as Tables
     from defectscope.core.base import Tracker as Tracker
     from defectscope.core.base import TrainableDetector as TrainableDetector
     from defectscope.core.calibration import Calibration as Calibration
@@ -46,6 +43,9 @@ if TYPE_CHECKING:
     from defectscope.core.errors import PluginLoadError as PluginLoadError
     from defectscope.core.errors import UnknownNameError as UnknownNameError
     from defectscope.core.errors import UsageError as UsageError
+    from defectscope.core.findings import Finding as Finding
+    from defectscope.core.findings import KeyNumber as KeyNumber
+    from defectscope.core.findings import Tables as Tables
     from defectscope.core.frames import Frame as Frame
     from defectscope.core.frames import FrameSequence as FrameSequence
     from defectscope.core.instances import Instances as Instances
@@ -71,9 +71,8 @@ if TYPE_CHECKING:
 # Where public names live; `open` has another name at home, where it would hide the builtin.
 _MODULES = {
     "core.base": (
-        "Analysis", "AnnotationFormat", "Background", "Component", "Detector", "Finding",
-        "Generator", "KeyNumber", "PostProcessor", "Reader", "Runtime", "Tables", "Tracker",
-        "TrainableDetector",
+        "Analysis", "AnnotationFormat", "Background", "Component", "Detector", "Generator",
+        "PostProcessor", "Reader", "Runtime", "Tracker", "TrainableDetector",
     ),
     "core.calibration": ("Calibration",),
     "core.components": ("ComponentSpec", "FormatSpec", "ReaderSpec"),
@@ -84,6 +83,7 @@ _MODULES = {
         "MissingPackageError", "OptionError", "OutputError", "PluginClashError", "PluginError",
         "PluginLoadError", "UnknownNameError", "UsageError",
     ),
+    "core.findings": ("Finding", "KeyNumber", "Tables"),
     "core.frames": ("Frame", "FrameSequence"),
     "core.instances": ("Instances",),
     "core.masks": ("Mask",),

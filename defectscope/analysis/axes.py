@@ -8,11 +8,20 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
     from defectscope import DefectType
 
-__all__ = ["SeriesStyle", "new_figure", "series_axis", "series_styles", "type_colour"]
+__all__ = [
+    "SeriesStyle",
+    "axis_note",
+    "new_figure",
+    "series_axis",
+    "series_styles",
+    "type_colour",
+    "whole_ticks",
+]
 
 LABELS = {"dose_dpa": "Dose (dpa)", "time_s": "Time (s)", "frame": "Frame"}
 # Okabe and Ito's palette, for types that are not registered or share a colour with another.
@@ -27,9 +36,13 @@ class SeriesStyle(NamedTuple):
 
 
 def series_axis(frames: pd.DataFrame) -> tuple[str, str]:
-    """Return the column to plot against, and its label: dose, else time, else frame."""
+    """Return the column to plot against, and its label: dose, else time, else frame.
+
+    A dose or time that stays the same from frame to frame is nothing to plot against.
+    """
     for name in ("dose_dpa", "time_s"):
-        if name in frames and frames[name].notna().any():
+        known = frames[name].dropna() if name in frames else ()
+        if len(known) == 1 or len(set(known)) > 1:
             return name, LABELS[name]
     return "frame", LABELS["frame"]
 
@@ -47,6 +60,18 @@ def new_figure(
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(alpha=0.25, linewidth=0.6)
     return figure, axes
+
+
+def axis_note(panel: Axes, text: str) -> None:
+    """Say above a panel what its bands, bars or lines are: a figure is read without its page."""
+    panel.set_title(text, loc="left", fontsize="small", color="0.35")
+
+
+def whole_ticks(axis: Axis) -> None:
+    """Put ticks at whole numbers only, for what is counted."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
 def type_colour(position: int) -> str:

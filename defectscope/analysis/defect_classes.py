@@ -10,8 +10,8 @@ import pandas as pd
 from scipy import special
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
-from defectscope.analysis.axes import new_figure, series_styles
-from defectscope.analysis.counting import LEVEL, detection_spread, mean_limits
+from defectscope.analysis.axes import axis_note, new_figure, series_styles
+from defectscope.analysis.counting import LEVEL, detection_factor, detection_spread, mean_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
 from defectscope.analysis.scales import NM2_IN_M2, size_column
 from defectscope.core.fields import counted_fields
@@ -43,7 +43,10 @@ def class_table(
         px: ``mean_…``, ``standard_error_…``, ``mean_error_…`` (with what the detector adds),
         ``mean_…_low``, ``mean_…_high``, ``median_…``;
         ``area_fraction`` (Σ π·a·b over the area of the frames) where axes are known; with a known
-        pixel size ``areal_density_per_m2`` and its counting error, divided by the visible fraction.
+        pixel size ``areal_density_per_m2`` and its error (that of counting, and of precision and
+        recall). Both are divided by the visible fraction and multiplied by precision / recall, as
+        in :func:`defectscope.analysis.density.density_table`; ``count`` and ``fraction`` are of
+        what was found.
 
     Notes
     -----
@@ -55,12 +58,14 @@ def class_table(
     see :func:`defectscope.analysis.counting.detection_spread` for what is assumed.
     """
     by_detector = detection_spread(scores or {})
+    factor, factor_error = detection_factor(scores or {})
     fields = counted_fields(tables)
     found = tables.detections[fields.hold(tables.detections)]
     size = size_column(found)
     total_px, rows = float(fields.areas_px.sum()), []
     nm = tables.calibration.pixel_size_nm
     for name, own in found.groupby("defect_type", sort=True):
+        true = factor / tables.calibration.visible(str(name))
         n, share = len(own), len(own) / len(found)
         low, high = _wilson(n, len(found), level)
         low, high = _widened(share, low, high, by_detector * np.sqrt(share * (1 - share)), level)
@@ -78,11 +83,11 @@ def class_table(
                     f"median_{unit}": own[size].median()}  # fmt: skip
         if {"major_px", "minor_px"} <= set(own.columns) and total_px:
             area = np.pi / 4 * (own["major_px"] * own["minor_px"]).sum()
-            row["area_fraction"] = float(area) / total_px
+            row["area_fraction"] = true * float(area) / total_px
         if nm is not None and total_px:
-            extent = total_px * nm**2 * NM2_IN_M2 * tables.calibration.visible(str(name))
-            row["areal_density_per_m2"] = n / extent
-            row["areal_density_per_m2_error"] = np.sqrt(n) / extent
+            density = true / (total_px * nm**2 * NM2_IN_M2)
+            row["areal_density_per_m2"] = n * density
+            row["areal_density_per_m2_error"] = density * np.hypot(np.sqrt(n), n * factor_error)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -127,12 +132,14 @@ class DefectClasses(Analysis):
                  table["fraction_high"] - table["fraction"]]  # fmt: skip
         panels[0].bar(places, table["fraction"], color=colours, yerr=np.array(error), capsize=3)
         panels[0].set(ylabel="Fraction of all defects", ylim=(0, 1.05))
+        axis_note(panels[0], "Bars: 95 % limits")
         numbers: tuple[KeyNumber, ...] = ()
         if size:
             unit = size[-2:]
             panels[1].bar(places, table[size], color=colours, capsize=3,
                           yerr=table[f"mean_error_{unit}"].fillna(0.0))  # fmt: skip
             panels[1].set(ylabel=f"Mean diameter ({unit})")
+            axis_note(panels[1], "Bars: standard errors")
             numbers = tuple(
                 KeyNumber(f"Mean diameter, {title}", row[size], unit,
                           *(v if np.isfinite(v) else None
@@ -141,7 +148,11 @@ class DefectClasses(Analysis):
             )  # fmt: skip
         for panel in panels:
             panel.set_xticks(places, titles, rotation=20, ha="right")
-        title = "Defect types (bars: 95 % limits of fractions, standard errors of means)"
+        title = "Defect types"
         source = self.options.source(tables)
-        note = detector_note(scores, source, False, "fractions and mean sizes")
+        scaled = {"areal_density_per_m2": "densities", "area_fraction": "area fractions"}
+        counts = " and ".join(text for name, text in scaled.items() if name in table).capitalize()
+        notes = (detector_note(scores, source, False, "fractions and mean sizes"),
+                 detector_note(scores, source, counts=counts) if counts else "")  # fmt: skip
+        note = " ".join(filter(None, notes))
         return [Finding("defect-types", title, table, figure, numbers, note)]

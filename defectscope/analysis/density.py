@@ -10,17 +10,16 @@ import pandas as pd
 from pydantic import Field
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
-from defectscope.analysis.axes import new_figure, series_axis, series_styles
+from defectscope.analysis.axes import SeriesStyle, new_figure, series_styles
 from defectscope.analysis.counting import LEVEL, detection_factor, scaled_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, mask_note
 from defectscope.analysis.scales import NM2_IN_M2, NM_IN_M
+from defectscope.analysis.series import SeriesPanel
 from defectscope.core.fields import Fields, counted_fields
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
-
-    from defectscope import DefectType
 
 __all__ = ["DensityOptions", "NumberDensity", "density_table", "edge_weights"]
 
@@ -193,46 +192,56 @@ class NumberDensity(Analysis):
         ):
             if name in table:
                 quantity, label = name, text
-        axis, axis_label = series_axis(table)
         figure, (panel,) = new_figure()
+        panel.set_ylabel(label)
+        series = SeriesPanel(panel, tables.frames, "95 % limits")
         groups = {str(name): rows for name, rows in table.groupby("defect_type")}
-        for name, style in series_styles(groups, self.runtime.defect_types).items():
+        styles = series_styles(groups, self.runtime.defect_types)
+        for name, style in styles.items():
             rows = groups[name]
-            x = rows[axis].to_numpy(float)
-            low, high = (rows[f"{quantity}_{side}"].to_numpy(float) for side in ("low", "high"))
-            title, colour = style
-            panel.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
-            marker = "o" if len(x) < 40 else ""
-            y = rows[quantity].to_numpy(float)
-            panel.plot(x, y, marker=marker, markersize=3, linewidth=1, color=colour, label=title)
-        _mark_jumps(panel, tables.frames, axis)
-        panel.set(xlabel=axis_label, ylabel=label)
+            low, high = (rows[f"{quantity}_{side}"] for side in ("low", "high"))
+            series.draw(rows, rows[quantity], low, high, style)
+        if series.axis.is_series:
+            _mark_jumps(panel, tables.frames, series.axis.column)
         panel.set_ylim(bottom=0)
-        panel.legend(frameon=False)
-        title = "Number density (band: 95 % limits)"
+        series.legend()
+        title = "Number density"
         notes = (
             detector_note(scores, options.source(tables)),
             mask_note(counted_fields(tables)),
         )
         note = " ".join(filter(None, notes))
-        numbers = _last(table, quantity, self.runtime.defect_types)
+        shapes = {name: known.shape for name, known in self.runtime.defect_types.items()}
+        numbers = _last(table, quantity, styles, shapes, _corrected(options.edges, scores))
         return [Finding("number-density", title, table, figure, numbers, note)]
 
 
+def _corrected(edges: Edges, scores: Mapping[str, float]) -> str:
+    """Return what numbers are corrected for, as a clause that stands at each; or nothing."""
+    causes = ["what the rim cuts"] if edges == "uncut" else []
+    causes += ["precision and recall"] if {"precision", "recall"} & set(scores) else []
+    return f", corrected for {' and '.join(causes)}" if causes else ""
+
+
 def _last(
-    table: pd.DataFrame, quantity: str, types: Mapping[str, DefectType]
+    table: pd.DataFrame,
+    quantity: str,
+    styles: Mapping[str, SeriesStyle],
+    shapes: Mapping[str, str],
+    corrected: str,
 ) -> tuple[KeyNumber, ...]:
     unit = {"areal_density_per_m2": "1/m²", "number_density_per_m3": "1/m³"}.get(quantity, "")
 
     def label(name: str) -> str:
         # The density of lines is their length by volume, which this is not.
-        if unit and name in types and types[name].shape == "line":
+        if unit and shapes.get(name) == "line":
             return "Number density of lines"
         return "Density" if unit else "Number"
 
     return tuple(
         KeyNumber(
-            f"{label(row['defect_type'])} in frame {row['frame']}, {row['defect_type']}",
+            f"{label(row['defect_type'])} in frame {row['frame']}, "
+            f"{styles[row['defect_type']].title} ({row['count']} found{corrected})",
             row[quantity],
             unit,
             row[f"{quantity}_low"],

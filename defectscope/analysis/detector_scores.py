@@ -49,7 +49,11 @@ class DetectorScoreOptions(Options):
 
 
 def detector_note(
-    scores: Mapping[str, float], source: str, for_counts: bool = True, of: str = "mean sizes"
+    scores: Mapping[str, float],
+    source: str,
+    for_counts: bool = True,
+    of: str = "mean sizes",
+    counts: str = "Numbers",
 ) -> str:
     """Return what a reader must know about precision and recall in the numbers; or nothing.
 
@@ -61,6 +65,8 @@ def detector_note(
         Whether numbers are multiplied; else limits of means are widened.
     of
         What these are means of.
+    counts
+        What is multiplied.
     """
     if not {"precision", "recall"} & set(scores):
         return ""
@@ -80,7 +86,7 @@ def detector_note(
             "spread s."
         )
     factor = detection_factor(scores)[0]
-    return f"Numbers are multiplied by {factor:.3f} for {text}."
+    return f"{counts} are multiplied by {factor:.3f} for {text}."
 
 
 def mask_note(fields: Fields) -> str:

@@ -17,9 +17,18 @@ from pydantic import Field
 from scipy import special
 
 from defectscope import Analysis, Finding, KeyNumber, Options, Tables
-from defectscope.analysis.axes import new_figure, type_colour
+from defectscope.analysis.axes import axis_note, new_figure, type_colour
 from defectscope.analysis.counting import LEVEL
-from defectscope.analysis.scales import Scale, Steps, Walks, scale_of, sighted, size_column
+from defectscope.analysis.scales import (
+    Scale,
+    Steps,
+    Walks,
+    scale_of,
+    sighted,
+    size_column,
+    untracked,
+    with_units,
+)
 from defectscope.core.frame_steps import typical_step
 
 if TYPE_CHECKING:
@@ -33,6 +42,10 @@ __all__ = [
     "effective_diffusion",
     "ensemble_msd",
 ]
+
+
+# Columns of sizes, whose unit may differ from that of D_eff.
+SIZES = ("median_size", "size_low", "size_high")
 
 
 class DiffusionOptions(Options):
@@ -306,6 +319,11 @@ class Diffusion(Analysis):
         step = typical_step(tables.frames["frame"])
         return [*self._effective(rows, scale, step), *self._ensemble(rows, scale, step)]
 
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        least = self.options.min_sightings
+        return untracked(tables) or f"no particle has {least} sightings"
+
     def _effective(self, rows: pd.DataFrame, scale: Scale, frame_step: int) -> list[Finding]:
         table = effective_diffusion(rows, self.options.lag, scale, frame_step)
         if table.empty:
@@ -331,9 +349,12 @@ class Diffusion(Analysis):
                            markersize=3, color=type_colour(5), linewidth=1)  # fmt: skip
             panel.set(xlabel=f"Median size ({name[-2:]})", ylabel=f"D$_{{eff}}$ ({unit})")
             panel.set_xlim(low, max(high, low + 1e-9))
+            axis_note(panel, "Bars: standard errors; grey: single tracks")
         panel.set_ylim(bottom=0)
-        lag = self.options.lag * frame_step
-        title = f"Effective diffusion of tracks, τ = {lag} frames (bars: standard error)"
+        title = f"Effective diffusion of tracks, τ = {self.options.lag * frame_step} frames"
+        units = {"d_eff": unit}
+        units |= {} if name is None else dict.fromkeys(SIZES, name[-2:])
+        bins, table = with_units(bins, units), with_units(table, units)
         return [
             Finding("diffusion-by-size", title, bins, figure),
             Finding("diffusion-of-tracks", "Effective diffusion of each track", table),
@@ -356,5 +377,9 @@ class Diffusion(Analysis):
             KeyNumber("D of all particles", fit.d, f"{unit}²/{time_unit}", fit.d_low, fit.d_high),
             KeyNumber("Error of localisation", fit.localisation, unit),
         )
-        title = "Mean squared displacement of all particles (line: 4Dτ + 4σ²)"
-        return [Finding("mean-squared-displacement", title, fit.curve, figure, numbers)]
+        axis_note(panel, "Bars: standard errors; line: 4Dτ + 4σ²")
+        title = "Mean squared displacement of all particles"
+        table = with_units(fit.curve, {"lag": "frame", "msd": f"{unit}²"})
+        if time_unit == "s":
+            table.insert(1, "lag_s", lag)
+        return [Finding("mean-squared-displacement", title, table, figure, numbers)]

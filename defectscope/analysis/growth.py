@@ -9,9 +9,16 @@ import pandas as pd
 from pydantic import Field
 
 from defectscope import Analysis, Finding, KeyNumber, Options, Tables
-from defectscope.analysis.axes import LABELS, new_figure, type_colour
+from defectscope.analysis.axes import LABELS, axis_note, new_figure, type_colour
 from defectscope.analysis.growth_fits import GrowthFit, fit_growth, growth_rates, mean_rate
-from defectscope.analysis.scales import growth_axis, sighted, size_column
+from defectscope.analysis.scales import (
+    growth_axis,
+    sighted,
+    size_column,
+    unit_names,
+    untracked,
+    with_units,
+)
 from defectscope.core.errors import OptionError
 
 if TYPE_CHECKING:
@@ -53,9 +60,22 @@ class Growth(Analysis):
             return []
         axis, unit = growth_axis(tables)
         rows = rows.dropna(subset=[size])
-        return [*self._single(rows, axis, size), *self._rates(rows, axis, unit, size)]
+        return [*self._single(rows, axis, unit, size), *self._rates(rows, axis, unit, size)]
 
-    def _single(self, rows: pd.DataFrame, axis: str, size: str) -> list[Finding]:
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        lacking = untracked(tables)
+        if lacking or tables.tracks is None:
+            return lacking
+        rows = sighted(tables.tracks)
+        size = size_column(rows)
+        if size is None:
+            return "no sizes were measured; choose a post-processor for the run"
+        most = int(rows.dropna(subset=[size])["particle"].value_counts().max())
+        least = self.options.min_sightings
+        return f"no particle has {least} sightings with a size; the most is {most}"
+
+    def _single(self, rows: pd.DataFrame, axis: str, unit: str, size: str) -> list[Finding]:
         counts = rows["particle"].value_counts(sort=False).sort_index()
         chosen: list[int] = list(self.options.particles)
         absent = [str(p) for p in chosen if p not in counts.index]
@@ -72,13 +92,14 @@ class Growth(Analysis):
         for k, particle in enumerate(chosen):
             own = rows[rows["particle"] == particle]
             fits = _drawn(panel, own, axis, size, f"particle {particle}", type_colour(k))
-            records += [_record(particle, fit) for fit in fits]
+            records += [_record(particle, fit, size[-2:], unit) for fit in fits]
         if not records:
             return []
         panel.set(xlabel=LABELS[axis], ylabel=f"Diameter ({size[-2:]})")
         panel.set_ylim(bottom=0)
         panel.legend(frameon=False, fontsize="small")
-        title = "Growth of single particles (line: law of the least AICc)"
+        axis_note(panel, "Lines: laws of the least AICc")
+        title = "Growth of single particles"
         return [Finding("growth-laws", title, pd.DataFrame(records), figure)]
 
     def _rates(self, rows: pd.DataFrame, axis: str, unit: str, size: str) -> list[Finding]:
@@ -98,8 +119,11 @@ class Growth(Analysis):
         panel.set_ylim(low - 0.3 * (high - low) - 1e-12, high + 0.3 * (high - low) + 1e-12)
         limits = (mean.low, mean.high) if np.isfinite(mean.low) else (None, None)
         number = KeyNumber("Mean growth rate", mean.rate, f"{length}/{unit}", *limits)
-        title = "Growth rates of particles (bars: standard errors; band: 95 % limits of the mean)"
-        return [Finding("growth-rates", title, rates, figure, (number,))]
+        band = "; band: 95 % limits of the mean" if np.isfinite(mean.low) else ""
+        axis_note(panel, f"Bars: standard errors{band}")
+        title = "Growth rates of particles"
+        table = with_units(rates, {"mean_size": length, "rate": f"{length}/{unit}"})
+        return [Finding("growth-rates", title, table, figure, (number,))]
 
 
 def _drawn(
@@ -115,8 +139,14 @@ def _drawn(
     return fits
 
 
-def _record(particle: int, fit: GrowthFit) -> dict[str, Any]:
+def _record(particle: int, fit: GrowthFit, length: str, unit: str) -> dict[str, Any]:
     record: dict[str, Any] = {"particle": particle, "law": fit.law}
     for name, value in fit.parameters.items():
         record |= {name: value, f"{name}_error": fit.errors[name]}
-    return record | {"residual": fit.residual, "aicc": fit.aicc}
+    record |= {"residual": fit.residual, "aicc": fit.aicc}
+    # The rate of the square of the diameter is not that of the diameter.
+    square = "²" if fit.law == "parabolic" else ""
+    units = dict.fromkeys(("d0", "d_infinity", "rise", "residual"), length)
+    units |= {"d0_squared": f"{length}²", "tau": unit, "k": f"{length}{square}/{unit}"}
+    names = unit_names(record, units)
+    return {names.get(name, name): value for name, value in record.items()}

@@ -14,11 +14,12 @@ from pydantic import Field
 from scipy import special
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
-from defectscope.analysis.axes import new_figure, series_axis, series_styles
+from defectscope.analysis.axes import new_figure, series_styles
 from defectscope.analysis.counting import LEVEL
 from defectscope.analysis.density import density_table
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, mask_note
 from defectscope.analysis.scales import NM_IN_M
+from defectscope.analysis.series import SeriesPanel
 from defectscope.analysis.sizes import size_table
 from defectscope.core.fields import counted_fields
 
@@ -172,27 +173,35 @@ class Hardening(Analysis):
         table = hardening_table(tables, self.options, scores)
         if table.empty:
             return []
-        axis, label = series_axis(table)
         figure, (panel,) = new_figure()
+        series = SeriesPanel(panel, tables.frames, "95 % limits")
         groups = {str(name): rows for name, rows in table.groupby("defect_type")}
         numbers = []
-        for name, (title, colour) in series_styles(groups, self.runtime.defect_types).items():
+        for name, style in series_styles(groups, self.runtime.defect_types).items():
             own = groups[name].dropna(subset=["hardening_mpa"])
-            columns = (axis, "hardening_mpa", "hardening_mpa_low", "hardening_mpa_high")
-            x, y, low, high = (own[column].to_numpy(float) for column in columns)
-            panel.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
-            panel.plot(x, y, marker="o" if len(x) < 40 else "", markersize=3, color=colour,
-                       label=title, linewidth=1)  # fmt: skip
+            y, low, high = (
+                own[f"hardening_mpa{end}"].to_numpy(float) for end in ("", "_low", "_high")
+            )
+            series.draw(own, y, low, high, style)
             if len(y):
-                text = f"Hardening by {title.lower()}s in the last frame"
+                text = f"Hardening by {style.title.lower()}s in the last frame"
                 limits = (low[-1], high[-1]) if np.isfinite(high[-1]) else (None, None)
                 numbers.append(KeyNumber(text, y[-1], "MPa", *limits))
-        panel.set(xlabel=label, ylabel="Hardening (MPa)")
+        panel.set_ylabel("Hardening (MPa)")
         panel.set_ylim(bottom=0)
-        panel.legend(frameon=False)
+        series.legend()
         source = self.options.source(tables)
         notes = (detector_note(scores, source), detector_note(scores, source, for_counts=False),
                  mask_note(counted_fields(tables)))  # fmt: skip
-        title = "Dispersed-barrier hardening (band: 95 % limits)"
         note = " ".join(filter(None, notes))
-        return [Finding("hardening", title, table, figure, tuple(numbers), note)]
+        return [
+            Finding("hardening", "Dispersed-barrier hardening", table, figure, tuple(numbers), note)
+        ]
+
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        if tables.calibration.pixel_size_nm is None:
+            return "the pixel size is not known"
+        if tables.calibration.thickness_nm is None:
+            return "the foil thickness is not known, which a number density needs"
+        return "no sizes were measured; choose a post-processor for the run"

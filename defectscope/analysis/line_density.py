@@ -10,10 +10,11 @@ import pandas as pd
 from pydantic import Field
 
 from defectscope import Analysis, Finding, KeyNumber, Options, Tables
-from defectscope.analysis.axes import new_figure, series_axis, type_colour
+from defectscope.analysis.axes import SeriesStyle, new_figure, type_colour
 from defectscope.analysis.counting import scaled_limits
 from defectscope.analysis.detector_scores import mask_note
 from defectscope.analysis.line_courses import Course, courses
+from defectscope.analysis.series import SeriesPanel
 from defectscope.core.fields import Fields, counted_fields
 from defectscope.core.geometry.polylines import polyline_length, polyline_resample
 
@@ -129,20 +130,11 @@ class LineDensity(Analysis):
         quantity = next(name for name in reversed(QUANTITIES) if name in table)
         label, unit = QUANTITIES[quantity]
         figure, (left, right) = new_figure(2)
-        axis, axis_label = series_axis(table)
-        x, y, low, high = (
-            table[name].to_numpy(float)
-            for name in (axis, quantity, f"{quantity}_low", f"{quantity}_high")
-        )
-        left.errorbar(
-            x, y, yerr=[y - low, high - y], color=type_colour(0), marker="o", markersize=3,
-            linewidth=1, capsize=2, label="95 % limits",
-        )  # fmt: skip
-        left.set(xlabel=axis_label, ylabel=f"{label} ({unit})")
-        if len(x) == 1 and axis == "frame":
-            left.set(xlabel="", xticks=[])
+        series = SeriesPanel(left, tables.frames, "95 % limits", bars=True)
+        low, high = (table[f"{quantity}_{end}"] for end in ("low", "high"))
+        series.draw(table, table[quantity], low, high, SeriesStyle("lines", type_colour(0)))
+        left.set_ylabel(f"{label} ({unit})")
         left.set_ylim(bottom=0)
-        left.legend(frameon=False)
         _draw_lengths(right, lines, tables.calibration.pixel_size_nm)
         last = table.iloc[-1]
         key = KeyNumber(
@@ -159,6 +151,10 @@ class LineDensity(Analysis):
         return [
             Finding("line-density", title, table, figure, (key,), " ".join(filter(None, notes)))
         ]
+
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        return "the run has no courses of lines; choose the post-processor skeleton-spline"
 
 
 def _draw_lengths(panel: Axes, lines: list[Course], pixel_size_nm: float | None) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from defectscope import Analysis, Finding, Tables
 from defectscope.analysis.axes import new_figure, series_axis, type_colour
 from defectscope.analysis.line_courses import Course, courses
+from defectscope.analysis.scales import untracked
 from defectscope.core.geometry.curvature import curvatures
 from defectscope.core.geometry.curves import normal_displacement
 from defectscope.core.geometry.polylines import polyline_length, polyline_resample
@@ -55,6 +56,10 @@ class LineMotion(Analysis):
         if table.empty or table["displacement_px"].isna().all():
             return []
         return [self._finding(table, axis, tables)]
+
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        return untracked(tables) or "no line was tracked over two frames"
 
     def _rows(
         self, seen: list[Course], axis: NDArray[np.float64], tables: Tables

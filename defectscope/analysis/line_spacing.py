@@ -9,8 +9,9 @@ import pandas as pd
 from pydantic import Field
 
 from defectscope import Analysis, Finding, Options, Tables
-from defectscope.analysis.axes import new_figure, series_axis, type_colour
+from defectscope.analysis.axes import SeriesStyle, new_figure, series_axis, type_colour
 from defectscope.analysis.line_courses import Course, courses, neighbour_distances, pileups
+from defectscope.analysis.series import SeriesPanel
 
 __all__ = ["LineSpacing", "LineSpacingOptions"]
 
@@ -74,23 +75,26 @@ class LineSpacing(Analysis):
         table = pd.DataFrame(rows, columns=COLUMNS).sort_values(["pileup", "frame"], kind="stable")
         return [self._finding(table.reset_index(drop=True), tables)]
 
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        return f"no frame has {self.options.least_lines} lines side by side"
+
     def _finding(self, table: pd.DataFrame, tables: Tables) -> Finding:
-        column, label = series_axis(tables.frames)
+        column, _ = series_axis(tables.frames)
         if column != "frame":
             table = table.merge(tables.frames[["frame", column]], on="frame", how="left")
         unit = "nm" if table["mean_distance_nm"].notna().any() else "px"
         figure, (axes,) = new_figure()
+        series = SeriesPanel(axes, tables.frames, "standard error", bars=True)
         counts = table.groupby("pileup")["frame"].count().sort_values(ascending=False)
         for k, name in enumerate(counts.index[:DRAWN]):
             part = table[table["pileup"] == name]
-            axes.errorbar(
-                part[column], part[f"mean_distance_{unit}"],
-                yerr=part[f"standard_error_{unit}"].fillna(0), color=type_colour(k),
-                marker="o", markersize=3, linewidth=1, capsize=2, label=f"pile-up {name}",
-            )  # fmt: skip
-        axes.set(xlabel=label, ylabel=f"Mean distance of neighbours ({unit})")
+            mean, error = part[f"mean_distance_{unit}"], part[f"standard_error_{unit}"]
+            style = SeriesStyle(f"pile-up {name}", type_colour(k))
+            series.draw(part, mean, mean - error, mean + error, style)
+        axes.set_ylabel(f"Mean distance of neighbours ({unit})")
         axes.set_ylim(bottom=0)
-        axes.legend(frameon=False, fontsize=8)
+        series.legend()
         title = "Distance of neighbouring dislocations in pile-ups"
         return Finding("line-spacing", title, table, figure)
 

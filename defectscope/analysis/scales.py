@@ -9,6 +9,8 @@ import numpy as np
 from defectscope.core.track_quality import moving_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -24,6 +26,9 @@ __all__ = [
     "scale_of",
     "sighted",
     "size_column",
+    "unit_names",
+    "untracked",
+    "with_units",
 ]
 
 
@@ -45,6 +50,35 @@ def scale_of(calibration: Calibration) -> Scale:
     return Scale(nm or 1.0, "nm" if nm else "px", s or 1.0, "s" if s else "frame")
 
 
+SIDES = ("_error", "_low", "_high")
+
+
+def unit_names(columns: Iterable[str], units: Mapping[str, str]) -> dict[str, str]:
+    """Return the names under which columns are written, with their units.
+
+    Parameters
+    ----------
+    columns
+        Names without units.
+    units
+        By name, as they are read: ``rate`` in ``nm/dpa`` is written as ``rate_nm_per_dpa``, and
+        ``rate_error``, ``rate_low`` and ``rate_high`` as ``rate_nm_per_dpa_error`` and so on.
+    """
+    names = {}
+    for column in columns:
+        side = next((s for s in SIDES if column.endswith(s) and column not in units), "")
+        base = column.removesuffix(side)
+        if base in units:
+            unit = "frames" if units[base] == "frame" else units[base]
+            names[column] = f"{base}_{unit.replace('²', '2').replace('/', '_per_')}{side}"
+    return names
+
+
+def with_units(table: pd.DataFrame, units: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table whose columns bear their units, by :func:`unit_names`."""
+    return table.rename(columns=unit_names(table.columns, units))
+
+
 # What analyses of tracks look at: of a million rows, each further column takes its time.
 USED = (
     "frame", "particle", "x", "y", "x_corrected", "y_corrected", "diameter_nm", "diameter_px",
@@ -62,6 +96,13 @@ def sighted(tracks: pd.DataFrame) -> pd.DataFrame:
     if "origin" in tracks:
         order = order[(tracks["origin"] != "interpolated").to_numpy()[order]]
     return used.take(order)
+
+
+def untracked(tables: Tables) -> str:
+    """Return that nothing was tracked, as a clause; empty where something was."""
+    if tables.tracks is None:
+        return "nothing was tracked; choose a tracker for the run"
+    return "no particle was tracked" if tables.tracks.empty else ""
 
 
 def size_column(table: pd.DataFrame) -> str | None:

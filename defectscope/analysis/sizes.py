@@ -8,13 +8,16 @@ import numpy as np
 import pandas as pd
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
-from defectscope.analysis.axes import new_figure, series_axis, series_styles
+from defectscope.analysis.axes import SeriesStyle, axis_note, new_figure, series_styles, whole_ticks
 from defectscope.analysis.counting import detection_spread, mean_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
 from defectscope.analysis.scales import size_column
+from defectscope.analysis.series import FrameAxis, SeriesPanel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
 __all__ = ["SizeDistribution", "size_table"]
 
@@ -73,12 +76,14 @@ def size_table(
     return merged[["frame", "time_s", "dose_dpa", *(c for c in table if c != "frame")]]
 
 
-def _last_means(table: pd.DataFrame, unit: str) -> list[KeyNumber]:
+def _last_means(
+    table: pd.DataFrame, unit: str, styles: Mapping[str, SeriesStyle]
+) -> list[KeyNumber]:
     """Return the mean of each type in the last frame that has more than one of it."""
     several = table[table["count"] > 1]
     return [
         KeyNumber(
-            f"Mean diameter in frame {row['frame']}, {row['defect_type']}",
+            f"Mean diameter in frame {row['frame']}, {styles[row['defect_type']].title}",
             *(row[f"mean_{unit}"], unit, row[f"mean_{unit}_low"], row[f"mean_{unit}_high"]),
         )
         for row in several.groupby("defect_type").tail(1).to_dict("records")
@@ -99,7 +104,6 @@ class SizeDistribution(Analysis):
         unit = column.rpartition("_")[2]
         scores = self.options.scores(tables.detector_scores)
         table = size_table(tables, column, scores)
-        axis, axis_label = series_axis(tables.frames)
         figure, (left, right) = new_figure(2)
         sizes = tables.detections[column].dropna().to_numpy(float)
         # The far tail of a few bad fits must not squeeze the histogram; "higher", so that the
@@ -108,45 +112,55 @@ class SizeDistribution(Analysis):
         edges = np.histogram_bin_edges(sizes, bins=40, range=(0.0, largest)).tolist()
         measured = tables.detections.dropna(subset=[column])
         groups = {str(name): rows for name, rows in measured.groupby("defect_type")}
-        for name, (title, colour) in series_styles(groups, self.runtime.defect_types).items():
-            rows = groups[name]
-            left.hist(rows[column], edges, color=colour, alpha=0.6, label=f"{title} ({len(rows)})")
+        series = SeriesPanel(right, tables.frames, "first to third quartile, about the median")
+        styles = series_styles(groups, self.runtime.defect_types)
+        for name, style in styles.items():
+            rows, text = groups[name], f"{style.title} ({len(groups[name])})"
+            left.hist(rows[column], edges, color=style.colour, alpha=0.6, label=text)
             own = table[table["defect_type"] == name]
-            x = own[axis].to_numpy(float)
-            low, high = own[f"first_quartile_{unit}"], own[f"third_quartile_{unit}"]
-            right.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
-            marker = "o" if len(x) < 40 else ""
-            right.plot(
-                x, own[f"median_{unit}"], marker=marker, markersize=3, linewidth=1, color=colour
-            )
+            low, high = (own[f"{side}_quartile_{unit}"] for side in ("first", "third"))
+            series.draw(own, own[f"median_{unit}"], low, high, style)
+        whole_ticks(left.yaxis)
         left.set(xlabel=f"Diameter ({unit})", ylabel="Detections")
         left.set_ylim(0, 1.2 * left.get_ylim()[1])
         left.legend(frameon=False, loc="upper right")
-        right.set(xlabel=axis_label, ylabel=f"Diameter ({unit})")
+        right.set_ylabel(f"Diameter ({unit})")
         right.set_ylim(bottom=0)
-        title = "Sizes (line: median; band: first to third quartile)"
+        title = "Sizes: all together, and median and quartiles of each frame"
         numbers = (KeyNumber("Median diameter", float(np.median(sizes)), unit),
-                   *_last_means(table, unit))  # fmt: skip
-        note = detector_note(scores, self.options.source(tables), for_counts=False)
+                   *_last_means(table, unit, styles))  # fmt: skip
+        notes = (detector_note(scores, self.options.source(tables), for_counts=False),
+                 "The bins of the histogram are in figures/size-histogram.csv.")  # fmt: skip
+        note = " ".join(filter(None, notes))
         found = Finding("size-distribution", title, table, figure, numbers, note)
-        return [found, *self._boxes(measured, axis, axis_label, column)]
+        bins = _histogram_table(groups, column, edges)
+        histogram = Finding("size-histogram", "Diameters of all, in bins", bins)
+        return [found, *self._boxes(measured, FrameAxis(tables.frames), column), histogram]
 
-    def _boxes(
-        self, measured: pd.DataFrame, axis: str, axis_label: str, column: str
-    ) -> list[Finding]:
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        return "no sizes were measured; choose a post-processor for the run"
+
+    def _boxes(self, measured: pd.DataFrame, axis: FrameAxis, column: str) -> list[Finding]:
         """Return box plots of some frames (P2, Fig. 5)."""
         frames = np.unique(measured["frame"].to_numpy())
+        places = axis.places(pd.DataFrame({"frame": frames}))
+        # Where dose or time is not known, nobody knows where a box belongs.
+        frames, places = frames[np.isfinite(places)], places[np.isfinite(places)]
         if len(frames) < 2:
             return []
-        chosen = frames[np.unique(np.linspace(0, len(frames) - 1, MOST_BOXES).round().astype(int))]
+        which = np.unique(np.linspace(0, len(frames) - 1, MOST_BOXES).round().astype(int))
+        chosen, places = frames[which], places[which]
         groups = [measured[measured["frame"] == frame] for frame in chosen]
         figure, (panel,) = new_figure()
-        whiskers = panel.boxplot([g[column] for g in groups], flierprops={"markersize": 2})
-        names = [g[axis].iloc[0] if axis in g else g["frame"].iloc[0] for g in groups]
-        texts = [f"{name:.3g}" if axis != "frame" else str(name) for name in names]
-        panel.set_xticks(np.arange(1, len(chosen) + 1), texts, rotation=45)
-        panel.set(xlabel=axis_label, ylabel=f"Diameter ({column[-2:]})")
+        axis.label(panel)
+        whiskers = panel.boxplot(
+            [g[column] for g in groups], positions=places, widths=_box_width(places),
+            manage_ticks=False, flierprops={"markersize": 2},
+        )  # fmt: skip
+        panel.set_ylabel(f"Diameter ({column[-2:]})")
         panel.set_ylim(bottom=0)
+        axis_note(panel, "Box: quartiles; whiskers: 1.5 times the box at most")
         unit = column[-2:]
         table = pd.DataFrame(
             {"frame": chosen, "count": [len(g) for g in groups],
@@ -156,5 +170,25 @@ class SizeDistribution(Analysis):
              f"low_whisker_{unit}": [w.get_ydata()[1] for w in whiskers["whiskers"][::2]],
              f"high_whisker_{unit}": [w.get_ydata()[1] for w in whiskers["whiskers"][1::2]]}
         )  # fmt: skip
-        title = "Sizes in some frames (box: quartiles; whiskers: 1.5 times the box at most)"
-        return [Finding("size-boxes", title, table, figure)]
+        return [Finding("size-boxes", "Sizes in some frames", table, figure)]
+
+
+def _box_width(places: NDArray[np.float64]) -> float:
+    """Return a width at which boxes are apart, but visible where two are close."""
+    if len(places) < 2:
+        return 0.5
+    return max(0.6 * float(np.diff(places).min()), float(np.ptp(places)) / 60)
+
+
+def _histogram_table(
+    groups: Mapping[str, pd.DataFrame], column: str, edges: list[float]
+) -> pd.DataFrame:
+    """Return the number of each type in each bin of the histogram; the far tail is in none."""
+    unit = column[-2:]
+    parts = [
+        pd.DataFrame({"defect_type": name, f"bin_low_{unit}": edges[:-1],
+                      f"bin_high_{unit}": edges[1:],
+                      "count": np.histogram(rows[column], edges)[0]})
+        for name, rows in groups.items()
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)

@@ -9,9 +9,10 @@ import pandas as pd
 from pydantic import Field
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
-from defectscope.analysis.axes import new_figure, series_axis, type_colour
+from defectscope.analysis.axes import SeriesStyle, new_figure, type_colour
 from defectscope.analysis.counting import LEVEL, detection_factor, detection_spread, scaled_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
+from defectscope.analysis.series import SeriesPanel
 from defectscope.core.fields import counted_fields
 
 if TYPE_CHECKING:
@@ -137,18 +138,16 @@ class Swelling(Analysis):
         table = swelling_table(tables, self.options.defect_types, scores)
         if table.empty:
             return []
-        axis, label = series_axis(table)
         figure, (panel,) = new_figure()
-        x = table[axis].to_numpy(float)
+        series = SeriesPanel(panel, tables.frames, "95 % limits")
         names = ("swelling", "swelling_low", "swelling_high")
         y, low, high = (100 * table[name].to_numpy(float) for name in names)
-        panel.fill_between(x, low, high, color=type_colour(5), alpha=0.25, linewidth=0)
-        panel.plot(x, y, marker="o" if len(x) < 40 else "", markersize=3, color=type_colour(5))
-        panel.set(xlabel=label, ylabel="Swelling (%)")
+        series.draw(table, y, low, high, SeriesStyle("All cavities", type_colour(5)))
+        panel.set_ylabel("Swelling (%)")
         panel.set_ylim(bottom=0)
         limits = (low[-1], high[-1]) if np.isfinite(high[-1]) else (None, None)
         number = KeyNumber("Swelling in the last frame", y[-1], "%", *limits)
-        title = "Swelling by cavities (band: 95 % limits)"
+        title = "Swelling by cavities"
         source = self.options.source(tables)
         notes = (detector_note(scores, source),
                  detector_note(scores, source, False, "mean volumes"))  # fmt: skip
@@ -157,3 +156,13 @@ class Swelling(Analysis):
                 "cavity-swelling", title, table, figure, (number,), " ".join(filter(None, notes))
             )
         ]
+
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        if not tables.detections["defect_type"].isin(self.options.defect_types).any():
+            return f"no defect is one of {', '.join(self.options.defect_types)}"
+        if tables.calibration.pixel_size_nm is None:
+            return "the pixel size is not known"
+        if tables.calibration.thickness_nm is None:
+            return "the foil thickness is not known"
+        return "no sizes were measured; choose a post-processor for the run"

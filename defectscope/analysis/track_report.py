@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
-from defectscope.analysis.axes import new_figure, type_colour
+from defectscope.analysis.axes import new_figure, type_colour, whole_ticks
+from defectscope.analysis.scales import untracked
 from defectscope.core.frame_steps import typical_step
 from defectscope.core.track_events import track_events
 from defectscope.core.track_quality import track_quality
@@ -38,6 +39,8 @@ class TrackReport(Analysis):
             right.hist(longest, np.arange(0.5, longest.max() + step + 0.5, step).tolist(),
                        color=type_colour(0))  # fmt: skip
         right.set(xlabel="Longest gap of a track (frames)", ylabel="Particles")
+        for axis in (left.yaxis, right.xaxis, right.yaxis):
+            whole_ticks(axis)
         rows = len(tracks)
         events = track_events(tracks, frames[tables.frames["status"] == "ok"])
         # Two that become a new one have a row each.
@@ -54,3 +57,7 @@ class TrackReport(Analysis):
         if len(events):
             found.append(Finding("track-events", "Merges and splits", events))
         return found
+
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        return untracked(tables)

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
-from defectscope.analysis.axes import new_figure, type_colour
+from defectscope.analysis.axes import axis_note, new_figure, type_colour, whole_ticks
 from defectscope.analysis.counting import mean_limits
-from defectscope.analysis.scales import scale_of, sighted
+from defectscope.analysis.scales import scale_of, sighted, unit_names, untracked, with_units
 from defectscope.core.track_quality import moving_columns
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
 __all__ = ["Trajectories", "lifetime_table", "speeds"]
@@ -21,6 +22,11 @@ __all__ = ["Trajectories", "lifetime_table", "speeds"]
 MOST_BINS = 40
 # Trajectories drawn of the fastest and of the slowest particles, and the sightings that they need.
 DRAWN, LEAST_SIGHTINGS = 4, 10
+# Of more positions the map is a picture, and of more still its paths are not copied out of the
+# tracks: they would make files too large to open.
+MOST_VECTORS, MOST_POSITIONS = 20_000, 200_000
+# The bright end of the colours is hardly seen on white.
+DARK_PART = 0.85
 
 
 def lifetime_table(tracks: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
@@ -71,40 +77,73 @@ class Trajectories(Analysis):
         tracks = tables.tracks
         if tracks is None or tracks.empty:
             return []
-        from matplotlib.collections import LineCollection
-
         names = dict.fromkeys(("particle", "frame", "x", "y", *moving_columns(tracks)))
         names |= dict.fromkeys(["origin"] if "origin" in tracks else [])
         ordered = tracks[list(names)].sort_values(["particle", "frame"], kind="stable")
         table = lifetime_table(ordered, tables.frames)
         lifetimes = table["lifetime_frames"].to_numpy()
         figure, (left, right) = new_figure(2)
-        starts = np.flatnonzero(np.diff(ordered["particle"].to_numpy())) + 1
-        paths = np.split(ordered[["x", "y"]].to_numpy(float), starts)
-        lines = LineCollection(paths, linewidths=0.8, cmap="viridis")
-        lines.set_array(table["first_frame"].to_numpy(float))
-        left.add_collection(lines)
-        # Of very many, a picture: they would make the vector figures too large to open.
-        lines.set_rasterized(len(ordered) > 20_000)
-        figure.colorbar(lines, ax=left, label="First frame")
-        frames = tables.frames
-        width, height = float(frames["width_px"].max()), float(frames["height_px"].max())
-        left.set(xlabel="x (px)", ylabel="y (px)", xlim=(0, width), ylim=(height, 0))
-        left.set_aspect("equal")
+        paths = _paths(ordered, tables)
+        _draw_map(left, paths, table, tables)
         # As many whole frames in every bin, or some would stand out for holding one more.
         step = -(-int(lifetimes.max()) // MOST_BINS)
         edges = np.arange(0.5, lifetimes.max() + step + 0.5, step).tolist()
         right.hist(lifetimes, bins=edges, color="#56b4e9")
         right.axvline(lifetimes.mean(), color="k", linewidth=1, linestyle="--")
-        right.set(
-            xlabel="Lifetime (frames)",
-            ylabel="Particles",
-            title=f"{len(lifetimes)} particles, mean lifetime {lifetimes.mean():.1f} frames",
+        right.set(xlabel="Lifetime (frames)", ylabel="Particles")
+        axis_note(
+            right,
+            f"Dashed: mean of {len(lifetimes)} particles, {lifetimes.mean():.1f} frames",
         )
+        for axis in (right.xaxis, right.yaxis):
+            whole_ticks(axis)
+        few = len(paths) <= MOST_POSITIONS
+        place = "figures/trajectory-paths.csv" if few else "the tracks of the run"
         found = Finding(
-            "trajectories", "Trajectories and lifetimes", table, figure, _mean_lifetime(lifetimes)
-        )
-        return [found, *_fast_and_slow(ordered, tables)]
+            "trajectories", "Trajectories and lifetimes", table, figure, _mean_lifetime(lifetimes),
+            f"The paths are in {place}.",
+        )  # fmt: skip
+        copy = [Finding("trajectory-paths", "Paths of all particles", paths)] if few else []
+        return [found, *copy, *_fast_and_slow(ordered, tables)]
+
+    def why_nothing(self, tables: Tables) -> str:
+        """Return what the tables lack."""
+        return untracked(tables)
+
+
+def _paths(ordered: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """Return the positions of particles in the frame, in nm where the pixel size is known."""
+    scale = scale_of(tables.calibration)
+    paths = ordered[["particle", "frame", "x", "y"]].reset_index(drop=True)
+    paths[["x", "y"]] *= scale.length
+    return with_units(paths, dict.fromkeys(("x", "y"), scale.length_unit))
+
+
+def _draw_map(panel: Axes, paths: pd.DataFrame, lifetimes: pd.DataFrame, tables: Tables) -> None:
+    from matplotlib import colormaps
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import ListedColormap
+
+    starts = np.flatnonzero(np.diff(paths["particle"].to_numpy(), prepend=-1))
+    at = paths.iloc[:, 2:].to_numpy(float)
+    shades = ListedColormap(colormaps["viridis"](np.linspace(0, DARK_PART, 256)))
+    first = lifetimes["first_frame"].to_numpy(float)
+    lines = LineCollection(np.split(at, starts[1:]), linewidths=0.8, cmap=shades)
+    lines.set_array(first)
+    panel.add_collection(lines)
+    # Most move by less than a line is wide: without a dot they would not be seen.
+    dots = panel.scatter(at[starts, 0], at[starts, 1], s=5, c=first, cmap=shades, linewidths=0)
+    for drawn in (lines, dots):
+        drawn.set_rasterized(len(paths) > MOST_VECTORS)
+    figure = panel.get_figure()
+    assert figure is not None
+    whole_ticks(figure.colorbar(lines, ax=panel, label="First frame").ax.yaxis)
+    scale, frames = scale_of(tables.calibration), tables.frames
+    width, height = (scale.length * float(frames[n].max()) for n in ("width_px", "height_px"))
+    unit = scale.length_unit
+    panel.set(xlabel=f"x ({unit})", ylabel=f"y ({unit})", xlim=(0, width), ylim=(height, 0))
+    panel.set_aspect("equal")
+    axis_note(panel, "Dots: first sightings")
 
 
 def _mean_lifetime(lifetimes: NDArray[np.int64]) -> tuple[KeyNumber, ...]:
@@ -125,17 +164,28 @@ def _fast_and_slow(tracks: pd.DataFrame, tables: Tables) -> list[Finding]:
     drawn = min(DRAWN, len(enough) // 2)
     scale = scale_of(tables.calibration)
     figure, panels = new_figure(2)
-    rows = sighted(tracks)
+    rows, paths = sighted(tracks), []
     chosen = {"Slowest": enough["particle"][:drawn], "Fastest": enough["particle"][-drawn:]}
     for panel, (title, particles) in zip(panels, chosen.items(), strict=True):
         for k, particle in enumerate(particles):
             own = rows[rows["particle"] == particle]
             at = scale.length * own[moving_columns(own)].to_numpy(float)
-            at -= at[0]
-            panel.plot(at[:, 0], -at[:, 1], linewidth=0.9, color=type_colour(k), label=particle)
+            at = (at - at[0]) * (1, -1) + 0.0  # no zero with a sign
+            panel.plot(*at.T, linewidth=0.9, color=type_colour(k), label=particle)
+            path = {"group": title.lower(), "particle": particle, "frame": own["frame"]}
+            paths.append(pd.DataFrame(path | {"x_from_start": at[:, 0], "up_from_start": at[:, 1]}))
         unit = scale.length_unit
         panel.set(title=title, xlabel=f"x from start ({unit})", ylabel=f"up from start ({unit})")
         panel.set_aspect("equal", adjustable="datalim")
         panel.legend(frameon=False, fontsize="small", title="Particle")
-    title = "Fastest and slowest trajectories"
-    return [Finding("fast-and-slow", title, table, figure)]
+    units = dict.fromkeys(("x_from_start", "up_from_start"), scale.length_unit)
+    speed = {"speed": f"{scale.length_unit}/{scale.time_unit}"}
+    name = unit_names(speed, speed)["speed"]
+    table[name] = table["speed_px_per_frame"] * scale.length / scale.time
+    title, note = "Fastest and slowest trajectories", "Paths: figures/fast-and-slow-paths.csv."
+    return [
+        Finding("fast-and-slow", title, table, figure, note=note),
+        Finding(
+            "fast-and-slow-paths", title, with_units(pd.concat(paths, ignore_index=True), units)
+        ),
+    ]

@@ -96,7 +96,7 @@ def _check_target(out: Path, overwrite: bool) -> None:
 
 def _write(result: ProfileComparison, out: Path) -> None:
     from defectscope.analysis.profile_figure import profile_figure
-    from defectscope.core.base import Finding
+    from defectscope.core.findings import Finding
     from defectscope.pipeline.figure_files import write_finding
     from defectscope.pipeline.parts import write_table
 

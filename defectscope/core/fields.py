@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from defectscope.core.base import Tables
+    from defectscope.core.findings import Tables
 
 __all__ = ["Fields", "counted_fields"]
 

@@ -8,19 +8,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.base import Finding, Runtime, Tables
+from defectscope.core.base import Runtime
 from defectscope.core.errors import DefectscopeError, OptionError, UsageError
 from defectscope.core.files import write_text
+from defectscope.core.findings import Finding, Tables
 from defectscope.core.frames import parse_frame_range
 from defectscope.core.particles import particle_table
 from defectscope.pipeline.choices import make_choices
-from defectscope.pipeline.detector_scores import detector_scores, known_by
+from defectscope.pipeline.detector_scores import detector_scores, known_by, threshold_of
 from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats, write_finding
 from defectscope.pipeline.finishing import about_what_was_found, findings_of
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.named import NamedComponent
+from defectscope.pipeline.overlay import line_courses
 from defectscope.pipeline.report import report_page
 from defectscope.pipeline.report_data import MOST_PARTICLES, page_data, shown_frames
+from defectscope.pipeline.report_facts import report_facts
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.plugins.host import default_host
@@ -163,13 +166,19 @@ def analyse_run(
     if not len(result.frames):
         raise UsageError(f"the run in {result.folder} has no finished frame; run it first")
     runtime = Runtime(defect_types=host.defect_types(), weights=host.weights())
-    built = about_what_was_found(_built(host, analyses, options or {}, runtime), result)
+    wanted = _built(host, analyses, options or {}, runtime)
+    built = about_what_was_found(wanted, result)
     geometry = any(named.component.needs_geometry for named in built)
     known = detector_scores(result, host.weights())
     tables = known_by(known, result.tables_for_analysis(geometry))
     tables = selected_tables(tables, frames, roi)
     folder = result.folder if out is None else Path(out)
-    left_out: list[str] = []
+    left_out = [
+        f"{named.alias} found nothing: no defect of the run has the shape "
+        f"{' or '.join(named.component.shapes)}"
+        for named in wanted
+        if named not in built and not named.optional
+    ]
     findings = list(findings_of(built, tables, progress, left_out))
     files = [n for f in findings for n in write_finding(folder / "figures", f, formats)]
     warnings = [*_warnings(result, tables), *filter(None, [known.warning]), *left_out]
@@ -243,16 +252,20 @@ def _page(
     if tables.tracks is not None:
         particles = particle_table(tables.tracks, tables.calibration)
     shown = shown_frames(tables, viewer_frames)
-    data = page_data(tables, particles, runtime.defect_types, sequence, shown)
+    lines = line_courses(result, runtime.defect_types)
+    data = page_data(tables, particles, runtime.defect_types, sequence, shown, lines)
     if sequence is not None:
         sequence.close()
     many = 0 if particles is None else len(particles)
     notes = {
-        "viewer": f"{len(shown)} of {len(tables.frames)} frames. Dashed: filled in. {note}",
+        "viewer": f"{len(shown)} of {len(tables.frames)} frames. Dashed: filled in. {note}".strip(),
         "particles": f"The {MOST_PARTICLES} longest of {many}." if many > MOST_PARTICLES else "",
     }
     title = f"defectscope: {result.folder.resolve().name}"
-    return report_page(title, _facts(result, tables), warnings, findings, data, notes, formats)
+    facts = report_facts(
+        result, tables, runtime.defect_types, threshold_of(result, runtime.weights)
+    )
+    return report_page(title, facts, warnings, findings, data, notes, formats)
 
 
 def _images(
@@ -269,28 +282,6 @@ def _images(
         return open_inputs(present, host), ""
     except DefectscopeError as error:
         return None, f"The frames themselves cannot be read: {error}"
-
-
-def _facts(result: Result, tables: Tables) -> dict[str, str]:
-    plan, info = result.info["plan"], result.info
-    index = tables.frames["frame"]
-    components = [
-        f"{c['alias']} ({c['distribution']} {c['version']})"
-        for c in plan["components"]
-        if c["family"] != "analyses"
-    ]
-    known = {k: v for k, v in plan["calibration"].items() if v not in (None, {})}
-    facts = {
-        "Frames": f"{len(index)}, indices {index.min()} to {index.max()}",
-        "Detections": str(len(tables.detections)),
-        "Components": ", ".join(components),
-        "Calibration": ", ".join(f"{k} = {v}" for k, v in known.items()) or "none",
-        "Inputs": ", ".join(list(plan["inputs"])[:5]),
-        "Run": f"{info['status']}, defectscope {info['versions'].get('defectscope', '?')}",
-    }
-    if tables.roi is not None:
-        facts["Region"] = f"{','.join(map(str, tables.roi))} px"
-    return facts
 
 
 def _note_figures(result: Result, files: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from defectscope.core.base import Finding
+from defectscope.core.findings import Finding
 from defectscope.pipeline.line_figures import line_findings
 from defectscope.pipeline.noise_figures import noise_findings
 

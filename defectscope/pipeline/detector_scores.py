@@ -11,11 +11,12 @@ from defectscope.core.errors import DefectscopeError
 from defectscope.core.weights import WeightFiles, find_weights
 
 if TYPE_CHECKING:
-    from defectscope.core.base import Tables
     from defectscope.core.components import ComponentSpec
+    from defectscope.core.findings import Tables
+    from defectscope.core.weights import WeightsCard
     from defectscope.pipeline.results import Result
 
-__all__ = ["DetectorScores", "detector_scores", "known_by", "scores_of_card"]
+__all__ = ["DetectorScores", "detector_scores", "known_by", "scores_of_card", "threshold_of"]
 
 NAMES = ("precision", "recall")
 # Thresholds in cards are rounded.
@@ -49,14 +50,9 @@ def detector_scores(result: Result, weights: Mapping[str, ComponentSpec]) -> Det
     a vote over time.
     """
     plan = result.info["plan"]
-    components = plan.get("components", [])
-    detector = next((c for c in components if c["family"] == "detectors"), None)
-    named = None if detector is None else detector["options"].get("weights")
-    if not isinstance(named, str) or not named:
-        return DetectorScores({})
-    try:
-        card = WeightFiles.open(Path(find_weights(named, weights))).card
-    except (DefectscopeError, OSError):
+    detector, named = _detector(result)
+    card = _card(named, weights)
+    if card is None:
         return DetectorScores({})
     values, where = _scores_and_place(card.scores)
     if not values:
@@ -73,6 +69,27 @@ def detector_scores(result: Result, weights: Mapping[str, ComponentSpec]) -> Det
         )
     on = f", on {where}" if where else ""
     return DetectorScores(values, f"by the card of its weights {Path(named).name!r}{on}")
+
+
+def threshold_of(result: Result, weights: Mapping[str, ComponentSpec]) -> float | None:
+    """Return the least score of detections by the card of a run's weights, where it is known."""
+    card = _card(_detector(result)[1], weights)
+    return None if card is None else card.threshold
+
+
+def _detector(result: Result) -> tuple[Mapping[str, Any] | None, str]:
+    """Return the detector of a run, and the name of its weights; empty where it has none."""
+    components = result.info["plan"].get("components", [])
+    detector = next((c for c in components if c["family"] == "detectors"), None)
+    named = None if detector is None else detector["options"].get("weights")
+    return detector, named if isinstance(named, str) else ""
+
+
+def _card(named: str, weights: Mapping[str, ComponentSpec]) -> WeightsCard | None:
+    try:
+        return WeightFiles.open(Path(find_weights(named, weights))).card if named else None
+    except (DefectscopeError, OSError):
+        return None
 
 
 def known_by(known: DetectorScores, tables: Tables) -> Tables:

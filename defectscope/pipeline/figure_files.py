@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from defectscope.core.base import Finding
+    from defectscope.core.findings import Finding
 
 __all__ = ["DEFAULT_FORMATS", "FORMATS", "figure_formats", "write_finding"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from defectscope.core.base import Finding
 from defectscope.core.errors import ComponentError, DefectscopeError
+from defectscope.core.findings import Finding
 from defectscope.core.frame_steps import typical_step
 from defectscope.core.particles import particle_table
 from defectscope.pipeline.detector_scores import detector_scores, known_by
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from defectscope.core.base import Tables
     from defectscope.core.calibration import Calibration
+    from defectscope.core.findings import Tables
     from defectscope.pipeline.results import Result
 
 __all__ = [
@@ -185,7 +185,7 @@ def findings_of(
     progress: Callable[[str, int, int], None],
     warnings: list[str],
 ) -> Iterator[Finding]:
-    """Yield what each analysis finds in tables of its own.
+    """Yield what each analysis finds in tables of its own; `warnings` says why one finds nothing.
 
     Raises
     ------
@@ -196,12 +196,16 @@ def findings_of(
     for position, named in enumerate(analyses):
         progress("figures", position, len(analyses))
         try:
-            findings = _findings(named, tables)
+            findings, reason = _findings(named, tables)
         except DefectscopeError as error:
             if not named.optional:
                 raise
             warnings.append(f"an analysis is left out: {error}")
             continue
+        if not findings and not named.optional:
+            warnings.append(
+                f"{named.alias} found nothing: {reason or 'the tables hold too little'}"
+            )
         yield from findings
     progress("figures", len(analyses), len(analyses))
 
@@ -214,7 +218,8 @@ def _of_its_shapes(named: NamedComponent, table: pd.DataFrame) -> pd.DataFrame:
     return table[~table["defect_type"].isin(others)].copy()
 
 
-def _findings(named: NamedComponent, tables: Tables) -> list[Finding]:
+def _findings(named: NamedComponent, tables: Tables) -> tuple[list[Finding], str]:
+    """Return what an analysis finds, and where that is nothing, why."""
     # Each gets tables of its own: what one changes the next must not see.
     copies: dict[str, Any] = {
         "frames": tables.frames.copy(),
@@ -225,11 +230,12 @@ def _findings(named: NamedComponent, tables: Tables) -> list[Finding]:
 
     def analysed() -> Any:
         with named.component as analysis:
-            return analysis.analyse(replace(tables, **copies))
+            found = analysis.analyse(replace(tables, **copies))
+            return found, "" if found else str(analysis.why_nothing(replace(tables, **copies)))
 
-    findings = guarded(named, "on the tables", analysed)
+    findings, reason = guarded(named, "on the tables", analysed)
     if not isinstance(findings, list) or not all(isinstance(f, Finding) for f in findings):
         raise ComponentError(
             f"{named.describe()} must return a list of Finding, found {findings!r:.80}"
         )
-    return findings
+    return findings, reason

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from defectscope.core.base import Finding
+from defectscope.core.findings import Finding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from defectscope.core.base import Finding
+from defectscope.core.findings import Finding
 from defectscope.pipeline.noisy_frames import NOISES, UNITS
 
 if TYPE_CHECKING:

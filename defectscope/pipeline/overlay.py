@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,9 @@ import pandas as pd
 
 from defectscope.core.errors import InputError
 from defectscope.core.files import atomic_path
+from defectscope.core.vertices import lines_by_detection
+from defectscope.pipeline.caption import CAPTION_PX, captioned, colour_of
+from defectscope.pipeline.unseen import unseen_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from defectscope.core.frames import Frame, FrameSequence
     from defectscope.pipeline.results import Result
 
-__all__ = ["draw_overlay", "to_display", "write_overlays", "write_png"]
+__all__ = ["draw_overlay", "line_courses", "to_display", "write_overlays", "write_png"]
 
 FRAMES_A_SECOND = 15
 TAIL_FRAMES = 25
@@ -31,12 +34,11 @@ SMALL_FRAME_PX, ENLARGED = 700, 2
 # cv2 takes sub-pixel coordinates as integers with this many fractional bits.
 SHIFT = 4
 LABEL_SCALE, LABEL_SCALE_ENLARGED = 0.32, 0.42
-CAPTION = (255, 255, 255)
-CAPTION_PX = 20
-FALLBACK_COLOUR = "#e69f00"
+# What was not looked at is shown at this part of its brightness.
+UNSEEN_LIGHT = 0.5
 
-# A polyline (k, 2) and the defect type that it is of.
-Line = tuple[str, "NDArray[np.float64]"]
+# Polylines (k, 2) of a frame by detection.
+Lines = Mapping[int, "NDArray[np.float64]"]
 
 
 def to_display(pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -97,7 +99,8 @@ def _pictures(
     zoom: int,
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     by_frame = dict(tuple(rows.groupby("frame")))
-    lines = _lines_by_frame(result, types)
+    lines = line_courses(result, types)
+    names = sorted(rows["defect_type"].astype(str).unique())
     tails: dict[int, list[tuple[int, float, float]]] = {}
     for position in positions.tolist():
         try:
@@ -108,20 +111,25 @@ def _pictures(
         found = by_frame.get(frame.index, rows.iloc[:0])
         _grow_tails(tails, found, frame.index)
         recent = [tails[int(p)] for p in found["particle"]] if "particle" in found else []
-        drawn = lines.get(frame.index, [])
-        yield position, draw_overlay(frame, found, types, drawn, recent, zoom)
+        masked = result.masks.pixels(frame.shape) if result.masks else None
+        yield position, draw_overlay(
+            frame, found, types, lines.get(frame.index), recent, zoom,
+            names=names, unseen=unseen_pixels(frame.shape, result.roi, masked),
+        )  # fmt: skip
 
 
-def _lines_by_frame(result: Result, types: Mapping[str, DefectType]) -> dict[int, list[Line]]:
+def line_courses(
+    result: Result, types: Mapping[str, DefectType]
+) -> dict[int, dict[int, NDArray[np.float64]]]:
+    """Return the course (k, 2) of each defect that is a line, by frame and detection."""
     names = {name for name, kind in types.items() if kind.shape == "line"}
     wanted = result.detections[result.detections["defect_type"].isin(names)]
     if wanted.empty:
         return {}
-    key = ["frame", "detection", "defect_type"]
-    vertices = result.geometry.merge(wanted[key], on=key[:2])
-    lines: dict[int, list[Line]] = {}
-    for (frame, _, name), points in vertices.groupby(key):
-        lines.setdefault(int(str(frame)), []).append((str(name), points[["x", "y"]].to_numpy()))
+    vertices = result.geometry.merge(wanted[["frame", "detection"]])
+    lines: dict[int, dict[int, NDArray[np.float64]]] = {}
+    for (frame, detection), points in lines_by_detection(vertices).items():
+        lines.setdefault(frame, {})[detection] = points
     return lines
 
 
@@ -143,11 +151,14 @@ def draw_overlay(
     frame: Frame,
     found: pd.DataFrame,
     types: Mapping[str, DefectType],
-    lines: list[Line] | None = None,
+    lines: Lines | None = None,
     tails: list[list[tuple[int, float, float]]] | None = None,
     zoom: int = 1,
+    *,
+    names: Sequence[str] | None = None,
+    unseen: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.uint8]:
-    """Return a (zoom·H + 20, zoom·W, 3) RGB picture of a frame with what was found in it.
+    """Return a (zoom·H + 40, zoom·W, 3) RGB picture of a frame with what was found in it.
 
     Parameters
     ----------
@@ -156,35 +167,52 @@ def draw_overlay(
     found
         Its rows of the detection or track table.
     types
-        Defect types, for their colours.
+        Defect types, for their colours and titles.
     lines
-        Polylines (k, 2) to draw, each with the name of its defect type.
+        Courses (k, 2) of lines by detection; a defect that has one is drawn as that, without a
+        box, which would look like more lines.
     tails
         Recent positions of each particle, as (frame, x, y).
     zoom
         How many times the frame is enlarged.
+    names
+        Defect types that the strip above explains; those of `found` by default.
+    unseen
+        (H, W) bool, True where nothing was looked for: shown darker. Or None.
     """
     grey = to_display(frame.pixels)
+    if unseen is not None:
+        grey = np.where(unseen, UNSEEN_LIGHT * grey, grey).astype(np.uint8)
     if zoom > 1:
         grey = np.asarray(cv2.resize(grey, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC))
     picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
     for tail in tails or []:
         points = _fixed(zoom * np.array([(x, y) for _, x, y in tail]))
         cv2.polylines(picture, [points], False, (255, 255, 0), 1, cv2.LINE_AA, SHIFT)
+    courses = lines or {}
     for row in found.to_dict("records"):
-        colour = _colour(types, str(row["defect_type"]))
-        _draw_one(picture, row, colour, zoom)
-    for name, line in lines or []:
-        colour = _colour(types, name)
-        cv2.polylines(picture, [_fixed(zoom * line)], False, colour, 1, cv2.LINE_AA, SHIFT)
-    return _captioned(picture, frame, len(found))
+        colour = colour_of(types, str(row["defect_type"]))
+        course = courses.get(int(row.get("detection", -1)))
+        _draw_one(picture, row, colour, zoom, course)
+    if names is None:
+        names = sorted(found["defect_type"].astype(str).unique())
+    return captioned(picture, frame, len(found), types, names, zoom, unseen is not None)
 
 
 def _draw_one(
-    picture: NDArray[Any], row: Mapping[Any, Any], colour: tuple[int, ...], zoom: int
+    picture: NDArray[Any],
+    row: Mapping[Any, Any],
+    colour: tuple[int, ...],
+    zoom: int,
+    course: NDArray[np.float64] | None,
 ) -> None:
     major, minor, angle = (row.get(name) for name in ("major_px", "minor_px", "angle_deg"))
-    if all(value is not None and np.isfinite(value) for value in (major, minor, angle)):
+    beside = np.array([row["x_max"], row["y_min"]])
+    if course is not None:
+        cv2.polylines(picture, [_fixed(zoom * course)], False, colour, 1, cv2.LINE_AA, SHIFT)
+        # A number at the corner of a box that nobody sees belongs to nothing.
+        beside = course[course[:, 0].argmax()]
+    elif all(value is not None and np.isfinite(value) for value in (major, minor, angle)):
         centre = _fixed(zoom * np.array([[row["x"], row["y"]]]))[0, 0].tolist()
         axes = [round(zoom * float(v or 0) / 2 * 2**SHIFT) for v in (major, minor)]
         # cv2 turns clockwise, our angles counter-clockwise as seen.
@@ -198,38 +226,16 @@ def _draw_one(
         first, second = corners[:, 0].tolist()
         cv2.rectangle(picture, first, second, colour, 1, cv2.LINE_AA, SHIFT)
     if "particle" in row:
-        place = (int(zoom * row["x_max"]) + 1, int(zoom * row["y_min"]) + 4)
+        place = (int(zoom * beside[0]) + 1, int(zoom * beside[1]) + 4)
+        scale = LABEL_SCALE if zoom == 1 else LABEL_SCALE_ENLARGED
         text = str(int(row["particle"]))
-        cv2.putText(
-            picture,
-            text,
-            place,
-            cv2.FONT_HERSHEY_SIMPLEX,
-            LABEL_SCALE if zoom == 1 else LABEL_SCALE_ENLARGED,
-            (255, 255, 0),
-            1,
-            cv2.LINE_AA,
-        )
+        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 0), 1,
+                    cv2.LINE_AA)  # fmt: skip
 
 
 def _fixed(points: NDArray[Any]) -> NDArray[np.int32]:
     # Our pixel (0, 0) has its centre at 0.5; cv2 puts it at 0.
     return np.asarray(np.round((points - 0.5) * 2**SHIFT), np.int32).reshape(-1, 1, 2)
-
-
-def _colour(types: Mapping[str, DefectType], name: str) -> tuple[int, ...]:
-    text = types[name].colour if name in types else FALLBACK_COLOUR
-    return tuple(int(text[k : k + 2], 16) for k in (1, 3, 5))
-
-
-def _captioned(picture: NDArray[Any], frame: Frame, count: int) -> NDArray[np.uint8]:
-    # Above the frame, not in it: a caption must not hide a defect.
-    dose = frame.calibration.dose_dpa(frame.index)
-    text = f"frame {frame.index}   n = {count}" + ("" if dose is None else f"   {dose:.3f} dpa")
-    strip = np.zeros((CAPTION_PX, picture.shape[1], 3), np.uint8)
-    place = (4, CAPTION_PX - 6)
-    cv2.putText(strip, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, CAPTION, 1, cv2.LINE_AA)
-    return np.vstack([strip, picture])
 
 
 def write_png(path: Path, picture: NDArray[np.uint8]) -> None:

@@ -17,7 +17,7 @@ from defectscope.pipeline.figure_files import DEFAULT_FORMATS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from defectscope.core.base import Finding, KeyNumber
+    from defectscope.core.findings import Finding, KeyNumber
 
 __all__ = ["number_text", "report_page"]
 

@@ -11,16 +11,23 @@ import numpy as np
 import pandas as pd
 
 from defectscope.core.errors import InputError
-from defectscope.pipeline.overlay import FALLBACK_COLOUR, to_display
+from defectscope.pipeline.caption import FALLBACK_COLOUR, scale_bar
+from defectscope.pipeline.overlay import to_display
+from defectscope.pipeline.report_facts import heading
+from defectscope.pipeline.unseen import unseen_outlines, unseen_pixels
 
 if TYPE_CHECKING:
-    from defectscope.core.base import Tables
+    from numpy.typing import NDArray
+
     from defectscope.core.defect_types import DefectType
+    from defectscope.core.findings import Tables
     from defectscope.core.frames import FrameSequence
 
 __all__ = ["MOST_PARTICLES", "page_data", "shown_frames"]
 
 MOST_PARTICLES = 4000
+# Vertices of a line beyond these are left out; the page must stay small.
+MOST_VERTICES = 60
 MOST_HISTORY_ROWS = 250_000
 WIDEST_PX, QUALITY = 1120, 80
 AXES = (("dose_dpa", "Dose (dpa)"), ("time_s", "Time (s)"), ("frame", "Frame"))
@@ -41,6 +48,7 @@ def page_data(
     types: Mapping[str, DefectType],
     images: FrameSequence | None,
     frames: Sequence[int],
+    lines: Mapping[int, Mapping[int, NDArray[np.float64]]] | None = None,
 ) -> dict[str, Any]:
     """Return what the page's script reads.
 
@@ -56,6 +64,8 @@ def page_data(
         The frames themselves, where they are at hand.
     frames
         Indices of the frames to show.
+    lines
+        Courses (k, 2) of lines, by frame and detection.
     """
     rows = tables.detections if tables.tracks is None else tables.tracks
     names = sorted(str(name) for name in rows["defect_type"].unique())
@@ -67,9 +77,12 @@ def page_data(
     return {
         "types": [types[n].title if n in types else n for n in names],
         "colours": [types[n].colour if n in types else FALLBACK_COLOUR for n in names],
-        "frames": [_frame(tables, rows, names, images, index) for index in frames],
-        "columns": [] if shown is None else [str(c).replace("_", " ") for c in shown.columns],
-        "particles": [] if shown is None else _plain_rows(shown),
+        "frames": [
+            _frame(tables, rows, names, images, index, (lines or {}).get(index, {}))
+            for index in frames
+        ],
+        "columns": [] if shown is None else [heading(str(c)) for c in shown.columns],
+        "particles": [] if shown is None else _plain_rows(_titled(shown, types)),
         "histories": {} if shown is None else _histories(rows, shown, axis, size),
         "axis": label,
         "size": "size" if size is None else f"diameter ({size[-2:]})",
@@ -81,6 +94,14 @@ def _longest(particles: pd.DataFrame) -> pd.DataFrame:
         return particles
     order = particles["lifetime_frames"].sort_values(ascending=False, kind="stable").index
     return particles.loc[order[:MOST_PARTICLES]].sort_index()
+
+
+def _titled(particles: pd.DataFrame, types: Mapping[str, DefectType]) -> pd.DataFrame:
+    """Return particles with their types named as in figures."""
+    if "defect_type" not in particles:
+        return particles
+    titles = [types[n].title if n in types else n for n in particles["defect_type"]]
+    return particles.assign(defect_type=titles)
 
 
 def _plain(value: Any) -> Any:
@@ -128,26 +149,37 @@ def _frame(
     names: Sequence[str],
     images: FrameSequence | None,
     index: int,
+    lines: Mapping[int, NDArray[np.float64]],
 ) -> dict[str, Any]:
     row = tables.frames[tables.frames["frame"] == index].iloc[0]
     own = rows[rows["frame"] == index]
+    width, height = int(row["width_px"]), int(row["height_px"])
+    bar = scale_bar(width, tables.calibration.pixel_size_nm)
     return {
         "frame": index,
         "source": str(row["source"]),
-        "width": int(row["width_px"]),
-        "height": int(row["height_px"]),
+        "time_s": _plain(row.get("time_s")),
+        "dose_dpa": _plain(row.get("dose_dpa")),
+        "width": width,
+        "height": height,
+        "bar": None if bar is None else {"px": _plain(bar.length_px), "text": bar.text},
+        "unseen": unseen_outlines(unseen_pixels((height, width), tables.roi, tables.masked)),
         "image": _image(images, index),
-        "found": [_outline(found, names) for found in own.to_dict("records")],
+        "found": [_outline(found, names, lines) for found in own.to_dict("records")],
     }
 
 
-def _outline(row: Mapping[Any, Any], names: Sequence[str]) -> dict[str, Any]:
+def _outline(
+    row: Mapping[Any, Any], names: Sequence[str], lines: Mapping[int, NDArray[np.float64]]
+) -> dict[str, Any]:
     axes = [_plain(row.get(name)) for name in ("major_px", "minor_px", "angle_deg")]
     known = all(value is not None for value in axes)
+    course = lines.get(int(row.get("detection", -1)))
     return {
         "x": _plain(row["x"]),
         "y": _plain(row["y"]),
         "box": [_plain(row[name]) for name in ("x_min", "y_min", "x_max", "y_max")],
+        "line": None if course is None else _thinned(course),
         "major": axes[0] if known else None,
         "minor": axes[1] if known else None,
         "angle": axes[2] if known else None,
@@ -155,6 +187,11 @@ def _outline(row: Mapping[Any, Any], names: Sequence[str]) -> dict[str, Any]:
         "type": names.index(str(row["defect_type"])),
         "origin": str(row.get("origin", "detector")),
     }
+
+
+def _thinned(course: NDArray[np.float64]) -> list[list[float]]:
+    places = np.linspace(0, len(course) - 1, min(MOST_VERTICES, len(course))).round().astype(int)
+    return [[float(v) for v in point] for point in course[places].round(1)]
 
 
 def _image(images: FrameSequence | None, index: int) -> str | None:

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from defectscope.core.base import Tables
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import FormatError, InputError
+from defectscope.core.findings import Tables
 from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS, empty_table
 from defectscope.pipeline.masking import MaskedParts
 from defectscope.pipeline.parts import read_table

@@ -50,7 +50,7 @@ from defectscope.plugins.host import PluginHost
 from defectscope.plugins.records import BASES, FAMILIES, PluginRecord
 
 if TYPE_CHECKING:
-    from defectscope.core.base import Tables
+    from defectscope.core.findings import Tables
     from defectscope.core.frames import Frame
     from defectscope.core.instances import Instances
 

@@ -10,7 +10,14 @@ import pandas as pd
 import pytest
 
 from defectscope import DefectType
-from defectscope.analysis.axes import PALETTE, new_figure, series_axis, series_styles, type_colour
+from defectscope.analysis.axes import (
+    PALETTE,
+    new_figure,
+    series_axis,
+    series_styles,
+    type_colour,
+    whole_ticks,
+)
 from defectscope.plugins.shipped_types import SHIPPED
 
 TYPES = {kind.name: kind for kind in SHIPPED}
@@ -35,6 +42,16 @@ def test_panels_side_by_side():
     assert len(panels) == len(figure.axes) == 3
     assert tuple(figure.get_size_inches()) == (6, 1.5)
     assert [panel.get_subplotspec().colspan.start for panel in panels] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("most", [1, 3, 20, 700])
+def test_what_is_counted_has_whole_ticks(most):
+    _, (panel,) = new_figure()
+    panel.set_xlim(0, most)
+    whole_ticks(panel.xaxis)
+    ticks = panel.get_xticks()
+    assert len(ticks) > 1
+    np.testing.assert_array_equal(ticks, ticks.round())
 
 
 def test_series_look_as_their_types_are_registered():

@@ -324,5 +324,6 @@ def test_a_number_of_lines_is_not_called_their_density(make_tables):
     tables = make_tables({0: [LOOP, ("dislocation", 50.0)]})
     (finding,) = NumberDensity(runtime=runtime).analyse(tables)
     assert {number.label for number in finding.numbers} == {
-        "Density in frame 0, dislocation-loop", "Number density of lines in frame 0, dislocation",
+        "Density in frame 0, Dislocation loop (1 found)",
+        "Number density of lines in frame 0, Dislocation line (1 found)",
     }  # fmt: skip

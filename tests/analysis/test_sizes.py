@@ -67,7 +67,7 @@ def test_what_the_detector_misses_and_invents_is_in_the_error_of_the_mean(make_t
     by_card = Tables(
         **{**vars(tables), "detector_scores": scores, "detector_source": "by its card"}
     )
-    finding, _ = SizeDistribution().analyse(by_card)
+    finding, _, _ = SizeDistribution().analyse(by_card)
     drawn(finding)
     assert "0.412 times the spread, s·hypot(1 − p, 1 − r)" in finding.note
     assert "precision 0.900 and recall 0.600 ± 0.020 of the detector (by its card)" in finding.note
@@ -79,7 +79,7 @@ def test_what_the_detector_misses_and_invents_is_in_the_error_of_the_mean(make_t
     options = DetectorScoreOptions(precision=1.0, recall=1.0)
     perfect = SizeDistribution(options).analyse(by_card)[0]
     assert perfect.table["mean_error_nm"].iloc[0] == plain["standard_error_nm"]
-    assert perfect.note == ""
+    assert "hypot" not in perfect.note
 
 
 def test_the_error_of_the_mean_covers_what_a_poor_detector_does():
@@ -122,12 +122,13 @@ def test_what_could_not_be_measured_does_not_count(make_tables):
 
 def test_the_unit_is_that_of_the_column(make_tables, drawn):
     tables = make_tables({0: loops(4, 6)}, calibration=Calibration(), unit="px")
-    (finding,) = SizeDistribution().analyse(tables)
+    finding, _ = SizeDistribution().analyse(tables)
     assert {"median_px", "mean_px"} <= set(finding.table)
     left, right = drawn(finding)
     assert left.get_xlabel() == right.get_ylabel() == "Diameter (px)"
     assert left.get_ylabel() == "Detections"
-    assert right.get_xlabel() == "Frame"
+    tables = make_tables({0: loops(4), 1: loops(6)}, calibration=Calibration(), unit="px")
+    assert drawn(SizeDistribution().analyse(tables)[0])[1].get_xlabel() == "Frame"
 
 
 def test_nanometres_are_preferred_where_they_are_known(make_tables):
@@ -157,14 +158,14 @@ def histogram(panel):
     "sizes", [[7.0], [10.0, 20.0], [5.0, 6.0, 50.0], [0.0], list(range(1, 41))]
 )
 def test_the_histogram_of_a_few_shows_them_all(make_tables, drawn, sizes):
-    (finding,) = SizeDistribution().analyse(make_tables({0: loops(*sizes)}))
+    finding, _ = SizeDistribution().analyse(make_tables({0: loops(*sizes)}))
     left, _ = drawn(finding)
     assert histogram(left) == len(sizes)
 
 
 def test_the_far_tail_of_many_does_not_squeeze_the_histogram(make_tables, drawn):
     sizes = [*np.linspace(5, 15, 998), 900.0, 5000.0]
-    (finding,) = SizeDistribution().analyse(make_tables({0: loops(*sizes)}))
+    finding, _ = SizeDistribution().analyse(make_tables({0: loops(*sizes)}))
     left, _ = drawn(finding)
     assert left.get_xlim()[1] < 20
     assert histogram(left) >= 0.99 * len(sizes)
@@ -173,7 +174,8 @@ def test_the_far_tail_of_many_does_not_squeeze_the_histogram(make_tables, drawn)
 def test_the_figure_shows_the_table(make_tables, drawn):
     found = {k: [*loops(8 + k, 10 + k, 15 + k), (DOT, 3.0)] for k in range(3)}
     types = {kind.name: kind for kind in SHIPPED}
-    finding, boxes = SizeDistribution(None, Runtime(defect_types=types)).analyse(make_tables(found))
+    runtime = Runtime(defect_types=types)
+    finding, boxes, _ = SizeDistribution(None, runtime).analyse(make_tables(found))
     assert boxes.name == "size-boxes"
     drawn(boxes)
     # All four sizes of a frame, whatever their types: 3, 8, 10 and 15 nm in the first one.
@@ -186,6 +188,54 @@ def test_the_figure_shows_the_table(make_tables, drawn):
     assert medians == {types[DOT].colour: [3, 3, 3], types[LOOP].colour: [10, 11, 12]}
     assert right.get_xlabel() == "Dose (dpa)"
     assert right.get_ylim()[0] == 0
+
+
+def test_boxes_stand_at_their_doses(make_tables, drawn):
+    frames = [0, 100, 101, 300]
+    tables = make_tables({k: loops(8, 10, 12) for k in frames})
+    _, boxes, _ = SizeDistribution().analyse(tables)
+    (panel,) = drawn(boxes)
+    doses = tables.frames["dose_dpa"].to_numpy()
+    lines = [line.get_xdata() for line in panel.lines if len(line.get_xdata())]
+    middles = {round((x.min() + x.max()) / 2, 9) for x in lines}
+    assert panel.get_xlabel() == "Dose (dpa)"
+    assert middles == set(doses.round(9).tolist())
+    texts = [text.get_text() for text in panel.get_xticklabels()]
+    assert len(set(texts)) == len(texts) > 3
+    assert "quartiles" in panel.get_title("left")
+
+
+def test_boxes_of_images_of_several_sizes_stand_side_by_side(make_tables, drawn):
+    tables = make_tables({k: loops(8, 10, 12) for k in (3, 50)})
+    tables.frames.loc[1, "width_px"] = 500
+    (panel,) = drawn(SizeDistribution().analyse(tables)[1])
+    assert [text.get_text() for text in panel.get_xticklabels()] == ["Frame3.jpg", "Frame50.jpg"]
+
+
+def test_the_bins_of_the_histogram_are_in_a_table(make_tables, drawn):
+    finding, histogram = SizeDistribution().analyse(
+        make_tables({0: [*loops(8, 9, 20), (DOT, 3.0)]})
+    )
+    left, _ = drawn(finding)
+    assert histogram.name == "size-histogram"
+    assert "size-histogram.csv" in finding.note
+    table = histogram.table
+    assert list(table) == ["defect_type", "bin_low_nm", "bin_high_nm", "count"]
+    assert table.groupby("defect_type")["count"].sum().to_dict() == {DOT: 1, LOOP: 3}
+    heights = [patch.get_height() for patch in left.patches]
+    assert table["count"].tolist() == heights
+    assert table["bin_low_nm"].iloc[0] == 0
+    assert table["bin_high_nm"].iloc[-1] == 20
+
+
+def test_the_quartiles_of_a_single_image_are_bars(make_tables, drawn):
+    tables = make_tables({5: [*loops(8, 1, 4, 2), (DOT, 3.0)]})
+    _, right = drawn(SizeDistribution().analyse(tables)[0])
+    assert [text.get_text() for text in right.get_xticklabels()] == [DOT, LOOP]
+    assert right.get_xlabel() == ""
+    assert right.get_title("left") == "Bars: first to third quartile, about the median"
+    ends = [bar.get_segments()[0][:, 1].tolist() for bar in right.collections]
+    assert ends == [[3, 3], [1.75, 5]]
 
 
 @given(st.lists(st.floats(0.1, 1e3), min_size=1, max_size=40))

@@ -95,9 +95,9 @@ def test_d_and_speed_under_a_step_are_those_of_all_frames(make_tables):
         nm = scale_of(tables.calibration)
         _, of_tracks, msd = Diffusion().analyse(tables)
         expected = 0.2 * nm.length**2 / nm.time
-        assert of_tracks.table["d_eff"].mean() == pytest.approx(expected, rel=0.1)
+        assert of_tracks.table["d_eff_nm2_per_s"].mean() == pytest.approx(expected, rel=0.1)
         assert msd.numbers[0].value == pytest.approx(expected, rel=0.1)
-        assert msd.table["lag"].iloc[1] == 2 * frames.step
+        assert msd.table["lag_frames"].iloc[1] == 2 * frames.step
         rates = growth_rates(tracks.sort_values(["particle", "frame"]), "frame", "diameter_px")
         assert mean_rate(rates).rate == pytest.approx(0.05, rel=0.05)
     steady = pd.DataFrame({"frame": np.arange(0, 50, 5), "particle": 0, "x": np.arange(10.0) * 15})

@@ -6,8 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from defectscope import Calibration
+from defectscope.analysis import trajectories
 from defectscope.analysis.trajectories import MOST_BINS, Trajectories
 from defectscope.plugins.testing import AnalysisConformance
+
+UNKNOWN = Calibration()
+KNOWN = Calibration(pixel_size_nm=0.5, frame_interval_s=2.0)
 
 
 class TestTrajectories(AnalysisConformance):
@@ -24,9 +29,9 @@ def tracks(paths):
     return pd.DataFrame(rows, columns=["frame", "particle", "x", "y"])
 
 
-def analyse(make_tables, paths, frames=range(10)):
-    table = tracks(paths)
-    return Trajectories().analyse(make_tables({k: [] for k in frames}, tracks=table))
+def analyse(make_tables, paths, frames=range(10), calibration=UNKNOWN):
+    tables = make_tables({k: [] for k in frames}, tracks=tracks(paths), calibration=calibration)
+    return Trajectories().analyse(tables)
 
 
 def test_lifetimes_count_the_first_and_the_last_frame(make_tables):
@@ -34,7 +39,7 @@ def test_lifetimes_count_the_first_and_the_last_frame(make_tables):
         7: [(2, 10.0, 20.0), (3, 11.0, 20.0), (6, 12.0, 21.0)],  # a gap counts as life
         3: [(4, 50.0, 60.0)],
     }
-    (finding,) = analyse(make_tables, paths)
+    finding, *_ = analyse(make_tables, paths)
     assert finding.name == "trajectories"
     assert finding.table.to_dict("list") == {
         "particle": [3, 7], "first_frame": [4, 2], "last_frame": [4, 6], "lifetime_frames": [1, 5],
@@ -44,25 +49,31 @@ def test_lifetimes_count_the_first_and_the_last_frame(make_tables):
 
 def test_the_map_shows_every_path_in_the_order_of_time(make_tables, drawn):
     paths = {1: [(5, 30.0, 40.0), (3, 10.0, 20.0), (4, 20.0, 30.0)], 2: [(4, 5.0, 6.0)]}
-    (finding,) = analyse(make_tables, paths)
+    finding, *_ = analyse(make_tables, paths)
     left, right, _ = drawn(finding)
-    (lines,) = left.collections
+    lines, dots = left.collections
     segments = [segment.tolist() for segment in lines.get_segments()]
     assert segments[0] == [[10, 20], [20, 30], [30, 40]]
     assert lines.get_array().tolist() == [3, 4]
+    # A path that is shorter than a line is wide has a dot where it begins.
+    assert dots.get_offsets().tolist() == [[10, 20], [5, 6]]
     assert left.get_xlim() == (0, 1120)
     # y points down, as in the image.
     assert left.get_ylim() == (710, 0)
     assert (left.get_xlabel(), left.get_ylabel()) == ("x (px)", "y (px)")
     assert right.get_xlabel() == "Lifetime (frames)"
-    assert right.get_title() == "2 particles, mean lifetime 2.0 frames"
+    assert right.get_title("left") == "Dashed: mean of 2 particles, 2.0 frames"
+    for ticks in (right.get_xticks(), right.get_yticks()):
+        np.testing.assert_array_equal(ticks, ticks.round())
+    # Nothing is as bright as the paper.
+    assert lines.cmap(1.0)[0] < 0.75
     assert finding.figure.axes[2].get_ylabel() == "First frame"
 
 
 @pytest.mark.parametrize("longest", [1, 2, MOST_BINS, MOST_BINS + 1, 54, 700])
 def test_every_bin_holds_as_many_whole_frames(make_tables, drawn, longest):
     paths = {k: [(0, 1.0, 1.0), (k, 2.0, 2.0)] for k in range(1, longest)} | {0: [(0, 1.0, 1.0)]}
-    (finding,) = analyse(make_tables, paths, range(longest))
+    finding, *_ = analyse(make_tables, paths, range(longest))
     assert sorted(finding.table["lifetime_frames"]) == list(range(1, longest + 1))
     _, right, _ = drawn(finding)
     heights = [patch.get_height() for patch in right.patches]
@@ -79,15 +90,15 @@ def test_nothing_tracked_is_no_finding(make_tables):
 
 
 def test_a_single_point_can_be_drawn(make_tables, drawn):
-    (finding,) = analyse(make_tables, {0: [(0, 3.0, 4.0)]})
+    finding, *_ = analyse(make_tables, {0: [(0, 3.0, 4.0)]})
     drawn(finding)
     assert finding.table["lifetime_frames"].tolist() == [1]
 
 
 def test_damaged_frames_do_not_hide_the_size_of_the_others(make_tables, drawn):
     table = tracks({1: [(0, 1.0, 1.0), (2, 3.0, 3.0)]})
-    (finding,) = Trajectories().analyse(
-        make_tables({0: [], 1: [], 2: []}, damaged=[0, 1], tracks=table)
+    finding, *_ = Trajectories().analyse(
+        make_tables({0: [], 1: [], 2: []}, damaged=[0, 1], tracks=table, calibration=UNKNOWN)
     )
     assert drawn(finding)[0].get_xlim() == (0, 1120)
 
@@ -95,6 +106,39 @@ def test_damaged_frames_do_not_hide_the_size_of_the_others(make_tables, drawn):
 def test_many_short_tracks(make_tables, drawn):
     rng = np.random.default_rng(0)
     paths = {k: [(k % 10, *rng.uniform(0, 700, 2))] for k in range(500)}
-    (finding,) = analyse(make_tables, paths)
+    finding, *_ = analyse(make_tables, paths)
     assert len(finding.table) == 500
     drawn(finding)
+
+
+def test_the_map_and_its_table_are_in_nanometres_where_they_are_known(make_tables, drawn):
+    found, paths = analyse(make_tables, {4: [(2, 10.0, 20.0), (3, 30.0, 20.0)]}, calibration=KNOWN)
+    left, *_ = drawn(found)
+    assert (left.get_xlabel(), left.get_xlim()) == ("x (nm)", (0, 560))
+    assert left.collections[0].get_segments()[0].tolist() == [[5, 10], [15, 10]]
+    assert paths.name == "trajectory-paths"
+    assert paths.table.to_dict("list") == {
+        "particle": [4, 4], "frame": [2, 3], "x_nm": [5, 15], "y_nm": [10, 10],
+    }  # fmt: skip
+    assert "figures/trajectory-paths.csv" in found.note
+
+
+def test_very_many_positions_are_not_copied(make_tables, monkeypatch):
+    monkeypatch.setattr(trajectories, "MOST_POSITIONS", 1)
+    (found,) = analyse(make_tables, {4: [(2, 10.0, 20.0), (3, 30.0, 20.0)]})
+    assert "the tracks of the run" in found.note
+
+
+def test_the_paths_of_fast_and_slow_ones_are_in_a_table(make_tables, drawn):
+    paths = {p: [(k, 5.0 + p * k, 50.0 - k) for k in range(10)] for p in (1, 4)}
+    *_, found, table = analyse(make_tables, paths, calibration=KNOWN)
+    assert (found.name, table.name) == ("fast-and-slow", "fast-and-slow-paths")
+    speed = found.table.set_index("particle")["speed_nm_per_s"]
+    assert speed.loc[4] == pytest.approx(np.hypot(4, 1) * 0.5 / 2)
+    slow, fast = drawn(found)
+    for panel, group in ((slow, "slowest"), (fast, "fastest")):
+        rows = table.table[table.table["group"] == group]
+        (line,) = panel.lines
+        np.testing.assert_allclose(line.get_xdata(), rows["x_from_start_nm"])
+        np.testing.assert_allclose(line.get_ydata(), rows["up_from_start_nm"])
+        assert rows["up_from_start_nm"].iloc[-1] == 4.5

@@ -13,9 +13,8 @@ import pytest
 import defectscope as ds
 from defectscope.core.geometry.ellipses import ellipse_distances, ellipse_points
 from defectscope.pipeline import overlay
+from defectscope.pipeline.caption import CAPTION_PX, FALLBACK_COLOUR, frame_text, scale_bar
 from defectscope.pipeline.overlay import (
-    CAPTION_PX,
-    FALLBACK_COLOUR,
     draw_overlay,
     overlay_zoom,
     to_display,
@@ -149,10 +148,16 @@ def test_the_caption_is_in_its_strip_and_depends_on_frame_count_and_dose():
     assert not coloured(draw(frame=frames[0])).size
 
 
-def test_lines_are_drawn_in_the_colour_of_their_type():
+def line_row(name="line", **more):
+    return row(30.0, 45.0, np.nan, np.nan, np.nan, name) | {
+        "x_min": 10.0, "y_min": 20.0, "x_max": 51.0, "y_max": 70.0, **more,
+    }  # fmt: skip
+
+
+def test_lines_are_drawn_in_the_colour_of_their_type_without_a_box():
     points = np.array([[10.0, 20.5], [50.5, 20.5], [50.5, 70.0]])
     for zoom in (1, 2):
-        picture = draw(lines=[("line", points)], zoom=zoom)
+        picture = draw([line_row()], lines={0: points}, zoom=zoom)
         places = coloured(picture, zoom)
         along = np.minimum(
             np.where(places[:, 0] <= 51.5, np.abs(places[:, 1] - 20.5), 99),
@@ -162,8 +167,72 @@ def test_lines_are_drawn_in_the_colour_of_their_type():
         for end in points:
             assert np.linalg.norm(places - end, axis=1).min() <= 1
     for name, colour in (("line", "#00ff40"), ("loop", "#e69f00")):
-        picture = draw(frame=BLACK, lines=[(name, points)])
+        picture = draw([line_row(name)], BLACK, lines={0: points})
         assert hue(picture) == pytest.approx(of_full_strength(rgb(colour)), abs=4)
+
+
+def test_the_number_of_a_line_stands_beside_its_course():
+    points = np.array([[10.0, 65.0], [50.0, 60.0]])
+    plain = draw([line_row()], lines={0: points})
+    numbered = draw([line_row(particle=8)], lines={0: points})
+    y, x = np.nonzero((plain != numbered).any(axis=2))
+    assert abs(y.mean() - CAPTION_PX - 60) < 5
+    assert x.min() >= 50
+
+
+def test_a_line_whose_course_is_not_known_has_a_box():
+    assert len(coloured(draw([line_row()], lines={5: np.zeros((2, 2))}))) > 100
+
+
+def test_what_was_not_looked_at_is_darker():
+    unseen = np.zeros(SHAPE, bool)
+    unseen[:30] = True
+    inner = draw(unseen=unseen)[CAPTION_PX:]
+    assert (inner[:30, 5] == 60).all()
+    assert (inner[30:] == 120).all()
+    text = frame_text(grey_frame(), 0, unseen=True)
+    assert text == "frame 7   n = 0   dark: not looked at"
+
+
+def test_the_strip_says_what_is_known_of_a_frame():
+    known = ds.Calibration(frame_interval_s=1.75, dose_start_dpa=1, dose_per_frame_dpa=0.1)
+    frame = grey_frame(calibration=known)
+    assert frame_text(frame, 84, unseen=False) == "frame 7   n = 84   12.25 s   1.700 dpa"
+    assert frame_text(grey_frame(), 84, unseen=False) == "frame 7   n = 84"
+
+
+def test_the_strip_explains_the_colours():
+    wide = ds.Frame(np.eye(90, 400, dtype=np.uint8))
+    strip = draw(frame=wide, names=["line", "loop"])[:CAPTION_PX]
+    assert (strip == rgb("#00ff40")).all(axis=2).sum() == 100
+    assert (strip == rgb("#e69f00")).all(axis=2).sum() == 100
+    # Of a single frame, those that it has.
+    assert (draw([row()], wide)[:CAPTION_PX] == rgb("#e69f00")).all(axis=2).sum() == 100
+
+
+@pytest.mark.parametrize(
+    ("width", "nm", "text"),
+    [(1120, 0.37197, "50 nm"), (1024, 0.5, "100 nm"), (100, 0.01, "0.2 nm"), (2048, 5, "2 µm")],
+)
+def test_a_scale_bar_has_a_round_length_of_a_tenth_to_a_fifth_of_the_frame(width, nm, text):
+    bar = scale_bar(width, nm)
+    assert bar.text == text
+    assert 0.07 * width < bar.length_px <= 0.2 * width
+    number, unit = text.split()
+    assert bar.length_px * nm == pytest.approx(float(number) * (1000 if unit == "µm" else 1))
+
+
+@pytest.mark.parametrize("zoom", [1, 2])
+def test_the_scale_bar_is_as_long_as_it_says(zoom):
+    known = ds.Calibration(pixel_size_nm=0.5)
+    frames = [ds.Frame(np.eye(90, 400, dtype=np.uint8), calibration=c)
+              for c in (known, ds.Calibration())]  # fmt: skip
+    strips = [draw(frame=frame, zoom=zoom)[:CAPTION_PX].astype(int) for frame in frames]
+    changed = (strips[0] != strips[1]).any(axis=2)
+    columns = changed.sum(axis=0)[::-1]  # 20 nm are 40 px, at the right end, 3 px high
+    assert (columns[6 : 6 + 40 * zoom] == 3).all()
+    assert columns[:6].sum() == columns[6 + 40 * zoom] == 0
+    assert scale_bar(400, None) is None
 
 
 @pytest.mark.parametrize("zoom", [1, 2, 3])
@@ -187,8 +256,8 @@ def test_tails_show_where_particles_came_from():
 
 def test_what_reaches_out_of_the_frame_is_cut():
     corners = [row(x, y) for x in (0, 120) for y in (0, 90)]
-    assert draw([{**c, "particle": 12345} for c in corners]).shape == (110, 120, 3)
-    assert draw([row(major=1e5, minor=1e5)]).shape == (110, 120, 3)
+    assert draw([{**c, "particle": 12345} for c in corners]).shape == (90 + CAPTION_PX, 120, 3)
+    assert draw([row(major=1e5, minor=1e5)]).shape == (90 + CAPTION_PX, 120, 3)
 
 
 @pytest.mark.parametrize("dtype", ["uint16", "float32"])
@@ -254,12 +323,11 @@ def test_the_video_shows_every_good_frame(run, series):
         assert int(np.argmin(others)) == position
 
 
-def test_a_still_is_the_picture_of_its_frame(run, series):
+def test_a_still_is_the_picture_of_its_frame(run, series, host):
     frames = series(2)
     result = run(frames, tracker=None)
     rows = result.detections[result.detections["frame"] == 1]
-    # The type of the test detector has the colour of those without one.
-    expected = draw_overlay(frames[1], rows, {}, zoom=2)
+    expected = draw_overlay(frames[1], rows, host.defect_types(), zoom=2)
     shown = still(result.folder / "figures/overlay_000001.png")
     np.testing.assert_array_equal(shown, expected)
 
@@ -292,6 +360,17 @@ def test_frames_of_several_sizes_share_one_video(run, series):
     pictures = decoded(result.folder / "overlay.mp4")
     assert [p.shape for p in pictures] == [(2 * 50 + CAPTION_PX, 128, 3)] * 3
     assert pictures[0][-3:].max() < 40  # the smaller frame ends earlier
+
+
+def test_region_and_masks_of_a_run_are_shown(run, series):
+    name = "figures/overlay_000000.png"
+    part = {"roi": (0, 0, 40, 48), "masks": ["0,0,10,48"]}
+    shown = still(run(series(1), tracker=None, **part).folder / name)
+    plain = still(run(series(1), tracker=None, overwrite=True).folder / name)
+    ratio = shown[CAPTION_PX:].astype(float) / np.maximum(plain[CAPTION_PX:], 1)
+    bright = plain[CAPTION_PX:].min(axis=2) > 100
+    for x0, x1, light in ((0, 16, 0.5), (24, 76, 1.0), (84, 128, 0.5)):
+        assert np.median(ratio[:, x0:x1][bright[:, x0:x1]]) == pytest.approx(light, abs=0.05)
 
 
 def test_a_run_without_detections_has_a_video_too(host, series, tmp_path):
@@ -337,6 +416,7 @@ def test_lines_of_a_run_are_drawn(series, tmp_path, monkeypatch):
     result = ds.Pipeline("lines", analyses=[], host=host).run(
         series(2), tmp_path / "run", figures=False
     )
+    assert len(overlay.line_courses(result, TYPES)[0][0]) == 2
     shown = still(result.folder / "figures/overlay_000000.png")
     x, y = 2 * 32, 2 * 24 + CAPTION_PX
     middle = shown[y - 2 : y + 2, x - 2 : x + 2].reshape(-1, 3).astype(int)
@@ -357,7 +437,7 @@ def test_nothing_half_written_stays_behind(run, series, monkeypatch):
     frames = series(3)
     result = run(frames, overlay=False)
 
-    def fail(*_):
+    def fail(*_, **__):
         raise RuntimeError("the encoder broke")
 
     monkeypatch.setattr(overlay, "draw_overlay", fail)

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 import defectscope as ds
-from defectscope.core.base import KeyNumber
 from defectscope.core.errors import OptionError, UsageError
+from defectscope.core.findings import KeyNumber
 from defectscope.pipeline.analysing import analyse_run
 from defectscope.pipeline.report import number_text
 from defectscope.plugins.host import default_host
@@ -74,7 +74,8 @@ def run(tmp_path_factory, host):
         pixels = np.random.default_rng(k).integers(0, 256, (48, 64), dtype=np.uint8)
         (images / f"f<{k}.png").write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
     pipeline = ds.Pipeline("steady", tracker="loops", analyses=[], host=host)
-    frames = ds.open(images, pixel_size_nm=0.5, host=host)
+    known = {"frame_interval_s": 2.0, "dose_start_dpa": 0.5, "dose_per_frame_dpa": 0.1}
+    frames = ds.open(images, pixel_size_nm=0.5, host=host, **known)
     out = folder / "run"
     pipeline.run(frames, out, overlay=False, figures=False)
     return out
@@ -115,7 +116,7 @@ def test_names_and_types_are_text_and_no_markup(run, host):
 def test_what_is_unknown_is_said_once(run, host):
     done = analyse_run(run, host)
     (text,) = [t for t in done.warnings if "unknown" in t]
-    assert "dose law" in text
+    assert "dose law" not in text
     assert "foil thickness" in text
     assert "pixel size" not in text
     page = done.report.read_text(encoding="utf-8")
@@ -132,6 +133,17 @@ def test_a_part_of_the_frames_and_a_region(run, host, tmp_path):
     assert finding.table["area_px"].tolist() == [32 * 48] * 4
     assert (tmp_path / "report.html").is_file()
     assert (tmp_path / "figures" / "number-density.svg").is_file()
+
+
+def test_who_asks_for_an_analysis_that_finds_nothing_is_told_why(run, host, tmp_path):
+    asked = ["growth", "hardening"]
+    done = analyse_run(run, host, asked, frames="0:5", out=tmp_path, report=False)
+    assert done.findings == []
+    growth, hardening = done.warnings[-2:]
+    assert growth == "growth found nothing: no particle has 8 sightings with a size; the most is 5"
+    assert hardening.startswith("hardening found nothing: the foil thickness is not known")
+    everything = analyse_run(run, host, frames="0:5", out=tmp_path, report=False)
+    assert not [text for text in everything.warnings if "found nothing" in text]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +171,7 @@ def test_frames_that_are_gone_leave_the_outlines(run, host, tmp_path):
     (copy / "run.json").write_text(json.dumps({**info, "input_paths": ["/nowhere/at/all"]}))
     page = analyse_run(copy, host).report.read_text(encoding="utf-8")
     assert "name them with --images" in page
+    assert "Dashed: filled in" in page
     data = embedded(page)
     assert all(frame["image"] is None for frame in data["frames"])
     assert data["frames"][0]["found"]
@@ -199,6 +212,8 @@ addEventListener("load", () => {
   document.getElementById("after").click();
   say("caption " + document.getElementById("caption").textContent);
   say("outlines " + document.querySelectorAll("#stage svg rect, #stage svg ellipse").length);
+  const parts = [...document.querySelectorAll("#legend span")].map((s) => s.textContent);
+  say("legend " + parts.join("|"));
   document.getElementById("filter").value = "no such thing";
   document.getElementById("filter").dispatchEvent(new Event("input"));
   say("filtered " + cells().length);
@@ -222,7 +237,8 @@ def test_the_page_works_in_a_browser(run, host, tmp_path):
     said = html.unescape(re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)[1])
     assert said.splitlines() == [
         "figures true", "first 0,1,2", "sorted 2,1,0", "history 12 2",
-        "caption frame 1, f<1.png: 3 found", "outlines 3", "filtered 0", "images 0",
+        "caption frame 1, f<1.png, 2.00 s, 0.600 dpa: 3 found", "outlines 3",
+        f"legend {EVIL}|5 nm", "filtered 0", "images 0",
     ]  # fmt: skip
 
 

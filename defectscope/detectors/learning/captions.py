@@ -102,7 +102,7 @@ def _touching(corners: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np
     """Return which boxes have a part in common with any of the others."""
     low = np.maximum(corners[:, None, :2], others[None, :, :2])
     high = np.minimum(corners[:, None, 2:], others[None, :, 2:])
-    return np.asarray((low < high).all(axis=2).any(axis=1), bool)
+    return np.asarray(np.any(np.all(low < high, axis=2), axis=1), bool)
 
 
 def _ranked(values: NDArray[Any], part: float) -> float:

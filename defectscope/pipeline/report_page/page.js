@@ -26,10 +26,18 @@ const drawFrame = () => {
   if (frame.image) stage.append(make("img", { src: frame.image, alt: "frame " + frame.frame }));
   else stage.style.aspectRatio = frame.width + " / " + frame.height;
   const layer = make("svg", { viewBox: `0 0 ${frame.width} ${frame.height}` }, undefined, SVG);
+  const dark = frame.unseen.map((rim) => "M" + rim.join(" ") + "Z").join("");
+  if (dark) {
+    const part = make("path", { d: dark, "fill-rule": "evenodd", fill: "#000", "fill-opacity": .5 }, undefined, SVG);
+    part.append(make("title", {}, "not looked at", SVG));
+    layer.append(part);
+  }
   for (const found of byId("outlines").checked ? frame.found : []) {
     const style = { fill: "none", stroke: data.colours[found.type], "stroke-width": 1.2,
       "stroke-dasharray": found.origin === "detector" ? "none" : "3 2" };
-    const shape = found.major === null
+    const shape = found.line !== null
+      ? make("polyline", { points: found.line.join(" "), ...style }, undefined, SVG)
+      : found.major === null
       ? make("rect", { x: found.box[0], y: found.box[1], width: found.box[2] - found.box[0], height: found.box[3] - found.box[1], ...style }, undefined, SVG)
       : make("ellipse", { cx: found.x, cy: found.y, rx: found.major / 2, ry: found.minor / 2, transform: `rotate(${-found.angle} ${found.x} ${found.y})`, ...style }, undefined, SVG);
     const number = found.particle === null ? "" : `particle ${found.particle}, `;
@@ -40,7 +48,26 @@ const drawFrame = () => {
   }
   stage.append(layer);
   byId("slider").value = current;
-  byId("caption").textContent = `frame ${frame.frame}, ${frame.source}: ${frame.found.length} found`;
+  const at = (frame.time_s === null ? "" : `, ${frame.time_s.toFixed(2)} s`)
+    + (frame.dose_dpa === null ? "" : `, ${frame.dose_dpa.toFixed(3)} dpa`);
+  byId("caption").textContent = `frame ${frame.frame}, ${frame.source}${at}: ${frame.found.length} found`;
+  explain(frame);
+};
+// What colours and dark parts mean, and a bar as long as it is in the frame above.
+const explain = (frame) => {
+  const legend = byId("legend");
+  legend.replaceChildren();
+  const entry = (colour, words) => {
+    const item = make("span");
+    item.append(make("i", { style: `background: ${colour}` }), words);
+    legend.append(item);
+  };
+  data.types.forEach((title, k) => entry(data.colours[k], title));
+  if (frame.unseen.length) entry("#000a", "not looked at");
+  if (frame.bar === null) return;
+  const bar = make("div", { id: "bar", style: `width: ${(100 * frame.bar.px) / frame.width}%` });
+  bar.append(make("span", {}, frame.bar.text));
+  legend.append(bar);
 };
 const step = (by) => { current = (current + by + frames.length) % frames.length; drawFrame(); };
 if (frames.length) {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from defectscope.core.base import Analysis, Finding, Tables
+from defectscope.core.base import Analysis
+from defectscope.core.findings import Finding, Tables
 from defectscope.plugins.conformance.basics import Check, Setup, expect, pickled
 from defectscope.plugins.conformance.tables import sample_tables
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from defectscope.core.base import Tables
 from defectscope.core.calibration import Calibration
+from defectscope.core.findings import Tables
 from defectscope.core.frames import Frame
 from defectscope.core.instances import Instances
 from defectscope.core.tables import (

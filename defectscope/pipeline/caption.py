@@ -1,0 +1,135 @@
+"""The strip above a frame: index, count, time and dose; what colours mean, and a scale bar."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from defectscope.core.defect_types import DefectType
+    from defectscope.core.frames import Frame
+
+__all__ = ["CAPTION_PX", "FALLBACK_COLOUR", "ScaleBar", "captioned", "colour_of", "scale_bar"]
+
+ROW_PX = 20
+# One row for the frame, one for colours and scale.
+CAPTION_PX = 2 * ROW_PX
+TEXT, GAP_PX, SWATCH_PX = (255, 255, 255), 6, 10
+LETTERS, LETTER_SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
+FALLBACK_COLOUR = "#e69f00"
+# A scale bar is about this part of the width of a frame.
+BAR_SHARE = 0.2
+
+
+class ScaleBar(NamedTuple):
+    """A length that is easy to read, in px of the frame, and its text."""
+
+    length_px: float
+    text: str
+
+
+def scale_bar(width_px: int, pixel_size_nm: float | None) -> ScaleBar | None:
+    """Return a bar of 1, 2 or 5 times a power of ten, at most a fifth of the width; or None."""
+    if pixel_size_nm is None:
+        return None
+    longest = BAR_SHARE * width_px * pixel_size_nm
+    power = 10.0 ** math.floor(math.log10(longest))
+    length = max(step * power for step in (1, 2, 5) if step * power <= longest)
+    text = f"{length / 1000:g} µm" if length >= 1000 else f"{length:g} nm"
+    return ScaleBar(length / pixel_size_nm, text)
+
+
+def colour_of(types: Mapping[str, DefectType], name: str) -> tuple[int, ...]:
+    """Return the colour of a defect type as red, green and blue, 0 to 255."""
+    text = types[name].colour if name in types else FALLBACK_COLOUR
+    return tuple(int(text[k : k + 2], 16) for k in (1, 3, 5))
+
+
+def frame_text(frame: Frame, count: int, unseen: bool) -> str:
+    """Return what is said of a frame, as far as it is known."""
+    time, dose = frame.calibration.time_s(frame.index), frame.calibration.dose_dpa(frame.index)
+    parts = [f"frame {frame.index}", f"n = {count}"]
+    parts += [] if time is None else [f"{time:.2f} s"]
+    parts += [] if dose is None else [f"{dose:.3f} dpa"]
+    parts += ["dark: not looked at"] if unseen else []
+    return "   ".join(parts)
+
+
+def captioned(
+    picture: NDArray[Any],
+    frame: Frame,
+    count: int,
+    types: Mapping[str, DefectType],
+    names: Sequence[str],
+    zoom: int,
+    unseen: bool = False,
+) -> NDArray[np.uint8]:
+    """Return a picture with its strip above, which hides no defect.
+
+    Parameters
+    ----------
+    picture
+        (zoom·H, zoom·W, 3) RGB.
+    frame
+        For index, calibration and width.
+    count
+        How many defects are drawn.
+    types, names
+        Registered defect types, and the names of those to explain.
+    zoom
+        How many times the frame is enlarged.
+    unseen
+        Whether a part is darkened because nothing was looked for there.
+    """
+    strip = np.zeros((CAPTION_PX, picture.shape[1], 3), np.uint8)
+    ends = [_write(strip, frame_text(frame, count, unseen), 4, 0), 4]
+    for name in names:
+        x, top = ends[1], ROW_PX + (ROW_PX - SWATCH_PX) // 2
+        strip[top : top + SWATCH_PX, x : x + SWATCH_PX] = colour_of(types, name)
+        text = _plain_title(types, name)
+        ends[1] = _write(strip, text, x + SWATCH_PX + GAP_PX, 1) + 2 * GAP_PX
+    _draw_bar(strip, scale_bar(frame.shape[1], frame.calibration.pixel_size_nm), zoom, ends)
+    return np.vstack([strip, picture])
+
+
+def _plain_title(types: Mapping[str, DefectType], name: str) -> str:
+    # OpenCV's letters have no brackets of crystallography.
+    title = types[name].title if name in types else name
+    return title.replace("⟨", "<").replace("⟩", ">")
+
+
+def _draw_bar(
+    strip: NDArray[np.uint8], bar: ScaleBar | None, zoom: int, ends: Sequence[int]
+) -> None:
+    """Draw a scale bar at the right end of the lower row, else of the upper, where there is room.
+
+    `ends` says where the texts of both rows end.
+    """
+    if bar is None:
+        return
+    length, text = round(zoom * bar.length_px), bar.text.replace("µ", "u")
+    right = strip.shape[1] - GAP_PX
+    start = right - length - GAP_PX - _width(text)
+    for row in (1, 0):
+        if start >= ends[row]:
+            _write(strip, text, start, row)
+            middle = row * ROW_PX + ROW_PX // 2
+            strip[middle - 1 : middle + 2, right - length : right] = TEXT
+            return
+
+
+def _width(text: str) -> int:
+    return int(cv2.getTextSize(text, LETTERS, LETTER_SIZE, 1)[0][0])
+
+
+def _write(strip: NDArray[np.uint8], text: str, x: int, row: int) -> int:
+    """Write into a row of the strip, and return where the text ends."""
+    place = (x, (row + 1) * ROW_PX - 6)
+    cv2.putText(strip, text, place, LETTERS, LETTER_SIZE, TEXT, 1, cv2.LINE_AA)
+    return x + _width(text)

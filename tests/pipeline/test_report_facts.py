@@ -1,0 +1,109 @@
+"""What stands on top of a report, in words."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from defectscope import Calibration, Tables
+from defectscope.pipeline.report_data import page_data
+from defectscope.pipeline.report_facts import heading, report_facts
+from defectscope.plugins.shipped_types import SHIPPED
+
+TYPES = {kind.name: kind for kind in SHIPPED}
+
+
+def facts(sources=("a.png",), threshold=None, **plan):
+    detector = {"family": "detectors", "alias": "heatmap", "distribution": "defectscope",
+                "version": "0.1.0", "options": {"weights": "loops", "score": None, "calm": True,
+                                                "overlap": 0.35}}  # fmt: skip
+    plan = {"components": [detector], "calibration": {}, "inputs": {"a.png": "x"}, **plan}
+    info = {"plan": plan, "status": "complete", "versions": {"defectscope": "0.1.0"}}
+    frames = pd.DataFrame({"frame": range(461, 461 + len(sources)), "source": list(sources)})
+    tables = SimpleNamespace(frames=frames, detections=range(7), roi=None)
+    return report_facts(SimpleNamespace(info=info), tables, TYPES, threshold)
+
+
+def test_components_have_their_options():
+    assert facts()["Detector"] == (
+        "heatmap (defectscope 0.1.0): weights = loops, calm = yes, overlap = 0.35"
+    )
+    assert "score = 0.3 (by the weights)" in facts(threshold=0.3)["Detector"]
+
+
+def test_two_post_processors_are_in_their_order():
+    steps = [{"family": "postprocessors", "alias": name, "distribution": "d", "version": "1",
+              "options": {}} for name in ("first", "second")]  # fmt: skip
+    assert facts(components=steps)["Post-processor"] == "first (d 1); then second (d 1)"
+
+
+def test_calibration_is_said_in_words():
+    known = {"pixel_size_nm": 0.37197, "frame_interval_s": None, "thickness_nm": 75.0,
+             "visible_fraction": {"*": 0.571}}  # fmt: skip
+    assert facts(calibration=known)["Calibration"] == (
+        "pixel size 0.37197 nm, foil thickness 75 nm, visible fraction of every type 0.571"
+    )
+    known = {"visible_fraction": {"a<100> loop": 0.5, "*": 1.0}}
+    assert facts(calibration=known)["Calibration"] == (
+        "visible fraction of a⟨100⟩ loop 0.5, visible fraction of every other type 1"
+    )
+    assert facts()["Calibration"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("sources", "inputs", "text"),
+    [
+        ([f"F{k}.jpg" for k in range(461, 481)], {"263 files": "x"},
+         "20 of 263 files: F461.jpg to F480.jpg"),
+        (["a.png", "b.png"], {"a.png": "x", "b.png": "x"}, "a.png, b.png"),
+        (["v.mp4#0", "v.mp4#1"], {"v.mp4": "x"}, "v.mp4"),
+        ([f"{k}.png" for k in range(9)], {f"{k}.png": "x" for k in range(9)},
+         "9 files: 0.png to 8.png"),
+    ],
+)  # fmt: skip
+def test_inputs_are_those_of_the_frames(sources, inputs, text):
+    assert facts(sources, inputs=inputs)["Inputs"] == text
+
+
+def test_headings_have_units():
+    columns = [
+        "x",
+        "median_diameter_nm",
+        "lifetime_frames",
+        "lifetime_s",
+        "defect_type",
+        "detections",
+    ]
+    assert [heading(name) for name in columns] == [
+        "x (px)", "median diameter (nm)", "lifetime (frames)", "lifetime (s)", "defect type",
+        "detections",
+    ]  # fmt: skip
+
+
+def test_the_viewer_has_courses_titles_scale_and_what_was_not_looked_at():
+    frames = pd.DataFrame({"frame": [3], "source": "a.png", "time_s": [5.25], "dose_dpa": [None],
+                           "width_px": 100, "height_px": 50, "status": "ok"})  # fmt: skip
+    box = {"x": 5.0, "y": 5.0, "x_min": 0.0, "y_min": 0.0, "x_max": 9.0, "y_max": 9.0}
+    rows = pd.DataFrame([{"frame": 3, "detection": k, "defect_type": name, **box}
+                         for k, name in enumerate(["dislocation", "black dot"])])  # fmt: skip
+    tables = Tables(frames, rows, None, None, Calibration(pixel_size_nm=0.5), (10, 0, 100, 50))
+    particles = pd.DataFrame({"particle": [1], "defect_type": ["a<100> loop"], "x": [2.0],
+                              "lifetime_frames": [3]})  # fmt: skip
+    rows["particle"] = 1
+    course = np.stack([np.arange(200.0), np.zeros(200)], axis=1)
+    data = page_data(tables, particles, TYPES, None, [3], {3: {0: course}})
+    (frame,) = data["frames"]
+    assert (frame["time_s"], frame["dose_dpa"]) == (5.25, None)
+    assert frame["bar"] == {"px": 20, "text": "10 nm"}
+    line, dot = frame["found"]
+    assert line["line"][0] == [0, 0]
+    assert line["line"][-1] == [199, 0]
+    assert len(line["line"]) == 60
+    assert dot["line"] is None
+    (rim,) = frame["unseen"]
+    assert (min(x for x, _ in rim), max(x for x, _ in rim)) == (0, 10)
+    assert data["particles"][0][1] == "a⟨100⟩ loop"
+    assert data["columns"] == ["particle", "defect type", "x (px)", "lifetime (frames)"]
