@@ -95,6 +95,24 @@ def test_ends_that_point_elsewhere_are_not_joined():
     assert len(found_in(pieces)) == 2
 
 
+def seen_in(lines, shape=(160, 160)):
+    """Return what is found where the network sees ends as well."""
+    rules = TracingRules()
+    logits, offsets = maps(lines, shape)
+    tips = np.clip(line_targets(lines, shape, BINS).ends[0], 1e-3, 1 - 1e-3)
+    tokens = tokens_of(logits, offsets, rules)
+    found = traced(tokens, logits.max(axis=0), shape, rules, np.log(tips / (1 - tips)))
+    return [line.points for line in found]
+
+
+@pytest.mark.parametrize("gap", [4.5, 5.0])
+def test_two_ends_that_face_each_other_stay_two(gap):
+    lines = [straight([10, 80], [70, 80]), straight([70 + gap, 80.5], [150, 80.5])]
+    found = seen_in(lines)
+    assert len(found) == 2
+    assert score_lines(found, lines).score > 0.95
+
+
 def test_a_closed_loop_is_one_line():
     angle = np.linspace(0, 2 * np.pi, 300)
     ring = 80 + 40 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
