@@ -25,8 +25,9 @@ __all__ = ["TracedLine", "TracingRules", "tokens_of", "traced"]
 LEAST_TOKENS = 3
 # Tokens lie in the middle of what they stand for: a line goes on for this much beyond the last.
 END_SHIFT_PX = 0.5
-# A line of which this share lies this near to better ones is no line of its own.
-SHADOW_PX, SHADOW_SHARE = 2.8, 0.65
+# A line of which this share lies this near to better ones is no line of its own; lines may share
+# long pieces where they cross.
+SHADOW_PX, SHADOW_SHARE = 2.8, 0.8
 # Lines that come this near to the rim go on to it.
 RIM_PX = 4.0
 

@@ -113,6 +113,14 @@ def test_two_ends_that_face_each_other_stay_two(gap):
     assert score_lines(found, lines).score > 0.95
 
 
+@pytest.mark.parametrize("angle", [4.0, 4.5])
+def test_lines_that_share_most_of_their_way_stay_two(angle):
+    turns = np.radians([10 - angle / 2, 10 + angle / 2])
+    ways = np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    lines = [80 + np.linspace(-65, 65, 150)[:, None] * way for way in ways]
+    assert score_lines(seen_in(lines), lines).score > 0.95
+
+
 def test_a_closed_loop_is_one_line():
     angle = np.linspace(0, 2 * np.pi, 300)
     ring = 80 + 40 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
