@@ -13,6 +13,7 @@ from defectscope.detectors.line_tracer.crossings import untangled
 from defectscope.detectors.line_tracer.joining import JoinRules, join_chains, mean_along
 from defectscope.detectors.line_tracer.linking import chains, linked
 from defectscope.detectors.line_tracer.meetings import ENDED, Chain, concatenated, length_of
+from defectscope.detectors.line_tracer.sharing import shared
 from defectscope.detectors.line_tracer.stopping import StopRules, along, stopped
 from defectscope.detectors.line_tracer.tokens import Tokens, found_tokens, thinned
 
@@ -100,7 +101,7 @@ def traced(
     tips = np.zeros_like(evidence) if ends is None else _probability(ends)
     found = _joined(_chains(tokens, tips), evidence, rules.joins.tight())
     lines = []
-    for chain in _joined(untangled(found), evidence, rules.joins):
+    for chain in shared(_joined(untangled(found), evidence, rules.joins)):
         score = float(chain.scores.mean())
         # Most of what is no line is known before the work of smoothing it.
         extent = length_of(chain.points) + rules.joins.gap_px

@@ -113,6 +113,17 @@ def test_two_ends_that_face_each_other_stay_two(gap):
     assert score_lines(found, lines).score > 0.95
 
 
+@pytest.mark.parametrize(("passes_to", "ends_at"), [(150, 105), (120, 120)])
+def test_a_line_that_ends_on_what_it_shares_is_whole(passes_to, ends_at):
+    x = np.linspace(10, ends_at, 120)
+    # From x = 85 on both are one line; they end together, or one ends first.
+    curved = np.stack([x, 80 + 0.006 * np.square(np.minimum(x - 85, 0))], axis=1)
+    lines = [straight([10, 80], [passes_to, 80]), curved]
+    found = seen_in(lines)
+    assert len(found) == 2
+    assert score_lines(found, lines).score > 0.95
+
+
 @pytest.mark.parametrize("angle", [4.0, 4.5])
 def test_lines_that_share_most_of_their_way_stay_two(angle):
     turns = np.radians([10 - angle / 2, 10 + angle / 2])
