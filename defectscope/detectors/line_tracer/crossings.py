@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import permutations
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from defectscope.detectors.line_tracer.meetings import (
+    Chain,
+    Meeting,
+    concatenated,
+    length_of,
+    meetings,
+)
 
-__all__ = ["Chain", "untangled"]
+__all__ = ["untangled"]
 
-# An end runs into a chain that it would meet within this, and that goes on as it does.
-AHEAD_PX, ASIDE_PX, MEETING_RAD = 1.0, 4.0, np.deg2rad(35)
-# So many points are asked for, of which some are the chain's own; points back give directions.
-NEIGHBOURS, BACK = 12, 3
 # Two lines share at most so much.
 SHARED_PX = 80.0
 # Courses are judged by a cubic through so much on either side of what is shared.
@@ -33,29 +33,6 @@ EXCHANGE = 0.5
 # Root mean square distance from its cubic of a course that no line has, px.
 ROUGHEST_PX = 2.5
 PASSES = 3
-
-
-class Chain(NamedTuple):
-    """(k, 2) points x, y in px, and the (k,) probabilities there."""
-
-    points: NDArray[np.float64]
-    scores: NDArray[np.float64]
-
-    def part(self, places: slice) -> Chain:
-        """Return some of the points."""
-        return Chain(self.points[places], self.scores[places])
-
-
-class _Meeting(NamedTuple):
-    """An end of a chain that runs into another one."""
-
-    chain: int
-    # The chain in the direction in which it runs into the other.
-    way: Chain
-    into: int
-    place: int
-    # Whether it goes on there towards the last point.
-    forward: bool
 
 
 def untangled(chains: Sequence[Chain]) -> list[Chain]:
@@ -69,7 +46,7 @@ def untangled(chains: Sequence[Chain]) -> list[Chain]:
     found = list(chains)
     for _ in range(PASSES):
         changed, touched = dict[int, list[Chain]](), set[int]()
-        for one, other in _pairs(_meetings(found)):
+        for one, other in _pairs(meetings(found)):
             involved = {one.chain, other.chain, one.into}
             if len(involved) < 3 or involved & touched:
                 continue
@@ -83,49 +60,9 @@ def untangled(chains: Sequence[Chain]) -> list[Chain]:
     return found
 
 
-def _meetings(chains: Sequence[Chain]) -> list[_Meeting]:
-    from scipy.spatial import cKDTree
-
-    if len(chains) < 3:
-        return []
-    ends, directions = _ends(chains)
-    points = np.concatenate([chain.points for chain in chains])
-    owner = np.repeat(np.arange(len(chains)), [len(chain.points) for chain in chains])
-    first = np.concatenate([[0], np.cumsum([len(chain.points) for chain in chains])])
-    ahead = ends + AHEAD_PX * directions
-    near = np.asarray(cKDTree(points).query(ahead, NEIGHBOURS, distance_upper_bound=ASIDE_PX)[1])
-    # Where there are fewer, the tree gives a position beyond the last.
-    foreign = np.append(owner, -1)[near] != (np.arange(len(ends)) // 2)[:, None]
-    foreign &= near < len(points)
-    found = []
-    for end in np.flatnonzero(foreign.any(axis=1)).tolist():
-        own, row = end // 2, int(near[end, foreign[end].argmax()])
-        into, place = int(owner[row]), row - int(first[owner[row]])
-        other = chains[into].points
-        tangent = other[min(place + 2, len(other) - 1)] - other[max(place - 2, 0)]
-        length = float(np.hypot(*tangent))
-        along = float(tangent @ directions[end]) / max(length, 1e-9)
-        if abs(along) < np.cos(MEETING_RAD):
-            continue
-        chain = chains[own]
-        way = chain if end % 2 else chain.part(slice(None, None, -1))
-        found.append(_Meeting(own, way, into, place, along > 0))
-    return found
-
-
-def _ends(chains: Sequence[Chain]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return (2n, 2) ends, first before last, and the directions in which chains leave there."""
-    backs = [min(BACK, len(chain.points) - 1) for chain in chains]
-    ends = np.array([chain.points[row] for chain in chains for row in (0, -1)])
-    inner = np.array([chain.points[row] for chain, back in zip(chains, backs, strict=True)
-                      for row in (back, -1 - back)])  # fmt: skip
-    ways = ends - inner
-    return ends, ways / np.maximum(np.hypot(*ways.T), 1e-9)[:, None]
-
-
-def _pairs(meetings: Sequence[_Meeting]) -> list[tuple[_Meeting, _Meeting]]:
+def _pairs(meetings: Sequence[Meeting]) -> list[tuple[Meeting, Meeting]]:
     """Return ends that run into one chain from either side, the shortest shared piece first."""
-    on_chain: dict[int, list[_Meeting]] = {}
+    on_chain: dict[int, list[Meeting]] = {}
     for meeting in meetings:
         on_chain.setdefault(meeting.into, []).append(meeting)
     pairs = [
@@ -141,15 +78,15 @@ def _pairs(meetings: Sequence[_Meeting]) -> list[tuple[_Meeting, _Meeting]]:
 
 
 def _resolved(
-    chains: Sequence[Chain], one: _Meeting, other: _Meeting
+    chains: Sequence[Chain], one: Meeting, other: Meeting
 ) -> dict[int, list[Chain]] | None:
     """Return what becomes of chains, by position, or None where their courses make no two lines."""
     middle = chains[one.into]
     shared = middle.part(slice(one.place, other.place + 1))
-    if _length(shared.points) > SHARED_PX:
+    if length_of(shared.points) > SHARED_PX:
         return None
     before, after = middle.part(slice(None, one.place)), middle.part(slice(other.place + 1, None))
-    leaving = other.way.part(slice(None, None, -1))
+    leaving = other.way.turned
     if min(len(before.points), len(after.points)) < LEAST_POINTS:
         return None
     kept = _roughness(one.way, shared, leaving), _roughness(before, shared, after)
@@ -158,21 +95,13 @@ def _resolved(
         if max(exchanged) > ROUGHEST_PX:
             return None
         return {
-            one.into: [_joined(before, shared, leaving)],
-            one.chain: [_joined(one.way, shared, after)],
+            one.into: [concatenated(before, shared, leaving)],
+            one.chain: [concatenated(one.way, shared, after)],
             other.chain: [],
         }
     if kept[0] > ROUGHEST_PX:
         return None
-    return {one.chain: [_joined(one.way, shared, leaving)], other.chain: []}
-
-
-def _joined(*parts: Chain) -> Chain:
-    return Chain(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-
-def _length(points: NDArray[np.float64]) -> float:
-    return float(np.hypot(*np.diff(points, axis=0).T).sum())
+    return {one.chain: [concatenated(one.way, shared, leaving)], other.chain: []}
 
 
 def _roughness(before: Chain, shared: Chain, after: Chain) -> float:

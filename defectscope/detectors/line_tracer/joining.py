@@ -17,6 +17,8 @@ __all__ = ["JoinRules", "join_chains", "mean_along"]
 
 # The direction of an end is that of its last points over this length.
 END_PX = 9.0
+# So many points at most, of 1.9 px or more.
+END_POINTS = 12
 # Ends may overlap by this much.
 OVERLAP_PX = 8.0
 
@@ -41,29 +43,36 @@ class JoinRules(NamedTuple):
     evidence: float = 0.25
     bend_rad: float = float(np.deg2rad(28))
 
+    def tight(self) -> JoinRules:
+        """Return the rules for gaps alone that need no sign of a line."""
+        return self._replace(gap_px=min(self.gap_px, self.free_gap_px))
+
 
 def _ends(chains: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return (2n, 2) end points and the directions in which lines leave, first ends before last."""
-    points, directions = [], []
-    for chain in chains:
-        for line in (chain, chain[::-1]):
-            arc = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
-            count = max(2, int(np.searchsorted(arc, END_PX, side="right")))
-            part, at = line[:count], arc[:count]
-            # A parabola through the last points, for lines bend; its slope at the end counts.
-            if count >= 5:
-                slope = -np.polynomial.polynomial.polyfit(at, part, 2)[1]
-            else:
-                slope = part[0] - part[-1]
-            points.append(line[0])
-            directions.append(slope / max(float(np.hypot(*slope)), 1e-9))
-    return np.array(points), np.array(directions)
+    places = np.arange(END_POINTS)
+    # The last point is repeated where there are fewer.
+    parts = np.array([line[np.minimum(places, len(line) - 1)] for chain in chains
+                      for line in (chain, chain[::-1])])  # fmt: skip
+    counts = np.repeat([min(len(chain), END_POINTS) for chain in chains], 2)
+    steps = np.hypot(*np.moveaxis(np.diff(parts, axis=1), 2, 0))
+    arc = np.concatenate([np.zeros((len(parts), 1)), np.cumsum(steps, axis=1)], axis=1)
+    taken = ((arc <= END_PX) | (places < 2)) & (places < counts[:, None])
+    counts = taken.sum(axis=1)
+    slopes = parts[:, 0] - parts[np.arange(len(parts)), counts - 1]
+    # A parabola through the last points, for lines bend; its slope at the end counts.
+    bent = np.flatnonzero(counts >= 5)
+    basis = np.where(taken, 1.0, 0.0)[bent, :, None] * arc[bent, :, None] ** np.arange(3)
+    wanted = basis.transpose(0, 2, 1) @ parts[bent]
+    slopes[bent] = -np.linalg.solve(basis.transpose(0, 2, 1) @ basis, wanted)[:, 1]
+    return parts[:, 0], slopes / np.maximum(np.hypot(*slopes.T), 1e-9)[:, None]
 
 
 def join_chains(
     chains: list[NDArray[np.float64]],
     evidence: Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]],
     rules: JoinRules,
+    ended: NDArray[np.bool_] | None = None,
 ) -> list[list[tuple[int, bool]]]:
     """Return which chains, in which order, are one line.
 
@@ -75,6 +84,8 @@ def join_chains(
         Gives the mean probability of a line on the way between two (m, 2) arrays of points.
     rules
         What may be joined.
+    ended
+        (2n,) whether a line is seen to end there, first ends before last.
 
     Returns
     -------
@@ -87,6 +98,8 @@ def join_chains(
     partner = [-1] * (2 * n)
     line_of = list(range(n))
     for a, b in _ordered(points, directions, evidence, rules):
+        if ended is not None and ended[a] and ended[b]:
+            continue
         if partner[a] < 0 and partner[b] < 0 and line_of[a // 2] != line_of[b // 2]:
             partner[a], partner[b] = b, a
             old, new = line_of[b // 2], line_of[a // 2]

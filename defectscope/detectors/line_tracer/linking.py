@@ -16,6 +16,8 @@ __all__ = ["Links", "chains", "linked"]
 # Tokens farther apart are left to the joining of gaps.
 REACH_PX = 6.5
 LEAST_ALONG_PX = 0.7
+# Farther apart than neighbours ever are, a diagonal of cells: between two ends that is a gap.
+GAP_PX = 3.5
 # A neighbour may lie aside by this, and by this part of its distance.
 ASIDE_PX, ASIDE_SHARE = 0.6, 0.35
 MOST_TURN_RAD = np.deg2rad(30)
@@ -43,12 +45,14 @@ class Links(NamedTuple):
     cost: NDArray[np.float64]
 
 
-def _candidates(tokens: Tokens) -> Links:
+def _candidates(tokens: Tokens, ended: NDArray[np.bool_] | None) -> Links:
     first, second = near_pairs(tokens.points, REACH_PX).T
     directions = tokens.directions
     apart = tokens.points[second] - tokens.points[first]
     distance = np.hypot(*apart.T)
     bends, ahead, fit = [], [], np.ones(len(first), bool)
+    if ended is not None:
+        fit = (distance < GAP_PX) | ~(ended[first] & ended[second])
     for position, sign in ((first, 1.0), (second, -1.0)):
         tx, ty = directions[position].T
         along = sign * (apart[:, 0] * tx + apart[:, 1] * ty)
@@ -63,12 +67,19 @@ def _candidates(tokens: Tokens) -> Links:
     return Links(first[fit], second[fit], ahead[0][fit], ahead[1][fit], cost[fit])
 
 
-def linked(tokens: Tokens) -> list[list[int]]:
+def linked(tokens: Tokens, ended: NDArray[np.bool_] | None = None) -> list[list[int]]:
     """Return, for each token, its neighbours behind and ahead, -1 where there is none.
 
     The cheapest link of all comes first, as long as both its ports are free.
+
+    Parameters
+    ----------
+    tokens
+        Those of one frame.
+    ended
+        (n,) whether a line is seen to end there; across a gap two such are not linked.
     """
-    links = _candidates(tokens)
+    links = _candidates(tokens, ended)
     ports = [[-1, -1] for _ in range(len(tokens.scores))]
     order = np.argsort(links.cost, kind="stable")
     columns = (links.first, links.second, links.ahead_first, links.ahead_second)

@@ -13,7 +13,7 @@ from defectscope.detectors.line_tracer.lattice import STRIDE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["StopRules", "stopped"]
+__all__ = ["StopRules", "along", "stopped"]
 
 # What lies on a line this far beyond a place tells whether the line is stronger there, px.
 COMPARED_PX = 60
@@ -70,7 +70,7 @@ def stopped(
     if count < LEAST_POINTS:
         return line
     points = polyline_resample(line, count)
-    tips, passing = _along(ends, points), _along(evidence, points)
+    tips, passing = along(ends, points), along(evidence, points)
     first = _first(points, tips, passing, rules)
     last = count - 1 - _first(points[::-1], tips[::-1], passing[::-1], rules)
     if last - first < TURN_PX or (first, last) == (0, count - 1):
@@ -78,7 +78,7 @@ def stopped(
     return points[first : last + 1]
 
 
-def _along(values: NDArray[np.float32], points: NDArray[np.float64]) -> NDArray[np.float32]:
+def along(values: NDArray[np.float32], points: NDArray[np.float64]) -> NDArray[np.float32]:
     # The centre of the first cell lies half a cell from the corner of the frame.
     places = (points / STRIDE - 0.5).astype(np.float32)
     x, y = np.ascontiguousarray(places.T)

@@ -9,10 +9,12 @@ import numpy as np
 
 from defectscope.core.geometry.polylines import polyline_length
 from defectscope.core.geometry.smoothing import smoothed_curve
-from defectscope.detectors.line_tracer.crossings import Chain, untangled
+from defectscope.detectors.line_tracer.crossings import untangled
 from defectscope.detectors.line_tracer.joining import JoinRules, join_chains, mean_along
 from defectscope.detectors.line_tracer.linking import chains, linked
-from defectscope.detectors.line_tracer.stopping import StopRules, stopped
+from defectscope.detectors.line_tracer.meetings import ENDED, Chain, concatenated, length_of
+from defectscope.detectors.line_tracer.sharing import shared
+from defectscope.detectors.line_tracer.stopping import StopRules, along, stopped
 from defectscope.detectors.line_tracer.tokens import Tokens, found_tokens, thinned
 
 if TYPE_CHECKING:
@@ -24,8 +26,9 @@ __all__ = ["TracedLine", "TracingRules", "tokens_of", "traced"]
 LEAST_TOKENS = 3
 # Tokens lie in the middle of what they stand for: a line goes on for this much beyond the last.
 END_SHIFT_PX = 0.5
-# A line of which this share lies this near to better ones is no line of its own.
-SHADOW_PX, SHADOW_SHARE = 2.8, 0.65
+# A line of which this share lies this near to better ones is no line of its own; lines may share
+# long pieces where they cross.
+SHADOW_PX, SHADOW_SHARE = 2.8, 0.8
 # Lines that come this near to the rim go on to it.
 RIM_PX = 4.0
 
@@ -94,30 +97,53 @@ def traced(
         (h, w) logits that a line ends in a cell; nothing is cut back without them.
     """
     tokens = thinned(tokens)
-    found = [chain for chain in chains(linked(tokens)) if len(chain) >= LEAST_TOKENS]
-    whole = untangled([Chain(tokens.points[chain], tokens.scores[chain]) for chain in found])
-    points, scores = [chain.points for chain in whole], [chain.scores for chain in whole]
     evidence = _probability(presence)
-    tips = None if ends is None else _probability(ends)
-
-    def on_the_way(start: NDArray[np.float64], stop: NDArray[np.float64]) -> NDArray[np.float64]:
-        return mean_along(evidence, start, stop)
-
+    tips = np.zeros_like(evidence) if ends is None else _probability(ends)
+    found = _joined(_chains(tokens, tips), evidence, rules.joins.tight())
     lines = []
-    for parts in join_chains(points, on_the_way, rules.joins):
-        score = float(np.concatenate([scores[k] for k, _ in parts]).mean())
+    for chain in shared(_joined(untangled(found), evidence, rules.joins)):
+        score = float(chain.scores.mean())
         # Most of what is no line is known before the work of smoothing it.
-        extent = sum(polyline_length(points[k]) + rules.joins.gap_px for k, _ in parts)
+        extent = length_of(chain.points) + rules.joins.gap_px
         if score < rules.least_score or extent < rules.shortest_px:
             continue
-        line = _smooth([_turned(points[k], back) for k, back in parts],
-                       [_turned(scores[k], back) for k, back in parts], rules)  # fmt: skip
+        line = smoothed_curve(chain.points, rules.wavelength_px, chain.scores)
         line = _continued(line, shape)
-        if tips is not None:
+        if ends is not None:
             line = stopped(line, tips, evidence, rules.stops)
         if polyline_length(line) >= rules.shortest_px:
             lines.append(TracedLine(line, score))
     return sorted(_without_shadows(lines, shape), key=lambda line: -polyline_length(line.points))
+
+
+def _chains(tokens: Tokens, tips: NDArray[np.float32]) -> list[Chain]:
+    if not len(tokens.points):
+        return []
+    ends = along(tips, tokens.points).astype(np.float64)
+    found = [chain for chain in chains(linked(tokens, ends > ENDED)) if len(chain) >= LEAST_TOKENS]
+    return [Chain(tokens.points[k], tokens.scores[k], ends[k]) for k in found]
+
+
+def _joined(found: list[Chain], evidence: NDArray[np.float32], rules: JoinRules) -> list[Chain]:
+    """Return chains with the gaps between them closed."""
+    ended = np.array([chain.ends[row] > ENDED for chain in found for row in (0, -1)], bool)
+
+    def on_the_way(start: NDArray[np.float64], stop: NDArray[np.float64]) -> NDArray[np.float64]:
+        return mean_along(evidence, start, stop)
+
+    lines = join_chains([chain.points for chain in found], on_the_way, rules, ended)
+    return [_one([found[k].turned if back else found[k] for k, back in line]) for line in lines]
+
+
+def _one(parts: list[Chain]) -> Chain:
+    whole = parts[0]
+    for more in parts[1:]:
+        # Where two chains overlap, the second begins beyond the end of the first.
+        path = whole.points
+        way = path[-1] - path[max(len(path) - 4, 0)]
+        beyond = np.flatnonzero((more.points - path[-1]) @ way > 0)
+        whole = concatenated(whole, more.part(slice(int(beyond[0]) if len(beyond) else 0, None)))
+    return whole
 
 
 def _without_shadows(lines: list[TracedLine], shape: tuple[int, int]) -> list[TracedLine]:
@@ -136,24 +162,6 @@ def _without_shadows(lines: list[TracedLine], shape: tuple[int, int]) -> list[Tr
 
 def _probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
-
-
-def _turned(values: NDArray[np.float64], back: bool) -> NDArray[np.float64]:
-    return values[::-1] if back else values
-
-
-def _smooth(
-    points: list[NDArray[np.float64]], weights: list[NDArray[np.float64]], rules: TracingRules
-) -> NDArray[np.float64]:
-    path, weight = points[0], weights[0]
-    for more, heavy in zip(points[1:], weights[1:], strict=True):
-        # Where two chains overlap, the second begins beyond the end of the first.
-        way = path[-1] - path[max(len(path) - 4, 0)]
-        beyond = np.flatnonzero((more - path[-1]) @ way > 0)
-        first = int(beyond[0]) if len(beyond) else 0
-        path = np.concatenate([path, more[first:]])
-        weight = np.concatenate([weight, heavy[first:]])
-    return smoothed_curve(path, rules.wavelength_px, weight)
 
 
 def _continued(line: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:

@@ -7,14 +7,15 @@ import pytest
 
 from defectscope.core.geometry.curves import distances_to_curve
 from defectscope.core.geometry.polylines import polyline_length
-from defectscope.detectors.line_tracer.crossings import Chain, untangled
+from defectscope.detectors.line_tracer.crossings import untangled
+from defectscope.detectors.line_tracer.meetings import Chain
 
 STEP_PX = 2.0
 
 
 def chain(points):
     points = np.asarray(points, float)
-    return Chain(points, np.full(len(points), 0.9))
+    return Chain(points, np.full(len(points), 0.9), np.zeros(len(points)))
 
 
 def crossing(angle_deg):
@@ -44,7 +45,7 @@ def test_a_broken_line_goes_on_through_what_it_shares(angle_deg, turned):
     (first, second), (start, stop) = crossing(angle_deg)
     pieces = [chain(first), chain(second[:start]), chain(second[stop:])]
     if turned:
-        pieces = [Chain(piece.points[::-1], piece.scores[::-1]) for piece in pieces]
+        pieces = [piece.turned for piece in pieces]
     assert_these_lines(untangled(pieces), [first, second])
 
 
@@ -54,6 +55,16 @@ def test_lines_that_took_each_others_course_are_exchanged(angle_deg):
     mixed = chain(np.concatenate([first[:stop], second[stop:]]))
     pieces = [mixed, chain(second[:start]), chain(first[stop:])]
     assert_these_lines(untangled(pieces), [first, second])
+
+
+def test_an_end_beside_another_that_turns_away_still_meets_the_line():
+    (first, second), (start, stop) = crossing(9)
+    # It ends nearer to the broken line than the line into which that one runs.
+    aside = second[start - 1] + np.array([1.0, 0.3]) + np.arange(0, 40, STEP_PX)[:, None] * [0, -1]
+    pieces = [chain(first), chain(second[:start]), chain(second[stop:]), chain(aside)]
+    found = untangled(pieces)
+    assert len(found) == 3
+    assert_these_lines([c for c in found if polyline_length(c.points) > 60], [first, second])
 
 
 def test_lines_apart_and_ends_without_a_partner_stay_as_they_are():

@@ -95,6 +95,43 @@ def test_ends_that_point_elsewhere_are_not_joined():
     assert len(found_in(pieces)) == 2
 
 
+def seen_in(lines, shape=(160, 160)):
+    """Return what is found where the network sees ends as well."""
+    rules = TracingRules()
+    logits, offsets = maps(lines, shape)
+    tips = np.clip(line_targets(lines, shape, BINS).ends[0], 1e-3, 1 - 1e-3)
+    tokens = tokens_of(logits, offsets, rules)
+    found = traced(tokens, logits.max(axis=0), shape, rules, np.log(tips / (1 - tips)))
+    return [line.points for line in found]
+
+
+@pytest.mark.parametrize("gap", [4.5, 5.0])
+def test_two_ends_that_face_each_other_stay_two(gap):
+    lines = [straight([10, 80], [70, 80]), straight([70 + gap, 80.5], [150, 80.5])]
+    found = seen_in(lines)
+    assert len(found) == 2
+    assert score_lines(found, lines).score > 0.95
+
+
+@pytest.mark.parametrize(("passes_to", "ends_at"), [(150, 105), (120, 120)])
+def test_a_line_that_ends_on_what_it_shares_is_whole(passes_to, ends_at):
+    x = np.linspace(10, ends_at, 120)
+    # From x = 85 on both are one line; they end together, or one ends first.
+    curved = np.stack([x, 80 + 0.006 * np.square(np.minimum(x - 85, 0))], axis=1)
+    lines = [straight([10, 80], [passes_to, 80]), curved]
+    found = seen_in(lines)
+    assert len(found) == 2
+    assert score_lines(found, lines).score > 0.95
+
+
+@pytest.mark.parametrize("angle", [4.0, 4.5])
+def test_lines_that_share_most_of_their_way_stay_two(angle):
+    turns = np.radians([10 - angle / 2, 10 + angle / 2])
+    ways = np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    lines = [80 + np.linspace(-65, 65, 150)[:, None] * way for way in ways]
+    assert score_lines(seen_in(lines), lines).score > 0.95
+
+
 def test_a_closed_loop_is_one_line():
     angle = np.linspace(0, 2 * np.pi, 300)
     ring = 80 + 40 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
