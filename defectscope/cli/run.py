@@ -139,16 +139,24 @@ def run(context: click.Context, /, **given: Any) -> None:
     """
     from defectscope.core.errors import UsageError
     from defectscope.pipeline.api import Pipeline, open_frames
-    from defectscope.pipeline.choices import gather_options, read_config
+    from defectscope.pipeline.choices import Choice, gather_options, read_config
+    from defectscope.pipeline.reader_options import split_options
 
     if given["resume"] and given["overwrite"]:
         raise UsageError("--resume goes on with a run and --overwrite deletes it; give one of them")
     host = current_host(context)
+    named = [given["detector"], *given["post"], *filter(None, [given["tracker"]])]
+    chosen = [Choice.parse(text) for text in named]
+    of_readers, options = split_options(
+        gather_options(given["assignments"], read_config(given["config"])),
+        host,
+        {name for choice in chosen for name in (choice.name, choice.alias)},
+    )
     pipeline = Pipeline(
         given["detector"],
         given["post"],
         given["tracker"],
-        options=gather_options(given["assignments"], read_config(given["config"])),
+        options=options,
         device=given["device"],
         threads=given["threads"],
         batch_size=given["batch_size"],
@@ -159,6 +167,10 @@ def run(context: click.Context, /, **given: Any) -> None:
     names = ("pixel_size_nm", "frame_interval_s", "dose_start_dpa", "dose_per_frame_dpa",
              "thickness_nm", "visible_fraction")  # fmt: skip
     if given["watch"] is not None:
+        if of_readers:
+            raise UsageError(
+                f"--watch reads one image a file; leave out the options of {next(iter(of_readers))}"
+            )
         with _resumable(given["out"]):
             result = _watched(pipeline, given, {name: given[name] for name in names})
         for text in result.warnings:
@@ -169,6 +181,7 @@ def run(context: click.Context, /, **given: Any) -> None:
         given["inputs"],
         frames=given["frames"],
         calibration=given["calibration"],
+        options=of_readers,
         host=host,
         **{name: given[name] for name in names},
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -110,6 +111,8 @@ class FrameSequence(ABC, Sequence[Frame]):
         What a user should know about how the files were read; may grow while frames are read.
     paths : tuple of pathlib.Path
         The files behind the frames, for digests; empty where there are none.
+    reader_options : mapping
+        Options that readers were given, by their names.
     """
 
     indices: tuple[int, ...] = ()
@@ -117,6 +120,7 @@ class FrameSequence(ABC, Sequence[Frame]):
     calibration: Calibration = Calibration()
     warnings: list[str]
     paths: tuple[Path, ...] = ()
+    reader_options: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
     @abstractmethod
     def read(self, position: int) -> NDArray[Any]:
@@ -177,6 +181,7 @@ class FrameSelection(FrameSequence):
         self.calibration = parent.calibration if calibration is None else calibration
         self.warnings = parent.warnings
         self.paths = parent.paths
+        self.reader_options = dict(parent.reader_options)
 
     def read(self, position: int) -> NDArray[Any]:
         """Return the pixels at a position of the selection."""

@@ -266,7 +266,7 @@ def _images(
     if not present:
         return None, "The frames themselves were not found; name them with --images."
     try:
-        return open_inputs(present, host), ""
+        return open_inputs(present, host, options=result.reader_options), ""
     except DefectscopeError as error:
         return None, f"The frames themselves cannot be read: {error}"
 
