@@ -9,6 +9,8 @@ import click
 
 from defectscope.cli.common import (
     PATH,
+    calibration_options,
+    calibration_values,
     component_options,
     current_host,
     frames_option,
@@ -38,6 +40,7 @@ __all__ = ["analyze"]
     metavar="DIR",
     help="Folder for figures and report; the run folder by default.",
 )
+@calibration_options
 @frames_option
 @roi_option
 @click.option(
@@ -67,7 +70,8 @@ def analyze(context: click.Context, /, **given: Any) -> None:
     """Work out densities, sizes, growth, movement and more from the tables of RUN.
 
     Each figure is written as PNG and SVG (or PDF) with the data behind it as CSV, and all of it
-    as report.html, one file that opens in any browser, offline.
+    as report.html, one file that opens in any browser, offline. A calibration that is given fills
+    what the run does not know, and overrules what it does; the tables of RUN stay as they are.
     """
     from defectscope.pipeline.analysing import analyse_run
     from defectscope.pipeline.choices import gather_options, read_config
@@ -88,6 +92,8 @@ def analyze(context: click.Context, /, **given: Any) -> None:
             report=not given["no_report"],
             figures=given["figures"],
             progress=progress,
+            calibration=given["calibration"],
+            **calibration_values(given),
         )
     for text in done.warnings:
         warn(text)

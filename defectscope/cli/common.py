@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PluginChoice",
     "calibration_options",
+    "calibration_values",
     "component_options",
     "current_host",
     "frames_option",
@@ -118,6 +119,17 @@ def calibration_options(command: F) -> F:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+CALIBRATION_VALUES = (
+    "pixel_size_nm", "frame_interval_s", "dose_start_dpa", "dose_per_frame_dpa", "thickness_nm",
+    "visible_fraction",
+)  # fmt: skip
+
+
+def calibration_values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the options of a command say about the calibration, without its file."""
+    return {name: given[name] for name in CALIBRATION_VALUES}
 
 
 def component_options(command: F) -> F:

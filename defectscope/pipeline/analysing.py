@@ -13,6 +13,9 @@ from defectscope.core.errors import DefectscopeError, OptionError, UsageError
 from defectscope.core.files import write_text
 from defectscope.core.frames import parse_frame_range
 from defectscope.core.particles import particle_table
+from defectscope.core.recalibration import recalibrated
+from defectscope.pipeline.analysis_notes import said_of_run
+from defectscope.pipeline.calibrating import merged_calibration
 from defectscope.pipeline.choices import make_choices
 from defectscope.pipeline.detector_scores import detector_scores, known_by
 from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats, write_finding
@@ -28,6 +31,7 @@ from defectscope.plugins.host import default_host
 if TYPE_CHECKING:
     import pandas as pd
 
+    from defectscope.core.calibration import Calibration
     from defectscope.core.frames import FrameSequence
     from defectscope.pipeline.stages import Roi
     from defectscope.plugins.host import PluginHost
@@ -125,6 +129,8 @@ def analyse_run(
     report: bool = True,
     figures: str | Sequence[str] = DEFAULT_FORMATS,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    calibration: Calibration | Path | str | None = None,
+    **values: Any,
 ) -> Analysed:
     """Analyse the tables of a run, and write figures, the data behind them and a report.
 
@@ -152,6 +158,10 @@ def analyse_run(
         Formats of the figures: some of ``png``, ``svg`` and ``pdf``.
     progress
         Called with (stage, done, total).
+    calibration
+        A calibration, or a TOML file with one; overrules that of the run.
+    **values
+        Single fields of :class:`Calibration`, such as ``thickness_nm=75``; overrule both.
 
     Raises
     ------
@@ -167,12 +177,14 @@ def analyse_run(
     geometry = any(named.component.needs_geometry for named in built)
     known = detector_scores(result, host.weights())
     tables = known_by(known, result.tables_for_analysis(geometry))
-    tables = selected_tables(tables, frames, roi)
+    notes: list[str] = []
+    merged = merged_calibration(tables.calibration, calibration, values, notes, "the run has")
+    tables = selected_tables(recalibrated(tables, merged), frames, roi)
     folder = result.folder if out is None else Path(out)
     left_out: list[str] = []
     findings = list(findings_of(built, tables, progress, left_out))
     files = [n for f in findings for n in write_finding(folder / "figures", f, formats)]
-    warnings = [*_warnings(result, tables), *filter(None, [known.warning]), *left_out]
+    warnings = [*notes, *said_of_run(result, tables), *filter(None, [known.warning]), *left_out]
     path = folder / "report.html" if report else None
     if path is not None:
         paths = [Path(p) for p in images]
@@ -206,25 +218,6 @@ def _built(
         )
         for c in choices
     ]
-
-
-def _warnings(result: Result, tables: Tables) -> list[str]:
-    """Return what the run said, and what could not be worked out for want of calibration."""
-    found = [*result.warnings, *(f"skipped: {text}" for text in result.info["damaged_frames"])]
-    calibration = tables.calibration
-    missing = [
-        text
-        for text, value in (
-            ("pixel size (lengths are in px)", calibration.pixel_size_nm),
-            ("frame interval (times are in frames)", calibration.frame_interval_s),
-            ("dose law", calibration.dose_dpa(0)),
-            ("foil thickness (no densities by volume)", calibration.thickness_nm),
-        )
-        if value is None
-    ]
-    if missing:
-        found.append(f"unknown, and so left out: {', '.join(missing)}")
-    return list(dict.fromkeys(found))
 
 
 def _page(
@@ -279,7 +272,7 @@ def _facts(result: Result, tables: Tables) -> dict[str, str]:
         for c in plan["components"]
         if c["family"] != "analyses"
     ]
-    known = {k: v for k, v in plan["calibration"].items() if v not in (None, {})}
+    known = {k: v for k, v in tables.calibration.model_dump().items() if v not in (None, {})}
     facts = {
         "Frames": f"{len(index)}, indices {index.min()} to {index.max()}",
         "Detections": str(len(tables.detections)),
@@ -321,7 +314,7 @@ def analyze(
         Plugins to use; the installed ones by default.
     **settings
         ``out``, ``frames`` (``FIRST:STOP:STEP``), ``roi``, ``images``, ``viewer_frames``,
-        ``report`` and ``figures`` (``png,svg,pdf``): see
+        ``report``, ``figures`` (``png,svg,pdf``), ``calibration`` and its fields: see
         :func:`defectscope.pipeline.analysing.analyse_run`.
 
     Raises

@@ -71,7 +71,7 @@ def open_frames(
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
     sequence = open_inputs([Path(path) for path in given], host or default_host(), options=options)
-    merged = merged_calibration(sequence, calibration, values)
+    merged = merged_calibration(sequence.calibration, calibration, values, sequence.warnings)
     selected: FrameSequence = sequence.calibrated(merged)
     if frames is not None:
         selected = selected.select(*parse_frame_range(frames))

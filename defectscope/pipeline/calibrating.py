@@ -1,27 +1,73 @@
-"""The calibration of a run: what its files say, a calibration file, and single values."""
+"""Calibrations put together: what files or a run say, a calibration file, and single values."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import OptionError
 
-if TYPE_CHECKING:
-    from defectscope.core.frames import FrameSequence
-
-__all__ = ["merged_calibration"]
+__all__ = ["HALF_A_LAW", "given_calibration", "merged_calibration"]
 
 TOLERANCE = 0.01
+HALF_A_LAW = (
+    "the dose needs both dose_start_dpa (at frame index 0) and dose_per_frame_dpa; only one is "
+    "given, so that doses are left empty"
+)
+# As they stand in contradictions.
+NAMES = {
+    "pixel_size_nm": "{:g} nm/px",
+    "frame_interval_s": "{:g} s between frames",
+    "dose_start_dpa": "{:g} dpa at frame index 0",
+    "dose_per_frame_dpa": "{:g} dpa a frame",
+    "thickness_nm": "a thickness of {:g} nm",
+}
 
 
 def merged_calibration(
-    sequence: FrameSequence,
+    own: Calibration,
     calibration: Calibration | Path | str | None,
     values: Mapping[str, Any],
+    warnings: list[str],
+    speaker: str = "the files say",
 ) -> Calibration:
+    """Return a calibration, overruled by another, and this by single values.
+
+    Parameters
+    ----------
+    own
+        What is known without anybody's help.
+    calibration
+        A calibration, or a TOML file with one.
+    values
+        Fields of a calibration; None leaves a value as it is.
+    warnings
+        Where to say what was overruled, by more than 1 %, and what is only half known.
+    speaker
+        Who says what `own` holds.
+
+    Raises
+    ------
+    OptionError, FormatError
+        A value is no field or outside its limits; the file cannot be read.
+    """
+    merged = given_calibration(own, calibration, values)
+    for name, text in NAMES.items():
+        before, after = getattr(own, name), getattr(merged, name)
+        if before is not None and abs(after - before) > TOLERANCE * before:
+            said, used = text.format(before), text.format(after)
+            warnings.append(f"{speaker} {said}, but {used} was given and is used")
+    if (merged.dose_start_dpa is None) != (merged.dose_per_frame_dpa is None):
+        warnings.append(HALF_A_LAW)
+    return merged
+
+
+def given_calibration(
+    own: Calibration, calibration: Calibration | Path | str | None, values: Mapping[str, Any]
+) -> Calibration:
+    """Return the same as :func:`merged_calibration`, without a word about contradictions."""
     unknown = [name for name in values if name not in Calibration.model_fields]
     if unknown:
         raise OptionError(
@@ -30,17 +76,5 @@ def merged_calibration(
         )
     if isinstance(calibration, str | Path):
         calibration = Calibration.from_toml(Path(calibration))
-    own = sequence.calibration
-    merged = own.updated(**(calibration.model_dump(exclude_unset=True) if calibration else {}))
-    merged = merged.updated(**values)
-    before, after = own.pixel_size_nm, merged.pixel_size_nm
-    if before and after and abs(after / before - 1) > TOLERANCE:
-        sequence.warnings.append(
-            f"the files say {before:g} nm/px, but {after:g} nm/px was given and is used"
-        )
-    if (merged.dose_start_dpa is None) != (merged.dose_per_frame_dpa is None):
-        sequence.warnings.append(
-            "the dose needs both dose_start_dpa (at frame index 0) and dose_per_frame_dpa; "
-            "only one is given, so that doses are left empty"
-        )
-    return merged
+    fields = calibration.model_dump(exclude_unset=True) if calibration else {}
+    return own.updated(**fields).updated(**values)
