@@ -25,7 +25,7 @@ __all__ = ["analyze"]
 
 
 @click.command()
-@click.argument("run", type=PATH)
+@click.argument("run", type=PATH, metavar="RUN")
 @click.option(
     "--analysis",
     "analyses",
@@ -38,7 +38,7 @@ __all__ = ["analyze"]
     "--out",
     type=PATH,
     metavar="DIR",
-    help="Folder for figures and report; the run folder by default.",
+    help="Folder for figures and report; the run folder by default. Labels need one.",
 )
 @calibration_options
 @frames_option
@@ -68,6 +68,8 @@ __all__ = ["analyze"]
 @click.pass_context
 def analyze(context: click.Context, /, **given: Any) -> None:
     """Work out densities, sizes, growth, movement and more from the tables of RUN.
+
+    RUN is a run folder, or labelled data in any format that 'convert' reads.
 
     Each figure is written as PNG and SVG (or PDF) with the data behind it as CSV, and all of it
     as report.html, one file that opens in any browser, offline. A calibration that is given fills

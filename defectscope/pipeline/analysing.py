@@ -21,10 +21,12 @@ from defectscope.pipeline.detector_scores import detector_scores, known_by
 from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats, write_finding
 from defectscope.pipeline.finishing import about_what_was_found, findings_of
 from defectscope.pipeline.inputs import open_inputs
+from defectscope.pipeline.label_results import run_or_labels
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.report import report_page
 from defectscope.pipeline.report_data import MOST_PARTICLES, page_data, shown_frames
 from defectscope.pipeline.results import Result
+from defectscope.pipeline.run_labels import is_run
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.plugins.host import default_host
 
@@ -137,7 +139,7 @@ def analyse_run(
     Parameters
     ----------
     run
-        Run folder.
+        Run folder, or labelled data in any format that can be read.
     host
         Plugins.
     analyses
@@ -145,7 +147,7 @@ def analyse_run(
     options
         Options of analyses by name.
     out
-        Folder for ``figures/`` and ``report.html``; the run folder by default.
+        Folder for ``figures/`` and ``report.html``; the run folder by default. Labels need one.
     frames, roi
         Only a range of frame indices ``FIRST:STOP:STEP``, and a region in px.
     images
@@ -166,10 +168,12 @@ def analyse_run(
     Raises
     ------
     DefectscopeError
-        There is no run, an analysis raised, or a selection holds nothing.
+        There is no run and no labels, an analysis raised, or a selection holds nothing.
     """
     formats = figure_formats(figures)
-    result = Result(Path(run))
+    result = run_or_labels(Path(run), host)
+    if out is None and not is_run(Path(run)):
+        raise UsageError(f"{run} is labelled data; name a folder for the results with --out")
     if not len(result.frames):
         raise UsageError(f"the run in {result.folder} has no finished frame; run it first")
     runtime = Runtime(defect_types=host.defect_types(), weights=host.weights())
@@ -178,7 +182,7 @@ def analyse_run(
     known = detector_scores(result, host.weights())
     tables = known_by(known, result.tables_for_analysis(geometry))
     notes: list[str] = []
-    merged = merged_calibration(tables.calibration, calibration, values, notes, "the run has")
+    merged = merged_calibration(tables.calibration, calibration, values, notes, of_run=True)
     tables = selected_tables(recalibrated(tables, merged), frames, roi)
     folder = result.folder if out is None else Path(out)
     left_out: list[str] = []
@@ -189,7 +193,16 @@ def analyse_run(
     if path is not None:
         paths = [Path(p) for p in images]
         page = _page(
-            result, tables, findings, runtime, host, paths, viewer_frames, warnings, formats
+            Path(run).resolve().name,
+            result,
+            tables,
+            findings,
+            runtime,
+            host,
+            paths,
+            viewer_frames,
+            warnings,
+            formats,
         )
         write_text(path, page)
     if out is None:
@@ -221,6 +234,7 @@ def _built(
 
 
 def _page(
+    name: str,
     result: Result,
     tables: Tables,
     findings: Sequence[Finding],
@@ -244,7 +258,7 @@ def _page(
         "viewer": f"{len(shown)} of {len(tables.frames)} frames. Dashed: filled in. {note}",
         "particles": f"The {MOST_PARTICLES} longest of {many}." if many > MOST_PARTICLES else "",
     }
-    title = f"defectscope: {result.folder.resolve().name}"
+    title = f"defectscope: {name}"
     return report_page(title, _facts(result, tables), warnings, findings, data, notes, formats)
 
 
@@ -305,7 +319,7 @@ def analyze(
     Parameters
     ----------
     run
-        A run folder, or what a pipeline returned.
+        A run folder, labelled data, or what a pipeline returned.
     analyses
         Analyses by name; None means every installed one.
     options

@@ -26,6 +26,8 @@ def said_of_run(result: Result, tables: Tables) -> list[str]:
     calibration = tables.calibration
     of_run = [text for text in result.warnings if text != HALF_A_LAW]
     found = [*of_run, *(f"skipped: {text}" for text in result.info["damaged_frames"])]
+    # Labelled images may bring their own, without any law.
+    dose = calibration.dose_dpa(0) if tables.frames["dose_dpa"].isna().all() else 0.0
     missing = [
         (text, option)
         for text, option, value in (
@@ -35,7 +37,7 @@ def said_of_run(result: Result, tables: Tables) -> list[str]:
                 "--frame-interval",
                 calibration.frame_interval_s,
             ),
-            ("dose law", "--dose-start and --dose-per-frame", calibration.dose_dpa(0)),
+            ("dose law", "--dose-start and --dose-per-frame", dose),
             ("foil thickness (no densities by volume)", "--thickness", calibration.thickness_nm),
         )
         if value is None

@@ -24,6 +24,7 @@ NAMES = {
     "dose_per_frame_dpa": "{:g} dpa a frame",
     "thickness_nm": "a thickness of {:g} nm",
 }
+OF_FILES = ("pixel_size_nm", "frame_interval_s")
 
 
 def merged_calibration(
@@ -31,7 +32,8 @@ def merged_calibration(
     calibration: Calibration | Path | str | None,
     values: Mapping[str, Any],
     warnings: list[str],
-    speaker: str = "the files say",
+    *,
+    of_run: bool = False,
 ) -> Calibration:
     """Return a calibration, overruled by another, and this by single values.
 
@@ -45,8 +47,9 @@ def merged_calibration(
         Fields of a calibration; None leaves a value as it is.
     warnings
         Where to say what was overruled, by more than 1 %, and what is only half known.
-    speaker
-        Who says what `own` holds.
+    of_run
+        Whether `own` is that of a run, in which nothing is overruled without a word. Of files only
+        pixel size and frame interval are.
 
     Raises
     ------
@@ -55,9 +58,12 @@ def merged_calibration(
     """
     merged = given_calibration(own, calibration, values)
     for name, text in NAMES.items():
+        if not (of_run or name in OF_FILES):
+            continue
         before, after = getattr(own, name), getattr(merged, name)
         if before is not None and abs(after - before) > TOLERANCE * before:
             said, used = text.format(before), text.format(after)
+            speaker = "the run has" if of_run else "the files say"
             warnings.append(f"{speaker} {said}, but {used} was given and is used")
     if (merged.dose_start_dpa is None) != (merged.dose_per_frame_dpa is None):
         warnings.append(HALF_A_LAW)
