@@ -18,7 +18,14 @@ from defectscope.core.errors import DamagedFrameError, OptionError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Frame", "FrameSelection", "FrameSequence", "frame_indices", "parse_frame_range"]
+__all__ = [
+    "Frame",
+    "FrameSelection",
+    "FrameSequence",
+    "frame_indices",
+    "parse_frame_range",
+    "what_was_selected",
+]
 
 DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 SMALLEST_SIDE_PX = 8
@@ -194,9 +201,24 @@ class FrameSelection(FrameSequence):
         frame = self._parent[self._positions[position]]
         return replace(frame, calibration=self.calibration)
 
+    @property
+    def whole(self) -> FrameSequence:
+        """The sequence from which the frames were taken."""
+        return self._parent
+
     def close(self) -> None:
         """Close the parent."""
         self._parent.close()
+
+
+def what_was_selected(frames: FrameSequence) -> str:
+    """Return how frames are selected, and from which indices, as a clause."""
+    text = "frames are selected by their index, and the last index is exclusive"
+    while not frames.indices and isinstance(frames, FrameSelection):
+        frames = frames.whole
+    if not frames.indices:
+        return text
+    return f"{text}; there are indices {min(frames.indices)} to {max(frames.indices)}"
 
 
 _STEM_AND_NUMBER = re.compile(r"(.*?)(\d+)")

@@ -28,6 +28,7 @@ from defectscope.pipeline.report_data import MOST_PARTICLES, page_data, shown_fr
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_labels import is_run
 from defectscope.pipeline.runfolder import RunFolder
+from defectscope.pipeline.stages import check_corners
 from defectscope.plugins.host import default_host
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def selected_tables(tables: Tables, frames: str | None, roi: Roi | None) -> Tabl
     if roi is None:
         return tables
     x0, y0, x1, y1 = roi
+    check_corners(roi)
     bounds = tables.roi or (0, 0, *(int(tables.frames[n].max()) for n in ("width_px", "height_px")))
     if not (bounds[0] <= x0 < x1 <= bounds[2] and bounds[1] <= y0 < y1 <= bounds[3]):
         raise OptionError(
