@@ -111,6 +111,8 @@ def calibration_options(command: F) -> F:
                          help="Dose at frame index 0, dpa."),
             click.option("--dose-per-frame", "dose_per_frame_dpa", type=float, metavar="DPA",
                          help="Dose from one frame index to the next, dpa."),
+            click.option("--dose-rate", "dose_rate_dpa_per_s", type=float, metavar="DPA/S",
+                         help="In place of --dose-per-frame, where times are known; dpa/s."),
             click.option("--thickness", "thickness_nm", type=float, metavar="NM",
                          help="Foil thickness, nm."),
             click.option("--visible-fraction", type=float, metavar="F",
@@ -122,7 +124,8 @@ def calibration_options(command: F) -> F:
 
 
 CALIBRATION_VALUES = (
-    "pixel_size_nm", "frame_interval_s", "dose_start_dpa", "dose_per_frame_dpa", "thickness_nm",
+    "pixel_size_nm", "frame_interval_s", "dose_start_dpa", "dose_per_frame_dpa",
+    "dose_rate_dpa_per_s", "thickness_nm",
     "visible_fraction",
 )  # fmt: skip
 

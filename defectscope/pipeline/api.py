@@ -57,7 +57,8 @@ def open_frames(
     host
         Plugins to use; the installed ones by default.
     **values
-        Single fields of :class:`Calibration`, such as ``pixel_size_nm=0.372``; overrule both.
+        Single fields of :class:`Calibration`, such as ``pixel_size_nm=0.372``, and
+        ``dose_rate_dpa_per_s`` in place of ``dose_per_frame_dpa``; overrule both.
 
     Returns
     -------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from defectscope.core.errors import OptionError
 __all__ = ["HALF_A_LAW", "given_calibration", "merged_calibration"]
 
 TOLERANCE = 0.01
+DOSE_RATE = "dose_rate_dpa_per_s"
 HALF_A_LAW = (
     "the dose needs both dose_start_dpa (at frame index 0) and dose_per_frame_dpa; only one is "
     "given, so that doses are left empty"
@@ -44,7 +46,8 @@ def merged_calibration(
     calibration
         A calibration, or a TOML file with one.
     values
-        Fields of a calibration; None leaves a value as it is.
+        Fields of a calibration, and ``dose_rate_dpa_per_s`` in place of ``dose_per_frame_dpa``
+        where the frame interval is known; None leaves a value as it is.
     warnings
         Where to say what was overruled, by more than 1 %, and what is only half known.
     of_run
@@ -74,13 +77,32 @@ def given_calibration(
     own: Calibration, calibration: Calibration | Path | str | None, values: Mapping[str, Any]
 ) -> Calibration:
     """Return the same as :func:`merged_calibration`, without a word about contradictions."""
-    unknown = [name for name in values if name not in Calibration.model_fields]
+    known = [*Calibration.model_fields, DOSE_RATE]
+    unknown = [name for name in values if name not in known]
     if unknown:
-        raise OptionError(
-            f"{unknown[0]!r} is no calibration value; "
-            f"known are: {', '.join(Calibration.model_fields)}"
-        )
+        raise OptionError(f"{unknown[0]!r} is no calibration value; known are: {', '.join(known)}")
     if isinstance(calibration, str | Path):
         calibration = Calibration.from_toml(Path(calibration))
     fields = calibration.model_dump(exclude_unset=True) if calibration else {}
-    return own.updated(**fields).updated(**values)
+    single = {name: value for name, value in values.items() if name != DOSE_RATE}
+    merged = own.updated(**fields).updated(**single)
+    rate = values.get(DOSE_RATE)
+    if rate is None:
+        return merged
+    if single.get("dose_per_frame_dpa") is not None:
+        raise OptionError(
+            "the dose of a frame follows from the dose rate; give --dose-rate or "
+            "--dose-per-frame, not both"
+        )
+    return merged.updated(dose_per_frame_dpa=_dose_per_frame(rate, merged.frame_interval_s))
+
+
+def _dose_per_frame(rate: float, interval_s: float | None) -> float:
+    if not (math.isfinite(rate) and rate >= 0):
+        raise OptionError(f"--dose-rate must be a number of dpa/s from 0 up, found {rate:g}")
+    if interval_s is None:
+        raise OptionError(
+            "--dose-rate needs the time between frames, which is unknown; give --frame-interval "
+            "too, or the dose of a frame with --dose-per-frame"
+        )
+    return rate * interval_s

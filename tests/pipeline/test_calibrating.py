@@ -118,3 +118,19 @@ def test_half_a_dose_law_that_is_filled_up() -> None:
 def test_names_that_are_none(unknown: ds.Result) -> None:
     with pytest.raises(ds.OptionError, match="'pixel_size' is no calibration value"):
         ds.analyze(unknown, pixel_size=0.4)
+
+
+def test_a_dose_rate_needs_times_and_stands_for_a_dose_a_frame(tmp_path: Path) -> None:
+    own, rate = ds.Calibration(frame_interval_s=2.0, dose_start_dpa=1.0), "dose_rate_dpa_per_s"
+    found = merged_calibration(own, None, {rate: 5e-4}, [])
+    assert found.dose_dpa(10) == pytest.approx(1.01)
+    # A single value overrules a file, and the interval may come with the rate.
+    (tmp_path / "scope.toml").write_text("dose_per_frame_dpa = 7.0")
+    values = {rate: 5e-4, "frame_interval_s": 4.0}
+    assert merged_calibration(own, tmp_path / "scope.toml", values, []).dose_per_frame_dpa == 0.002
+    with pytest.raises(ds.OptionError, match="give --dose-rate or --dose-per-frame, not both"):
+        merged_calibration(own, None, {rate: 5e-4, "dose_per_frame_dpa": 0.1}, [])
+    with pytest.raises(ds.OptionError, match="--dose-rate needs the time between frames"):
+        merged_calibration(ds.Calibration(), None, {rate: 5e-4}, [])
+    with pytest.raises(ds.OptionError, match=r"--dose-rate must be .* found -1"):
+        merged_calibration(own, None, {rate: -1.0}, [])
