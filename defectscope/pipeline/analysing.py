@@ -190,7 +190,8 @@ def analyse_run(
     left_out: list[str] = []
     findings = list(findings_of(built, tables, progress, left_out))
     files = [n for f in findings for n in write_finding(folder / "figures", f, formats)]
-    warnings = [*notes, *said_of_run(result, tables), *filter(None, [known.warning]), *left_out]
+    said = [*notes, *said_of_run(result, tables), *filter(None, [known.warning]), *left_out]
+    warnings = list(dict.fromkeys(said))
     path = folder / "report.html" if report else None
     if path is not None:
         paths = [Path(p) for p in images]

@@ -9,6 +9,7 @@ from typing import Any
 
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import OptionError
+from defectscope.pipeline.plausibility import implausible
 
 __all__ = ["HALF_A_LAW", "given_calibration", "merged_calibration"]
 
@@ -49,7 +50,8 @@ def merged_calibration(
         Fields of a calibration, and ``dose_rate_dpa_per_s`` in place of ``dose_per_frame_dpa``
         where the frame interval is known; None leaves a value as it is.
     warnings
-        Where to say what was overruled, by more than 1 %, and what is only half known.
+        Where to say what was overruled, by more than 1 %, what is only half known, and what is
+        hardly meant.
     of_run
         Whether `own` is that of a run, in which nothing is overruled without a word. Of files only
         pixel size and frame interval are.
@@ -70,6 +72,7 @@ def merged_calibration(
             warnings.append(f"{speaker} {said}, but {used} was given and is used")
     if (merged.dose_start_dpa is None) != (merged.dose_per_frame_dpa is None):
         warnings.append(HALF_A_LAW)
+    warnings += implausible(merged)
     return merged
 
 

@@ -107,3 +107,9 @@ def test_a_forgotten_calibration(run, tmp_path):
     row = dict(zip(table[0].split(","), table[1].split(","), strict=True))
     assert (float(row["time_s"]), float(row["dose_dpa"])) == (10.0, 1.5)
     assert float(row["number_density_per_m3"]) > 0
+
+
+def test_a_calibration_that_is_given_twice(run, tmp_path):
+    done = invoke(run, "--thickness", 80, "--thickness", 90, "--out", tmp_path)
+    assert done.exit_code == 2
+    assert "Invalid value for '--thickness': it takes one value, found 80.0 and 90.0" in done.output

@@ -134,3 +134,23 @@ def test_a_dose_rate_needs_times_and_stands_for_a_dose_a_frame(tmp_path: Path) -
         merged_calibration(ds.Calibration(), None, {rate: 5e-4}, [])
     with pytest.raises(ds.OptionError, match=r"--dose-rate must be .* found -1"):
         merged_calibration(own, None, {rate: -1.0}, [])
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"thickness_nm": 75e-9}, "thickness in nm: 7.5e-08 nm is thinner than an atom"),
+        ({"thickness_nm": 75e3}, "thickness in nm: 75000 nm lets no electrons through"),
+        ({"pixel_size_nm": 372}, "pixel size in nm: 372 nm shows no defect"),
+        ({"pixel_size_nm": 3.7e-10}, "pixel size in nm: 3.7e-10 nm is far smaller than an atom"),
+        ({"frame_interval_s": 1.75e-9}, "frame interval in s: 1.75e-09 s is shorter"),
+    ],
+)
+def test_values_that_are_hardly_meant(values: dict[str, float], said: str) -> None:
+    warnings: list[str] = []
+    merged_calibration(ds.Calibration(), None, values, warnings)
+    assert len(warnings) == 1
+    assert warnings[0].startswith(said)
+    assert warnings[0].endswith("; check the unit")
+    merged_calibration(ds.Calibration(**KNOWN), None, {}, warnings)
+    assert len(warnings) == 1
