@@ -13,7 +13,7 @@ from defectscope.core.calibration import Calibration
 from defectscope.core.errors import DefectscopeError, UsageError
 from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
 from defectscope.core.provenance import input_digests
-from defectscope.pipeline.calibrating import merged_calibration
+from defectscope.pipeline.calibrating import merged_calibration, without_laws
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.given_frames import GivenFrames
@@ -246,6 +246,8 @@ class Pipeline:
             frames = GivenFrames(frames)
         frames.warnings += [text for text in self.warnings if text not in frames.warnings]
         chosen = self._chosen(frames, settings, masks)
+        if chosen.mixed_sizes:
+            frames = frames.calibrated(without_laws(frames.calibration, frames.warnings))
         if out is not None:
             return self._session(frames, Path(out), chosen, progress).run()
         holder = tempfile.TemporaryDirectory()
@@ -316,6 +318,8 @@ class Pipeline:
         """
         frames = WatchedFolder(Path(folder), self.host, calibration or Calibration())
         chosen = self._chosen(frames, settings, masks)
+        if chosen.mixed_sizes:
+            frames.calibration = without_laws(frames.calibration, frames.warnings)
         if chosen.workers > 1 or chosen.dask is not None:
             raise UsageError("--watch works in one process; leave out --workers and --dask")
         frames.in_order = chosen.vote is not None or chosen.register is not None

@@ -11,7 +11,7 @@ from defectscope.core.calibration import Calibration
 from defectscope.core.errors import OptionError
 from defectscope.pipeline.plausibility import implausible
 
-__all__ = ["HALF_A_LAW", "given_calibration", "merged_calibration"]
+__all__ = ["HALF_A_LAW", "given_calibration", "merged_calibration", "without_laws"]
 
 TOLERANCE = 0.01
 DOSE_RATE = "dose_rate_dpa_per_s"
@@ -109,3 +109,25 @@ def _dose_per_frame(rate: float, interval_s: float | None) -> float:
             "too, or the dose of a frame with --dose-per-frame"
         )
     return rate * interval_s
+
+
+def without_laws(calibration: Calibration, warnings: list[str]) -> Calibration:
+    """Return the calibration of unrelated images, whose numbers are no times.
+
+    Parameters
+    ----------
+    calibration
+        Of the series. A dose that is the same for all images stays.
+    warnings
+        Where to say what is left out.
+    """
+    lost = {"time": ["frame_interval_s"]} if calibration.frame_interval_s is not None else {}
+    if calibration.dose_per_frame_dpa:
+        lost["dose"] = ["dose_start_dpa", "dose_per_frame_dpa"]
+    if not lost:
+        return calibration
+    warnings.append(
+        f"unrelated images (--mixed-sizes) have no {' and no '.join(lost)} by their numbers; "
+        "leave out what says so, or --mixed-sizes"
+    )
+    return calibration.model_copy(update={name: None for names in lost.values() for name in names})

@@ -160,7 +160,7 @@ def _opened(
     if isinstance(predictions, str | Path):
         path = Path(predictions)
         predictions = Result(path) if is_run(path) else open_dataset(path, host)
-    of_run = ()
+    of_run: tuple[str, ...] = ()
     if not isinstance(truth, Dataset):
         path = Path(truth)
         if is_run(path):

@@ -154,3 +154,24 @@ def test_values_that_are_hardly_meant(values: dict[str, float], said: str) -> No
     assert warnings[0].endswith("; check the unit")
     merged_calibration(ds.Calibration(**KNOWN), None, {}, warnings)
     assert len(warnings) == 1
+
+
+def test_unrelated_images_have_no_times_and_no_growing_dose() -> None:
+    frames = []
+    for number, side in ((1, 60), (2, 80)):
+        pixels = np.full((side, 80), 200, np.uint8)
+        pixels[10:22, 10:22] = 20
+        frames.append(ds.Frame(pixels, number, ds.Calibration(**KNOWN), f"a{number}.png"))
+    pipeline = ds.Pipeline("dark-blobs", analyses=[])
+    plain = {"mixed_sizes": True, "overlay": False}
+    result = pipeline.run(frames, **plain)
+    assert result.frames[["time_s", "dose_dpa"]].isna().all(axis=None)
+    assert result.detections["dose_dpa"].isna().all()
+    assert result.calibration == ds.Calibration(pixel_size_nm=0.4, thickness_nm=80.0)
+    (said,) = [text for text in result.warnings if "unrelated images" in text]
+    assert "have no time and no dose by their numbers" in said
+    one = ds.Calibration(dose_start_dpa=1.0, dose_per_frame_dpa=0.0)
+    same = [ds.Frame(f.pixels, f.index, one, f.source) for f in frames]
+    result = pipeline.run(same, **plain)
+    assert result.frames["dose_dpa"].tolist() == [1.0, 1.0]
+    assert not [text for text in result.warnings if "unrelated images" in text]
