@@ -40,6 +40,12 @@ __all__ = ["analyze"]
     metavar="DIR",
     help="Folder for figures and report; the run folder by default. Labels need one.",
 )
+@click.option(
+    "--tracks",
+    type=PATH,
+    metavar="TABLE",
+    help="Tracks that 'track' made of the run's detections, in place of those of the run.",
+)
 @calibration_options
 @frames_option
 @roi_option
@@ -94,6 +100,7 @@ def analyze(context: click.Context, /, **given: Any) -> None:
             report=not given["no_report"],
             figures=given["figures"],
             progress=progress,
+            tracks=given["tracks"],
             calibration=given["calibration"],
             **calibration_values(given),
         )

@@ -20,6 +20,7 @@ from defectscope.pipeline.choices import make_choices
 from defectscope.pipeline.detector_scores import detector_scores, known_by
 from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats, write_finding
 from defectscope.pipeline.finishing import about_what_was_found, findings_of
+from defectscope.pipeline.given_tracks import given_tracks
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.label_results import run_or_labels
 from defectscope.pipeline.named import NamedComponent
@@ -133,6 +134,7 @@ def analyse_run(
     report: bool = True,
     figures: str | Sequence[str] = DEFAULT_FORMATS,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    tracks: str | Path | None = None,
     calibration: Calibration | Path | str | None = None,
     **values: Any,
 ) -> Analysed:
@@ -162,6 +164,8 @@ def analyse_run(
         Formats of the figures: some of ``png``, ``svg`` and ``pdf``.
     progress
         Called with (stage, done, total).
+    tracks
+        Table that ``track`` made of the run's detections, in place of the run's own tracks.
     calibration
         A calibration, or a TOML file with one; overrules that of the run.
     **values
@@ -183,6 +187,8 @@ def analyse_run(
     geometry = any(named.component.needs_geometry for named in built)
     known = detector_scores(result, host.weights())
     tables = known_by(known, result.tables_for_analysis(geometry))
+    if tracks is not None:
+        tables = replace(tables, tracks=given_tracks(Path(tracks), result))
     notes: list[str] = []
     merged = merged_calibration(tables.calibration, calibration, values, notes, of_run=True)
     tables = selected_tables(recalibrated(tables, merged), frames, roi)
@@ -331,7 +337,7 @@ def analyze(
         Plugins to use; the installed ones by default.
     **settings
         ``out``, ``frames`` (``FIRST:STOP:STEP``), ``roi``, ``images``, ``viewer_frames``,
-        ``report``, ``figures`` (``png,svg,pdf``), ``calibration`` and its fields: see
+        ``report``, ``figures`` (``png,svg,pdf``), ``tracks``, ``calibration`` and its fields: see
         :func:`defectscope.pipeline.analysing.analyse_run`.
 
     Raises

@@ -50,8 +50,13 @@ def run_or_labels(path: Path, host: PluginHost) -> Result:
     try:
         detect_format(path, host)
     except FormatError as error:
+        is_table = path.suffix in (".csv", ".parquet")
+        hint = (
+            f"; tracks of a run are given with it: analyze RUN --tracks {path}" if is_table else ""
+        )
         raise UsageError(
-            f"{path} is no run folder: it has no run.json, and no labelled data either: {error}"
+            f"{path} is no run folder: it has no run.json, and no labelled data either: "
+            f"{error}{hint}"
         ) from error
     return label_result(open_dataset(path, host), path, host.defect_types())
 

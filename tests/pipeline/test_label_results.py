@@ -109,3 +109,38 @@ def test_what_is_neither_and_labels_without_a_place_for_results(
         ds.analyze(labels)
     with pytest.raises(ds.UsageError, match=r"is no run folder: .* and no labelled data either"):
         ds.analyze(run.folder / "frames.csv")
+    with pytest.raises(ds.UsageError, match=r"analyze RUN --tracks .*frames\.csv"):
+        ds.analyze(run.folder / "frames.csv")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_tracks_that_were_linked_by_themselves(run: ds.Result, tmp_path: Path, suffix: str) -> None:
+    table = str(tmp_path / f"tracks.{suffix}")
+    words = ["track", str(run.folder / "detections.parquet"), "--tracker", "trackpy"]
+    options = ["--set", "trackpy.search_range_px=5", "--out", table]
+    assert CliRunner().invoke(cli, [*words, *options]).exit_code == 0
+    linked = (pd.read_csv if suffix == "csv" else pd.read_parquet)(table)
+    linked = linked[linked["particle"] == 0]
+    other = tmp_path / f"one.{suffix}"
+    linked.to_csv(other, index=False) if suffix == "csv" else linked.to_parquet(other)
+    done = CliRunner().invoke(
+        cli, ["analyze", str(run.folder), "--tracks", str(other), "--out", str(tmp_path / "q")]
+    )
+    assert done.exit_code == 0, done.output
+    assert "Particles: 1" in done.output
+
+
+def test_tracks_that_are_none_of_the_run(run: ds.Result, tmp_path: Path) -> None:
+    assert run.tracks is not None
+    path = tmp_path / "t.csv"
+    with pytest.raises(ds.InputError, match="there is no table of tracks"):
+        ds.analyze(run, tracks=path, out=tmp_path)
+    run.tracks.drop(columns="particle").to_csv(path, index=False)
+    with pytest.raises(ds.FormatError, match="lack the columns particle; link the table"):
+        ds.analyze(run, tracks=path, out=tmp_path)
+    run.tracks.assign(frame=99).to_csv(path, index=False)
+    with pytest.raises(ds.FormatError, match="of frames that the run lacks"):
+        ds.analyze(run, tracks=path, out=tmp_path)
+    path.with_suffix(".parquet").write_text("nothing")
+    with pytest.raises(ds.FormatError, match=r"cannot be read as \.csv or \.parquet"):
+        ds.analyze(run, tracks=path.with_suffix(".parquet"), out=tmp_path)
