@@ -87,6 +87,8 @@ def sandbox(tmp_path_factory):
     small = [np.round(255 * p[:160, :208]).astype(np.uint8) for p, _ in sequence]
     tifffile.imwrite(folder / "image.tif", small[0])
     tifffile.imwrite(folder / "video.tif", np.stack(small))
+    planes = np.stack([small[k] for k in range(6)] * 2).reshape(2, 3, 2, 160, 208)
+    tifffile.imwrite(folder / "hyper.tif", planes, imagej=True, metadata={"axes": "TZCYX"})
     cv2.imwrite(str(folder / "more" / "a.png"), small[1])
     with av.open(str(folder / "video.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=10)

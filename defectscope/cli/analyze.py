@@ -9,6 +9,8 @@ import click
 
 from defectscope.cli.common import (
     PATH,
+    calibration_options,
+    calibration_values,
     component_options,
     current_host,
     frames_option,
@@ -23,7 +25,7 @@ __all__ = ["analyze"]
 
 
 @click.command()
-@click.argument("run", type=PATH)
+@click.argument("run", type=PATH, metavar="RUN")
 @click.option(
     "--analysis",
     "analyses",
@@ -36,8 +38,15 @@ __all__ = ["analyze"]
     "--out",
     type=PATH,
     metavar="DIR",
-    help="Folder for figures and report; the run folder by default.",
+    help="Folder for figures and report; the run folder by default. Labels need one.",
 )
+@click.option(
+    "--tracks",
+    type=PATH,
+    metavar="TABLE",
+    help="Tracks that 'track' made of the run's detections, in place of those of the run.",
+)
+@calibration_options
 @frames_option
 @roi_option
 @click.option(
@@ -66,8 +75,11 @@ __all__ = ["analyze"]
 def analyze(context: click.Context, /, **given: Any) -> None:
     """Work out densities, sizes, growth, movement and more from the tables of RUN.
 
+    RUN is a run folder, or labelled data in any format that 'convert' reads.
+
     Each figure is written as PNG and SVG (or PDF) with the data behind it as CSV, and all of it
-    as report.html, one file that opens in any browser, offline.
+    as report.html, one file that opens in any browser, offline. A calibration that is given fills
+    what the run does not know, and overrules what it does; the tables of RUN stay as they are.
     """
     from defectscope.pipeline.analysing import analyse_run
     from defectscope.pipeline.choices import gather_options, read_config
@@ -88,6 +100,9 @@ def analyze(context: click.Context, /, **given: Any) -> None:
             report=not given["no_report"],
             figures=given["figures"],
             progress=progress,
+            tracks=given["tracks"],
+            calibration=given["calibration"],
+            **calibration_values(given),
         )
     for text in done.warnings:
         warn(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PluginChoice",
     "calibration_options",
+    "calibration_values",
     "component_options",
     "current_host",
     "frames_option",
@@ -96,28 +97,53 @@ def region(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
     return numbers
 
 
+def _once(*names: str, **settings: Any) -> Callable[[F], F]:
+    """Add an option that may be given once; click would take the last of several in silence."""
+
+    def only(_: click.Context, __: click.Parameter, values: tuple[Any, ...]) -> Any:
+        if len(values) > 1:
+            found = " and ".join(map(str, values))
+            raise click.BadParameter(f"it takes one value, found {found}; leave out what is wrong")
+        return values[0] if values else None
+
+    return click.option(*names, multiple=True, callback=only, **settings)
+
+
 def calibration_options(command: F) -> F:
     """Add the options that calibrate a series."""
     for option in reversed(
         [
-            click.option("--calibration", type=PATH, metavar="FILE.toml",
-                         help="Calibration file; single values below overrule it."),
-            click.option("--pixel-size", "pixel_size_nm", type=float, metavar="NM",
-                         help="Edge of a pixel, nm."),
-            click.option("--frame-interval", "frame_interval_s", type=float, metavar="S",
-                         help="Time from one frame index to the next, s."),
-            click.option("--dose-start", "dose_start_dpa", type=float, metavar="DPA",
-                         help="Dose at frame index 0, dpa."),
-            click.option("--dose-per-frame", "dose_per_frame_dpa", type=float, metavar="DPA",
-                         help="Dose from one frame index to the next, dpa."),
-            click.option("--thickness", "thickness_nm", type=float, metavar="NM",
-                         help="Foil thickness, nm."),
-            click.option("--visible-fraction", type=float, metavar="F",
-                         help="Fraction of the defects that this imaging condition shows."),
+            _once("--calibration", type=PATH, metavar="FILE.toml",
+                  help="Calibration file; single values below overrule it."),
+            _once("--pixel-size", "pixel_size_nm", type=float, metavar="NM",
+                  help="Edge of a pixel, nm."),
+            _once("--frame-interval", "frame_interval_s", type=float, metavar="S",
+                  help="Time from one frame index to the next, s."),
+            _once("--dose-start", "dose_start_dpa", type=float, metavar="DPA",
+                  help="Dose at frame index 0, dpa."),
+            _once("--dose-per-frame", "dose_per_frame_dpa", type=float, metavar="DPA",
+                  help="Dose from one frame index to the next, dpa."),
+            _once("--dose-rate", "dose_rate_dpa_per_s", type=float, metavar="DPA/S",
+                  help="In place of --dose-per-frame, where times are known; dpa/s."),
+            _once("--thickness", "thickness_nm", type=float, metavar="NM",
+                  help="Foil thickness, nm."),
+            _once("--visible-fraction", type=float, metavar="F",
+                  help="Fraction of the defects that this imaging condition shows."),
         ]
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+CALIBRATION_VALUES = (
+    "pixel_size_nm", "frame_interval_s", "dose_start_dpa", "dose_per_frame_dpa",
+    "dose_rate_dpa_per_s", "thickness_nm", "visible_fraction",
+)  # fmt: skip
+
+
+def calibration_values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the options of a command say about the calibration, without its file."""
+    return {name: given[name] for name in CALIBRATION_VALUES}
 
 
 def component_options(command: F) -> F:

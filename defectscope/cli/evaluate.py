@@ -38,6 +38,8 @@ def evaluate(
 ) -> None:
     """Score PREDICTIONS (a run folder or dataset) against TRUTH (a labelled dataset).
 
+    Of two run folders the second is taken for the truth.
+
     Frames are joined by file name. A match needs boxes that overlap by --iou; pairs are made
     from the highest overlap down, one to one.
     """

@@ -12,6 +12,7 @@ import click
 from defectscope.cli.common import (
     PATH,
     calibration_options,
+    calibration_values,
     component_options,
     current_host,
     frames_option,
@@ -139,16 +140,24 @@ def run(context: click.Context, /, **given: Any) -> None:
     """
     from defectscope.core.errors import UsageError
     from defectscope.pipeline.api import Pipeline, open_frames
-    from defectscope.pipeline.choices import gather_options, read_config
+    from defectscope.pipeline.choices import Choice, gather_options, read_config
+    from defectscope.pipeline.reader_options import split_options
 
     if given["resume"] and given["overwrite"]:
         raise UsageError("--resume goes on with a run and --overwrite deletes it; give one of them")
     host = current_host(context)
+    named = [given["detector"], *given["post"], *filter(None, [given["tracker"]])]
+    chosen = [Choice.parse(text) for text in named]
+    of_readers, options = split_options(
+        gather_options(given["assignments"], read_config(given["config"])),
+        host,
+        {name for choice in chosen for name in (choice.name, choice.alias)},
+    )
     pipeline = Pipeline(
         given["detector"],
         given["post"],
         given["tracker"],
-        options=gather_options(given["assignments"], read_config(given["config"])),
+        options=options,
         device=given["device"],
         threads=given["threads"],
         batch_size=given["batch_size"],
@@ -156,11 +165,13 @@ def run(context: click.Context, /, **given: Any) -> None:
     )
     if (given["watch"] is None) == (not given["inputs"]):
         raise UsageError("name the INPUT to run on, or a folder to --watch, and not both")
-    names = ("pixel_size_nm", "frame_interval_s", "dose_start_dpa", "dose_per_frame_dpa",
-             "thickness_nm", "visible_fraction")  # fmt: skip
     if given["watch"] is not None:
+        if of_readers:
+            raise UsageError(
+                f"--watch reads one image a file; leave out the options of {next(iter(of_readers))}"
+            )
         with _resumable(given["out"]):
-            result = _watched(pipeline, given, {name: given[name] for name in names})
+            result = _watched(pipeline, given)
         for text in result.warnings:
             warn(text)
         summarise(result)
@@ -169,8 +180,9 @@ def run(context: click.Context, /, **given: Any) -> None:
         given["inputs"],
         frames=given["frames"],
         calibration=given["calibration"],
+        options=of_readers,
         host=host,
-        **{name: given[name] for name in names},
+        **calibration_values(given),
     )
     said = list(dict.fromkeys(frames.warnings))
     for text in said:
@@ -183,20 +195,25 @@ def run(context: click.Context, /, **given: Any) -> None:
     summarise(result)
 
 
-def _watched(pipeline: Pipeline, given: dict[str, Any], known: dict[str, Any]) -> Result:
+def _watched(pipeline: Pipeline, given: dict[str, Any]) -> Result:
     """Watch a folder, and say every few seconds how far behind the tables are."""
     from defectscope.core.calibration import Calibration
     from defectscope.core.errors import UsageError
+    from defectscope.pipeline.calibrating import merged_calibration
 
     if given["frames"]:
         raise UsageError("--frames selects from what is there, and --watch does not wait for it")
-    of_file = given["calibration"]
-    calibration = Calibration() if of_file is None else Calibration.from_toml(of_file)
+    notes: list[str] = []
+    calibration = merged_calibration(
+        Calibration(), given["calibration"], calibration_values(given), notes
+    )
+    for text in notes:
+        warn(text)
     say(f"watching {given['watch']}; Ctrl-C ends it")
     return pipeline.watch(
         given["watch"],
         given["out"],
-        calibration.updated(**known),
+        calibration,
         idle_s=given["idle"],
         said=lambda lag: say(str(lag)),
         **_settings(given),

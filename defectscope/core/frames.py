@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -17,7 +18,14 @@ from defectscope.core.errors import DamagedFrameError, OptionError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Frame", "FrameSelection", "FrameSequence", "frame_indices", "parse_frame_range"]
+__all__ = [
+    "Frame",
+    "FrameSelection",
+    "FrameSequence",
+    "frame_indices",
+    "parse_frame_range",
+    "what_was_selected",
+]
 
 DTYPES = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 SMALLEST_SIDE_PX = 8
@@ -110,6 +118,8 @@ class FrameSequence(ABC, Sequence[Frame]):
         What a user should know about how the files were read; may grow while frames are read.
     paths : tuple of pathlib.Path
         The files behind the frames, for digests; empty where there are none.
+    reader_options : mapping
+        Options that readers were given, by their names.
     """
 
     indices: tuple[int, ...] = ()
@@ -117,6 +127,7 @@ class FrameSequence(ABC, Sequence[Frame]):
     calibration: Calibration = Calibration()
     warnings: list[str]
     paths: tuple[Path, ...] = ()
+    reader_options: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
     @abstractmethod
     def read(self, position: int) -> NDArray[Any]:
@@ -177,6 +188,7 @@ class FrameSelection(FrameSequence):
         self.calibration = parent.calibration if calibration is None else calibration
         self.warnings = parent.warnings
         self.paths = parent.paths
+        self.reader_options = dict(parent.reader_options)
 
     def read(self, position: int) -> NDArray[Any]:
         """Return the pixels at a position of the selection."""
@@ -189,9 +201,24 @@ class FrameSelection(FrameSequence):
         frame = self._parent[self._positions[position]]
         return replace(frame, calibration=self.calibration)
 
+    @property
+    def whole(self) -> FrameSequence:
+        """The sequence from which the frames were taken."""
+        return self._parent
+
     def close(self) -> None:
         """Close the parent."""
         self._parent.close()
+
+
+def what_was_selected(frames: FrameSequence) -> str:
+    """Return how frames are selected, and from which indices, as a clause."""
+    text = "frames are selected by their index, and the last index is exclusive"
+    while not frames.indices and isinstance(frames, FrameSelection):
+        frames = frames.whole
+    if not frames.indices:
+        return text
+    return f"{text}; there are indices {min(frames.indices)} to {max(frames.indices)}"
 
 
 _STEM_AND_NUMBER = re.compile(r"(.*?)(\d+)")

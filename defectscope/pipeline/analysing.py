@@ -14,23 +14,31 @@ from defectscope.core.files import write_text
 from defectscope.core.findings import Finding, Tables
 from defectscope.core.frames import parse_frame_range
 from defectscope.core.particles import particle_table
+from defectscope.core.recalibration import recalibrated
+from defectscope.pipeline.analysis_notes import said_of_run
+from defectscope.pipeline.calibrating import merged_calibration
 from defectscope.pipeline.choices import make_choices
 from defectscope.pipeline.detector_scores import detector_scores, known_by, threshold_of
 from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats, write_finding
 from defectscope.pipeline.finishing import about_what_was_found, findings_of
+from defectscope.pipeline.given_tracks import given_tracks
 from defectscope.pipeline.inputs import open_inputs
+from defectscope.pipeline.label_results import run_or_labels
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.overlay import line_courses
 from defectscope.pipeline.report import report_page
 from defectscope.pipeline.report_data import MOST_PARTICLES, page_data, shown_frames
 from defectscope.pipeline.report_facts import report_facts
 from defectscope.pipeline.results import Result
+from defectscope.pipeline.run_labels import is_run
 from defectscope.pipeline.runfolder import RunFolder
+from defectscope.pipeline.stages import check_corners
 from defectscope.plugins.host import default_host
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from defectscope.core.calibration import Calibration
     from defectscope.core.frames import FrameSequence
     from defectscope.pipeline.stages import Roi
     from defectscope.plugins.host import PluginHost
@@ -90,6 +98,7 @@ def selected_tables(tables: Tables, frames: str | None, roi: Roi | None) -> Tabl
     if roi is None:
         return tables
     x0, y0, x1, y1 = roi
+    check_corners(roi)
     bounds = tables.roi or (0, 0, *(int(tables.frames[n].max()) for n in ("width_px", "height_px")))
     if not (bounds[0] <= x0 < x1 <= bounds[2] and bounds[1] <= y0 < y1 <= bounds[3]):
         raise OptionError(
@@ -128,13 +137,16 @@ def analyse_run(
     report: bool = True,
     figures: str | Sequence[str] = DEFAULT_FORMATS,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    tracks: str | Path | None = None,
+    calibration: Calibration | Path | str | None = None,
+    **values: Any,
 ) -> Analysed:
     """Analyse the tables of a run, and write figures, the data behind them and a report.
 
     Parameters
     ----------
     run
-        Run folder.
+        Run folder, or labelled data in any format that can be read.
     host
         Plugins.
     analyses
@@ -142,7 +154,7 @@ def analyse_run(
     options
         Options of analyses by name.
     out
-        Folder for ``figures/`` and ``report.html``; the run folder by default.
+        Folder for ``figures/`` and ``report.html``; the run folder by default. Labels need one.
     frames, roi
         Only a range of frame indices ``FIRST:STOP:STEP``, and a region in px.
     images
@@ -155,14 +167,22 @@ def analyse_run(
         Formats of the figures: some of ``png``, ``svg`` and ``pdf``.
     progress
         Called with (stage, done, total).
+    tracks
+        Table that ``track`` made of the run's detections, in place of the run's own tracks.
+    calibration
+        A calibration, or a TOML file with one; overrules that of the run.
+    **values
+        Single fields of :class:`Calibration`, such as ``thickness_nm=75``; overrule both.
 
     Raises
     ------
     DefectscopeError
-        There is no run, an analysis raised, or a selection holds nothing.
+        There is no run and no labels, an analysis raised, or a selection holds nothing.
     """
     formats = figure_formats(figures)
-    result = Result(Path(run))
+    result = run_or_labels(Path(run), host)
+    if out is None and not is_run(Path(run)):
+        raise UsageError(f"{run} is labelled data; name a folder for the results with --out")
     if not len(result.frames):
         raise UsageError(f"the run in {result.folder} has no finished frame; run it first")
     runtime = Runtime(defect_types=host.defect_types(), weights=host.weights())
@@ -171,7 +191,11 @@ def analyse_run(
     geometry = any(named.component.needs_geometry for named in built)
     known = detector_scores(result, host.weights())
     tables = known_by(known, result.tables_for_analysis(geometry))
-    tables = selected_tables(tables, frames, roi)
+    if tracks is not None:
+        tables = replace(tables, tracks=given_tracks(Path(tracks), result))
+    notes: list[str] = []
+    merged = merged_calibration(tables.calibration, calibration, values, notes, of_run=True)
+    tables = selected_tables(recalibrated(tables, merged), frames, roi)
     folder = result.folder if out is None else Path(out)
     left_out = [
         f"{named.alias} found nothing: no defect of the run has the shape "
@@ -181,12 +205,22 @@ def analyse_run(
     ]
     findings = list(findings_of(built, tables, progress, left_out))
     files = [n for f in findings for n in write_finding(folder / "figures", f, formats)]
-    warnings = [*_warnings(result, tables), *filter(None, [known.warning]), *left_out]
+    said = [*notes, *said_of_run(result, tables), *filter(None, [known.warning]), *left_out]
+    warnings = list(dict.fromkeys(said))
     path = folder / "report.html" if report else None
     if path is not None:
         paths = [Path(p) for p in images]
         page = _page(
-            result, tables, findings, runtime, host, paths, viewer_frames, warnings, formats
+            Path(run).resolve().name,
+            result,
+            tables,
+            findings,
+            runtime,
+            host,
+            paths,
+            viewer_frames,
+            warnings,
+            formats,
         )
         write_text(path, page)
     if out is None:
@@ -217,26 +251,8 @@ def _built(
     ]
 
 
-def _warnings(result: Result, tables: Tables) -> list[str]:
-    """Return what the run said, and what could not be worked out for want of calibration."""
-    found = [*result.warnings, *(f"skipped: {text}" for text in result.info["damaged_frames"])]
-    calibration = tables.calibration
-    missing = [
-        text
-        for text, value in (
-            ("pixel size (lengths are in px)", calibration.pixel_size_nm),
-            ("frame interval (times are in frames)", calibration.frame_interval_s),
-            ("dose law", calibration.dose_dpa(0)),
-            ("foil thickness (no densities by volume)", calibration.thickness_nm),
-        )
-        if value is None
-    ]
-    if missing:
-        found.append(f"unknown, and so left out: {', '.join(missing)}")
-    return list(dict.fromkeys(found))
-
-
 def _page(
+    name: str,
     result: Result,
     tables: Tables,
     findings: Sequence[Finding],
@@ -261,7 +277,7 @@ def _page(
         "viewer": f"{len(shown)} of {len(tables.frames)} frames. Dashed: filled in. {note}".strip(),
         "particles": f"The {MOST_PARTICLES} longest of {many}." if many > MOST_PARTICLES else "",
     }
-    title = f"defectscope: {result.folder.resolve().name}"
+    title = f"defectscope: {name}"
     facts = report_facts(
         result, tables, runtime.defect_types, threshold_of(result, runtime.weights)
     )
@@ -279,7 +295,7 @@ def _images(
     if not present:
         return None, "The frames themselves were not found; name them with --images."
     try:
-        return open_inputs(present, host), ""
+        return open_inputs(present, host, options=result.reader_options), ""
     except DefectscopeError as error:
         return None, f"The frames themselves cannot be read: {error}"
 
@@ -303,7 +319,7 @@ def analyze(
     Parameters
     ----------
     run
-        A run folder, or what a pipeline returned.
+        A run folder, labelled data, or what a pipeline returned.
     analyses
         Analyses by name; None means every installed one.
     options
@@ -312,7 +328,7 @@ def analyze(
         Plugins to use; the installed ones by default.
     **settings
         ``out``, ``frames`` (``FIRST:STOP:STEP``), ``roi``, ``images``, ``viewer_frames``,
-        ``report`` and ``figures`` (``png,svg,pdf``): see
+        ``report``, ``figures`` (``png,svg,pdf``), ``tracks``, ``calibration`` and its fields: see
         :func:`defectscope.pipeline.analysing.analyse_run`.
 
     Raises

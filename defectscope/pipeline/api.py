@@ -10,9 +10,10 @@ from typing import Any
 
 from defectscope.core.base import Runtime
 from defectscope.core.calibration import Calibration
-from defectscope.core.errors import DefectscopeError, OptionError, UsageError
+from defectscope.core.errors import DefectscopeError, UsageError
 from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
 from defectscope.core.provenance import input_digests
+from defectscope.pipeline.calibrating import merged_calibration, without_laws
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.given_frames import GivenFrames
@@ -31,14 +32,13 @@ from defectscope.plugins.host import PluginHost, default_host
 
 __all__ = ["Pipeline", "evaluate", "load_run", "open_frames"]
 
-CALIBRATION_TOLERANCE = 0.01
-
 
 def open_frames(
     paths: str | Path | Sequence[str | Path],
     *,
     frames: str | None = None,
     calibration: Calibration | Path | str | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
     host: PluginHost | None = None,
     **values: Any,
 ) -> FrameSequence:
@@ -52,10 +52,13 @@ def open_frames(
         ``FIRST:STOP:STEP`` by frame index, STOP exclusive.
     calibration
         A calibration, or a TOML file with one; overrules what the files say.
+    options
+        Options of readers by name, such as ``{"tiff": {"channel": 1}}``.
     host
         Plugins to use; the installed ones by default.
     **values
-        Single fields of :class:`Calibration`, such as ``pixel_size_nm=0.372``; overrule both.
+        Single fields of :class:`Calibration`, such as ``pixel_size_nm=0.372``, and
+        ``dose_rate_dpa_per_s`` in place of ``dose_per_frame_dpa``; overrule both.
 
     Returns
     -------
@@ -68,41 +71,12 @@ def open_frames(
         A path cannot be read; a value is outside its limits.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
-    sequence = open_inputs([Path(path) for path in given], host or default_host())
-    merged = _merged_calibration(sequence, calibration, values)
+    sequence = open_inputs([Path(path) for path in given], host or default_host(), options=options)
+    merged = merged_calibration(sequence.calibration, calibration, values, sequence.warnings)
     selected: FrameSequence = sequence.calibrated(merged)
     if frames is not None:
         selected = selected.select(*parse_frame_range(frames))
     return selected
-
-
-def _merged_calibration(
-    sequence: FrameSequence,
-    calibration: Calibration | Path | str | None,
-    values: Mapping[str, Any],
-) -> Calibration:
-    unknown = [name for name in values if name not in Calibration.model_fields]
-    if unknown:
-        raise OptionError(
-            f"{unknown[0]!r} is no calibration value; "
-            f"known are: {', '.join(Calibration.model_fields)}"
-        )
-    if isinstance(calibration, str | Path):
-        calibration = Calibration.from_toml(Path(calibration))
-    own = sequence.calibration
-    merged = own.updated(**(calibration.model_dump(exclude_unset=True) if calibration else {}))
-    merged = merged.updated(**values)
-    before, after = own.pixel_size_nm, merged.pixel_size_nm
-    if before and after and abs(after / before - 1) > CALIBRATION_TOLERANCE:
-        sequence.warnings.append(
-            f"the files say {before:g} nm/px, but {after:g} nm/px was given and is used"
-        )
-    if (merged.dose_start_dpa is None) != (merged.dose_per_frame_dpa is None):
-        sequence.warnings.append(
-            "the dose needs both dose_start_dpa (at frame index 0) and dose_per_frame_dpa; "
-            "only one is given, so that doses are left empty"
-        )
-    return merged
 
 
 class Pipeline:
@@ -234,6 +208,7 @@ class Pipeline:
             "vote": None if settings.vote is None else str(settings.vote),
             "register": None if registration is None else asdict(registration),
             "table_format": settings.table_format,
+            "readers": {name: dict(given) for name, given in frames.reader_options.items()},
             "inputs": input_digests(paths, lambda done: progress("check input", done, len(paths))),
         }
 
@@ -271,6 +246,8 @@ class Pipeline:
             frames = GivenFrames(frames)
         frames.warnings += [text for text in self.warnings if text not in frames.warnings]
         chosen = self._chosen(frames, settings, masks)
+        if chosen.mixed_sizes:
+            frames = frames.calibrated(without_laws(frames.calibration, frames.warnings))
         if out is not None:
             return self._session(frames, Path(out), chosen, progress).run()
         holder = tempfile.TemporaryDirectory()
@@ -341,6 +318,8 @@ class Pipeline:
         """
         frames = WatchedFolder(Path(folder), self.host, calibration or Calibration())
         chosen = self._chosen(frames, settings, masks)
+        if chosen.mixed_sizes:
+            frames.calibration = without_laws(frames.calibration, frames.warnings)
         if chosen.workers > 1 or chosen.dask is not None:
             raise UsageError("--watch works in one process; leave out --workers and --dask")
         frames.in_order = chosen.vote is not None or chosen.register is not None

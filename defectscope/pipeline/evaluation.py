@@ -27,6 +27,7 @@ from defectscope.pipeline.joining import Joined, join_frames, outside_masks, wit
 from defectscope.pipeline.labels import open_dataset
 from defectscope.pipeline.line_evaluation import frame_line_scores, has_lines, line_columns
 from defectscope.pipeline.results import Result
+from defectscope.pipeline.run_labels import is_run, run_dataset
 from defectscope.plugins.host import PluginHost, default_host
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def evaluate(
     predictions
         A run (folder), or a dataset with scores.
     truth
-        A labelled dataset.
+        A labelled dataset; or another run, which is taken for the truth with a warning.
     iou
         Overlap of boxes that a match needs; P2 uses 0.15, P3 0.4.
     sweep
@@ -162,25 +163,33 @@ def _opened(
     predictions: Result | Dataset | Path | str, truth: Dataset | Path | str, host: PluginHost
 ) -> tuple[Result | Dataset, Dataset, list[str]]:
     """Return both sides, and what their readers warn of."""
-    if not isinstance(truth, Dataset) and (Path(truth) / "run.json").is_file():
-        raise UsageError(
-            f"{truth} is a run folder; the prediction comes first and the truth second, and the "
-            "truth must be labelled data"
-        )
-    if not isinstance(truth, Dataset):
-        truth = open_dataset(Path(truth), host)
     if isinstance(predictions, str | Path):
         path = Path(predictions)
-        is_run = (path / "run.json").is_file()
-        predictions = Result(path) if is_run else open_dataset(path, host)
+        predictions = Result(path) if is_run(path) else open_dataset(path, host)
+    of_run: tuple[str, ...] = ()
+    if not isinstance(truth, Dataset):
+        path = Path(truth)
+        if is_run(path):
+            of_run = (_run_as_truth(path, predictions),)
+        truth = run_dataset(path) if of_run else open_dataset(path, host)
     # Warnings of a run were about its input, and were said then.
     own = predictions.warnings if isinstance(predictions, Dataset) else ()
-    warnings = [*own, *truth.warnings]
+    warnings = [*of_run, *own, *truth.warnings]
     if isinstance(predictions, Result) and predictions.info.get("status") != "complete":
         warnings.append(
             f"the run in {predictions.folder} is not complete ({predictions.info.get('status')})"
         )
     return predictions, truth, warnings
+
+
+def _run_as_truth(path: Path, predictions: Result | Dataset) -> str:
+    """Say that a run stands for the truth, where it cannot be a mistake."""
+    if not isinstance(predictions, Result):
+        raise UsageError(
+            f"{path} is a run folder, and the prediction comes first: swap the two, or, if what "
+            f"it found is the truth, name it as labels: convert {path} truth.json --to coco"
+        )
+    return f"{path} is a run: what it found is taken for the truth"
 
 
 def check_overlap(iou: float) -> None:

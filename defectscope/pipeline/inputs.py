@@ -21,6 +21,7 @@ from defectscope.core.errors import (
 from defectscope.core.frames import FrameSequence, frame_indices
 from defectscope.pipeline.input_files import ReaderTable, input_files, natural_key
 from defectscope.pipeline.input_notes import SeriesNotes, broken_numbering
+from defectscope.pipeline.reader_options import ReaderOptions, check_readers_used
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +44,10 @@ class _File:
 
 
 def open_inputs(
-    paths: Sequence[Path], host: PluginHost, runtime: Runtime | None = None
+    paths: Sequence[Path],
+    host: PluginHost,
+    runtime: Runtime | None = None,
+    options: ReaderOptions | None = None,
 ) -> InputSeries:
     """Open files and folders as one series.
 
@@ -56,6 +60,8 @@ def open_inputs(
         Where readers are looked up by suffix.
     runtime
         What the readers may use.
+    options
+        Options of readers, by ``NAME`` or ``distribution/NAME``.
 
     Returns
     -------
@@ -71,8 +77,11 @@ def open_inputs(
         frame, found when it is read.
     MissingPackageError
         A format needs a package that is not installed.
+    OptionError
+        An option is not possible, or of a reader that is not used.
     """
     warnings: list[str] = []
+    options = options or {}
     table = ReaderTable(host)
     files = input_files(paths, table, warnings)
     readers: dict[str, Reader] = {}
@@ -81,9 +90,13 @@ def open_inputs(
         entry = table.reader_for(path)
         key = f"{entry.plugin.distribution}/{entry.name}"
         if key not in readers:
-            readers[key] = host.build("readers", key, runtime=runtime)
+            given = {**options.get(entry.name, {}), **options.get(key, {})}
+            readers[key] = host.build("readers", key, given, runtime, alias=entry.name)
         named.append(_File(path, key))
-    return InputSeries(named, readers, warnings)
+    check_readers_used(options, readers)
+    series = InputSeries(named, readers, warnings)
+    series.reader_options = dict(options)
+    return series
 
 
 class InputSeries(FrameSequence):

@@ -19,7 +19,8 @@ def plan_difference(former: Plan, now: Plan) -> str | None:
         Plans as they stand in ``run.json``.
     """
     for key in now:
-        if former.get(key) == now[key]:
+        # Plans of earlier versions lack what was not there to be chosen.
+        if (former.get(key) or None) == (now[key] or None):
             continue
         if key == "components":
             return _component_difference(former.get(key) or [], now[key])

@@ -49,7 +49,7 @@ def report_facts(
             text = _component(component, threshold)
             facts[name] = f"{facts[name]}; then {text}" if name in facts else text
     facts |= {
-        "Calibration": _calibration(plan["calibration"], types),
+        "Calibration": _calibration(tables.calibration.model_dump(), types),
         "Inputs": _inputs(list(plan["inputs"]), tables.frames),
         "Run": f"{info['status']}, defectscope {info['versions'].get('defectscope', '?')}",
     }

@@ -61,6 +61,11 @@ class Result:
         roi = self._plan.get("roi")
         return tuple(roi) if roi else None
 
+    @property
+    def reader_options(self) -> dict[str, dict[str, Any]]:
+        """Options that the readers of the frames were given, by their names."""
+        return dict(self._plan.get("readers") or {})
+
     @functools.cached_property
     def masks(self) -> MaskedParts:
         """Parts of the frames in which detections were dropped."""

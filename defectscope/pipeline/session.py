@@ -20,7 +20,7 @@ from defectscope.core.errors import (
     InputError,
     UsageError,
 )
-from defectscope.core.frames import FrameSequence
+from defectscope.core.frames import FrameSequence, what_was_selected
 from defectscope.core.provenance import package_versions
 from defectscope.core.registration import Shift
 from defectscope.core.tables import FRAME_COLUMNS, SHIFT_COLUMNS
@@ -146,10 +146,7 @@ class Session:
     def _prepare(self) -> list[FrameOutcome] | None:
         """Return the frames that are finished already; None where the whole run is."""
         if not len(self.frames):
-            raise UsageError(
-                "no frame is left to work on; frames are selected by their index, and the last "
-                "index is exclusive"
-            )
+            raise UsageError(f"no frame is left to work on; {what_was_selected(self.frames)}")
         if self._vote is not None:
             self.warnings += check_vote(self._vote, self.frames.indices)
         former = self.folder.info() if self.settings.resume else None

@@ -24,7 +24,7 @@ from defectscope.pipeline.named import NamedComponent, check_found, guarded
 if TYPE_CHECKING:
     from defectscope.core.base import Component, Detector, PostProcessor
 
-__all__ = ["FrameOutcome", "FrameStages", "ReadFrames", "Roi"]
+__all__ = ["FrameOutcome", "FrameStages", "ReadFrames", "Roi", "check_corners"]
 
 Roi = tuple[int, int, int, int]
 
@@ -209,11 +209,28 @@ def _outlined(instances: Instances) -> Instances:
     )
 
 
+def check_corners(roi: Roi) -> None:
+    """Refuse a region whose second corner does not lie to the right of and below the first.
+
+    Raises
+    ------
+    OptionError
+        It does not.
+    """
+    x0, y0, x1, y1 = roi
+    if x0 >= x1 or y0 >= y1:
+        raise OptionError(
+            "a region of interest is X0,Y0,X1,Y1 with X0 < X1 and Y0 < Y1, found "
+            f"{x0},{y0},{x1},{y1}"
+        )
+
+
 def _cropped(frame: Frame, roi: Roi | None) -> Frame:
     if roi is None:
         # A view of its own, so that it can be made read-only without touching the reader's array.
         return replace(frame, pixels=frame.pixels[:])
     x0, y0, x1, y1 = roi
+    check_corners(roi)
     height, width = frame.shape
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
         raise OptionError(

@@ -11,11 +11,10 @@ import numpy as np
 
 from defectscope import Calibration
 from defectscope.readers.pixels import warn_once
-from defectscope.readers.scale import square_pixel_nm
+from defectscope.readers.scale import in_seconds, square_pixel_nm
 
 __all__ = ["ImageStack", "NoImageError", "image_stack"]
 
-SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "µs": 1e-6, "min": 60.0}
 NO_IMAGE_AXES = ("ev", "kev", "1/nm", "1/å", "1/a", "nm^-1", "rad", "mrad", "a^-1", "å^-1")
 
 
@@ -110,7 +109,7 @@ def image_stack(dataset: Mapping[str, Any]) -> ImageStack:
     warnings: list[str] = []
     calibration = Calibration(
         pixel_size_nm=_pixel_size(axes[x], axes[y], dataset, warnings),
-        frame_interval_s=None if frame_axis is None else _seconds(axes[frame_axis]),
+        frame_interval_s=None if frame_axis is None else _interval(axes[frame_axis]),
     )
     return ImageStack(data, frame_axis, y, x, title, calibration, tuple(warnings))
 
@@ -162,11 +161,8 @@ def _pixel_size(
     return square_pixel_nm(sizes[0], sizes[1], warnings)
 
 
-def _seconds(axis: Mapping[str, Any]) -> float | None:
-    unit, scale = str(axis.get("units") or "").casefold(), float(axis.get("scale") or 0)
-    factor = SECONDS.get(unit)
-    known = factor is not None and math.isfinite(scale) and scale > 0
-    return scale * factor if known and factor is not None else None
+def _interval(axis: Mapping[str, Any]) -> float | None:
+    return in_seconds(float(axis.get("scale") or 0), str(axis.get("units") or ""))
 
 
 def _hdf5_datasets(data: Any) -> list[Any]:

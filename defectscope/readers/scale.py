@@ -1,11 +1,11 @@
-"""Pixel sizes as files give them, in nanometres."""
+"""Pixel sizes and times as files give them, in nanometres and seconds."""
 
 from __future__ import annotations
 
 import math
 import unicodedata
 
-__all__ = ["in_nanometres", "sizes_differ", "square_pixel_nm"]
+__all__ = ["in_nanometres", "in_seconds", "sizes_differ", "square_pixel_nm"]
 
 TOLERANCE = 0.01
 NANOMETRES = {
@@ -22,7 +22,24 @@ NANOMETRES = {
     "micron": 1e3,
     "micrometer": 1e3,
     "mm": 1e6,
+    "cm": 1e7,
+    "inch": 2.54e7,
     "m": 1e9,
+}
+SECONDS = {
+    "s": 1.0,
+    "sec": 1.0,
+    "second": 1.0,
+    "ns": 1e-9,
+    "μs": 1e-6,
+    "us": 1e-6,
+    "usec": 1e-6,
+    "ms": 1e-3,
+    "msec": 1e-3,
+    "min": 60.0,
+    "minute": 60.0,
+    "h": 3600.0,
+    "hour": 3600.0,
 }
 
 
@@ -43,6 +60,24 @@ def in_nanometres(size: float, unit: str | None) -> float | None:
     if factor is None or not math.isfinite(length) or length == 0:
         return None
     return length * factor
+
+
+def in_seconds(time: float, unit: str | None) -> float | None:
+    """Return a time in s, or None where the unit is no time or the time is not above 0.
+
+    Parameters
+    ----------
+    time
+        From one frame to the next.
+    unit
+        As the file spells it: ``s``, ``ms``, ``µs``, ``min``, ...
+    """
+    spelled = unicodedata.normalize("NFKC", unit or "").strip().casefold()
+    factor = SECONDS.get(spelled, SECONDS.get(spelled.removesuffix("s")))
+    seconds = float(time)
+    if factor is None or not math.isfinite(seconds) or seconds <= 0:
+        return None
+    return seconds * factor
 
 
 def square_pixel_nm(

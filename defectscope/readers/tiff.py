@@ -5,25 +5,27 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import tifffile
+from pydantic import Field
 
-from defectscope import DamagedFrameError, FrameSequence, InputError, Reader
+from defectscope import DamagedFrameError, FrameSequence, InputError, Options, Reader
 from defectscope.readers.pixels import grey_pixels, warn_once
-from defectscope.readers.tiff_metadata import calibration_of, declared_images
+from defectscope.readers.tiff_axes import chosen_images, image_grid, runs_in_time
+from defectscope.readers.tiff_metadata import calibration_of, declared_images, frame_interval
 from defectscope.readers.tiff_pixels import page_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tifffile import TiffFile, TiffFrame, TiffPage
 
-__all__ = ["TiffFrames", "TiffReader"]
+__all__ = ["TiffFrames", "TiffOptions", "TiffReader"]
 
 LOGGER = logging.getLogger("tifffile")
 # Without any handler Python prints its complaints about damaged files to stderr.
@@ -38,8 +40,25 @@ MOST_PIXELS = 2**30
 MOST_IMAGES = 2_000_000
 
 
+Chosen = int | Literal["all"] | None
+
+
+class TiffOptions(Options):
+    """What is read of hyperstacks."""
+
+    channel: Chosen = Field(
+        None, description="channel, counted from 1; all takes them as frames one after the other"
+    )
+    slice: Chosen = Field(
+        None, description="slice, counted from 1; all takes them as frames one after the other"
+    )
+
+
 class TiffReader(Reader):
     """TIFF images and stacks, page by page."""
+
+    Options = TiffOptions
+    options: TiffOptions
 
     def read(self, path: Path) -> TiffFrames:
         """Return the pages of `path`.
@@ -47,9 +66,10 @@ class TiffReader(Reader):
         Raises
         ------
         InputError
-            It is no TIFF file, or none of its pages can be found.
+            It is no TIFF file, none of its pages can be found, or it has several channels, or
+            slices at several times, and the options choose none.
         """
-        return TiffFrames(path, self.runtime.threads)
+        return TiffFrames(path, self.runtime.threads, self.options)
 
 
 @dataclass(frozen=True)
@@ -73,10 +93,11 @@ class TiffFrames(FrameSequence):
     """The pages of one TIFF file in their order.
 
     One page is held at a time. Where ImageJ wrote a stack behind a single page, the images are
-    read straight from their place; the file need not be whole for that.
+    read straight from their place; the file need not be whole for that. Of hyperstacks one channel
+    and slice is read.
     """
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
+    def __init__(self, path: Path, threads: int = 1, options: TiffOptions | None = None) -> None:
         self._file: TiffFile | None = None
         self._path, self._threads = path, threads
         self._is_imagej = False
@@ -95,9 +116,29 @@ class TiffFrames(FrameSequence):
             self.close()
             raise InputError(f"{path.name} cannot be read as TIFF: {_reason(error)}") from error
         count = len(self._pages) if self._run is None else self._run.count
-        count = max(count, self._declared)
+        self._images = self._series(max(count, self._declared), options or TiffOptions())
+        count = len(self._images)
         self.indices = tuple(range(count))
         self.names = (path.name,) if count == 1 else tuple(f"{path.name}#{k}" for k in range(count))
+
+    def _series(self, count: int, options: TiffOptions) -> Sequence[int]:
+        """Return which of the images of the file are frames of the series, in their order."""
+        file = self._opened()
+        grid = image_grid(file, count)
+        if grid is None:
+            return range(count)
+        grid = chosen_images(grid, options, self._path.name)
+        interval = frame_interval(file, self.warnings)
+        if interval is not None and grid.size > 1:
+            if runs_in_time(grid):
+                self.calibration = self.calibration.updated(frame_interval_s=interval)
+            else:
+                warn_once(
+                    self.warnings,
+                    f"the metadata give {interval:g} s between frames, but call the images slices "
+                    "or channels; the frame interval is left unknown",
+                )
+        return range(count) if grid.size == count else tuple(map(int, grid.ravel()))
 
     def _examine(self) -> None:
         with _complaints() as complaints:
@@ -126,7 +167,7 @@ class TiffFrames(FrameSequence):
 
     def read(self, position: int) -> NDArray[Any]:
         """Return the pixels of one page, or raise DamagedFrameError."""
-        name = self.names[position]
+        name, position = self.names[position], self._images[position]
         try:
             if self._run is not None:
                 return self._read_from_run(self._run, position, name)

@@ -1,6 +1,7 @@
-"""What TIFF files say about their images: pixel size and number, where it is unambiguous.
+"""What TIFF files say about their images: pixel size, time between them, number.
 
-The resolution of plain TIFF files is left aside: it is nearly always that of a printer.
+The resolution of plain TIFF files is nearly always that of a printer, and left aside then; one
+below 1 µm a pixel is none, and read.
 """
 
 from __future__ import annotations
@@ -12,22 +13,25 @@ from typing import TYPE_CHECKING, Any
 
 from defectscope import Calibration
 from defectscope.readers.pixels import warn_once
-from defectscope.readers.scale import square_pixel_nm
+from defectscope.readers.scale import in_nanometres, in_seconds, square_pixel_nm
 
 if TYPE_CHECKING:
     from tifffile import TiffFile
 
-__all__ = ["calibration_of", "declared_images"]
+__all__ = ["calibration_of", "declared_images", "frame_interval", "ome_pixels"]
 
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 # In ImageJ these are what a picture without calibration gets, from its printing resolution.
 PRINTING_UNITS = ("inch", "cm", "mm", "m")
+# No printer draws dots that are smaller, and no microscope resolves less.
+PRINTED_NM = 1e3
+RESOLVED_NM = 1e-3
 
 Axis = tuple[float, str | None]
 
 
 def calibration_of(file: TiffFile, warnings: list[str]) -> Calibration:
-    """Return the calibration in the metadata of OME, ImageJ or Thermo Fisher / FEI.
+    """Return the pixel size in the metadata of OME, ImageJ, Thermo Fisher / FEI, or plain TIFF.
 
     Parameters
     ----------
@@ -36,7 +40,7 @@ def calibration_of(file: TiffFile, warnings: list[str]) -> Calibration:
     warnings
         Where to say what is contradictory.
     """
-    for source in (_ome_axes, _imagej_axes, _fei_axes):
+    for source in (_ome_axes, _imagej_axes, _fei_axes, _resolution_axes):
         axes = source(file, warnings)
         if axes is not None:
             return Calibration(pixel_size_nm=square_pixel_nm(*axes, warnings))
@@ -53,18 +57,63 @@ def declared_images(file: TiffFile) -> int:
     return 1
 
 
-def _ome_axes(file: TiffFile, warnings: list[str]) -> tuple[Axis, Axis] | None:
-    if not file.is_ome or not file.ome_metadata:
+def frame_interval(file: TiffFile, warnings: list[str]) -> float | None:
+    """Return the time between frames in s that OME or ImageJ give, or None.
+
+    It is meant for images that follow each other in time; others may have it in their metadata too.
+
+    Parameters
+    ----------
+    file
+        An open file.
+    warnings
+        Where to say that it is none of the experiment.
+    """
+    if file.is_imagej and file.imagej_metadata:
+        return _imagej_interval(file.imagej_metadata, warnings)
+    intervals = {
+        in_seconds(
+            _number(element.attrib["TimeIncrement"]), element.attrib.get("TimeIncrementUnit", "s")
+        )
+        for element in ome_pixels(file)
+        if "TimeIncrement" in element.attrib
+    }
+    return intervals.pop() if len(intervals) == 1 else None
+
+
+def _imagej_interval(metadata: dict[str, Any], warnings: list[str]) -> float | None:
+    unit = _unescaped(str(metadata.get("tunit", "s")))
+    interval = in_seconds(_number(metadata.get("finterval")), unit)
+    rate = _number(metadata.get("fps"))
+    # That is how ImageJ imports videos.
+    if interval is not None and math.isclose(interval * rate, 1, rel_tol=0.01):
+        warn_once(
+            warnings,
+            f"the metadata give {interval:.6g} s between frames, which is how fast ImageJ plays "
+            f"them ({rate:g} frames/s); the frame interval is left unknown",
+        )
         return None
+    return interval
+
+
+def ome_pixels(file: TiffFile, warnings: list[str] | None = None) -> list[ElementTree.Element]:
+    """Return the ``Pixels`` elements of OME metadata, one a series; none where there are none."""
+    if not file.is_ome or not file.ome_metadata:
+        return []
     try:
         root = ElementTree.fromstring(file.ome_metadata)
     except ElementTree.ParseError as error:
-        warn_once(warnings, f"the OME metadata cannot be read, so the scale is unknown: {error}")
-        return None
+        text = f"the OME metadata cannot be read, so the scale is unknown: {error}"
+        warn_once([] if warnings is None else warnings, text)
+        return []
+    return [element for element in root.iter() if element.tag.rpartition("}")[2] == "Pixels"]
+
+
+def _ome_axes(file: TiffFile, warnings: list[str]) -> tuple[Axis, Axis] | None:
     found = set()
-    for element in root.iter():
+    for element in ome_pixels(file, warnings):
         given = element.attrib
-        if element.tag.rpartition("}")[2] == "Pixels" and "PhysicalSizeX" in given:
+        if "PhysicalSizeX" in given:
             y = given.get("PhysicalSizeY", given["PhysicalSizeX"])
             x_unit = given.get("PhysicalSizeXUnit", "µm")  # the default of the OME schema
             y_unit = given.get("PhysicalSizeYUnit", x_unit)
@@ -81,15 +130,27 @@ def _imagej_axes(file: TiffFile, warnings: list[str]) -> tuple[Axis, Axis] | Non
     metadata = file.imagej_metadata if file.is_imagej else None
     if not metadata or "unit" not in metadata:
         return None
+    x_unit = _unescaped(str(metadata["unit"]))
+    axes = _resolution(file, x_unit, _unescaped(str(metadata.get("yunit", x_unit))))
+    printed = axes is not None and x_unit.casefold() in PRINTING_UNITS
+    return None if printed and not _is_microscopic(axes) else axes
+
+
+def _resolution_axes(file: TiffFile, warnings: list[str]) -> tuple[Axis, Axis] | None:
+    unit = {2: "inch", 3: "cm"}.get(file.pages.first.tags.valueof("ResolutionUnit", default=2))
+    axes = None if unit is None else _resolution(file, unit, unit)
+    return axes if _is_microscopic(axes) else None
+
+
+def _resolution(file: TiffFile, x_unit: str, y_unit: str) -> tuple[Axis, Axis] | None:
     tags = file.pages.first.tags
     x, y = tags.valueof("XResolution"), tags.valueof("YResolution")
-    if x is None or y is None:
-        return None
-    x_unit = _unescaped(str(metadata["unit"]))
-    y_unit = _unescaped(str(metadata.get("yunit", x_unit)))
-    if x_unit.casefold() in PRINTING_UNITS:
-        return None
-    return (_per_pixel(x), x_unit), (_per_pixel(y), y_unit)
+    return None if x is None or y is None else ((_per_pixel(x), x_unit), (_per_pixel(y), y_unit))
+
+
+def _is_microscopic(axes: tuple[Axis, Axis] | None) -> bool:
+    sizes = [] if axes is None else [in_nanometres(*axis) for axis in axes]
+    return bool(sizes) and all(s is not None and RESOLVED_NM <= s < PRINTED_NM for s in sizes)
 
 
 def _fei_axes(file: TiffFile, warnings: list[str]) -> tuple[Axis, Axis] | None:

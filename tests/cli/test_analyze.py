@@ -96,3 +96,20 @@ def test_a_folder_without_a_run(tmp_path):
     done = invoke(tmp_path)
     assert done.exit_code != 0
     assert "is no run folder" in done.output + str(done.exception)
+
+
+def test_a_forgotten_calibration(run, tmp_path):
+    done = invoke(run, "--pixel-size", 0.5, "--frame-interval", 2, "--dose-start", 1,
+                  "--dose-per-frame", 0.1, "--thickness", 80, "--out", tmp_path)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert "unknown" not in done.output
+    table = (tmp_path / "figures" / "number-density.csv").read_text().splitlines()
+    row = dict(zip(table[0].split(","), table[1].split(","), strict=True))
+    assert (float(row["time_s"]), float(row["dose_dpa"])) == (10.0, 1.5)
+    assert float(row["number_density_per_m3"]) > 0
+
+
+def test_a_calibration_that_is_given_twice(run, tmp_path):
+    done = invoke(run, "--thickness", 80, "--thickness", 90, "--out", tmp_path)
+    assert done.exit_code == 2
+    assert "Invalid value for '--thickness': it takes one value, found 80.0 and 90.0" in done.output

@@ -228,7 +228,7 @@ def test_from_files_to_tables_in_nanometres(host, write, tmp_path):
 
 def test_a_selection_that_leaves_nothing_is_said(host, write, tmp_path):
     frames = ds.open(write(frames=3), host=host, frames="7:9")
-    with pytest.raises(ds.UsageError, match="no frame is left to work on"):
+    with pytest.raises(ds.UsageError, match=r"no frame is left .*there are indices 0 to 2"):
         ds.Pipeline("find", host=host).run(frames, tmp_path / "run", **PLAIN)
     assert not (tmp_path / "run").exists()
 

@@ -467,8 +467,16 @@ def test_wrong_paths_are_one_sentence(run, tmp_path, formats):
         evaluate(result, tmp_path / "nowhere", host=formats)
     with pytest.raises(ds.InputError, match="there is no file or folder"):
         evaluate(tmp_path / "nowhere", truth_of(result), host=formats)
-    with pytest.raises(ds.UsageError, match="is a run folder; the prediction comes first"):
-        evaluate(result, result.folder, host=formats)
+    swapped = r"is a run folder, and the prediction comes first: swap .* --to coco"
+    with pytest.raises(ds.UsageError, match=swapped):
+        evaluate(truth_of(result), result.folder, host=formats)
+
+
+def test_of_two_runs_the_second_is_taken_for_the_truth(run, formats):
+    result = run()
+    scores = evaluate(result, result.folder, host=formats, iou=0.9)
+    assert scores.overall == Counts(9, 0, 0)
+    assert scores.warnings[0].endswith("is a run: what it found is taken for the truth")
 
 
 def test_a_run_that_finished_no_frame_has_no_predictions(run, host):

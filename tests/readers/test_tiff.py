@@ -325,6 +325,7 @@ def test_other_files_that_ome_names_are_left_alone(tmp_path: Path) -> None:
         ("pixel", 1.0, None),
         ("inch", 72.0, None),
         ("cm", 72.0, None),
+        ("cm", 2e7, 0.5),
     ],
 )
 def test_scale_of_imagej(
@@ -332,14 +333,12 @@ def test_scale_of_imagej(
 ) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(
-        path, STACK[:2], imagej=True, metadata={"unit": unit, "axes": "TYX", "finterval": 0.04},
+        path, STACK[:2], imagej=True, metadata={"unit": unit, "axes": "TYX"},
         resolution=(resolution, resolution),
     )  # fmt: skip
     with opened(path) as frames:
         size = frames[0].calibration.pixel_size_nm
         assert size == (None if expected is None else pytest.approx(expected, rel=1e-5))
-        # ImageJ takes it from the playback rate of the videos it imports.
-        assert frames.calibration.frame_interval_s is None
 
 
 def test_imagej_pixels_that_are_not_square(tmp_path: Path) -> None:

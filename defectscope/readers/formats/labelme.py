@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ class LabelMe(AnnotationFormat):
             if self.options.copy_images:
                 copy_images(dataset, path.parent)
             write_json(path, _document(dataset.images[0], notes, dataset.images[0].file_name))
+            _note_missing([path.parent / dataset.images[0].file_name], notes)
             return list(notes.texts())
         names = label_files(dataset, ".json")
         with whole_folder(path) as folder:
@@ -91,7 +93,18 @@ class LabelMe(AnnotationFormat):
                 write_json(folder / name, _document(image, notes, here))
             if self.options.copy_images:
                 copy_images(dataset, folder)
+        _note_missing([path / relative_name(i.file_name) for i in dataset.images], notes)
         return [*notes.texts(), *left_over(path, {Path(name) for name in names}, ".json")]
+
+
+def _note_missing(images: Sequence[Path], notes: Notes) -> None:
+    if any("#" in image.name for image in images):
+        notes.add("labelme shows single images: save the pages of stacks as such beside the labels")
+    elif not all(image.is_file() for image in images):
+        notes.add(
+            f"labelme needs the images to show: put them beside the labels in {images[0].parent}, "
+            "or convert again with --copy-images"
+        )
 
 
 def _is_labelme(path: Path) -> bool:

@@ -1,0 +1,81 @@
+"""Axes of labelled ellipses and lengths of labelled lines, from what people drew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from defectscope.core.geometry.ellipses import ellipse_area, ellipse_from_moments
+from defectscope.core.geometry.polylines import polyline_length
+from defectscope.core.masks import mask_outline
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from defectscope.core.defect_types import DefectType
+    from defectscope.core.instances import Instances
+    from defectscope.core.masks import Mask
+
+__all__ = ["measured"]
+
+ELLIPSE = ("x", "y", "major_px", "minor_px", "angle_deg")
+UNITS = {
+    "x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": "deg",
+    "area_px": "px2", "length_px": "px",
+}  # fmt: skip
+
+
+def measured(found: Instances, types: Mapping[str, DefectType]) -> tuple[Instances, int]:
+    """Return instances with their sizes, and how many have none.
+
+    Parameters
+    ----------
+    found
+        Labels. Where an ellipse is known it stays; else the mask has one of the same second
+        moments. A line has a length.
+    types
+        Registered defect types; one that is not registered is a line where it has one.
+
+    Returns
+    -------
+    Instances
+        With the measurements ``x``, ``y``, ``major_px``, ``minor_px``, ``angle_deg``,
+        ``area_px`` (px²) and ``length_px``, NaN where there is none, and outlines of masks.
+    int
+        Those that are boxes only.
+    """
+    n = len(found)
+    columns = {
+        name: np.array(found.measurements.get(name, np.full(n, np.nan)), float) for name in UNITS
+    }
+    lines = list(found.lines or (np.zeros((0, 2)),) * n)
+    for k in range(n):
+        name = str(found.defect_types[k])
+        is_line = types[name].shape == "line" if name in types else len(lines[k]) > 1
+        mask = None if found.masks is None else found.masks[k]
+        if is_line and len(lines[k]) > 1:
+            columns["length_px"][k] = polyline_length(lines[k])
+        elif not is_line and mask is not None and mask.area_px and np.isnan(columns["major_px"][k]):
+            for part, value in zip(ELLIPSE, _ellipse(mask), strict=True):
+                columns[part][k] = value
+            columns["area_px"][k] = mask.area_px
+        if not len(lines[k]) and mask is not None:
+            lines[k] = mask_outline(mask)
+    area = ellipse_area(columns["major_px"], columns["minor_px"])
+    columns["area_px"] = np.where(np.isnan(columns["area_px"]), area, columns["area_px"])
+    bare = int((np.isnan(columns["major_px"]) & np.isnan(columns["length_px"])).sum())
+    kept = {name: values for name, values in columns.items() if not np.isnan(values).all()}
+    return replace(
+        found,
+        lines=tuple(lines),
+        measurements={**found.measurements, **kept},
+        units={**found.units, **{name: UNITS[name] for name in kept}},
+    ), bare
+
+
+def _ellipse(mask: Mask) -> NDArray[np.float64]:
+    x, y, major, minor, angle = ellipse_from_moments(mask.bitmap.astype(float))
+    return np.array([x + mask.x, y + mask.y, major, minor, angle])

@@ -1,0 +1,133 @@
+"""Calibrations put together: what files or a run say, a calibration file, and single values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from defectscope.core.calibration import Calibration
+from defectscope.core.errors import OptionError
+from defectscope.pipeline.plausibility import implausible
+
+__all__ = ["HALF_A_LAW", "given_calibration", "merged_calibration", "without_laws"]
+
+TOLERANCE = 0.01
+DOSE_RATE = "dose_rate_dpa_per_s"
+HALF_A_LAW = (
+    "the dose needs both dose_start_dpa (at frame index 0) and dose_per_frame_dpa; only one is "
+    "given, so that doses are left empty"
+)
+# As they stand in contradictions.
+NAMES = {
+    "pixel_size_nm": "{:g} nm/px",
+    "frame_interval_s": "{:g} s between frames",
+    "dose_start_dpa": "{:g} dpa at frame index 0",
+    "dose_per_frame_dpa": "{:g} dpa a frame",
+    "thickness_nm": "a thickness of {:g} nm",
+}
+OF_FILES = ("pixel_size_nm", "frame_interval_s")
+
+
+def merged_calibration(
+    own: Calibration,
+    calibration: Calibration | Path | str | None,
+    values: Mapping[str, Any],
+    warnings: list[str],
+    *,
+    of_run: bool = False,
+) -> Calibration:
+    """Return a calibration, overruled by another, and this by single values.
+
+    Parameters
+    ----------
+    own
+        What is known without anybody's help.
+    calibration
+        A calibration, or a TOML file with one.
+    values
+        Fields of a calibration, and ``dose_rate_dpa_per_s`` in place of ``dose_per_frame_dpa``
+        where the frame interval is known; None leaves a value as it is.
+    warnings
+        Where to say what was overruled, by more than 1 %, what is only half known, and what is
+        hardly meant.
+    of_run
+        Whether `own` is that of a run, in which nothing is overruled without a word. Of files only
+        pixel size and frame interval are.
+
+    Raises
+    ------
+    OptionError, FormatError
+        A value is no field or outside its limits; the file cannot be read.
+    """
+    merged = given_calibration(own, calibration, values)
+    for name, text in NAMES.items():
+        if not (of_run or name in OF_FILES):
+            continue
+        before, after = getattr(own, name), getattr(merged, name)
+        if before is not None and abs(after - before) > TOLERANCE * before:
+            said, used = text.format(before), text.format(after)
+            speaker = "the run has" if of_run else "the files say"
+            warnings.append(f"{speaker} {said}, but {used} was given and is used")
+    if (merged.dose_start_dpa is None) != (merged.dose_per_frame_dpa is None):
+        warnings.append(HALF_A_LAW)
+    warnings += implausible(merged)
+    return merged
+
+
+def given_calibration(
+    own: Calibration, calibration: Calibration | Path | str | None, values: Mapping[str, Any]
+) -> Calibration:
+    """Return the same as :func:`merged_calibration`, without a word about contradictions."""
+    known = [*Calibration.model_fields, DOSE_RATE]
+    unknown = [name for name in values if name not in known]
+    if unknown:
+        raise OptionError(f"{unknown[0]!r} is no calibration value; known are: {', '.join(known)}")
+    if isinstance(calibration, str | Path):
+        calibration = Calibration.from_toml(Path(calibration))
+    fields = calibration.model_dump(exclude_unset=True) if calibration else {}
+    single = {name: value for name, value in values.items() if name != DOSE_RATE}
+    merged = own.updated(**fields).updated(**single)
+    rate = values.get(DOSE_RATE)
+    if rate is None:
+        return merged
+    if single.get("dose_per_frame_dpa") is not None:
+        raise OptionError(
+            "the dose of a frame follows from the dose rate; give --dose-rate or "
+            "--dose-per-frame, not both"
+        )
+    return merged.updated(dose_per_frame_dpa=_dose_per_frame(rate, merged.frame_interval_s))
+
+
+def _dose_per_frame(rate: float, interval_s: float | None) -> float:
+    if not (math.isfinite(rate) and rate >= 0):
+        raise OptionError(f"--dose-rate must be a number of dpa/s from 0 up, found {rate:g}")
+    if interval_s is None:
+        raise OptionError(
+            "--dose-rate needs the time between frames, which is unknown; give --frame-interval "
+            "too, or the dose of a frame with --dose-per-frame"
+        )
+    return rate * interval_s
+
+
+def without_laws(calibration: Calibration, warnings: list[str]) -> Calibration:
+    """Return the calibration of unrelated images, whose numbers are no times.
+
+    Parameters
+    ----------
+    calibration
+        Of the series. A dose that is the same for all images stays.
+    warnings
+        Where to say what is left out.
+    """
+    lost = {"time": ["frame_interval_s"]} if calibration.frame_interval_s is not None else {}
+    if calibration.dose_per_frame_dpa:
+        lost["dose"] = ["dose_start_dpa", "dose_per_frame_dpa"]
+    if not lost:
+        return calibration
+    warnings.append(
+        f"unrelated images (--mixed-sizes) have no {' and no '.join(lost)} by their numbers; "
+        "leave out what says so, or --mixed-sizes"
+    )
+    return calibration.model_copy(update={name: None for names in lost.values() for name in names})

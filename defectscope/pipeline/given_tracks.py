@@ -1,0 +1,57 @@
+"""Tracks out of a table of their own, in place of those of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from defectscope.core.errors import FormatError, InputError
+from defectscope.core.tables import DETECTION_COLUMNS
+from defectscope.pipeline.parts import read_table
+
+if TYPE_CHECKING:
+    from defectscope.pipeline.results import Result
+
+__all__ = ["given_tracks"]
+
+
+def given_tracks(path: Path, result: Result) -> pd.DataFrame:
+    """Return the tracks in a table that was linked from the detections of a run.
+
+    Parameters
+    ----------
+    path
+        A CSV or Parquet file, as ``track`` writes it.
+    result
+        The run.
+
+    Raises
+    ------
+    InputError
+        There is no such file.
+    FormatError
+        It is no table, lacks a column of the detections or ``particle``, or has other frames.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no table of tracks at {path}")
+    try:
+        table = read_table(path)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise FormatError(
+            f"the tracks {path} cannot be read as .csv or .parquet: {reason}"
+        ) from error
+    missing = [name for name in (*DETECTION_COLUMNS, "particle") if name not in table]
+    if missing:
+        raise FormatError(
+            f"the tracks {path} lack the columns {', '.join(missing)}; link the table of the run: "
+            f"track {result.folder}/detections.parquet"
+        )
+    if table["particle"].isna().any() or not table["frame"].isin(result.frames["frame"]).all():
+        raise FormatError(
+            f"the tracks {path} have rows without a particle, or of frames that the run lacks; "
+            f"link the table of the run: track {result.folder}/detections.parquet"
+        )
+    return table.astype({**DETECTION_COLUMNS, "particle": "int64"})

@@ -1,0 +1,146 @@
+"""Labelled data, analysed as a run is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import defectscope as ds
+from defectscope.cli.main import cli
+from defectscope.pipeline.label_results import run_or_labels
+from defectscope.plugins.host import default_host
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> ds.Result:
+    """A run on four frames with two loops."""
+    frames = []
+    rows, columns = np.mgrid[0:60, 0:80]
+    for k in range(4):
+        pixels = np.full((60, 80), 200, np.uint8)
+        for x, y, a, b in ((20, 20, 8, 6), (55, 40, 7, 7)):
+            pixels[((columns - x) / a) ** 2 + ((rows - y) / b) ** 2 < 1] = 20
+        known = ds.Calibration(pixel_size_nm=0.5, dose_start_dpa=1.0, dose_per_frame_dpa=0.1)
+        frames.append(ds.Frame(pixels, 5 + k, known, f"f{5 + k}.png"))
+    pipeline = ds.Pipeline("dark-blobs", ["watershed-ellipse"], "trackpy", [])
+    folder = tmp_path_factory.mktemp("labels") / "run"
+    return pipeline.run(frames, folder, overlay=False, figures=False)
+
+
+def converted(run: ds.Result, target: Path, to: str) -> Path:
+    done = CliRunner().invoke(cli, ["convert", str(run.folder), str(target), "--to", to])
+    assert done.exit_code == 0, done.output
+    return target
+
+
+@pytest.mark.parametrize("to", ["coco", "labelme"])
+def test_labels_of_a_run_have_its_quantities(run: ds.Result, tmp_path: Path, to: str) -> None:
+    labels = converted(run, tmp_path / ("a.json" if to == "coco" else "a"), to)
+    result = run_or_labels(labels, default_host())
+    assert list(result.frames["frame"]) == [5, 6, 7, 8]
+    assert result.frames["dose_dpa"].tolist() == pytest.approx([1.5, 1.6, 1.7, 1.8])
+    assert result.calibration.pixel_size_nm == 0.5
+    expected = run.detections.sort_values(["frame", "x"])
+    found = result.detections.sort_values(["frame", "x"])
+    for name in ("x", "y", "major_px", "diameter_nm", "area_nm2"):
+        # labelme has outlines for ellipses, from which they are worked out again.
+        tolerance = 1e-4 if to == "coco" else 0.05
+        assert found[name].to_numpy() == pytest.approx(expected[name].to_numpy(), rel=tolerance)
+    assert result.particles is not None
+    assert list(result.particles["lifetime_frames"]) == [4, 4]
+
+
+def test_corrected_labels_are_analysed(run: ds.Result, tmp_path: Path) -> None:
+    labels = converted(run, tmp_path / "lm", "labelme")
+    for file in sorted(labels.glob("*.json"))[:2]:
+        document = json.loads(file.read_text())
+        document["shapes"] = document["shapes"][:1]  # a person deleted one
+        file.write_text(json.dumps(document))
+    words = [
+        str(labels),
+        "--thickness",
+        "80",
+        "--frame-interval",
+        "2",
+        "--out",
+        str(tmp_path / "q"),
+    ]
+    done = CliRunner().invoke(cli, ["analyze", *words])
+    assert done.exit_code == 0, done.output
+    assert "unknown" not in done.output
+    table = pd.read_csv(tmp_path / "q/figures/number-density.csv")
+    assert table["count"].tolist() == [1, 1, 2, 2]
+    area_m2 = 60 * 80 * 0.25e-18
+    assert table["number_density_per_m3"].iloc[0] == pytest.approx(1 / area_m2 / 80e-9)
+    assert table["time_s"].tolist() == [10, 12, 14, 16]
+    assert "defectscope: lm" in (tmp_path / "q/report.html").read_text(encoding="utf-8")
+    assert sorted(path.suffix for path in labels.iterdir()) == [".json"] * 4
+
+
+def test_boxes_lines_and_what_is_uncertain(tmp_path: Path) -> None:
+    shapes = [
+        {"label": "loop", "shape_type": "rectangle", "points": [[10, 10], [20, 20]]},
+        {"label": "uncertain", "shape_type": "rectangle", "points": [[30, 30], [40, 40]]},
+        {"label": "dislocation-line", "shape_type": "linestrip", "points": [[0, 5], [30, 45]]},
+    ]
+    document = {"imagePath": "a.png", "imageWidth": 80, "imageHeight": 60, "shapes": shapes}
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    result = run_or_labels(tmp_path / "a.json", default_host())
+    assert result.detections["length_px"].dropna().tolist() == [50.0]
+    assert len(result.detections) == 2
+    assert set(result.detections["origin"]) == {"human"}
+    assert result.tracks is None
+    assert "1 of 3 labels are to be ignored" in result.warnings[-2]
+    assert "1 of 2 labels are boxes without an outline" in result.warnings[-1]
+    done = ds.analyze(tmp_path, out=tmp_path / "out")
+    assert "number-density.csv" in done.files
+
+
+def test_what_is_neither_and_labels_without_a_place_for_results(
+    run: ds.Result, tmp_path: Path
+) -> None:
+    labels = converted(run, tmp_path / "a.json", "coco")
+    with pytest.raises(ds.UsageError, match=r"is labelled data; name a folder .* with --out"):
+        ds.analyze(labels)
+    with pytest.raises(ds.UsageError, match=r"is no run folder: .* and no labelled data either"):
+        ds.analyze(run.folder / "frames.csv")
+    with pytest.raises(ds.UsageError, match=r"analyze RUN --tracks .*frames\.csv"):
+        ds.analyze(run.folder / "frames.csv")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_tracks_that_were_linked_by_themselves(run: ds.Result, tmp_path: Path, suffix: str) -> None:
+    table = str(tmp_path / f"tracks.{suffix}")
+    words = ["track", str(run.folder / "detections.parquet"), "--tracker", "trackpy"]
+    options = ["--set", "trackpy.search_range_px=5", "--out", table]
+    assert CliRunner().invoke(cli, [*words, *options]).exit_code == 0
+    linked = (pd.read_csv if suffix == "csv" else pd.read_parquet)(table)
+    linked = linked[linked["particle"] == 0]
+    other = tmp_path / f"one.{suffix}"
+    linked.to_csv(other, index=False) if suffix == "csv" else linked.to_parquet(other)
+    done = CliRunner().invoke(
+        cli, ["analyze", str(run.folder), "--tracks", str(other), "--out", str(tmp_path / "q")]
+    )
+    assert done.exit_code == 0, done.output
+    assert "Particles: 1" in done.output
+
+
+def test_tracks_that_are_none_of_the_run(run: ds.Result, tmp_path: Path) -> None:
+    assert run.tracks is not None
+    path = tmp_path / "t.csv"
+    with pytest.raises(ds.InputError, match="there is no table of tracks"):
+        ds.analyze(run, tracks=path, out=tmp_path)
+    run.tracks.drop(columns="particle").to_csv(path, index=False)
+    with pytest.raises(ds.FormatError, match="lack the columns particle; link the table"):
+        ds.analyze(run, tracks=path, out=tmp_path)
+    run.tracks.assign(frame=99).to_csv(path, index=False)
+    with pytest.raises(ds.FormatError, match="of frames that the run lacks"):
+        ds.analyze(run, tracks=path, out=tmp_path)
+    path.with_suffix(".parquet").write_text("nothing")
+    with pytest.raises(ds.FormatError, match=r"cannot be read as \.csv or \.parquet"):
+        ds.analyze(run, tracks=path.with_suffix(".parquet"), out=tmp_path)
