@@ -73,6 +73,6 @@ def train(context: click.Context, /, **given: Any) -> None:
             choice.name, given.pop("data"), out, options=choice.options,
             host=current_host(context), progress=progress, say=say, **given,
         )  # fmt: skip
-    scores = files.card.scores.get("validation", {})
-    say(", ".join(f"{name} {value}" for name, value in scores.items()))
+    for kind, scores in files.card.scores.items():
+        say(f"{kind}: " + ", ".join(f"{name} {value}" for name, value in scores.items()))
     say(f"weights are in {out}, threshold {files.card.threshold:g}")

@@ -96,6 +96,10 @@ class DatasetData(TrainingData):
             )
         return pixels, truth
 
+    def truth(self, number: int) -> Instances:
+        """Return the labels of one image."""
+        return self._images[number % len(self._images)][1]
+
     def recipe(self) -> dict[str, Any]:
         """Return names of the images, and a digest of their labels."""
         digest = hashlib.sha256()

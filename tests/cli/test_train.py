@@ -416,7 +416,10 @@ class TestDataset:
         assert card.recipe["data"]["images"] == 4
         assert len(card.recipe["data"]["labels_sha256"]) == 64
         assert card.data == "data"
-        assert "on data" in card.threshold_from
+        assert "on data (the training frames)" in card.threshold_from
+        assert card.scores["training frames"]["on"] == "data (the training frames)"
+        assert "chosen on the training frames, of data, where scores flatter" in done.stderr
+        assert "\ntraining frames: on data" in done.stderr
 
     def test_an_image_that_a_worker_cannot_use(self, train, labelled, tmp_path):
         shutil.copytree(labelled, tmp_path / "data")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.errors import FormatError, InputError, OptionError
+from defectscope.core.errors import FormatError, OptionError
 from defectscope.core.provenance import file_digest
 from defectscope.detectors.learning.module import true_lines
 from defectscope.detectors.learning.trainer import (
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from torch import nn
 
-    from defectscope import Instances, TrainingData, TrainingJob
+    from defectscope import Instances, TrainingJob
 
 __all__ = [
     "begin",
@@ -28,46 +28,7 @@ __all__ = [
     "plan_of",
     "refuse_frozen",
     "refuse_other",
-    "validation_frames",
 ]
-
-# Generated validation frames have numbers that training never reaches.
-VALIDATION_FROM = 2**31
-
-
-def validation_frames(
-    job: TrainingJob, most: int, usable: Callable[[Instances], bool]
-) -> list[tuple[Any, Instances]]:
-    """Return pixels and truth of the frames that the best state is chosen on.
-
-    Parameters
-    ----------
-    job
-        Without validation data, it is done on other frames of the recipe, or on the dataset.
-    most
-        Number of frames at most.
-    usable
-        Whether there is something to learn in a truth.
-
-    Raises
-    ------
-    InputError
-        No frame is usable.
-    """
-    data: TrainingData = job.validation or job.data
-    first = VALIDATION_FROM if data.length is None else 0
-    count = most if data.length is None else min(most, data.length)
-    frames = []
-    with data:
-        for number in range(first, first + count):
-            frames.append(data.load(number))
-            job.progress("validation frames", len(frames), count)
-    if not any(usable(truth) for _, truth in frames):
-        raise InputError(
-            f"{data.title} has no labelled defect in its first {count} frames; there is nothing "
-            "to learn from or to choose a threshold on"
-        )
-    return frames
 
 
 def plan_of(job: TrainingJob, detector: str, steps: int, architecture: BaseModel) -> dict[str, Any]:
