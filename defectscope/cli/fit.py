@@ -91,7 +91,7 @@ def loop_sizes(
       defectscope fit loop-sizes labels/ --out sizes.json
       defectscope generate loops --set loops.sizes=sizes.json --out data
     """
-    from defectscope.generators.loop_sizes import fit_loop_sizes
+    from defectscope.generators.loop_sizes import LOOP_TYPES, fit_loop_sizes, label_numbers
     from defectscope.pipeline.labels import open_dataset
 
     _check_target(out, (".json", ".toml"), overwrite)
@@ -99,6 +99,13 @@ def loop_sizes(
     for text in labelled.warnings:
         warn(text)
     fitted = fit_loop_sizes(labelled, label_inset_px)
+    others = {n: k for n, k in label_numbers(labelled).items() if n not in LOOP_TYPES}
+    if others:
+        warn(
+            "labels of types that loops does not draw are left out: "
+            f"{', '.join(f'{number} of {name!r}' for name, number in others.items())}; its types "
+            f"are {', '.join(LOOP_TYPES)}"
+        )
     fitted.save(out)
     _tell(fitted.model_dump(mode="json"), as_json)
     say(f"{out}: loop sizes, {fitted.source}")
