@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from defectscope.core.tracking_metrics import tracking_scores
 from defectscope.pipeline.joining import Joined, join_frames, outside_masks, within_roi
 from defectscope.pipeline.labels import open_dataset
 from defectscope.pipeline.line_evaluation import frame_line_scores, has_lines, line_columns
+from defectscope.pipeline.renaming import check_renames, names_in, renamed
 from defectscope.pipeline.results import Result
 from defectscope.plugins.host import PluginHost, default_host
 
@@ -97,6 +98,7 @@ def evaluate(
     *,
     iou: float = 0.15,
     sweep: bool = False,
+    rename: Mapping[str, str] | None = None,
     host: PluginHost | None = None,
 ) -> Evaluation:
     """Compare predictions with truth; frames are joined by file name.
@@ -111,18 +113,27 @@ def evaluate(
         Overlap of boxes that a match needs; P2 uses 0.15, P3 0.4.
     sweep
         Also search the grid of scores and overlaps for the best F1 (P3).
+    rename
+        New names of defect types by old ones, on both sides; those of one name become one.
 
     Raises
     ------
     UsageError
         No frame has both a prediction and a truth.
     OptionError
-        The overlap is not between 0 and 1.
+        The overlap is not between 0 and 1, or what is to be renamed is not there.
     """
     check_overlap(iou)
     host = host or default_host()
     predictions, truth, warnings = _opened(predictions, truth, host)
     joined = join_frames(predictions, truth, warnings)
+    if rename:
+        there = names_in(truth) | _names_of(predictions)
+        check_renames(rename, there, host.defect_types())
+        joined = [
+            replace(j, predicted=renamed(j.predicted, rename), true=renamed(j.true, rename))
+            for j in joined
+        ]
     if isinstance(predictions, Result):
         joined = within_roi(joined, predictions.roi, warnings)
         joined = outside_masks(joined, predictions.masks, warnings)
@@ -150,6 +161,12 @@ def evaluate(
         _tracking(predictions, joined, iou),
         warnings,
     )
+
+
+def _names_of(predictions: Result | Dataset) -> set[str]:
+    if isinstance(predictions, Dataset):
+        return names_in(predictions)
+    return {str(name) for name in predictions.detections["defect_type"].unique()}
 
 
 def _opened(

@@ -14,9 +14,12 @@ from defectscope.core.instances import Instances
 from defectscope.core.training import TrainingData
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.labels import open_dataset
+from defectscope.pipeline.renaming import names_in, renamed_dataset
 from defectscope.plugins.host import default_host
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from defectscope.core.datasets import Dataset
@@ -41,9 +44,25 @@ class DatasetData(TrainingData):
         For people.
     host
         Where readers of its images are looked up; the installed plugins by default.
+    rename
+        New names of its defect types by old ones.
+
+    Attributes
+    ----------
+    named
+        Defect types before any was renamed.
     """
 
-    def __init__(self, dataset: Dataset, title: str, host: PluginHost | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        title: str,
+        host: PluginHost | None = None,
+        rename: Mapping[str, str] | None = None,
+    ) -> None:
+        self.named = names_in(dataset)
+        self._rename = {old: new for old, new in (rename or {}).items() if old in self.named}
+        dataset = renamed_dataset(dataset, self._rename)
         assert dataset.folder is not None
         self._host = host or default_host()
         self._folder, self.title, self.warnings = dataset.folder, title, tuple(dataset.warnings)
@@ -59,7 +78,7 @@ class DatasetData(TrainingData):
             )
 
     @classmethod
-    def read(cls, path: Path, host: PluginHost) -> Self:
+    def read(cls, path: Path, host: PluginHost, rename: Mapping[str, str] | None = None) -> Self:
         """Read a dataset folder or annotation file.
 
         Raises
@@ -77,7 +96,7 @@ class DatasetData(TrainingData):
                 raise InputError(
                     f"{path} names the image {image.file_name}, which is not in {dataset.folder}"
                 )
-        return cls(dataset, path.resolve().name, host)
+        return cls(dataset, path.resolve().name, host, rename)
 
     @property
     def length(self) -> int:
@@ -111,6 +130,7 @@ class DatasetData(TrainingData):
             "dataset": self.title,
             "images": len(self._images),
             "labels_sha256": digest.hexdigest(),
+            **({"rename": self._rename} if self._rename else {}),
         }
 
 

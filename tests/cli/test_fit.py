@@ -146,6 +146,19 @@ def test_labels_of_other_names_are_left_out_with_a_word(own_names, tmp_path):
     assert set(LoopSizes.load(out).types) == {"black dot"}
 
 
+def test_labels_are_fitted_under_a_name_that_loops_draws(own_names, tmp_path):
+    out = tmp_path / "sizes.json"
+    arguments = ["loop-sizes", str(own_names), "--out", str(out), "--rename"]
+    result = CliRunner().invoke(fit, [*arguments, "loop=dislocation-loop"])
+    assert result.exit_code == 0
+    assert "left out" not in result.stderr
+    assert set(LoopSizes.load(out).types) == {"black dot", "dislocation-loop"}
+    error = failure(*arguments, "lop=black dot", "--overwrite")
+    assert "there is no defect type 'lop' (did you mean 'loop'?); there are: black dot, loop" in (
+        str(error)
+    )
+
+
 def test_labels_of_other_names_alone_are_nothing_to_fit(own_names, tmp_path):
     own_names.write_text(own_names.read_text().replace("black dot", "dot"))
     error = failure("loop-sizes", own_names, "--out", tmp_path / "sizes.json")

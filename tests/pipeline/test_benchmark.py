@@ -198,6 +198,7 @@ def test_from_python_nothing_is_written_unless_asked(folder, tmp_path):
         ({"frames": "7:9"}, "no labelled frame of"),
         ({"detectors": "a/b=dark-blobs"}, "becomes part of file names"),
         ({"detectors": ["x=dark-blobs", "x=dark-blobs"]}, "names two components"),
+        ({"rename": {"lop": "x"}}, "no defect type 'lop'.*there are: .*dislocation-loop"),
         ({"datasets": []}, "name at least one dataset"),
         ({"host": PluginHost(entry_points=())}, "name at least one detector"),
     ],
@@ -211,6 +212,18 @@ def test_a_wrong_request_is_one_sentence_and_leaves_nothing(folder, tmp_path, wr
 def test_the_wrong_device_is_said(folder):
     result = ds.benchmark(folder, threads=1, device="cuda")
     assert result.warnings == ["'dark-blobs' cannot work on cuda; the CPU is used"]
+
+
+def test_types_have_the_names_that_were_asked_for_on_both_sides(folder):
+    result = ds.benchmark(folder, threads=1, rename={"dislocation-loop": "loop"},
+                          options={"dark-blobs": {"defect_type": "black dot"}})  # fmt: skip
+    (line,) = result.lines
+    assert set(line.scores.evaluation.by_type) == {"loop", "black dot"}
+    assert result.info["rename"] == {"dislocation-loop": "loop"}
+    both = ds.benchmark(folder, threads=1, rename={"black dot": "dislocation-loop"},
+                        options={"dark-blobs": {"defect_type": "black dot"}})  # fmt: skip
+    (line,) = both.lines
+    assert line.scores.evaluation.by_type["dislocation-loop"].f1 == 1
 
 
 def test_frames_that_went_away_do_not_lose_the_line(tmp_path):

@@ -12,8 +12,9 @@ import pytest
 
 from defectscope import Instances
 from defectscope.core.datasets import Dataset, LabelledImage
-from defectscope.core.errors import FormatError, InputError
-from defectscope.pipeline.training import open_training_data
+from defectscope.core.errors import FormatError, InputError, OptionError, UsageError
+from defectscope.pipeline.renaming import parse_renames
+from defectscope.pipeline.training import open_training_data, train
 from defectscope.pipeline.training_sets import DatasetData
 from defectscope.plugins.host import PluginHost, default_host
 
@@ -95,6 +96,39 @@ class TestTypes:
         folder = write(tmp_path, [(LOOP, 1), ((40, 30, 9, 9), 2, {"ignore": 1})],
                        categories=((1, "loop"), (2, "dot")))  # fmt: skip
         assert read(folder).defect_types == ("loop",)
+
+
+class TestRenaming:
+    def test_types_of_one_name_are_one_and_the_recipe_says_so(self, tmp_path):
+        categories = ((1, "frank"), (2, "perfect"), (3, "dot"))
+        folder = write(tmp_path, [(LOOP, 1), (LOOP, 2), ((40, 30, 9, 9), 3)], categories=categories)
+        names = {"frank": "dislocation-loop", "perfect": "dislocation-loop", "dot": "uncertain"}
+        data = open_training_data(folder, default_host(), names)
+        assert data.defect_types == ("dislocation-loop",)
+        assert data.load(0)[1].ignore.tolist() == [False, False, True]
+        assert data.recipe()["rename"] == names
+        assert data.recipe()["labels_sha256"] != read(folder).recipe()["labels_sha256"]
+        assert "rename" not in read(folder).recipe()
+
+    @pytest.mark.parametrize(
+        ("name", "error", "message"),
+        [("labels", OptionError, "no defect type 'x'; there are: loop"),
+         ("r.toml", UsageError, r"for datasets; a recipe has a table \[rename\]")],
+    )  # fmt: skip
+    def test_what_is_not_there_cannot_be_renamed(self, tmp_path, name, error, message):
+        write(tmp_path / "labels", [(LOOP, 1)], categories=((1, "loop"),))
+        (tmp_path / "r.toml").write_text(
+            'title = "x"\ndefect_types = ["black dot"]\n[[source]]\ngenerators = ["loops"]\n'
+        )
+        with pytest.raises(error, match=message):
+            train("heatmap", tmp_path / name, tmp_path / "o.safetensors", rename={"x": "y"})
+
+    @pytest.mark.parametrize("text", ["a", "a=", "=b", ""])
+    def test_forms_that_are_refused(self, text):
+        with pytest.raises(OptionError, match="takes OLD=NEW"):
+            parse_renames([text])
+        with pytest.raises(OptionError, match="calls 'a' both 'b' and 'c'"):
+            parse_renames(["a=b", "a=c"])
 
 
 def labelled(*boxes, **more):
