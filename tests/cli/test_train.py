@@ -133,6 +133,14 @@ class TestResult:
         assert card.threshold == round(card.threshold, 4)
         assert {"torch", "lightning", "defectscope", "python"} <= card.versions.keys()
 
+    def test_weights_that_find_nothing_are_not_passed_off_as_good_ones(self, whole):
+        # Seven steps are not enough for anything.
+        card = WeightFiles.open(whole / "x.safetensors", "heatmap").card
+        assert card.scores["validation"]["f1_iou_0.15"] == 0
+        assert card.threshold_from == "nothing: F1 is 0 at every threshold on a few loops"
+        said = (whole / "stderr.txt").read_text()
+        assert "warning: after 7 steps nothing is found that is labelled in a few loops" in said
+
     def test_the_curve_has_a_row_a_validation_and_the_last_step(self, whole):
         curve = pd.read_csv(whole / "x.training/curve.csv")
         assert curve["step"].tolist() == [3, 6, 7]
@@ -144,7 +152,7 @@ class TestResult:
         assert lines[0].endswith("million parameters, 7 steps on a few loops")
         assert [line.partition(":")[0] for line in lines[1:4]] == ["step 3", "step 6", "step 7"]
         assert lines[-1].startswith("weights are in x.safetensors, threshold 0.")
-        assert len(lines) == 6
+        assert len(lines) == 7
 
     @pytest.mark.parametrize("engine", ["onnx", "torch"])
     def test_the_weights_work(self, whole, engine):
@@ -416,7 +424,7 @@ class TestDataset:
         assert card.recipe["data"]["images"] == 4
         assert len(card.recipe["data"]["labels_sha256"]) == 64
         assert card.data == "data"
-        assert "on data (the training frames)" in card.threshold_from
+        assert card.threshold_from.endswith(" on data (the training frames)")
         assert card.scores["training frames"]["on"] == "data (the training frames)"
         assert "chosen on the training frames, of data, where scores flatter" in done.stderr
         assert "\ntraining frames: on data" in done.stderr

@@ -148,6 +148,12 @@ def trained(
         Settings.of(options, steps),
         runtime,
     )
+    if not fitted.f1:
+        job.say(
+            f"warning: after {fitted.step} steps nothing is found that is labelled in "
+            f"{chosen_on(job)[1]}, F1 is 0 at every threshold: the weights are of no use yet; "
+            "train longer (--steps), or check the labels"
+        )
     side_px = facts.example_side * architecture.multiple_px
     # Most networks take grey alone, and their architecture says nothing of it.
     shape = (1, getattr(architecture, "channels_in", 1), side_px, side_px)
@@ -189,7 +195,9 @@ def _saved(
         defect_types=job.data.defect_types,
         architecture=plan["architecture"],
         threshold=round(fitted.threshold, 4),
-        threshold_from=f"{facts.threshold_from} on {where}",
+        threshold_from=f"{facts.threshold_from} on {where}"
+        if fitted.f1
+        else f"nothing: F1 is 0 at every threshold on {where}",
         data=job.data.title,
         recipe={**plan, "best_step": fitted.step},
         scores={kind: {"on": where, **facts.scores(fitted), **fitted.detection}},
