@@ -178,6 +178,13 @@ class TrainableDetector(Detector):
 
     TrainingOptions: ClassVar[type[Options]] = Options
 
+    def before_training(self, job: TrainingJob) -> WeightFiles | None:
+        """Refuse what cannot work, before anything is imported that takes long.
+
+        Returns the weights of a training to resume where that is complete, else None.
+        """
+        return None
+
     @abstractmethod
     def train(self, job: TrainingJob) -> WeightFiles:
         """Train as `job` says, write the weights, and return them."""

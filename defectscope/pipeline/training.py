@@ -140,8 +140,13 @@ def train(
         None if init is None else find_weights(str(init), host.weights()),
         steps, seed, workers, resume, title, progress, say,
     )  # fmt: skip
-    files: WeightFiles = detector(None, runtime).train(job)
-    return files
+    component = detector(None, runtime)
+    files: WeightFiles | None = component.before_training(job)
+    if files is not None:
+        say(f"the training of {out} is already complete")
+        return files
+    trained: WeightFiles = component.train(job)
+    return trained
 
 
 def _check_rename(rename: Mapping[str, str], sources: Sequence[TrainingData]) -> None:

@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from defectscope.core.errors import FormatError, OptionError
-from defectscope.core.provenance import file_digest
 from defectscope.detectors.learning.module import true_lines
-from defectscope.detectors.learning.trainer import (
-    first_step,
-    work_folder,
-)
+from defectscope.detectors.learning.plans import refuse_other_number, work_folder
+from defectscope.detectors.learning.trainer import first_step
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -25,25 +22,9 @@ __all__ = [
     "has_defects",
     "has_lines",
     "match_types",
-    "plan_of",
     "refuse_frozen",
     "refuse_other",
 ]
-
-
-def plan_of(job: TrainingJob, detector: str, steps: int, architecture: BaseModel) -> dict[str, Any]:
-    """Return plain values that decide about the result."""
-    return {
-        "detector": detector,
-        "steps": steps,
-        "seed": job.seed,
-        "options": job.options.model_dump(mode="json"),
-        "architecture": architecture.model_dump(mode="json"),
-        "defect_types": list(job.data.defect_types),
-        "data": job.data.recipe(),
-        "validation": None if job.validation is None else job.validation.recipe(),
-        "init": None if job.init is None else f"{job.init.name} {file_digest(job.init)}",
-    }
 
 
 def begin(job: TrainingJob, network: nn.Module, plan: dict[str, Any], steps: int) -> int:
@@ -132,11 +113,7 @@ def match_types(job: TrainingJob, before: tuple[str, ...], classes: int, network
         There are more or fewer types.
     """
     now = job.data.defect_types
-    if classes != len(now):
-        raise FormatError(
-            f"{job.init} knows {classes} defect types ({', '.join(before)}), the data has "
-            f"{len(now)} ({', '.join(now)}); start from weights with as many, or leave out --init"
-        )
+    refuse_other_number(job, before, classes)
     own = {name: before.index(name) for name in now if name in before}
     free = iter(k for k in range(classes) if k not in own.values())
     order = [own[name] if name in own else next(free) for name in now]

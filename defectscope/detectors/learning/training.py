@@ -17,14 +17,9 @@ from defectscope import WeightFiles, WeightsCard
 from defectscope.detectors.learning.batches import Batches, batch_loader
 from defectscope.detectors.learning.curves import draw_curves
 from defectscope.detectors.learning.export import onnx_bytes
-from defectscope.detectors.learning.jobs import begin, plan_of
-from defectscope.detectors.learning.trainer import (
-    Fitted,
-    Settings,
-    expect_device,
-    fit,
-    work_folder,
-)
+from defectscope.detectors.learning.jobs import begin
+from defectscope.detectors.learning.plans import plan_of, work_folder
+from defectscope.detectors.learning.trainer import Fitted, Settings, expect_device, fit
 from defectscope.detectors.learning.validating import (
     chosen_on,
     on_training_frames,
