@@ -29,7 +29,7 @@ from defectscope.pipeline.benchmark_results import Benchmark, Line
 from defectscope.pipeline.benchmark_scores import score_line
 from defectscope.pipeline.bootstrap import PERCENTILES, RESAMPLES, SEED
 from defectscope.pipeline.choices import Choice
-from defectscope.pipeline.evaluation import check_overlap
+from defectscope.pipeline.evaluation import NOTHING_TRUE, check_overlap
 from defectscope.pipeline.renaming import renamed_dataset
 from defectscope.plugins.host import PluginHost, default_host
 
@@ -222,7 +222,25 @@ def _line(
         return Line(line.detector, line.dataset, error=str(error), log=log), []
     show(stage, total, total)
     damaged = [f"{data.name}: {f.error}" for f in measured.frames if f.error is not None]
-    return line, [*damaged, *(f"{data.name}: {text}" for text in measured.warnings)]
+    return line, [
+        *damaged,
+        *(f"{data.name}: {text}" for text in measured.warnings),
+        *_scoring_warnings(line, data),
+    ]
+
+
+def _scoring_warnings(line: Line, data: BenchmarkData) -> list[str]:
+    """Return what is to be said of the scores; once, not for every kind of noise again."""
+    if line.scores is None or data.noise is not None:
+        return []
+    return [
+        # What is said of the truth alone is the same for every detector.
+        f"{data.name}: {text}"
+        if text == NOTHING_TRUE
+        else f"{line.detector} on {data.name}: {text}"
+        for text in line.scores.evaluation.warnings
+        if text not in data.truth.warnings
+    ]
 
 
 def _predicted(measured: Measurement, data: BenchmarkData) -> Dataset:

@@ -27,11 +27,15 @@ from defectscope.plugins.host import PluginHost, default_host
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Evaluation", "check_overlap", "evaluate"]
+__all__ = ["NOTHING_TRUE", "Evaluation", "check_overlap", "evaluate"]
 
 # P3 searched 15 scores and 9 overlaps for the best F1.
 SWEEP_SCORES = tuple(round(float(s), 4) for s in np.linspace(0.05, 0.95, 15))
 SWEEP_IOUS = tuple(round(k / 10, 1) for k in range(1, 10))
+NOTHING_TRUE = (
+    "the truth has no label that counts: recall and F1 are not known, and all that was found is "
+    "taken for false alarms"
+)
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,8 @@ def evaluate(
         joined = outside_masks(joined, predictions.masks, warnings)
     names = _type_names(joined)
     warnings += _foreign_names(joined)
+    if all(j.true.ignore.all() for j in joined):
+        warnings.append(NOTHING_TRUE)
     pairs = [(j.predicted, j.true) for j in joined]
     per_frame = pd.DataFrame([_frame_row(j, iou) for j in joined]).astype({"frame": "Int64"})
     line_frames = _line_frames(pairs, host)

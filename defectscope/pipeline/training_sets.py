@@ -94,7 +94,8 @@ class DatasetData(TrainingData):
         for image in dataset.images:
             if not inside(dataset.folder, image.file_name).is_file():
                 raise InputError(
-                    f"{path} names the image {image.file_name}, which is not in {dataset.folder}"
+                    f"the labelled image {image.file_name} of {path} is not there: looked in "
+                    f"{dataset.folder}; training needs every one"
                 )
         return cls(dataset, path.resolve().name, host, rename)
 

@@ -214,6 +214,30 @@ def test_the_wrong_device_is_said(folder):
     assert result.warnings == ["'dark-blobs' cannot work on cuda; the CPU is used"]
 
 
+def test_types_are_scored_apart_and_other_names_are_warned_of(folder, tmp_path):
+    result = ds.benchmark(folder, "dots=dark-blobs", tmp_path / "out", threads=1,
+                          options={"dots": {"defect_type": "black dot"}})  # fmt: skip
+    (text,) = result.warnings
+    assert text.startswith(f"dots on {folder.name}: the prediction has the defect types black dot")
+    rows = pd.read_csv(tmp_path / "out/types.csv").set_index(["detector", "defect_type"])
+    assert rows.loc[("dark-blobs", "dislocation-loop"), "f1"] == 1
+    assert rows.loc[("dots", "dislocation-loop"), "recall"] == 0
+    assert rows.loc[("dots", "dislocation-loop"), "class_accuracy"] == 0
+    assert len(rows) == 3
+
+
+def test_a_truth_without_labels_gives_no_f1_and_is_warned_of(folder):
+    truth = labelled(squares(), squares())
+    save_dataset(truth, folder / "annotations.json", "coco", HOST)
+    result = ds.benchmark(folder, "x=dark-blobs", threads=1)
+    assert result.warnings == [
+        f"{folder.name}: the truth has no label that counts: recall and F1 are not known, and all "
+        "that was found is taken for false alarms"
+    ]
+    assert result.table["precision"].tolist() == [0, 0]
+    assert result.table[["f1", "recall"]].isna().all(axis=None)
+
+
 def test_types_have_the_names_that_were_asked_for_on_both_sides(folder):
     result = ds.benchmark(folder, threads=1, rename={"dislocation-loop": "loop"},
                           options={"dark-blobs": {"defect_type": "black dot"}})  # fmt: skip

@@ -180,7 +180,7 @@ class TestRefused:
     def test_an_image_that_is_missing(self, tmp_path):
         folder = write(tmp_path, [(LOOP, 1)], [])
         (folder / "images/1.png").unlink()
-        with pytest.raises(InputError, match=r"names the image 1\.png, which is not in"):
+        with pytest.raises(InputError, match=r"labelled image 1\.png of .* is not there"):
             read(folder)
 
     def test_an_image_that_is_damaged(self, tmp_path):
