@@ -55,12 +55,15 @@ if TYPE_CHECKING:
     from defectscope.core.training import TrainingJob as TrainingJob
     from defectscope.core.weights import WeightFiles as WeightFiles
     from defectscope.core.weights import WeightsCard as WeightsCard
+    from defectscope.core.weights import find_weights as find_weights
+    from defectscope.core.weights import read_tensors as read_tensors
     from defectscope.pipeline.analysing import analyze as analyze
     from defectscope.pipeline.api import Pipeline as Pipeline
     from defectscope.pipeline.api import evaluate as evaluate
     from defectscope.pipeline.api import load_run as load_run
     from defectscope.pipeline.api import open_frames as open  # noqa: F401
     from defectscope.pipeline.benchmark import benchmark as benchmark
+    from defectscope.pipeline.generating import generate as generate
     from defectscope.pipeline.results import Result as Result
     from defectscope.pipeline.training import train as train
     from defectscope.plugins.markers import hookimpl as hookimpl
@@ -86,10 +89,11 @@ _MODULES = {
     "core.masks": ("Mask",),
     "core.options": ("Options",),
     "core.training": ("TrainingData", "TrainingJob"),
-    "core.weights": ("WeightFiles", "WeightsCard"),
+    "core.weights": ("WeightFiles", "WeightsCard", "find_weights", "read_tensors"),
     "pipeline.analysing": ("analyze",),
     "pipeline.api": ("Pipeline", "evaluate", "load_run", "open"),
     "pipeline.benchmark": ("benchmark",),
+    "pipeline.generating": ("generate",),
     "pipeline.results": ("Result",),
     "pipeline.training": ("train",),
     "plugins.markers": ("hookimpl",),

@@ -112,7 +112,10 @@ def _hook_section(hook: str) -> list[str]:
         if spec is not DefectType:
             lines[-1:] = ["", "Besides what every `ComponentSpec` has.", ""]
     if family in BASES:
-        lines += _class_section(getattr(base, BASES[family]))
+        first = getattr(base, BASES[family])
+        more = [c for c in vars(base).values() if isinstance(c, type) and first in c.__bases__]
+        for cls in (first, *more):
+            lines += _class_section(cls)
     return lines
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,11 @@ REPOSITORY = Path(__file__).parents[1]
 MODULES = sorted(ROOT.rglob("*.py"))
 HEAVY = ("numpy", "pandas", "pydantic", "torch", "skimage", "matplotlib", "scipy", "cv2")
 LONGEST_MODULE = 400
+FAMILIES = (
+    "readers", "generators", "detectors", "postproc", "trackers", "analysis", "weights",
+)  # fmt: skip
+# Import-linter looks at these.
+SUBPACKAGES = {path.parent.name for path in ROOT.glob("*/__init__.py")}
 
 
 def run(*command, cwd=None):
@@ -28,6 +35,58 @@ def test_the_import_rules_hold():
     result = run(linter, "--no-cache", cwd=REPOSITORY)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "0 broken" in result.stdout
+
+
+def taken_from_the_root(module):
+    """Return the public names that a module takes from the root, which the import rules miss.
+
+    The root imports them when they are first used, from wherever they live.
+    """
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    names, aliases = set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "defectscope" and not node.level:
+            names |= {one.name for one in node.names}
+        elif isinstance(node, ast.Import):
+            aliases |= {
+                one.asname or "defectscope" for one in node.names
+                if one.name == "defectscope"
+                or (one.asname is None and one.name.startswith("defectscope."))
+            }  # fmt: skip
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            names |= {node.attr} if node.value.id in aliases else set()
+    return names
+
+
+@pytest.mark.parametrize("package", FAMILIES)
+def test_families_take_from_the_root_what_lives_below_them(package):
+    below = {
+        name for name, home in defectscope._HOMES.items()
+        if home.startswith("core.") or home == "plugins.markers"
+    }  # fmt: skip
+    for module in sorted((ROOT / package).rglob("*.py")):
+        above = taken_from_the_root(module) - below - {"__version__", *SUBPACKAGES}
+        assert not above, f"{module} takes {above} from defectscope"
+
+
+def test_core_takes_nothing_from_the_root():
+    for module in sorted((ROOT / "core").rglob("*.py")):
+        assert not taken_from_the_root(module) - {"__version__", *SUBPACKAGES}, module
+
+
+def test_what_is_taken_from_the_root_is_seen(tmp_path):
+    source = """
+        import defectscope.core.errors
+        import defectscope.core.masks as masks
+        import defectscope as ds
+        from defectscope import Pipeline
+
+        def late(runs):
+            return ds.evaluate(runs.load_run, masks.Mask), defectscope.train
+    """
+    (tmp_path / "a.py").write_text(textwrap.dedent(source))
+    assert taken_from_the_root(tmp_path / "a.py") == {"Pipeline", "evaluate", "train"}
 
 
 def test_importing_defectscope_is_light():

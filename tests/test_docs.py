@@ -25,6 +25,7 @@ from defectscope.pipeline.labels import save_dataset
 from defectscope.plugins.host import default_host
 
 ROOT = Path(__file__).parents[1]
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -50,8 +51,7 @@ def shell(line, folder, quick=False, **more):
         return
     if words[:2] == ["pip", "install"]:
         extras = re.findall(r"\[(\w+)\]", line)
-        known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-        assert set(extras) <= set(known["optional-dependencies"]), line
+        assert set(extras) <= set(EXTRAS), line
         return
     assert words[0] == "defectscope", line
     if "--out" in words:
@@ -155,6 +155,16 @@ def shell_python(text, folder):
         timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_names_every_extra():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = text.partition("\n## Extras\n")[2].partition("\n## ")[0]
+    told = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE))
+    assert set(told) == set(EXTRAS)
+    (everything,) = EXTRAS["all"]
+    named = re.findall(r"`(\w+)`", told["all"])
+    assert everything == f"defectscope[{','.join(named)}]"
 
 
 def test_the_plugin_in_the_readme_works(sandbox, tmp_path):

@@ -49,7 +49,7 @@ def poisson_limits(
 
 
 def scaled_limits(
-    counts: ArrayLike, factor: ArrayLike, factor_error: float = 0.0, level: float = LEVEL
+    counts: ArrayLike, factor: ArrayLike, factor_error: ArrayLike = 0.0, level: float = LEVEL
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the limits of counts times a factor that is known with a relative error.
 
@@ -69,7 +69,7 @@ def scaled_limits(
     """
     n, scale = np.asarray(counts, float), np.asarray(factor, float)
     low, high = poisson_limits(n, level)
-    wide = special.ndtri((1 + level) / 2) * factor_error
+    wide = special.ndtri((1 + level) / 2) * np.asarray(factor_error, float)
     middle = np.where(n > 0, n, high)
     down = np.hypot(np.log(middle / np.where(low > 0, low, 1.0)), wide)
     up = np.hypot(np.log(high / middle), wide)

@@ -13,15 +13,13 @@ from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_styles
 from defectscope.analysis.counting import LEVEL, detection_spread, mean_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
-from defectscope.analysis.scales import size_column
+from defectscope.analysis.scales import NM2_IN_M2, size_column
 from defectscope.core.fields import counted_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["DefectClasses", "class_table"]
-
-NM2_IN_M2 = 1e-18
 
 
 def class_table(

@@ -13,16 +13,17 @@ from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_axis, series_styles
 from defectscope.analysis.counting import LEVEL, detection_factor, scaled_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, mask_note
+from defectscope.analysis.scales import NM2_IN_M2, NM_IN_M
 from defectscope.core.fields import Fields, counted_fields
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from defectscope import DefectType
+
 __all__ = ["DensityOptions", "NumberDensity", "density_table", "edge_weights"]
 
-NM2_IN_M2 = 1e-18
-NM3_IN_M3 = 1e-27
 Edges = Literal["centres", "uncut"]
 
 
@@ -165,7 +166,7 @@ def _add_densities(part: pd.DataFrame, tables: Tables, name: str) -> None:
     area_m2 = part["area_px"] * calibration.pixel_size_nm**2 * NM2_IN_M2
     extents = {"areal_density_per_m2": area_m2 * seen}
     if calibration.thickness_nm is not None:
-        extents["number_density_per_m3"] = area_m2 * calibration.thickness_nm * 1e-9 * seen
+        extents["number_density_per_m3"] = area_m2 * calibration.thickness_nm * NM_IN_M * seen
     for quantity, extent in extents.items():
         for suffix in ("", "_error", "_low", "_high"):
             part[quantity + suffix] = part[f"true_count{suffix}"] / extent
@@ -214,15 +215,24 @@ class NumberDensity(Analysis):
             mask_note(counted_fields(tables)),
         )
         note = " ".join(filter(None, notes))
-        return [Finding("number-density", title, table, figure, _last(table, quantity), note)]
+        numbers = _last(table, quantity, self.runtime.defect_types)
+        return [Finding("number-density", title, table, figure, numbers, note)]
 
 
-def _last(table: pd.DataFrame, quantity: str) -> tuple[KeyNumber, ...]:
+def _last(
+    table: pd.DataFrame, quantity: str, types: Mapping[str, DefectType]
+) -> tuple[KeyNumber, ...]:
     unit = {"areal_density_per_m2": "1/m²", "number_density_per_m3": "1/m³"}.get(quantity, "")
-    label = "Density" if unit else "Number"
+
+    def label(name: str) -> str:
+        # The density of lines is their length by volume, which this is not.
+        if unit and name in types and types[name].shape == "line":
+            return "Number density of lines"
+        return "Density" if unit else "Number"
+
     return tuple(
         KeyNumber(
-            f"{label} in frame {row['frame']}, {row['defect_type']}",
+            f"{label(row['defect_type'])} in frame {row['frame']}, {row['defect_type']}",
             row[quantity],
             unit,
             row[f"{quantity}_low"],

@@ -1,8 +1,9 @@
 """Movement of particles: effective diffusion coefficients, and the mean squared displacement.
 
 - P2 = Shen et al., the paper on an in-situ video: D_eff of each track (Fig. 11).
-- Michalet, Phys. Rev. E 82 (2010) 041914: fits of mean squared displacements with an error of
-  localisation.
+- Qian, Sheetz & Elson, Biophys. J. 60 (1991) 910: errors of mean squared displacements whose steps
+  overlap.
+- Michalet, Phys. Rev. E 82 (2010) 041914: the same, and fits, with an error of localisation.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from scipy import special
 from defectscope import Analysis, Finding, KeyNumber, Options, Tables
 from defectscope.analysis.axes import new_figure, type_colour
 from defectscope.analysis.counting import LEVEL
-from defectscope.analysis.scales import Scale, Walks, scale_of, sighted, size_column
+from defectscope.analysis.scales import Scale, Steps, Walks, scale_of, sighted, size_column
+from defectscope.core.frame_steps import typical_step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,9 +38,12 @@ __all__ = [
 class DiffusionOptions(Options):
     """Options of the analysis ``diffusion``."""
 
-    lag: int = Field(1, ge=1, le=10_000, description="τ of D_eff, frames")
+    lag: int = Field(1, ge=1, le=10_000, description="τ of D_eff, frames that were looked at")
     largest_lag: int = Field(
-        20, ge=2, le=10_000, description="longest lag of the mean squared displacement, frames"
+        20,
+        ge=2,
+        le=10_000,
+        description="longest lag of the mean squared displacement, frames that were looked at",
     )
     min_sightings: int = Field(5, ge=2, description="tracks of fewer sightings are left out")
     bins: int = Field(50, ge=1, le=10_000, description="bins of size, P2: 50")
@@ -50,7 +55,9 @@ class DiffusionOptions(Options):
     )
 
 
-def effective_diffusion(tracks: pd.DataFrame, lag: int, scale: Scale) -> pd.DataFrame:
+def effective_diffusion(
+    tracks: pd.DataFrame, lag: int, scale: Scale, frame_step: int = 1
+) -> pd.DataFrame:
     """Return the effective diffusion coefficient of each track.
 
     Parameters
@@ -59,9 +66,11 @@ def effective_diffusion(tracks: pd.DataFrame, lag: int, scale: Scale) -> pd.Data
         ``frame``, ``particle``, ``x``, ``y`` (px); ``x_corrected`` and ``y_corrected`` are used
         where they are there.
     lag
-        τ, frames.
+        τ, frames that were looked at.
     scale
         Units of the result: length² / time.
+    frame_step
+        Difference of the indices of two successive frames that were looked at.
 
     Returns
     -------
@@ -72,25 +81,59 @@ def effective_diffusion(tracks: pd.DataFrame, lag: int, scale: Scale) -> pd.Data
     Notes
     -----
     P2: D_eff = |r(t + τ) - r(t)|² / 4τ, mean over the track. It holds the error of localisation,
-    σ²/τ; that of :func:`ensemble_msd` does not.
+    σ²/τ; that of :func:`ensemble_msd` does not. Steps of more than one frame overlap, so that they
+    vary together: the squared error is s²·R/(1 - R), with the variance s² of the n values in the
+    track, and R = Σᵢⱼ ρ²ᵢⱼ/n² of the correlations ρ of their displacements (Qian et al. 1991; of
+    Gaussian displacements the squares correlate by ρ²). Without overlap R is 1/n.
     """
     rows = sighted(tracks)
     walks = Walks(rows, scale)
-    steps = walks.steps(lag)
-    values = (steps.moved**2).sum(axis=1) / (4 * lag * scale.time)
+    steps = walks.steps(lag * frame_step)
+    values = (steps.moved**2).sum(axis=1) / (4 * lag * frame_step * scale.time)
     particle = rows["particle"].to_numpy()
     names = particle[np.flatnonzero(np.diff(walks.rank, prepend=-1))]
     count = np.bincount(steps.particle, minlength=len(names))
     total = np.bincount(steps.particle, values, minlength=len(names))
     square = np.bincount(steps.particle, values**2, minlength=len(names))
+    share = _shared(count, lag, _echo(steps, len(rows)))
     with np.errstate(divide="ignore", invalid="ignore"):
         mean = total / count
-        spread = np.sqrt(np.maximum(square / count - mean**2, 0) / (count - 1))
-    table = pd.DataFrame({"particle": names, "steps": count, "d_eff": mean, "d_eff_error": spread})
+        variance = np.maximum(square / count - mean**2, 0)
+        error = np.sqrt(variance * share / (1 - share))
+    table = pd.DataFrame({"particle": names, "steps": count, "d_eff": mean, "d_eff_error": error})
     size = size_column(rows)
     if size is not None:
         table["median_size"] = rows.groupby("particle")[size].median().to_numpy()
     return table[table["steps"] > 0].reset_index(drop=True)
+
+
+def _echo(steps: Steps, rows: int) -> float:
+    """Return the correlation of two steps of which one begins where the other ended.
+
+    The error of the place that they share pulls them apart (Michalet 2010): from 0, without such
+    errors, to -1/2, without movement.
+    """
+    starting = np.full(rows, -1)
+    starting[steps.first] = np.arange(len(steps.first))
+    following = starting[steps.last]
+    pairs = following >= 0
+    product = float((steps.moved[pairs] * steps.moved[following[pairs]]).sum())
+    square = float((steps.moved[pairs] ** 2).sum())
+    return min(max(product / square, -0.5), 0.0) if square > 0 else 0.0
+
+
+def _shared(count: NDArray[np.int64], lag: int, echo: float) -> NDArray[np.float64]:
+    """Return Σᵢⱼ ρ²ᵢⱼ/n² for (k,) numbers of steps, each beginning a frame after the other.
+
+    Two that begin i of `lag` frames apart correlate by 1 - i/lag, less where `echo` says that
+    places are known with an error. Where sightings are missing fewer overlap, and the sum is less.
+    """
+    apart = np.arange(1, min(lag, int(count.max(initial=1))) + 1)
+    squares = np.where(apart < lag, (1 - apart / lag) * (1 + 2 * echo), echo) ** 2
+    ones, others = (np.r_[0.0, np.cumsum(v)] for v in (squares, squares * apart))
+    last = np.clip(count - 1, 0, len(apart))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray((count + 2 * (count * ones[last] - others[last])) / count**2)
 
 
 def by_size(table: pd.DataFrame, bins: int, smallest: float, largest: float) -> pd.DataFrame:
@@ -133,7 +176,8 @@ class EnsembleFit(NamedTuple):
     Parameters
     ----------
     curve
-        ``lag`` (frames), ``pairs``, ``particles``, ``msd`` (length²) and ``msd_error``.
+        ``lag`` (difference of frame indices), ``pairs``, ``particles``, ``msd`` (length²) and
+        ``msd_error``.
     d, d_error, d_low, d_high
         Diffusion coefficient, its standard error and limits, length² / time.
     localisation
@@ -152,7 +196,11 @@ class EnsembleFit(NamedTuple):
 
 
 def ensemble_msd(
-    tracks: pd.DataFrame, largest_lag: int, scale: Scale, level: float = LEVEL
+    tracks: pd.DataFrame,
+    largest_lag: int,
+    scale: Scale,
+    level: float = LEVEL,
+    frame_step: int = 1,
 ) -> EnsembleFit | None:
     """Return the ensemble's mean squared displacement, and D with localisation error.
 
@@ -161,11 +209,13 @@ def ensemble_msd(
     tracks
         As for :func:`effective_diffusion`.
     largest_lag
-        Frames.
+        Frames that were looked at.
     scale
         Units of the result.
     level
         Probability of the limits.
+    frame_step
+        Difference of the indices of two successive frames that were looked at.
 
     Returns
     -------
@@ -181,7 +231,7 @@ def ensemble_msd(
     Student's with as many degrees of freedom as there are tracks, less one.
     """
     rows = sighted(tracks)
-    squares, counts = _squares(rows, largest_lag, scale)
+    squares, counts = _squares(rows, largest_lag, scale, frame_step)
     pairs = counts.sum(axis=0)
     usable = int(np.argmin(np.r_[pairs > 0, False]))
     if usable < 2:
@@ -192,22 +242,22 @@ def ensemble_msd(
     apart = (squares - msd * counts) / pairs
     seen = (counts > 0).sum(axis=0)
     curve = pd.DataFrame(
-        {"lag": np.arange(1, usable + 1), "pairs": pairs, "particles": seen, "msd": msd,
-         "msd_error": np.sqrt((apart**2).sum(axis=0) * seen / np.maximum(seen - 1, 1))}
+        {"lag": frame_step * np.arange(1, usable + 1), "pairs": pairs, "particles": seen,
+         "msd": msd, "msd_error": np.sqrt((apart**2).sum(axis=0) * seen / np.maximum(seen - 1, 1))}
     )  # fmt: skip
     lags = _best_lags(msd)
-    weights = _slope_weights(lags) / (4 * scale.time)
+    weights = _slope_weights(lags) / (4 * scale.time * frame_step)
     d = float(weights @ msd[:lags])
     own = apart[:, :lags] @ weights
     number = int((counts[:, 0] > 0).sum())
     error = math.sqrt(float((own**2).sum()) * number / (number - 1)) if number > 1 else math.inf
     wide = error * float(special.stdtrit(number - 1, (1 + level) / 2)) if number > 1 else math.inf
-    offset = float(msd[:lags].mean()) - 4 * d * scale.time * (lags + 1) / 2
+    offset = float(msd[:lags].mean()) - 4 * d * scale.time * frame_step * (lags + 1) / 2
     return EnsembleFit(curve, d, error, d - wide, d + wide, math.sqrt(max(offset, 0.0) / 4), lags)
 
 
 def _squares(
-    rows: pd.DataFrame, largest_lag: int, scale: Scale
+    rows: pd.DataFrame, largest_lag: int, scale: Scale, frame_step: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the sum of squared displacements and the pairs, of each particle and lag."""
     walks = Walks(rows, scale)
@@ -215,7 +265,7 @@ def _squares(
     squares = np.zeros((number, largest_lag))
     counts = np.zeros((number, largest_lag), np.int64)
     for lag in range(1, largest_lag + 1):
-        steps = walks.steps(lag)
+        steps = walks.steps(lag * frame_step)
         square = (steps.moved**2).sum(axis=1)
         squares[:, lag - 1] = np.bincount(steps.particle, square, minlength=number)
         counts[:, lag - 1] = np.bincount(steps.particle, minlength=number)
@@ -241,6 +291,7 @@ class Diffusion(Analysis):
 
     Options = DiffusionOptions
     options: DiffusionOptions
+    shapes = ("ellipse",)
 
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return up to two findings; none where nothing was tracked for long enough."""
@@ -252,10 +303,11 @@ class Diffusion(Analysis):
         rows = rows[seen >= self.options.min_sightings]
         if rows.empty:
             return []
-        return [*self._effective(rows, scale), *self._ensemble(rows, scale)]
+        step = typical_step(tables.frames["frame"])
+        return [*self._effective(rows, scale, step), *self._ensemble(rows, scale, step)]
 
-    def _effective(self, rows: pd.DataFrame, scale: Scale) -> list[Finding]:
-        table = effective_diffusion(rows, self.options.lag, scale)
+    def _effective(self, rows: pd.DataFrame, scale: Scale, frame_step: int) -> list[Finding]:
+        table = effective_diffusion(rows, self.options.lag, scale, frame_step)
         if table.empty:
             return []
         unit = f"{scale.length_unit}²/{scale.time_unit}"
@@ -280,16 +332,15 @@ class Diffusion(Analysis):
             panel.set(xlabel=f"Median size ({name[-2:]})", ylabel=f"D$_{{eff}}$ ({unit})")
             panel.set_xlim(low, max(high, low + 1e-9))
         panel.set_ylim(bottom=0)
-        title = (
-            f"Effective diffusion of tracks, τ = {self.options.lag} frames (bars: standard error)"
-        )
+        lag = self.options.lag * frame_step
+        title = f"Effective diffusion of tracks, τ = {lag} frames (bars: standard error)"
         return [
             Finding("diffusion-by-size", title, bins, figure),
             Finding("diffusion-of-tracks", "Effective diffusion of each track", table),
         ]
 
-    def _ensemble(self, rows: pd.DataFrame, scale: Scale) -> list[Finding]:
-        fit = ensemble_msd(rows, self.options.largest_lag, scale)
+    def _ensemble(self, rows: pd.DataFrame, scale: Scale, frame_step: int) -> list[Finding]:
+        fit = ensemble_msd(rows, self.options.largest_lag, scale, frame_step=frame_step)
         if fit is None:
             return []
         unit, time_unit = scale.length_unit, scale.time_unit
@@ -297,7 +348,7 @@ class Diffusion(Analysis):
         lag = fit.curve["lag"] * scale.time
         panel.errorbar(lag, fit.curve["msd"], fit.curve["msd_error"], fmt="o", markersize=3,
                        color=type_colour(5), linewidth=1)  # fmt: skip
-        line = np.array([0, fit.lags * scale.time])
+        line = np.array([0, fit.lags * frame_step * scale.time])
         panel.plot(line, 4 * fit.d * line + 4 * fit.localisation**2, color="k", linewidth=1)
         panel.set(xlabel=f"Lag ({time_unit})", ylabel=f"Mean squared displacement ({unit}²)")
         panel.set_ylim(bottom=0)

@@ -12,6 +12,7 @@ from defectscope import Analysis, Finding, KeyNumber, Options, Tables
 from defectscope.analysis.axes import LABELS, new_figure, type_colour
 from defectscope.analysis.growth_fits import GrowthFit, fit_growth, growth_rates, mean_rate
 from defectscope.analysis.scales import growth_axis, sighted, size_column
+from defectscope.core.errors import OptionError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,9 +35,16 @@ class Growth(Analysis):
 
     Options = GrowthOptions
     options: GrowthOptions
+    shapes = ("ellipse",)
 
     def analyse(self, tables: Tables) -> list[Finding]:
-        """Return up to two findings; none where nothing was tracked or measured."""
+        """Return up to two findings; none where nothing was tracked or measured.
+
+        Raises
+        ------
+        OptionError
+            `particles` names one that was not tracked, or never measured.
+        """
         if tables.tracks is None or tables.tracks.empty:
             return []
         rows = sighted(tables.tracks)
@@ -49,7 +57,13 @@ class Growth(Analysis):
 
     def _single(self, rows: pd.DataFrame, axis: str, size: str) -> list[Finding]:
         counts = rows["particle"].value_counts(sort=False).sort_index()
-        chosen: list[int] = [p for p in self.options.particles if p in counts.index]
+        chosen: list[int] = list(self.options.particles)
+        absent = [str(p) for p in chosen if p not in counts.index]
+        if absent:
+            raise OptionError(
+                f"growth.particles: the tracks hold no measured particle {', '.join(absent)}; "
+                "particles.csv lists them all"
+            )
         if not chosen:
             longest = counts.sort_values(ascending=False, kind="stable")
             chosen = longest.index[: self.options.drawn].tolist()

@@ -6,23 +6,34 @@ several defect types): Δσ = M·α·μ·b·sqrt(ρ·d).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from pydantic import Field
+from scipy import special
 
-from defectscope import Analysis, Finding, KeyNumber, Options, Tables
+from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_axis, series_styles
+from defectscope.analysis.counting import LEVEL
 from defectscope.analysis.density import density_table
+from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, mask_note
+from defectscope.analysis.scales import NM_IN_M
 from defectscope.analysis.sizes import size_table
+from defectscope.core.fields import counted_fields
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Hardening", "HardeningOptions", "Strength", "barrier_hardening"]
+__all__ = ["Hardening", "HardeningOptions", "Strength", "barrier_hardening", "hardening_table"]
+
+QUANTITY = "number_density_per_m3"
 
 
-class HardeningOptions(Options):
+class HardeningOptions(DetectorScoreOptions):
     """Constants of the dispersed barrier model; the defaults are those of ferritic steel."""
 
     taylor_factor: float = Field(3.06, gt=0, le=10, description="M, of a texture-free bcc metal")
@@ -76,40 +87,89 @@ def barrier_hardening(
             + (common / diameter) ** 2
         )
     factor = constants.taylor_factor * constants.strength * constants.shear_modulus_gpa * 1e3
-    strength = factor * constants.burgers_nm * 1e-9 * np.sqrt(density * diameter * 1e-9)
+    strength = factor * constants.burgers_nm * NM_IN_M * np.sqrt(density * diameter * NM_IN_M)
     return Strength(strength, np.where(density > 0, strength * relative, 0.0))
 
 
+def hardening_table(
+    tables: Tables,
+    options: HardeningOptions | None = None,
+    scores: Mapping[str, float] | None = None,
+    level: float = LEVEL,
+) -> pd.DataFrame:
+    """Return the hardening of each frame and defect type.
+
+    Parameters
+    ----------
+    tables
+        As of the run folder, with a known pixel size and foil thickness.
+    options
+        M, α, μ, b, and the error that all diameters have in common.
+    scores
+        ``precision`` and ``recall`` of the detector and their errors, where they are known.
+    level
+        Probability of the limits.
+
+    Returns
+    -------
+    DataFrame
+        ``frame``, ``time_s``, ``dose_dpa``, ``defect_type``, the number density as in
+        :func:`defectscope.analysis.density.density_table`, ``mean_nm`` and ``mean_error_nm`` of
+        the diameter, and ``hardening_mpa`` with its standard error (``_error``) and limits
+        (``_low``, ``_high``).
+
+    Notes
+    -----
+    Density and diameters are of what lies in the field that is counted in. Mean and spread of a
+    type over all frames stand in where a frame has none, or a single one. On the logarithm half
+    the distances of the limits of density and diameter add up in quadrature; where nothing was
+    counted the upper limit of the density is that of the hardening.
+    """
+    constants = options or HardeningOptions()
+    detections = tables.detections
+    inside = replace(tables, detections=detections[counted_fields(tables).hold(detections)])
+    density = density_table(inside, scores=scores, level=level)
+    sizes = size_table(inside, "diameter_nm", scores)
+    names = [QUANTITY, *(f"{QUANTITY}_{suffix}" for suffix in ("error", "low", "high"))]
+    table = density[["frame", "time_s", "dose_dpa", "defect_type", *names]].merge(
+        sizes[["frame", "defect_type", "mean_nm", "mean_error_nm"]],
+        on=["frame", "defect_type"], how="left",
+    )  # fmt: skip
+    of_type = inside.detections.groupby("defect_type")["diameter_nm"]
+    table["mean_nm"] = table["mean_nm"].fillna(table["defect_type"].map(of_type.mean()))
+    table["mean_error_nm"] = table["mean_error_nm"].fillna(table["defect_type"].map(of_type.std()))
+    diameter, error = table["mean_nm"], table["mean_error_nm"].fillna(0.0)
+    rho, rho_error, low, high = (table[name].to_numpy(float) for name in names)
+    found = barrier_hardening(rho, diameter, constants, rho_error, error)
+    table["hardening_mpa"] = np.where(rho == 0, 0.0, found.mpa)
+    table["hardening_mpa_error"] = np.where(rho == 0, 0.0, found.error_mpa)
+    wide = np.hypot(error, constants.diameter_error_nm) / diameter
+    wide = special.ndtri((1 + level) / 2) * wide.to_numpy(float)
+    middle = np.where(rho > 0, rho, high)
+    strength = barrier_hardening(middle, diameter, constants).mpa
+    with np.errstate(divide="ignore", invalid="ignore"):
+        down = np.exp(-np.hypot(np.log(middle / low), wide) / 2)
+        table["hardening_mpa_low"] = np.where(low > 0, strength * down, 0.0)
+        up = np.exp(np.hypot(np.log(high / middle), wide) / 2)
+    table["hardening_mpa_high"] = strength * up
+    return table
+
+
 class Hardening(Analysis):
-    """Hardening of each defect type against dose, with its error."""
+    """Hardening of each defect type against dose, with its limits."""
 
     Options = HardeningOptions
     options: HardeningOptions
+    shapes = ("ellipse",)
 
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return one finding; none where volume density or sizes are unknown."""
-        if "diameter_nm" not in tables.detections or tables.calibration.thickness_nm is None:
+        calibration = tables.calibration
+        known = calibration.pixel_size_nm is not None and calibration.thickness_nm is not None
+        if not known or "diameter_nm" not in tables.detections:
             return []
-        density = density_table(tables, scores=tables.detector_scores)
-        if "number_density_per_m3" not in density:
-            return []
-        sizes = size_table(tables, "diameter_nm", tables.detector_scores)[
-            ["frame", "defect_type", "mean_nm", "standard_error_nm", "mean_error_nm"]
-        ]
-        table = density[
-            ["frame", "time_s", "dose_dpa", "defect_type", "number_density_per_m3",
-             "number_density_per_m3_error"]
-        ].merge(sizes, on=["frame", "defect_type"], how="left")  # fmt: skip
-        found = barrier_hardening(
-            table["number_density_per_m3"],
-            table["mean_nm"],
-            self.options,
-            table["number_density_per_m3_error"],
-            table["mean_error_nm"].fillna(0.0),
-        )
-        table["hardening_mpa"], table["hardening_mpa_error"] = found
-        nothing = table["number_density_per_m3"] == 0
-        table.loc[nothing, ["hardening_mpa", "hardening_mpa_error"]] = 0.0
+        scores = self.options.scores(tables.detector_scores)
+        table = hardening_table(tables, self.options, scores)
         if table.empty:
             return []
         axis, label = series_axis(table)
@@ -118,17 +178,21 @@ class Hardening(Analysis):
         numbers = []
         for name, (title, colour) in series_styles(groups, self.runtime.defect_types).items():
             own = groups[name].dropna(subset=["hardening_mpa"])
-            x, y = own[axis].to_numpy(float), own["hardening_mpa"].to_numpy(float)
-            error = own["hardening_mpa_error"].to_numpy(float)
-            panel.fill_between(x, y - error, y + error, color=colour, alpha=0.25, linewidth=0)
+            columns = (axis, "hardening_mpa", "hardening_mpa_low", "hardening_mpa_high")
+            x, y, low, high = (own[column].to_numpy(float) for column in columns)
+            panel.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
             panel.plot(x, y, marker="o" if len(x) < 40 else "", markersize=3, color=colour,
                        label=title, linewidth=1)  # fmt: skip
             if len(y):
                 text = f"Hardening by {title.lower()}s in the last frame"
-                wide = 1.96 * error[-1]
-                numbers.append(KeyNumber(text, y[-1], "MPa", max(y[-1] - wide, 0), y[-1] + wide))
+                limits = (low[-1], high[-1]) if np.isfinite(high[-1]) else (None, None)
+                numbers.append(KeyNumber(text, y[-1], "MPa", *limits))
         panel.set(xlabel=label, ylabel="Hardening (MPa)")
         panel.set_ylim(bottom=0)
         panel.legend(frameon=False)
-        title = "Dispersed-barrier hardening (band: standard error)"
-        return [Finding("hardening", title, table, figure, tuple(numbers))]
+        source = self.options.source(tables)
+        notes = (detector_note(scores, source), detector_note(scores, source, for_counts=False),
+                 mask_note(counted_fields(tables)))  # fmt: skip
+        title = "Dispersed-barrier hardening (band: 95 % limits)"
+        note = " ".join(filter(None, notes))
+        return [Finding("hardening", title, table, figure, tuple(numbers), note)]

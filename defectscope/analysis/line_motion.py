@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,18 +15,24 @@ from defectscope.core.geometry.curvature import curvatures
 from defectscope.core.geometry.curves import normal_displacement
 from defectscope.core.geometry.polylines import polyline_length, polyline_resample
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
 __all__ = ["LineMotion"]
 
 POINTS = 50
-# Lines that are drawn, those seen longest.
-DRAWN = 12
+# Lines that are drawn, those seen longest; of so many each has a colour of its own.
+DRAWN, COLOURS = 12, 6
 
 
 class LineMotion(Analysis):
     """How fast each tracked line moves along its normal, and how its curvature changes.
 
     Velocity is the mean displacement along the normals since the last sighting, over the time
-    between; its sign is that of the line's first sighting. Curvature is the mean of its amount.
+    between. Normals of all lines point to one side: that of their common axis which is to the
+    right, as the note says in degrees. Curvature is the mean of its amount.
     """
 
     needs_geometry = True
@@ -37,18 +43,25 @@ class LineMotion(Analysis):
         if tables.tracks is None:
             return []
         lines = courses(tables, self.runtime.defect_types)
+        if not lines:
+            return []
         lines.sort(key=lambda line: (line.particle, line.frame))
         rows: list[dict[str, Any]] = []
-        for _, members in groupby(lines, key=lambda line: line.particle):
-            rows += self._rows(list(members), tables)
+        tracked = [list(own) for _, own in groupby(lines, key=lambda line: line.particle)]
+        axis = _common_normal([seen[0].points for seen in tracked])
+        for seen in tracked:
+            rows += self._rows(seen, axis, tables)
         table = pd.DataFrame(rows)
         if table.empty or table["displacement_px"].isna().all():
             return []
-        return [self._finding(table, tables)]
+        return [self._finding(table, axis, tables)]
 
-    def _rows(self, seen: list[Course], tables: Tables) -> list[dict[str, Any]]:
+    def _rows(
+        self, seen: list[Course], axis: NDArray[np.float64], tables: Tables
+    ) -> list[dict[str, Any]]:
         size, interval = tables.calibration.pixel_size_nm, tables.calibration.frame_interval_s
-        points = [seen[0].points]
+        first = seen[0].points
+        points = [first if _mean_normal(first) @ axis >= 0 else first[::-1]]
         for line in seen[1:]:
             points.append(_turned_like(points[-1], line.points))
         moved = [np.nan, *(normal_displacement(a, b) for a, b in pairwise(points))]
@@ -73,7 +86,7 @@ class LineMotion(Analysis):
             )
         return rows
 
-    def _finding(self, table: pd.DataFrame, tables: Tables) -> Finding:
+    def _finding(self, table: pd.DataFrame, axis: NDArray[np.float64], tables: Tables) -> Finding:
         column, label = series_axis(tables.frames)
         if column != "frame":
             table = table.merge(tables.frames[["frame", column]], on="frame", how="left")
@@ -87,14 +100,37 @@ class LineMotion(Analysis):
         counts = table.groupby("particle")["frame"].count().sort_values(ascending=False)
         for k, particle in enumerate(counts.index[:DRAWN]):
             part = table[table["particle"] == particle]
-            style: dict[str, Any] = {"color": type_colour(k), "marker": ".", "linewidth": 0.9}
+            style: dict[str, Any] = {
+                "color": type_colour(k), "marker": ".", "linewidth": 0.9,
+                "linestyle": "-" if k < COLOURS else "--", "label": f"{particle}",
+            }  # fmt: skip
             left.plot(part[column], part[speed[0]], **style)
             right.plot(part[column], part[bend[0]], **style)
         left.axhline(0, color="0.5", linewidth=0.7)
         left.set(xlabel=label, ylabel=f"Velocity along the normal ({speed[1]})")
         right.set(xlabel=label, ylabel=f"Mean curvature ({bend[1]})")
         right.set_ylim(bottom=0)
-        return Finding("line-motion", "Velocity and curvature of dislocations", table, figure)
+        right.legend(title="particle", frameon=False, fontsize=7, ncols=2)
+        angle = np.degrees(np.arctan2(-axis[1], axis[0]))
+        note = (
+            f"Positive velocities point {angle:.0f}° from the x axis, counted counter-clockwise in "
+            "the image."
+        )
+        title = "Velocity and curvature of dislocations"
+        return Finding("line-motion", title, table, figure, note=note)
+
+
+def _mean_normal(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the chord of a line, turned to the right of who walks along it as y points down."""
+    way = points[-1] - points[0]
+    return np.array([-way[1], way[0]])
+
+
+def _common_normal(lines: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Return the unit vector along which the normals lie in the mean; to the right, or down."""
+    normals = np.array([_mean_normal(line) for line in lines])
+    axis: NDArray[np.float64] = np.linalg.svd(normals, full_matrices=False)[2][0]
+    return axis if (axis[0], axis[1]) > (0.0, 0.0) else -axis
 
 
 def _turned_like(before: np.ndarray, line: np.ndarray) -> np.ndarray:

@@ -16,7 +16,8 @@ __all__ = ["LineSpacing", "LineSpacingOptions"]
 
 # Pile-ups that are drawn in a colour of their own; the others are in the table.
 DRAWN = 6
-COLUMNS = ["frame", "pileup", "lines", "mean_distance_px", "standard_error_px", "mean_distance_nm"]
+COLUMNS = ["frame", "pileup", "lines", "mean_distance_px", "standard_error_px", "mean_distance_nm",
+           "standard_error_nm", "detections"]  # fmt: skip
 
 
 class LineSpacingOptions(Options):
@@ -24,6 +25,9 @@ class LineSpacingOptions(Options):
 
     reach_px: float = Field(
         80.0, gt=0, le=10_000, description="largest distance of neighbours in a pile-up, px"
+    )
+    least_lines: int = Field(
+        3, ge=2, description="fewer lines side by side in a frame are no pile-up there"
     )
     turn_deg: float = Field(
         35.0, gt=0, le=90, description="largest difference of direction of neighbours, deg"
@@ -33,7 +37,8 @@ class LineSpacingOptions(Options):
 class LineSpacing(Analysis):
     """Pile-ups, how many lines they have, and the mean distance of neighbouring ones.
 
-    Where lines were tracked, a pile-up is the same in all frames in which its lines are; otherwise
+    The table names the detections of each, from one side of it to the other. Where lines were
+    tracked, a pile-up is the same in all frames in which its lines are; otherwise
     pile-ups are numbered in each frame by their number of lines.
     """
 
@@ -43,13 +48,14 @@ class LineSpacing(Analysis):
     shapes = ("line",)
 
     def analyse(self, tables: Tables) -> list[Finding]:
-        """Return one finding; none where no frame has two lines side by side."""
+        """Return one finding; none where no frame has enough lines side by side."""
         lines = courses(tables, self.runtime.defect_types)
         found: list[tuple[int, list[Course], list[int]]] = []
+        least = self.options.least_lines
         for frame, members in groupby(lines, key=lambda line: line.frame):
             here = list(members)
             orders = pileups(here, self.options.reach_px, self.options.turn_deg)
-            found += [(frame, here, order) for order in orders]
+            found += [(frame, here, order) for order in orders if len(order) >= least]
         if not found:
             return []
         names = _names(found)
@@ -61,7 +67,9 @@ class LineSpacing(Analysis):
             mean = float(apart.mean())
             rows.append(
                 {"frame": frame, "pileup": name, "lines": len(order), "mean_distance_px": mean,
-                 "standard_error_px": error, "mean_distance_nm": mean * size if size else np.nan}
+                 "standard_error_px": error, "mean_distance_nm": mean * size if size else np.nan,
+                 "standard_error_nm": error * size if size else np.nan,
+                 "detections": " ".join(str(here[k].detection) for k in order)}
             )  # fmt: skip
         table = pd.DataFrame(rows, columns=COLUMNS).sort_values(["pileup", "frame"], kind="stable")
         return [self._finding(table.reset_index(drop=True), tables)]
@@ -75,10 +83,9 @@ class LineSpacing(Analysis):
         counts = table.groupby("pileup")["frame"].count().sort_values(ascending=False)
         for k, name in enumerate(counts.index[:DRAWN]):
             part = table[table["pileup"] == name]
-            scale = part["mean_distance_nm"] / part["mean_distance_px"] if unit == "nm" else 1.0
             axes.errorbar(
                 part[column], part[f"mean_distance_{unit}"],
-                yerr=(part["standard_error_px"] * scale).fillna(0), color=type_colour(k),
+                yerr=part[f"standard_error_{unit}"].fillna(0), color=type_colour(k),
                 marker="o", markersize=3, linewidth=1, capsize=2, label=f"pile-up {name}",
             )  # fmt: skip
         axes.set(xlabel=label, ylabel=f"Mean distance of neighbours ({unit})")

@@ -55,6 +55,11 @@ def defectscope_analyses() -> list[ComponentSpec]:
             "defectscope.analysis.swelling:Swelling",
         ),
         ComponentSpec(
+            "line-density",
+            "Length of dislocations by area and by volume, with 95 % limits; how long lines are.",
+            "defectscope.analysis.line_density:LineDensity",
+        ),
+        ComponentSpec(
             "line-spacing",
             "Mean distance of neighbouring dislocations of each pile-up against dose or time.",
             "defectscope.analysis.line_spacing:LineSpacing",

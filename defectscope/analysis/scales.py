@@ -14,7 +14,20 @@ if TYPE_CHECKING:
 
     from defectscope import Calibration, Tables
 
-__all__ = ["Scale", "Steps", "Walks", "growth_axis", "scale_of", "sighted", "size_column"]
+__all__ = [
+    "NM2_IN_M2",
+    "NM_IN_M",
+    "Scale",
+    "Steps",
+    "Walks",
+    "growth_axis",
+    "scale_of",
+    "sighted",
+    "size_column",
+]
+
+
+NM_IN_M, NM2_IN_M2 = 1e-9, 1e-18
 
 
 class Scale(NamedTuple):
@@ -74,14 +87,15 @@ class Steps(NamedTuple):
     ----------
     particle
         (k,) rank of the particle, from 0.
-    first
-        (k,) row at which the step begins, in the table that it was made of.
+    first, last
+        (k,) rows at which the step begins and ends, in the table that it was made of.
     moved
         (k, 2) displacement, in the unit of the scale.
     """
 
     particle: NDArray[np.int64]
     first: NDArray[np.intp]
+    last: NDArray[np.intp]
     moved: NDArray[np.float64]
 
 
@@ -110,8 +124,10 @@ class Walks:
         """Return the steps over `lag` frames (differences of indices) between sightings."""
         key = self._key
         if not len(key) or lag > self._frame.max():
-            return Steps(np.zeros(0, np.int64), np.zeros(0, np.intp), np.zeros((0, 2)))
+            none = np.zeros(0, np.intp)
+            return Steps(np.zeros(0, np.int64), none, none, np.zeros((0, 2)))
         place = np.searchsorted(key, key + lag)
         there = np.minimum(place, len(key) - 1)
         first = np.flatnonzero(key[there] == key + lag)
-        return Steps(self.rank[first], first, self._at[there[first]] - self._at[first])
+        last = there[first]
+        return Steps(self.rank[first], first, last, self._at[last] - self._at[first])

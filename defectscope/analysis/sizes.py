@@ -11,6 +11,7 @@ from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_axis, series_styles
 from defectscope.analysis.counting import detection_spread, mean_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
+from defectscope.analysis.scales import size_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,13 +20,6 @@ __all__ = ["SizeDistribution", "size_table"]
 
 # Frames of which boxes are drawn.
 MOST_BOXES = 12
-
-
-def _size_column(detections: pd.DataFrame) -> str | None:
-    for name in ("diameter_nm", "diameter_px"):
-        if name in detections and detections[name].notna().any():
-            return name
-    return None
 
 
 def size_table(
@@ -99,7 +93,7 @@ class SizeDistribution(Analysis):
 
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return one finding; none where nothing was measured."""
-        column = _size_column(tables.detections)
+        column = size_column(tables.detections)
         if column is None:
             return []
         unit = column.rpartition("_")[2]

@@ -10,16 +10,16 @@ from pydantic import Field
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_axis, type_colour
-from defectscope.analysis.counting import detection_factor, detection_spread
+from defectscope.analysis.counting import LEVEL, detection_factor, detection_spread, scaled_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
 from defectscope.core.fields import counted_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Swelling", "SwellingOptions", "swelling_of", "swelling_table"]
+__all__ = ["Swelling", "SwellingOptions", "sphere_volumes", "swelling_of", "swelling_table"]
 
 
 class SwellingOptions(DetectorScoreOptions):
@@ -30,27 +30,29 @@ class SwellingOptions(DetectorScoreOptions):
     )
 
 
-def swelling_of(diameters_nm: ArrayLike, area_nm2: float, thickness_nm: float) -> float:
-    """Return ΔV/V of spherical cavities in a foil.
+def sphere_volumes(diameters: ArrayLike) -> NDArray[np.float64]:
+    """Return the volumes of spheres, π·d³/6."""
+    return np.asarray(np.pi / 6 * np.asarray(diameters, float) ** 3)
+
+
+def swelling_of(cavities: ArrayLike, foil: ArrayLike) -> NDArray[np.float64]:
+    """Return ΔV/V = V_c / (V - V_c); NaN where the cavities fill the foil.
 
     Parameters
     ----------
-    diameters_nm
-        (n,) diameters.
-    area_nm2, thickness_nm
-        Of the part of the foil that was looked at.
-
-    Notes
-    -----
-    ΔV/V = V_c / (V - V_c), with V_c = Σ π·d³/6 and V the volume of the foil, cavities included.
+    cavities, foil
+        (n,) volumes V_c of the cavities, and V of the foil that was looked at, cavities included.
     """
-    cavities = float((np.pi / 6 * np.asarray(diameters_nm, float) ** 3).sum())
-    volume = area_nm2 * thickness_nm
-    return cavities / (volume - cavities) if volume > cavities else float("nan")
+    own, whole = np.asarray(cavities, float), np.asarray(foil, float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(own < whole, own / (whole - own), np.nan)
 
 
 def swelling_table(
-    tables: Tables, defect_types: tuple[str, ...], scores: Mapping[str, float] | None = None
+    tables: Tables,
+    defect_types: tuple[str, ...],
+    scores: Mapping[str, float] | None = None,
+    level: float = LEVEL,
 ) -> pd.DataFrame:
     """Return the swelling of each frame.
 
@@ -62,19 +64,23 @@ def swelling_table(
         Those that are cavities.
     scores
         ``precision`` and ``recall`` of the detector and their errors, where they are known.
+    level
+        Probability of the limits.
 
     Returns
     -------
     DataFrame
-        ``frame``, ``time_s``, ``dose_dpa``, ``count``, ``swelling`` (a fraction) and
-        ``swelling_error``: the standard error of a sum over a number of cavities that varies as
-        counts do, sqrt(Σ v²)/V.
+        ``frame``, ``time_s``, ``dose_dpa``, ``count``, ``swelling`` (a fraction), its standard
+        error (``_error``) and limits (``_low``, ``_high``; NaN where the foil would be filled).
 
     Notes
     -----
-    The volume of the cavities is multiplied by f = p/r, as counts are, for precision p and recall
-    r; their relative errors, and n·f·s·hypot(1 - p, 1 - r) for the mean volume, s being the
-    standard deviation of the n volumes in the frame, are added in quadrature.
+    The volume V_c of the cavities is multiplied by f = p/r, as counts are, for precision p and
+    recall r. Its standard error is that of a sum over a number of cavities that varies as counts
+    do, sqrt(Σ v²); relative errors of p and r, and n·f·s·hypot(1 - p, 1 - r) for the mean volume, s
+    being the standard deviation of the n volumes in the frame, are added in quadrature. Swelling
+    varies as V²/(V - V_c)² times V_c/V. Limits are those of as many equal cavities as have the same
+    relative error, (Σ v)²/Σ v²; where none was seen, of cavities of the series' Σ v²/Σ v.
     """
     known = scores or {}
     factor, factor_error = detection_factor(known)
@@ -87,24 +93,30 @@ def swelling_table(
     found = found[fields.hold(found)].dropna(subset=["diameter_nm"])
     row = fields.rows(found)
     seen = np.array([tables.calibration.visible(str(n)) for n in found["defect_type"]], float)
-    volume = np.pi / 6 * found["diameter_nm"].to_numpy(float) ** 3
-    weight = 1 / seen if len(seen) else seen
+    volume = sphere_volumes(found["diameter_nm"]) / seen
     number = np.bincount(row, minlength=len(frames))
-    total = np.asarray(np.bincount(row, volume * weight, minlength=len(frames)), float)
-    squares = np.bincount(row, (volume * weight) ** 2, minlength=len(frames))
+    total = np.asarray(np.bincount(row, volume, minlength=len(frames)), float)
+    squares = np.bincount(row, volume**2, minlength=len(frames))
     # n²s² with n - 1 in the variance; rounding must not make it negative.
     excess = np.maximum(number * squares - total**2, 0)
     among = excess * number / np.maximum(number - 1, 1)
-    spread = factor * np.sqrt(
-        squares + (total * factor_error) ** 2 + among * detection_spread(known) ** 2
+    # Relative, of all but the number of cavities.
+    usual = squares.sum() / total.sum() if total.sum() else np.nan
+    other = np.hypot(
+        factor_error,
+        np.sqrt(among) * detection_spread(known) / np.where(total > 0, total, np.inf),
     )
+    spread = factor * np.sqrt(squares + (total * other) ** 2)
+    weight = np.divide(squares, total, out=np.full(len(total), usual), where=total > 0)
+    low, high = scaled_limits(total / weight, factor * weight, other, level)
     total = factor * total
     foil = fields.areas_px * nm**2 * thickness
     table = frames[["frame", "time_s", "dose_dpa"]].reset_index(drop=True)
     table["count"] = number
+    table["swelling"] = swelling_of(total, foil)
     with np.errstate(divide="ignore", invalid="ignore"):
-        table["swelling"] = np.where(total < foil, total / (foil - total), np.nan)
-        table["swelling_error"] = spread / foil
+        table["swelling_error"] = spread * foil / (foil - total) ** 2
+    table["swelling_low"], table["swelling_high"] = swelling_of(low, foil), swelling_of(high, foil)
     return table
 
 
@@ -128,16 +140,15 @@ class Swelling(Analysis):
         axis, label = series_axis(table)
         figure, (panel,) = new_figure()
         x = table[axis].to_numpy(float)
-        y, error = (100 * table[name].to_numpy(float) for name in ("swelling", "swelling_error"))
-        panel.fill_between(x, y - error, y + error, color=type_colour(5), alpha=0.25, linewidth=0)
+        names = ("swelling", "swelling_low", "swelling_high")
+        y, low, high = (100 * table[name].to_numpy(float) for name in names)
+        panel.fill_between(x, low, high, color=type_colour(5), alpha=0.25, linewidth=0)
         panel.plot(x, y, marker="o" if len(x) < 40 else "", markersize=3, color=type_colour(5))
         panel.set(xlabel=label, ylabel="Swelling (%)")
         panel.set_ylim(bottom=0)
-        wide = 1.96 * error[-1]
-        number = KeyNumber(
-            "Swelling in the last frame", y[-1], "%", max(y[-1] - wide, 0), y[-1] + wide
-        )
-        title = "Swelling by cavities (band: standard error)"
+        limits = (low[-1], high[-1]) if np.isfinite(high[-1]) else (None, None)
+        number = KeyNumber("Swelling in the last frame", y[-1], "%", *limits)
+        title = "Swelling by cavities (band: 95 % limits)"
         source = self.options.source(tables)
         notes = (detector_note(scores, source),
                  detector_note(scores, source, False, "mean volumes"))  # fmt: skip

@@ -6,6 +6,7 @@ import numpy as np
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, type_colour
+from defectscope.core.frame_steps import typical_step
 from defectscope.core.track_events import track_events
 from defectscope.core.track_quality import track_quality
 
@@ -20,7 +21,8 @@ class TrackReport(Analysis):
         tracks = tables.tracks
         if tracks is None or tracks.empty:
             return []
-        table = track_quality(tracks)
+        frames = tables.frames["frame"]
+        table = track_quality(tracks, typical_step(frames))
         figure, (left, right) = new_figure(2)
         kinds = table["quality"].value_counts()
         names = [
@@ -37,8 +39,7 @@ class TrackReport(Analysis):
                        color=type_colour(0))  # fmt: skip
         right.set(xlabel="Longest gap of a track (frames)", ylabel="Particles")
         rows = len(tracks)
-        frames = tables.frames["frame"]
-        events = track_events(tracks, int(frames.max()) if len(frames) else None)
+        events = track_events(tracks, frames[tables.frames["status"] == "ok"])
         # Two that become a new one have a row each.
         once = events.drop_duplicates(["kind", "frame", "other"])
         numbers = (

@@ -19,12 +19,13 @@ from defectscope.cli.common import (
 
 if TYPE_CHECKING:
     from defectscope.core.datasets import Dataset
-    from defectscope.pipeline.samples import SamplePlan
     from defectscope.plugins.host import PluginHost
 
 __all__ = ["generate"]
 
 PREVIEWED = 6
+# Parameters that go on as they are.
+PASSED_ON = ("background", "count", "length", "seed", "workers", "masks", "resume", "overwrite")
 # Parameters that fit a sample drawn again; the others would make another sample.
 FOR_ANY_SAMPLE = ("source", "out", "masks", "preview", "assignments")
 
@@ -94,41 +95,34 @@ def generate(context: click.Context, /, **given: Any) -> None:
       defectscope generate in-situ-loops --count 100 --workers 2 --out data --preview
       defectscope generate --from data/parameters/000042.json --out again
     """
-    from defectscope.pipeline.generation import generate_dataset, is_complete
+    from defectscope.pipeline.choices import gather_options, read_config
+    from defectscope.pipeline.generating import generate as generate_dataset
+    from defectscope.pipeline.generation import is_complete
 
     host = current_host(context)
     if given["source"] is not None:
         _refuse_others(context)
         _again(given, host)
         return
-    plan = _plan(given)
+    options = gather_options(given["assignments"], read_config(given["config"]))
+    height, width = given["shape"]
     ending = ", already complete" if given["resume"] and is_complete(given["out"]) else ""
     with shown_progress() as progress:
         dataset = generate_dataset(
-            plan,
-            given["count"],
+            given["names"],
             given["out"],
-            host,
+            size=(width, height),
+            bit_depth=16 if given["bit_depth"] == "16" else 8,
+            options=options,
+            host=host,
             progress=progress,
-            **{name: given[name] for name in ("workers", "masks", "resume", "overwrite")},
+            **{name: given[name] for name in PASSED_ON},
         )
     if given["preview"]:
         _preview(dataset, given["out"])
     found = sum(len(image.instances) for image in dataset.images)
     made = f"{plural(len(dataset.images), 'image')}, {plural(found, 'instance')}"
     say(f"{made} in {given['out']}{ending}")
-
-
-def _plan(given: dict[str, Any]) -> SamplePlan:
-    from defectscope.pipeline.choices import gather_options, make_choices, read_config
-    from defectscope.pipeline.samples import SamplePlan
-
-    options = gather_options(given["assignments"], read_config(given["config"]))
-    background, *generators = make_choices([given["background"], *given["names"]], options)
-    return SamplePlan(
-        background, tuple(generators), given["shape"], given["seed"], given["length"],
-        int(given["bit_depth"]),
-    )  # fmt: skip
 
 
 def _refuse_others(context: click.Context) -> None:

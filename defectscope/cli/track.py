@@ -48,6 +48,13 @@ SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
     multiple=True,
     help="Set an option of the tracker; may be repeated.",
 )
+@click.option(
+    "--frame-step",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Difference of the indices of two frames that were looked at one after the other; by "
+    "default the largest that fits all indices of TABLE.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace FILE where it exists.")
 @click.pass_context
 def track(
@@ -56,6 +63,7 @@ def track(
     named: str,
     out: Path,
     assignments: tuple[str, ...],
+    frame_step: int | None,
     overwrite: bool,
 ) -> None:
     """Link the detections of TABLE into particles.
@@ -70,7 +78,8 @@ def track(
     choice = make_choices([named], gather_options(assignments, {}))[0]
     detections = _read(table)
     _warn_of_repeated(detections)
-    tracks = _linked(context, choice, detections)
+    step = _common_step(detections) if frame_step is None else frame_step
+    tracks = _linked(context, choice, detections, step)
 
     from defectscope.pipeline.parts import write_table
 
@@ -88,14 +97,35 @@ def _check_target(out: Path, overwrite: bool) -> None:
         raise OutputError(f"{out} exists; choose another name, or replace it with --overwrite")
 
 
-def _linked(context: click.Context, choice: Choice, detections: pd.DataFrame) -> pd.DataFrame:
+def _common_step(detections: pd.DataFrame) -> int:
+    """Return the step that all frame indices fit, and say so where it is not 1."""
+    import pandas as pd
+
+    from defectscope.core.frame_steps import common_step
+
+    frames = detections.get("frame")
+    if frames is None or not pd.api.types.is_integer_dtype(frames) or frames.isna().any():
+        return 1  # the tracker says what is wrong
+    step = common_step(frames)
+    if step > 1:
+        say(
+            f"frame indices are {step} apart, or multiples of it: memory and gaps count steps of "
+            f"{step}; --frame-step 1 counts every index"
+        )
+    return step
+
+
+def _linked(
+    context: click.Context, choice: Choice, detections: pd.DataFrame, frame_step: int
+) -> pd.DataFrame:
     from defectscope.core.base import Runtime
     from defectscope.pipeline.finishing import linked
     from defectscope.pipeline.named import NamedComponent
 
     host = current_host(context)
     runtime = Runtime(defect_types=host.defect_types())
-    return linked(NamedComponent.build(host, "trackers", choice, runtime), detections)
+    named = NamedComponent.build(host, "trackers", choice, runtime)
+    return linked(named, detections, frame_step=frame_step)
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -174,15 +174,16 @@ class TrainableDetector(Detector):
     ----------
     TrainingOptions
         Options of its training, beside those of detection.
+    quick_training
+        Values of these with which two steps on frames of 96 x 64 px take seconds, for the
+        conformance tests; None: they do not train it.
     """
 
     TrainingOptions: ClassVar[type[Options]] = Options
+    quick_training: ClassVar[Mapping[str, Any] | None] = None
 
     def before_training(self, job: TrainingJob) -> WeightFiles | None:
-        """Refuse what cannot work, before anything is imported that takes long.
-
-        Returns the weights of a training to resume where that is complete, else None.
-        """
+        """Refuse what cannot work, before long imports; return weights that are complete."""
         return None
 
     @abstractmethod
@@ -193,12 +194,8 @@ class TrainableDetector(Detector):
     def convert(cls, source: Path, out: Path, defect_types: Sequence[str]) -> WeightFiles:
         """Write weights from a file that another program's training left.
 
-        Parameters
-        ----------
-        source, out
-            That file, and the ``.safetensors`` file to write.
-        defect_types
-            Names in the order of its classes; empty: the file's own.
+        `source` is that file, `out` the ``.safetensors`` file to write; `defect_types` are names in
+        the order of its classes, empty: the file's own.
 
         Raises
         ------
@@ -237,9 +234,14 @@ class Tracker(Component):
     ----------
     needs_geometry
         Whether it wants the vertices of lines and outlines, which are many.
+    frame_step
+        Difference of the frame indices of two successive frames that were looked at, set by
+        whoever links: S under ``--frames A:B:S``. What is counted in frames (memory, gaps) means
+        these; an index that is missing beyond that is a frame without detections.
     """
 
     needs_geometry: ClassVar[bool] = False
+    frame_step: int = 1
 
     @abstractmethod
     def link(self, detections: pd.DataFrame, geometry: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -347,7 +349,8 @@ class Analysis(Component):
     needs_geometry
         Whether it wants the vertices of lines and outlines, which are many.
     shapes
-        Shapes of defect types it is about; it is left out where nothing of them was found.
+        Shapes of defect types it is about: it sees no rows of others, and is left out where nothing
+        of them was found.
     """
 
     needs_geometry: ClassVar[bool] = False

@@ -45,6 +45,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`, and put it in the place of `path` on success.
 
+    Where that fails, a former folder stays as it was.
+
     Raises
     ------
     OutputError
@@ -54,13 +56,27 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         temporary.mkdir(parents=True)
         yield temporary
-        if path.is_dir():
-            shutil.rmtree(path)
-        temporary.replace(path)
+        _put(temporary, path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _put(new: Path, path: Path) -> None:
+    """Put a folder in the place of another, which is renamed until the new one is there."""
+    if path.is_symlink() or not path.is_dir():
+        new.replace(path)
+        return
+    # Deleting file by file may fail half-way: Windows keeps a file that somebody reads.
+    former = _beside(path)
+    path.replace(former)
+    try:
+        new.replace(path)
+    except BaseException:
+        former.replace(path)
+        raise
+    shutil.rmtree(former, ignore_errors=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from defectscope.core.frame_rows import Columns, FrameRows
-from defectscope.core.tables import DETECTION_COLUMNS
+from defectscope.core.interpolation import between
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["Gap", "rows_between"]
-
-# Columns with one of these units, or of the position or the score, vary smoothly; of others
-# (flags, say) that is not known.
-UNITS = ("_px", "_nm", "_nm2", "_deg")
-HALF_TURN_DEG = 180.0
 
 
 class Gap(NamedTuple):
@@ -48,9 +43,8 @@ def rows_between(frame: int, gaps: Sequence[Gap]) -> tuple[Columns, list[NDArray
     Returns
     -------
     rows : dict of arrays
-        Boxes, centres, score, times, doses and measurements are interpolated linearly, angles
-        (``angle_deg``) the shorter way round half a turn. Names and flags are those of the nearest
-        sighting, as is a value where one of the two is unknown. ``origin`` is ``interpolated``.
+        Values as :func:`defectscope.core.interpolation.between` makes them; ``origin`` is
+        ``interpolated``.
     outlines : list of (k, 3) arrays
         ``vertex, x, y`` of the nearest sighting, moved with the centre.
     """
@@ -62,7 +56,7 @@ def rows_between(frame: int, gaps: Sequence[Gap]) -> tuple[Columns, list[NDArray
     for name in names:
         first = _picked(name, [(g.before, g.row_before) for g in gaps])
         second = _picked(name, [(g.after, g.row_after) for g in gaps])
-        rows[name] = _between(name, first, second, parts, late)
+        rows[name] = between(name, first, second, parts, late)
     rows["frame"] = np.full(len(gaps), frame, np.int64)
     rows["origin"] = np.full(len(gaps), "interpolated", object)
     return rows, [_moved_outline(frame, gap, rows, k) for k, gap in enumerate(gaps)]
@@ -73,29 +67,6 @@ def _picked(name: str, places: Sequence[tuple[FrameRows, int]]) -> NDArray[Any]:
     # Text stays objects: numpy's own kind has a fixed length, and makes words of NaN.
     text = any(isinstance(value, str) for value in values)
     return np.array(values, object if text else None)
-
-
-def _between(
-    name: str,
-    first: NDArray[Any],
-    second: NDArray[Any],
-    parts: NDArray[np.float64],
-    late: NDArray[np.bool_],
-) -> NDArray[Any]:
-    nearest = np.where(late, second, first)
-    if not {first.dtype.kind, second.dtype.kind} <= set("f"):
-        return nearest
-    step = second - first
-    if name == "angle_deg":
-        step = (step + HALF_TURN_DEG / 2) % HALF_TURN_DEG - HALF_TURN_DEG / 2
-    between = first + parts * step
-    if name == "angle_deg":
-        between %= HALF_TURN_DEG
-    smooth = np.isfinite(between)
-    if name not in DETECTION_COLUMNS and not name.endswith(UNITS):
-        # Flags are stored as 0 and 1 (and NaN); half a flag means nothing.
-        smooth &= ~(np.isin(first, (0.0, 1.0)) & np.isin(second, (0.0, 1.0)))
-    return np.where(smooth, between, nearest)
 
 
 def _moved_outline(frame: int, gap: Gap, table: Columns, k: int) -> NDArray[Any]:

@@ -18,7 +18,6 @@ __all__ = [
     "mask_intersection",
     "mask_iou",
     "mask_outline",
-    "rle_from_mask",
 ]
 
 
@@ -117,15 +116,6 @@ def mask_from_polygon(points: NDArray[Any], shape: tuple[int, int]) -> Mask:
     rows, columns = polygon(points[:, 1] - y0 - 0.5, points[:, 0] - x0 - 0.5, bitmap.shape)
     bitmap[rows, columns] = True
     return Mask(x0, y0, bitmap).trimmed()
-
-
-def rle_from_mask(mask: Mask, shape: tuple[int, int]) -> list[int]:
-    """Return COCO's uncompressed run lengths: column by column, background first."""
-    flat = mask.to_dense(shape).ravel(order="F")
-    changes = np.flatnonzero(np.diff(np.concatenate(([False], flat, [False])).astype(np.int8)))
-    edges = np.concatenate(([0], changes, [flat.size]))
-    counts: list[int] = np.diff(edges).tolist()
-    return counts[:-1] if len(counts) > 1 and counts[-1] == 0 else counts
 
 
 def mask_from_rle(counts: Sequence[int], shape: tuple[int, int]) -> Mask:

@@ -16,7 +16,9 @@ USED = (
 )  # fmt: skip
 
 
-def particle_table(tracks: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
+def particle_table(
+    tracks: pd.DataFrame, calibration: Calibration, frame_step: int = 1
+) -> pd.DataFrame:
     """Summarise tracks.
 
     Parameters
@@ -25,6 +27,8 @@ def particle_table(tracks: pd.DataFrame, calibration: Calibration) -> pd.DataFra
         Detections with a column ``particle``.
     calibration
         For lifetimes in seconds.
+    frame_step
+        Difference of the indices of two successive frames that were looked at.
 
     Returns
     -------
@@ -57,7 +61,7 @@ def particle_table(tracks: pd.DataFrame, calibration: Calibration) -> pd.DataFra
     table["lifetime_frames"] = table["last_frame"] - table["first_frame"] + 1
     if calibration.frame_interval_s is not None:
         table["lifetime_s"] = table["lifetime_frames"] * calibration.frame_interval_s
-    quality = track_quality(ordered)
+    quality = track_quality(ordered, frame_step)
     table["detections"] = quality["sightings"].to_numpy()
     table["interpolated"] = quality["interpolated"].to_numpy()
     table["quality"] = quality["quality"].to_numpy()

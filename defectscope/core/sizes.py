@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from defectscope.core.defect_types import DefectType
     from defectscope.core.instances import Instances
 
-__all__ = ["count_error", "size_errors", "statistics_by_type"]
+__all__ = ["count_error", "counted", "longer_sides", "size_errors", "statistics_by_type"]
 
 Pairs = Sequence[tuple["Instances", "Instances"]]
 
@@ -38,7 +38,7 @@ def count_error(pairs: Pairs, iou: float) -> dict[str, Any]:
     iou
         Overlap that fitting needs.
     """
-    predicted = np.array([len(_counted(p, t, iou)) for p, t in pairs])
+    predicted = np.array([len(counted(p, t, iou)) for p, t in pairs])
     true = np.array([int((~t.ignore).sum()) for _, t in pairs])
     errors = [abs(p / t - 1) for p, t in zip(predicted, true, strict=True) if t]
     return {
@@ -77,7 +77,7 @@ def statistics_by_type(
     """
     area_px = float(sum(t.image_shape[0] * t.image_shape[1] for _, t in pairs))
     sides = {
-        "predicted": [_counted(p, t, iou) for p, t in pairs],
+        "predicted": [counted(p, t, iou) for p, t in pairs],
         "true": [t[~t.ignore] for _, t in pairs],
     }
     names = {str(n) for frames in sides.values() for f in frames for n in f.defect_types}
@@ -112,12 +112,22 @@ def _of_type(
     }
 
 
-def _counted(predicted: Instances, true: Instances, iou: float) -> Instances:
+def counted(predicted: Instances, true: Instances, iou: float) -> Instances:
+    """Return the predictions of a frame without those that fit ignored truth.
+
+    Parameters
+    ----------
+    predicted, true
+        Of one frame.
+    iou
+        Overlap that fitting needs.
+    """
     match = match_instances(predicted, true, iou)
     return predicted[np.union1d(match.predicted, match.spurious)]
 
 
-def _sides(instances: Instances) -> NDArray[np.float64]:
+def longer_sides(instances: Instances) -> NDArray[np.float64]:
+    """Return the (n,) longer sides of boxes, px."""
     boxes = instances.boxes.astype(float)
     return np.asarray(np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]))
 
@@ -155,13 +165,13 @@ def size_errors(pairs: Pairs, iou: float, types: Mapping[str, DefectType]) -> di
     side_errors, found_sides, true_sides = [], [], []
     matched: dict[str, list[tuple[float, float]]] = {}
     for predicted, true in pairs:
-        known, counted = true[~true.ignore], _counted(predicted, true, iou)
-        if len(known) and len(counted):
-            p, t = np.median(_sides(counted)), np.median(_sides(known))
+        known, found = true[~true.ignore], counted(predicted, true, iou)
+        if len(known) and len(found):
+            p, t = np.median(longer_sides(found)), np.median(longer_sides(known))
             side_errors.append(abs(p / t - 1))
         match = match_instances(predicted, true, iou)
-        found_sides.append(_sides(predicted)[match.predicted])
-        true_sides.append(_sides(known))
+        found_sides.append(longer_sides(predicted)[match.predicted])
+        true_sides.append(longer_sides(known))
         mine, theirs = _diameters(predicted, types), _diameters(true, types)
         for a, b in zip(match.predicted, match.true, strict=True):
             if np.isfinite(mine[a]) and np.isfinite(theirs[b]):

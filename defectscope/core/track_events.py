@@ -10,7 +10,7 @@ import pandas as pd
 from defectscope.core.track_quality import STUB_SIGHTINGS, moving_columns
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["track_events"]
 
@@ -28,7 +28,7 @@ SIGHTINGS = 3
 NAMES = ["kind", "frame", "particle", "other", "distance_px", "area_share"]
 
 
-def track_events(tracks: pd.DataFrame, last_frame: int | None = None) -> pd.DataFrame:
+def track_events(tracks: pd.DataFrame, looked_at: ArrayLike | None = None) -> pd.DataFrame:
     """Return merges and splits.
 
     Parameters
@@ -36,8 +36,9 @@ def track_events(tracks: pd.DataFrame, last_frame: int | None = None) -> pd.Data
     tracks
         ``frame``, ``particle``, ``x``, ``y`` and ``diameter_px`` or ``major_px``; without sizes
         nothing can be told.
-    last_frame
-        Of the series; tracks that end there have no end.
+    looked_at
+        Indices of the frames of the series, which need not be consecutive; by default all from
+        the first to the last of the tracks. Tracks that end in the last frame have no end.
 
     Returns
     -------
@@ -63,18 +64,26 @@ def track_events(tracks: pd.DataFrame, last_frame: int | None = None) -> pd.Data
     reach = "major_px" if "major_px" in tracks else size
     rows = tracks[["frame", "particle", *moving_columns(tracks), size, reach]].copy()
     rows.columns = pd.Index(["frame", "particle", "x", "y", "size", "reach"])
+    # Places in the series: the frame after one is not always that of the next index.
+    own = rows["frame"].to_numpy(np.int64)
+    series = (
+        np.arange(own.min(), own.max() + 1) if looked_at is None else np.union1d(looked_at, own)
+    )
+    rows["frame"] = np.searchsorted(series, own)
     rows = rows.dropna().sort_values(["particle", "frame"], kind="stable", ignore_index=True)
-    last = int(tracks["frame"].max()) if last_frame is None else last_frame
-    first = int(tracks["frame"].min())
     backwards = rows.assign(frame=-rows["frame"])[::-1].reset_index(drop=True)
-    found = [_events(rows, "merge", last, 1), _events(backwards, "split", -first, -1)]
-    return pd.concat(found, ignore_index=True).sort_values(
+    found = [_events(rows, "merge", len(series) - 1, 1), _events(backwards, "split", 0, -1)]
+    events = pd.concat(found, ignore_index=True)
+    return events.assign(frame=series[events["frame"].to_numpy(np.int64)]).sort_values(
         ["frame", "particle", "other"], kind="stable", ignore_index=True
     )
 
 
 def _events(rows: pd.DataFrame, kind: str, last: int, sign: int) -> pd.DataFrame:
-    """Find tracks that end in another one; a split is that with time turned round."""
+    """Find tracks that end in another one; a split is that with time turned round.
+
+    Frames are places in the series, from 0 on, or from 0 down where `sign` is -1.
+    """
     groups = rows.groupby("particle", sort=True)
     rows = rows.assign(
         before=_smooth(rows, -1), after=_smooth(rows, 1),

@@ -7,18 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from defectscope.core.interpolation import NAMES, between
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["filled_tracks", "sighted_shares"]
-
-# As in :mod:`defectscope.core.gap_filling`: columns that vary smoothly, and those that do not.
-SMOOTH_NAMES = frozenset(
-    ("time_s", "dose_dpa", "score", "x", "y", "x_min", "y_min", "x_max", "y_max", "x_corrected",
-     "y_corrected")
-)  # fmt: skip
-SMOOTH_UNITS = ("_px", "_nm", "_nm2", "_deg")
-HALF_TURN_DEG = 180.0
 
 
 def sighted_shares(tracks: pd.DataFrame, rows: pd.DataFrame, window: int) -> NDArray[np.float64]:
@@ -73,10 +67,9 @@ def filled_tracks(
     DataFrame
         The rows given, with a column ``origin`` (``detector`` where there was none), and after
         them those filled in, ordered by frame and particle, whose ``origin`` is
-        ``interpolated``. Positions, boxes, scores and measurements in px, nm and degrees are
-        linear between the two sightings (angles the shorter way round half a turn); other columns
-        are those of the nearer sighting, the earlier of two equal ones. ``detection`` is numbered
-        on in each frame. Only frames that the table has are filled: one that is missing or could
+        ``interpolated``. Values are as :func:`defectscope.core.interpolation.between` makes them,
+        the earlier of two equally near sightings being the nearer one. ``detection`` is numbered on
+        in each frame. Only frames that the table has are filled: one that is missing or could
         not be read stays empty.
     """
     given = tracks if "origin" in tracks else tracks.assign(origin="detector")
@@ -89,13 +82,12 @@ def filled_tracks(
         return given
     frame = tracks["frame"].to_numpy(np.int64)
     part = (at - frame[before]) / (frame[after] - frame[before])
-    nearer = np.where(part > 0.5, after, before)
-    new = given.take(nearer).copy()
+    late = part > 0.5
+    new = given.take(np.where(late, after, before)).copy()
     for name in new.columns:
-        if name in SMOOTH_NAMES or str(name).endswith(SMOOTH_UNITS):
-            values = given[name]
-            if pd.api.types.is_float_dtype(values) or name in SMOOTH_NAMES:
-                new[name] = _between(str(name), values.to_numpy(float), before, after, nearer, part)
+        if pd.api.types.is_float_dtype(given[name]) or name in NAMES:
+            values = given[name].to_numpy(float)
+            new[name] = between(str(name), values[before], values[after], part, late)
     new["frame"] = at
     new["origin"] = "interpolated"
     order = np.lexsort((new["particle"].to_numpy(), at))
@@ -123,23 +115,6 @@ def _missing(
     before, after = np.repeat(first, between), np.repeat(second, between)
     step = np.arange(len(before)) - np.repeat(np.cumsum(between) - between, between) + 1
     return before, after, present[rank[before] + step]
-
-
-def _between(
-    name: str,
-    values: NDArray[np.float64],
-    before: NDArray[np.intp],
-    after: NDArray[np.intp],
-    nearer: NDArray[np.intp],
-    part: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    step = values[after] - values[before]
-    if name == "angle_deg":
-        step = (step + HALF_TURN_DEG / 2) % HALF_TURN_DEG - HALF_TURN_DEG / 2
-    between = values[before] + part * step
-    if name == "angle_deg":
-        between %= HALF_TURN_DEG
-    return np.where(np.isfinite(between), between, values[nearer])
 
 
 def _numbers(given: pd.DataFrame, new: pd.DataFrame) -> NDArray[Any]:

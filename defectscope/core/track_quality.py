@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from defectscope.core.frame_steps import in_steps
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -26,19 +28,22 @@ def moving_columns(tracks: pd.DataFrame) -> list[str]:
     return corrected if set(corrected) <= set(tracks.columns) else ["x", "y"]
 
 
-def track_quality(tracks: pd.DataFrame) -> pd.DataFrame:
+def track_quality(tracks: pd.DataFrame, frame_step: int = 1) -> pd.DataFrame:
     """Return how each particle was found.
 
     Parameters
     ----------
     tracks
         ``frame``, ``particle``, ``x``, ``y``; ``origin`` where gaps were filled.
+    frame_step
+        Difference of the indices of two successive frames that were looked at: gaps and shares
+        count these.
 
     Returns
     -------
     DataFrame
         ``particle``, ``sightings`` (rows that were not interpolated), ``interpolated``, ``gaps``
-        and ``longest_gap`` (frame indices without sighting between two), ``found_share`` (sightings
+        and ``longest_gap`` (frames without sighting between two), ``found_share`` (sightings
         by frames from the first to the last), ``largest_step_px`` (longest way between successive
         sightings) and ``jumps`` (steps that are more than 3 px and 8 times the median step of
         all), and ``quality``: ``filled`` (never seen: a vote filled what is now a track of its
@@ -47,6 +52,8 @@ def track_quality(tracks: pd.DataFrame) -> pd.DataFrame:
     """
     particle, frame = tracks["particle"].to_numpy(), tracks["frame"].to_numpy(np.int64)
     names, rows = np.unique(particle, return_counts=True)
+    present, rank = np.unique(frame, return_inverse=True)
+    frame = in_steps(present, frame_step)[rank]
     order = np.lexsort((frame, particle))
     if "origin" in tracks:
         order = order[(tracks["origin"] != "interpolated").to_numpy()[order]]

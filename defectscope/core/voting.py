@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from defectscope.core.calibration import Calibration
 from defectscope.core.chains import ChainLinker
-from defectscope.core.frame_rows import Columns, FrameRows, columns_of, joined_table
+from defectscope.core.frame_rows import FrameRows
 from defectscope.core.gap_filling import Gap, rows_between
-from defectscope.core.tables import GEOMETRY_COLUMNS
 from defectscope.core.votes import Vote
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["VotingWindow", "vote_detections"]
+__all__ = ["VotingWindow"]
 
 
 @dataclass
@@ -38,6 +36,13 @@ class _Member:
 
 class VotingWindow:
     """Votes on frames as they come in, and holds no more of them than the window has.
+
+    A detection stays when it is found in K of the N frames around it (P2's video: 6 of 9). One
+    that is missing between two sightings in the window is filled in, if it has K sightings too;
+    its ``origin`` is ``interpolated``, and it comes after the rows that stay. Where frames of the
+    window are missing (at the ends of a series, at gaps in the numbering, where a frame could not
+    be read), K shrinks with them and is rounded up. Sightings are one defect as
+    :class:`defectscope.core.chains.ChainLinker` says.
 
     Parameters
     ----------
@@ -133,60 +138,3 @@ def _gaps(frame: int, chains: NDArray[np.int64], window: Sequence[_Member]) -> l
             first, then = seen[count - 1], seen[count]
             gaps.append(Gap(first.rows, first.row_of[chain], then.rows, then.row_of[chain]))
     return gaps
-
-
-def vote_detections(
-    detections: pd.DataFrame,
-    vote: Vote,
-    frames: Iterable[int] | None = None,
-    geometry: pd.DataFrame | None = None,
-    calibration: Calibration | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep the detections that enough neighbouring frames show too, and fill gaps.
-
-    A detection stays when it is found in K of the N frames around it (P2's video: 6 of 9). One
-    that is missing between two sightings in the window is filled in, if it has K sightings too.
-    Where frames of the window are missing (at the ends of a series, at gaps in the numbering,
-    where a frame could not be read), K shrinks with them and is rounded up. Sightings are one
-    defect as :class:`defectscope.core.chains.ChainLinker` says: types are the same, and from
-    one sighting to the next boxes overlap by an IoU of 0.2 or centres are nearer than half the
-    mean side.
-
-    Parameters
-    ----------
-    detections
-        ``frame``, ``detection`` (a number of its own within its frame), ``defect_type``, ``x_min``,
-        ``y_min``, ``x_max``, ``y_max`` in px, and what else there is.
-    vote
-        K and N.
-    frames
-        Indices of the frames that were looked at; those with detections by default.
-    geometry
-        ``frame``, ``detection``, ``vertex``, ``x``, ``y`` in px.
-    calibration
-        For the times and doses of rows that are filled in.
-
-    Returns
-    -------
-    detections, geometry : DataFrame
-        By frame; in each the rows that stay in their order, then those that were filled in
-        (``origin`` is ``interpolated``). ``detection`` counts from 0 in each frame that changed.
-    """
-    rows, vertices = _by_frame(detections), {} if geometry is None else _by_frame(geometry)
-    window = VotingWindow(vote, calibration)
-    voted: list[FrameRows | None] = []
-    nothing = columns_of(detections.iloc[:0])
-    for frame in sorted(rows if frames is None else set(frames)):
-        own = FrameRows(frame, rows.get(frame, nothing), vertices.get(frame))
-        voted += window.add(frame, own)
-    voted += window.rest()
-    found = [rows for rows in voted if rows is not None]
-    types = {str(name): dtype for name, dtype in detections.dtypes.items()}
-    return (
-        joined_table([f.detections for f in found], types),
-        joined_table([f.geometry for f in found], GEOMETRY_COLUMNS),
-    )
-
-
-def _by_frame(table: pd.DataFrame) -> dict[int, Columns]:
-    return {int(str(frame)): columns_of(rows) for frame, rows in table.groupby("frame")}

@@ -121,7 +121,7 @@ def refuse_pickles(path: Path) -> None:
 
 @dataclass(frozen=True)
 class WeightFiles:
-    """Weights on disk whose card was read and whose digests were checked.
+    """Weights on disk whose card was read; :meth:`checked` compares a file with its digest.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ class WeightFiles:
 
     @classmethod
     def open(cls, path: Path, detector: str | None = None) -> Self:
-        """Read the card of any of the three files.
+        """Read the card of any of the three files; the other two are not looked at.
 
         Parameters
         ----------
@@ -160,7 +160,7 @@ class WeightFiles:
         InputError
             There is no card.
         FormatError
-            The card is malformed, belongs to another detector, or a file is damaged.
+            It is a pickle, or the card is malformed or belongs to another detector.
         """
         refuse_pickles(path)
         stem = path.with_suffix("") if path.suffix in SUFFIXES else path

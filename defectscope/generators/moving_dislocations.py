@@ -31,6 +31,7 @@ DEFECT_TYPE = "dislocation"
 UNITS = {"track_id": "", "length_px": "px"}
 SUPPORT_POINTS = 5
 SHORTEST_PX = 8.0
+TRACE_WIDTH_PX = 1.8
 
 
 class MovingDislocationsOptions(Options):
@@ -95,7 +96,7 @@ class MovingDislocations(Generator):
         jitter = 0.012 * rng.standard_normal((options.count, SUPPORT_POINTS))
         jitter[:, [0, -1]] = 0
         styles, seed = self._styles(rng), int(rng.integers(2**31))
-        self._paint_traces(ground, texture, scale, rng)
+        traces = self._paint_traces(ground, texture, scale, rng)
         spacings = []
         for frame in range(length):
             part = frame / max(length - 1, 1)
@@ -110,6 +111,10 @@ class MovingDislocations(Generator):
         self.last_parameters = {
             "spacing_px": spacings,
             "velocity_px_per_frame": options.speed_px * scale,
+            # Support points off the arc, slip widths.
+            "jitter": jitter.tolist(),
+            "traces": traces,
+            "painting_seed": seed,
             "lines": [style.record() for style in styles],
         }
 
@@ -153,16 +158,19 @@ class MovingDislocations(Generator):
         texture: NDArray[np.float32],
         scale: float,
         rng: np.random.Generator,
-    ) -> None:
-        options = self.options
+    ) -> list[dict[str, Any]]:
+        """Paint both slip traces, and return where they end and how they look."""
+        options, painted = self.options, []
         along, across = slip_axes(options.direction_deg)
         middle = np.array([ground.shape[1], ground.shape[0]]) / 2
         reach = scale * options.spacing_px * (options.count + 3) / 2
         for side in (-0.5, 0.5):
             centre = middle + side * scale * options.slip_width_px * across
             ends = np.stack([centre - reach * along, centre + reach * along])
-            grey = -0.8 * median_along(texture, np.linspace(ends[0], ends[1], 200))
-            paint_trace(ground, ends, float(grey), 1.8, rng)
+            grey = -0.8 * float(median_along(texture, np.linspace(ends[0], ends[1], 200)))
+            paint_trace(ground, ends, grey, TRACE_WIDTH_PX, rng)
+            painted.append({"ends": ends.tolist(), "grey": grey, "width_px": TRACE_WIDTH_PX})
+        return painted
 
 
 def _truth(shape: tuple[int, int], pieces: list[PaintedPiece]) -> Instances:

@@ -233,14 +233,11 @@ def _scoring_warnings(line: Line, data: BenchmarkData) -> list[str]:
     """Return what is to be said of the scores; once, not for every kind of noise again."""
     if line.scores is None or data.noise is not None:
         return []
-    return [
-        # What is said of the truth alone is the same for every detector.
-        f"{data.name}: {text}"
-        if text == NOTHING_TRUE
-        else f"{line.detector} on {data.name}: {text}"
-        for text in line.scores.evaluation.warnings
-        if text not in data.truth.warnings
-    ]
+    texts = [t for t in line.scores.evaluation.warnings if t not in data.truth.warnings]
+    # What is said of the truth alone is the same for every detector.
+    where = {text: data.name if text == NOTHING_TRUE else f"{line.detector} on {data.name}"
+             for text in texts}  # fmt: skip
+    return [f"{where[text]}: {text}" for text in texts]
 
 
 def _predicted(measured: Measurement, data: BenchmarkData) -> Dataset:

@@ -15,7 +15,13 @@ from defectscope.core.errors import OptionError, UsageError
 from defectscope.core.instances import Instances
 from defectscope.core.line_metrics import LineScores
 from defectscope.core.metrics import Counts, confusion_matrix, count_matches, counts_by_type
-from defectscope.core.sizes import count_error, size_errors, statistics_by_type
+from defectscope.core.sizes import (
+    count_error,
+    counted,
+    longer_sides,
+    size_errors,
+    statistics_by_type,
+)
 from defectscope.core.tracking_metrics import tracking_scores
 from defectscope.pipeline.joining import Joined, join_frames, outside_masks, within_roi
 from defectscope.pipeline.labels import open_dataset
@@ -249,24 +255,23 @@ def _line_frames(
     return tuple(frame_line_scores(p, t, types) for p, t in pairs)
 
 
-def _longer_side(instances: Instances) -> float | None:
-    boxes = instances.boxes[~instances.ignore]
-    if not len(boxes):
-        return None
-    return float(np.median(np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])))
+def _median_side(instances: Instances) -> float | None:
+    return float(np.median(longer_sides(instances))) if len(instances) else None
 
 
 def _frame_row(joined: Joined, iou: float) -> dict[str, Any]:
     counts = count_matches(joined.predicted, joined.true, iou)
+    # Without those that lie on what is to be ignored, as in the sum over all frames.
+    predicted = counted(joined.predicted, joined.true, iou)
+    true = joined.true[~joined.true.ignore]
     return {
         "name": joined.name,
         "frame": joined.frame,
         **counts.as_dict(),
-        # Without those that lie on what is to be ignored, as in the sum over all frames.
-        "predicted": counts.true_positives + counts.false_positives,
-        "true": int((~joined.true.ignore).sum()),
-        "predicted_median_side_px": _longer_side(joined.predicted),
-        "true_median_side_px": _longer_side(joined.true),
+        "predicted": len(predicted),
+        "true": len(true),
+        "predicted_median_side_px": _median_side(predicted),
+        "true_median_side_px": _median_side(true),
     }
 
 

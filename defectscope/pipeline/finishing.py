@@ -10,6 +10,7 @@ import pandas as pd
 
 from defectscope.core.base import Finding
 from defectscope.core.errors import ComponentError, DefectscopeError
+from defectscope.core.frame_steps import typical_step
 from defectscope.core.particles import particle_table
 from defectscope.pipeline.detector_scores import detector_scores, known_by
 from defectscope.pipeline.figure_files import write_finding
@@ -36,9 +37,21 @@ __all__ = [
 
 
 def linked(
-    named: NamedComponent, detections: pd.DataFrame, geometry: pd.DataFrame | None = None
+    named: NamedComponent,
+    detections: pd.DataFrame,
+    geometry: pd.DataFrame | None = None,
+    frame_step: int = 1,
 ) -> pd.DataFrame:
     """Return what a tracker makes of a table.
+
+    Parameters
+    ----------
+    named
+        The tracker.
+    detections, geometry
+        What it is shown.
+    frame_step
+        Difference of the indices of two successive frames that were looked at.
 
     Raises
     ------
@@ -48,6 +61,7 @@ def linked(
 
     def link() -> Any:
         with named.component as tracker:
+            tracker.frame_step = frame_step
             return tracker.link(detections, geometry)
 
     tracks: pd.DataFrame = guarded(named, "while it linked", link)
@@ -60,18 +74,22 @@ def linked_in_specimen(
     detections: pd.DataFrame,
     geometry: pd.DataFrame | None,
     shifts: pd.DataFrame | None,
+    frame_step: int = 1,
 ) -> pd.DataFrame:
     """Return what a tracker makes of a table, which is shown to it without the frames' shifts.
 
     Parameters
     ----------
+    named, detections, geometry, frame_step
+        As for :func:`linked`.
     shifts
         ``drift_x_px`` and ``drift_y_px`` by frame index, or None.
     """
     if shifts is None:
-        return linked(named, detections, geometry)
+        return linked(named, detections, geometry, frame_step)
     still = None if geometry is None else in_specimen(geometry, shifts)
-    return in_frame(linked(named, in_specimen(detections, shifts), still), shifts, detections)
+    tracks = linked(named, in_specimen(detections, shifts), still, frame_step)
+    return in_frame(tracks, shifts, detections)
 
 
 def _check_tracks(named: NamedComponent, tracks: Any, detections: pd.DataFrame) -> None:
@@ -96,10 +114,11 @@ def track_detections(
     detections = read_table(folder / "detections.parquet")
     wanted = named.component.needs_geometry
     geometry = read_table(folder / "geometry.parquet") if wanted else None
-    shifts = shifts_by_frame(read_csv(folder / "frames.csv"))
-    tracks = linked_in_specimen(named, detections, geometry, shifts)
+    frames = read_csv(folder / "frames.csv")
+    step = typical_step(frames["frame"])
+    tracks = linked_in_specimen(named, detections, geometry, shifts_by_frame(frames), step)
     write_table(folder / f"tracks.{table_format}", tracks)
-    write_table(folder / "particles.csv", particle_table(tracks, calibration))
+    write_table(folder / "particles.csv", particle_table(tracks, calibration, step))
 
 
 def write_findings(
@@ -187,10 +206,22 @@ def findings_of(
     progress("figures", len(analyses), len(analyses))
 
 
+def _of_its_shapes(named: NamedComponent, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a copy of a table without defects whose shape the analysis is not about."""
+    about = named.component.shapes
+    known = named.component.runtime.defect_types
+    others = [name for name, defect_type in known.items() if defect_type.shape not in about]
+    return table[~table["defect_type"].isin(others)].copy()
+
+
 def _findings(named: NamedComponent, tables: Tables) -> list[Finding]:
     # Each gets tables of its own: what one changes the next must not see.
-    own = {name: getattr(tables, name) for name in ("frames", "detections", "geometry", "tracks")}
-    copies: dict[str, Any] = {name: None if t is None else t.copy() for name, t in own.items()}
+    copies: dict[str, Any] = {
+        "frames": tables.frames.copy(),
+        "geometry": None if tables.geometry is None else tables.geometry.copy(),
+        "detections": _of_its_shapes(named, tables.detections),
+        "tracks": None if tables.tracks is None else _of_its_shapes(named, tables.tracks),
+    }
 
     def analysed() -> Any:
         with named.component as analysis:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recipe", "RecipeData", "RecipeSource"]
 
+NEEDED = "a recipe has defect_types, and a [[source]] or more with generators"
 Side = Annotated[int, Field(ge=16, le=16_384)]
 
 
@@ -149,7 +150,8 @@ class RecipeData(TrainingData):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            raise FormatError(f"the recipe {path}: {where}: {first['msg']}") from error
+            hint = f"; {NEEDED}" if first["type"] == "missing" else ""
+            raise FormatError(f"the recipe {path}: {where}: {first['msg']}{hint}") from error
         except ValueError as error:
             raise FormatError(f"the recipe {path} is no TOML file: {error}") from error
 

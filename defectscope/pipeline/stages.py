@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from defectscope.core.frames import SMALLEST_SIDE_PX, Frame, FrameSequence
 from defectscope.core.geometry.boxes import box_centres
 from defectscope.core.instances import Instances
 from defectscope.core.masks import mask_outline
+from defectscope.core.thread_counts import ThreadCount
 from defectscope.pipeline.masking import MaskedParts
 from defectscope.pipeline.named import NamedComponent, check_found, guarded
 
@@ -80,18 +82,16 @@ class FrameStages:
         """Open the components, once; a failure names the component."""
         if self._stack is not None:
             return
-        import cv2
-
         component: Component = self.detector.component
-        cv2.setNumThreads(component.runtime.threads)
         with ExitStack() as stack:
+            stack.enter_context(_opencv_threads().of(component.runtime.threads))
             for named in (self.detector, *self.post):
                 guarded(named, "while it opened", stack.enter_context, named.component)
             # Left open from here on; what was opened before a failure is closed again.
             self._stack = stack.pop_all()
 
     def close(self) -> None:
-        """Close the components and the series."""
+        """Close the components and the series; OpenCV gets back the threads that it had."""
         if self._stack is not None:
             self._stack.close()
             self._stack = None
@@ -189,6 +189,13 @@ class FrameStages:
         instances = _outlined(instances)
         outcome.rows = FrameRows.of(frame, instances, self.defect_types)
         outcome.timings_s["tables"] = time.perf_counter() - start
+
+
+@cache
+def _opencv_threads() -> ThreadCount:
+    import cv2
+
+    return ThreadCount(cv2.getNumThreads, cv2.setNumThreads)
 
 
 def _outlined(instances: Instances) -> Instances:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -107,8 +108,8 @@ class DatasetData(TrainingData):
     def load(self, number: int) -> tuple[NDArray[Any], Instances]:
         """Read one image at its full depth."""
         name, truth = self._images[number % len(self._images)]
-        with_reader = open_inputs([self._folder / name], self._host)
-        pixels = with_reader[0].pixels
+        with open_inputs([self._folder / name], self._host) as images:
+            pixels = images[0].pixels
         if pixels.shape != truth.image_shape:
             raise FormatError(
                 f"{name} is {pixels.shape[1]} x {pixels.shape[0]} px, but its labels are of an "
@@ -123,16 +124,29 @@ class DatasetData(TrainingData):
     def recipe(self) -> dict[str, Any]:
         """Return names of the images, and a digest of their labels."""
         digest = hashlib.sha256()
-        for name, truth in self._images:
-            digest.update(name.encode())
-            digest.update(truth.boxes.tobytes())
-            digest.update(" ".join(map(str, truth.defect_types)).encode())
+        for part in (part for name, truth in self._images for part in _label_bytes(name, truth)):
+            # With its length, so that nothing can pass from one part to the next unseen.
+            digest.update(len(part).to_bytes(8, "big") + part)
         return {
             "dataset": self.title,
             "images": len(self._images),
             "labels_sha256": digest.hexdigest(),
             **({"rename": self._rename} if self._rename else {}),
         }
+
+
+def _label_bytes(name: str, truth: Instances) -> Iterator[bytes]:
+    """Yield everything of the labels of an image that training may look at."""
+    yield name.encode()
+    yield np.array(truth.image_shape, "<i8").tobytes()
+    yield truth.boxes.astype("<f4").tobytes()
+    yield " ".join(map(str, truth.defect_types)).encode()
+    yield truth.ignore.tobytes()
+    for line in truth.lines or ():
+        yield line.astype("<f8").tobytes()
+    for mask in truth.masks or ():
+        yield np.array([mask.x, mask.y, *mask.bitmap.shape], "<i8").tobytes()
+        yield np.packbits(mask.bitmap).tobytes()
 
 
 def _usable(instances: Instances, name: str) -> Instances:

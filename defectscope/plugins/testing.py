@@ -158,7 +158,7 @@ class _Conformance:
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Give ``test_conformance`` every check of the family."""
         if "conformance_check" in metafunc.fixturenames:
-            checks = checks_of(self.family)
+            checks = checks_of(self.family, getattr(self, "component", None))
             names = [check.__name__.removeprefix("check_") for check in checks]
             metafunc.parametrize("conformance_check", checks, ids=names)
 
@@ -184,7 +184,7 @@ class GeneratorConformance(_Conformance):
 
 
 class DetectorConformance(_Conformance):
-    """Tests of a :class:`defectscope.Detector`."""
+    """Tests of a :class:`defectscope.Detector`, and of the training of one that can be trained."""
 
     family = "detectors"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import cv2
 import numpy as np
 
-from defectscope.core.geometry.ellipses import ellipse_from_moments
+from defectscope.core.geometry.ellipses import distances_of_edges, ellipse_from_moments
 from defectscope.postproc.edges import Labelled, edge_points
 from defectscope.postproc.grey_levels import quantile
 
@@ -114,7 +114,7 @@ def _robust_fits(points: NDArray[np.float32], counts: NDArray[np.int64]) -> list
             break
         # All at once: a call of numpy costs more than the points of one edge.
         own, of_each = points[active[owners]], counts[active]
-        distances = np.abs(_distances(own, fitted, of_each))
+        distances = np.abs(distances_of_edges(own, fitted, of_each))
         spreads = [MAD_TO_SIGMA * quantile(part, 0.5) for part in _split(distances, of_each)]
         limits = [max(OUTLIER_SIGMA * spread, SMALLEST_TOLERANCE_PX) for spread in spreads]
         near = distances < np.repeat(limits, of_each)
@@ -132,23 +132,6 @@ def _split(values: NDArray[Any], counts: NDArray[np.int64]) -> list[NDArray[Any]
     stops = np.cumsum(counts)
     pairs = zip((stops - counts).tolist(), stops.tolist(), strict=True)
     return [values[start:stop] for start, stop in pairs]
-
-
-def _distances(
-    points: NDArray[np.float32], ellipses: Sequence[Ellipse], counts: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return how far points lie outside ellipses, as ``ellipse_distances`` does of one."""
-    turns = [math.radians(ellipse.angle_deg) for ellipse in ellipses]
-    table = [
-        (e.x, e.y, 2 / e.major, 2 / e.minor, math.cos(turn), math.sin(turn), -e.minor / 2)
-        for e, turn in zip(ellipses, turns, strict=True)
-    ]
-    x, y, per_major, per_minor, cos, sin, centre = np.repeat(np.array(table).T, counts, axis=1)
-    dx, dy = points[:, 0] - x, points[:, 1] - y
-    radius = np.hypot((cos * dx - sin * dy) * per_major, (sin * dx + cos * dy) * per_minor)
-    distances: NDArray[np.float64] = centre.copy()
-    np.divide(np.hypot(dx, dy) * (radius - 1), radius, out=distances, where=radius > 0)
-    return distances
 
 
 def _direct_fit(points: NDArray[np.float32]) -> Ellipse | None:

@@ -24,8 +24,9 @@ def estimate_drift(
     The drift between two frames is the mean displacement of the particles found in both, as in
     trackpy's ``compute_drift``; but there a gap between frames counts as no drift, and a
     frame without drift of its own as back where it began. Here frames on both sides of a gap are
-    neighbours, and a frame that shares no particle with its neighbour has not moved against it.
-    Movement that all particles really share is drift, too.
+    neighbours. A frame that shares no particle with its neighbour is taken not to have moved
+    against it, or, with `smoothing`, to have moved on as those before it did: a stage that drifts
+    does not stop where nothing shows it. Movement that all particles really share is drift, too.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def estimate_drift(
         (n,) the track of each position.
     smoothing
         The drift from one frame to the next is averaged over so many frames, up to and including
-        its own; 0 and 1 leave it as it is.
+        its own, as far as it is known; where none of them is, it is 0. 0 and 1 leave it as it is.
 
     Returns
     -------

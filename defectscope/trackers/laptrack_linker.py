@@ -14,6 +14,7 @@ from pydantic import Field
 
 from defectscope import Tracker
 from defectscope.core.errors import MissingPackageError
+from defectscope.core.frame_steps import in_steps
 from defectscope.trackers.detection_columns import frame_column, position_columns
 from defectscope.trackers.repairing import (
     GapRange,
@@ -21,6 +22,7 @@ from defectscope.trackers.repairing import (
     defect_sizes,
     kept_tracks,
     row_order,
+    sizes_as_places,
 )
 
 if TYPE_CHECKING:
@@ -79,11 +81,7 @@ class LapTracker(Tracker):
         frames, places = frames[order], positions[order]
         sizes = defect_sizes(detections)
         if self.options.size_weight_px and sizes is not None:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                logarithm = np.log(sizes[order])
-            known = np.isfinite(logarithm)
-            middle = float(np.median(logarithm[known])) if known.any() else 0.0
-            size = self.options.size_weight_px * np.where(known, logarithm, middle)
+            size = sizes_as_places(sizes[order], self.options.size_weight_px)
             places = np.column_stack([places, size])
         tracks = self._link(frames, places)
         return kept_tracks(detections, tracks, order, self.options)
@@ -105,7 +103,8 @@ class LapTracker(Tracker):
             merging_cutoff=False,
         )
         # A gap in the numbering counts as empty frames, though no more of them than matter.
-        steps = np.minimum(np.diff(frames, prepend=frames[:1]), self.options.max_gap + 2)
+        places = in_steps(frames, self.frame_step)
+        steps = np.minimum(np.diff(places, prepend=places[:1]), self.options.max_gap + 2)
         axes = [f"axis_{k}" for k in range(positions.shape[1])]
         table = pd.DataFrame(positions, columns=axes).assign(frame=np.cumsum(steps))
         found: Any = solver.predict_dataframe(

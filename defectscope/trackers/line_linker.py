@@ -11,7 +11,8 @@ from pydantic import Field
 from defectscope import Options as BaseOptions
 from defectscope import Tracker
 from defectscope.core.errors import FormatError
-from defectscope.core.geometry.curves import two_way_distance
+from defectscope.core.frame_steps import in_steps
+from defectscope.core.geometry.curves import normal_displacement, two_way_distance
 from defectscope.core.geometry.polylines import polyline_resample
 from defectscope.core.vertices import lines_by_detection
 from defectscope.trackers.detection_columns import frame_column, position_columns
@@ -40,12 +41,19 @@ class LinesOptions(BaseOptions):
     min_length: int = Field(
         1, ge=1, description="frames that a line must be found in to be kept; 1 keeps all"
     )
+    momentum: float = Field(
+        0.7, ge=0, le=1,
+        description="part of its last step that a line is expected to make again; 0: lines are "
+        "looked for where they were",
+    )  # fmt: skip
 
 
 class _Track(NamedTuple):
     particle: int
-    frame: int
+    place: int
     curve: NDArray[np.float64]
+    # How far it moved from one frame to the next, px.
+    step: NDArray[np.float64]
 
 
 class Lines(Tracker):
@@ -53,8 +61,9 @@ class Lines(Tracker):
 
     Centroids of long lines in a pile-up lie on each other when one end grows; their curves do not.
     The cost is the sum of squared mean distances, where a line that ends costs the squared search
-    range. A detection without a line counts as the point x, y. The same table gives the same
-    particles at every run.
+    range. Lines of a pile-up glide together, often farther than half their distance: each is
+    looked for where `momentum` of its last step would take it. A detection without a line counts as
+    the point x, y. The same table gives the same particles at every run.
     """
 
     Options = LinesOptions
@@ -82,22 +91,30 @@ class Lines(Tracker):
         particles = np.full(len(frames), -1, np.int64)
         active: list[_Track] = []
         following = 0
-        for frame in np.unique(frames).tolist():
+        present = np.unique(frames)
+        places = in_steps(present, self.frame_step)
+        for frame, place in zip(present.tolist(), places.tolist(), strict=True):
             rows = np.flatnonzero(frames == frame)
-            active = [t for t in active if frame - t.frame <= self.options.memory + 1]
-            for k, track in self._matched(active, [curves[r] for r in rows]):
-                particles[rows[k]] = active[track].particle
-            for row in rows:
-                if particles[row] < 0:
+            active = [t for t in active if place - t.place <= self.options.memory + 1]
+            former = dict(self._matched(active, [curves[r] for r in rows], place))
+            now = []
+            for k, row in enumerate(rows.tolist()):
+                known = active[former[k]] if k in former else None
+                if known is None:
                     particles[row], following = following, following + 1
-            now = {int(particles[r]): _Track(int(particles[r]), frame, curves[r]) for r in rows}
-            active = [t for t in active if t.particle not in now] + list(now.values())
+                    now.append(_Track(int(particles[row]), place, curves[row], np.zeros(2)))
+                    continue
+                particles[row] = known.particle
+                step = _mean_step(known.curve, curves[row]) / (place - known.place)
+                now.append(_Track(known.particle, place, curves[row], step))
+            found = set(former.values())
+            active = [t for k, t in enumerate(active) if k not in found] + now
         kept = np.bincount(particles, minlength=1)[particles] >= self.options.min_length
         numbers = pd.factorize(particles[kept])[0].astype(np.int64)
         return detections.take(np.flatnonzero(kept)).assign(particle=numbers)
 
     def _matched(
-        self, tracks: Sequence[_Track], curves: Sequence[NDArray[np.float64]]
+        self, tracks: Sequence[_Track], curves: Sequence[NDArray[np.float64]], place: int
     ) -> list[tuple[int, int]]:
         """Return pairs of a curve and a track."""
         from scipy.optimize import linear_sum_assignment
@@ -105,12 +122,14 @@ class Lines(Tracker):
         if not (tracks and len(curves)):
             return []
         limit = self.options.search_range_px
+        momentum = self.options.momentum
+        expected = [t.curve + momentum * (place - t.place) * t.step for t in tracks]
         # A pair that is too far apart costs more than both without a partner.
         cost = np.full((len(curves), len(tracks)), 4 * limit**2)
         for i, curve in enumerate(curves):
-            for j, track in enumerate(tracks):
-                if _near(curve, track.curve, limit):
-                    apart = two_way_distance(curve, track.curve, POINTS)
+            for j, other in enumerate(expected):
+                if _near(curve, other, limit):
+                    apart = two_way_distance(curve, other, POINTS)
                     if apart <= limit:
                         cost[i, j] = apart**2
         # As many partners that stand for "none", at the cost of a line that ends.
@@ -121,6 +140,15 @@ class Lines(Tracker):
             for i, j in zip(rows, columns, strict=True)
             if j < len(tracks) and cost[i, j] <= limit**2
         ]
+
+
+def _mean_step(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the vector by which a line moved to its side, px; that of its middle for points."""
+    if min(len(before), len(after)) < 2:
+        return np.asarray(after.mean(axis=0) - before.mean(axis=0))
+    way = before[-1] - before[0]
+    normal = np.array([-way[1], way[0]]) / max(float(np.hypot(*way)), 1e-9)
+    return np.asarray(normal_displacement(before, after) * normal)
 
 
 def _near(a: NDArray[np.float64], b: NDArray[np.float64], limit: float) -> bool:

@@ -24,6 +24,7 @@ from trackpy.linking import Linker, SubnetOversizeException
 from trackpy.linking.subnetlinker import subnet_linker_nonrecursive
 
 from defectscope.core.errors import OptionError
+from defectscope.core.frame_steps import steps_between
 from defectscope.trackers.subnetworks import assigned_links
 
 if TYPE_CHECKING:
@@ -43,18 +44,24 @@ LARGEST_SUBNETWORK = 1000
 
 
 def link_positions(
-    frames: NDArray[np.int64], positions: NDArray[np.float64], search_range: float, **settings: Any
+    frames: NDArray[np.int64],
+    positions: NDArray[np.float64],
+    search_range: float,
+    frame_step: int = 1,
+    **settings: Any,
 ) -> NDArray[np.int64]:
     """Return the track of each position; tracks count from 0 by first appearance.
 
     Parameters
     ----------
     frames
-        (n,) frame indices in ascending order; an index that is left out is an empty frame.
+        (n,) frame indices in ascending order; a step that is left out is an empty frame.
     positions
         (n, 2) positions in px.
     search_range
         How far a particle may move from one frame to the next, in px.
+    frame_step
+        Difference of the indices of two successive frames.
     **settings
         ``memory`` (frames), ``adaptive_stop`` (px) and ``adaptive_step`` of trackpy.
 
@@ -66,7 +73,7 @@ def link_positions(
     tracks = np.empty(len(frames), np.int64)
     with _COUNTERS:
         linker = OrderedLinker(search_range, **settings)
-        for start, stop in _levels(frames, linker.memory):
+        for start, stop in _levels(frames, linker.memory, frame_step):
             step = linker.next_level if start else linker.init_level
             try:
                 step(positions[start:stop], None)
@@ -116,7 +123,7 @@ def _solve_in_order(
     return links
 
 
-def _levels(frames: NDArray[np.int64], memory: int) -> Iterator[tuple[int, int]]:
+def _levels(frames: NDArray[np.int64], memory: int, frame_step: int) -> Iterator[tuple[int, int]]:
     """Yield (start, stop) of the rows of every frame, also of empty frames in between.
 
     Once a gap is longer than the memory nothing is remembered, so more empty frames of it
@@ -126,8 +133,9 @@ def _levels(frames: NDArray[np.int64], memory: int) -> Iterator[tuple[int, int]]
         return
     changes = (np.flatnonzero(frames[1:] != frames[:-1]) + 1).tolist()
     for start, stop in zip([0, *changes], [*changes, len(frames)], strict=True):
-        missing = int(frames[start]) - int(frames[start - 1]) - 1 if start else 0
-        for _ in range(min(missing, memory + 1)):
+        # Of Python's own numbers: the difference of two indices may be larger than numpy's.
+        apart = int(frames[start]) - int(frames[start - 1]) if start else 0
+        for _ in range(min(steps_between(apart, frame_step) - 1, memory + 1)):
             yield start, start
         yield start, stop
 

@@ -25,6 +25,7 @@ __all__ = [
     "in_rows",
     "kept_tracks",
     "row_order",
+    "sizes_as_places",
 ]
 
 SIZE_COLUMNS = ("diameter_px", "major_px", "length_px")
@@ -100,6 +101,18 @@ def defect_sizes(detections: pd.DataFrame) -> NDArray[np.float64] | None:
         box = detections[names].to_numpy(float)
         return np.asarray(np.maximum(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1]))
     return None
+
+
+def sizes_as_places(sizes: NDArray[np.float64], weight_px: float) -> NDArray[np.float64]:
+    """Return (n,) sizes as a third coordinate, px: `weight_px` apart where one is e times another.
+
+    Unknown ones are as the median.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logarithm = np.log(sizes)
+    known = np.isfinite(logarithm)
+    middle = float(np.median(logarithm[known])) if known.any() else 0.0
+    return np.asarray(weight_px * np.where(known, logarithm, middle))
 
 
 def defect_kinds(detections: pd.DataFrame) -> NDArray[np.int64] | None:

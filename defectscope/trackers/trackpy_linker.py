@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from defectscope import Tracker
+from defectscope.core.frame_steps import in_steps
 from defectscope.trackers.detection_columns import frame_column, position_columns
 from defectscope.trackers.drift import estimate_drift
 from defectscope.trackers.gap_closing import GapLimits, close_gaps
@@ -27,6 +28,7 @@ from defectscope.trackers.repairing import (
     in_rows,
     kept_tracks,
     row_order,
+    sizes_as_places,
 )
 from defectscope.trackers.stage_jumps import jump_offsets
 
@@ -126,9 +128,9 @@ class Trackpy(Tracker):
         Parameters
         ----------
         detections
-            At least ``frame`` (whole numbers), ``x``, ``y`` (px), in any order. An index left out
-            between two frames counts as a frame without detections. A column ``particle`` of
-            an earlier linking is replaced.
+            At least ``frame`` (whole numbers), ``x``, ``y`` (px), in any order. A step of
+            `frame_step` indices left out between two frames counts as a frame without detections.
+            A column ``particle`` of an earlier linking is replaced.
         geometry
             Not used.
 
@@ -167,9 +169,9 @@ class Trackpy(Tracker):
             smoothing = self.options.drift_smoothing
             slow = estimate_drift(frames, places - drift, tracks, smoothing)
             drift = drift + slow
-            steps = np.hypot(*np.diff(slow, axis=0).T)[np.diff(frames) > 0]
+            moved = np.hypot(*np.diff(slow, axis=0).T)[np.diff(frames) > 0]
             # A drift far below the search range changes no links from frame to frame.
-            if len(steps) and np.quantile(steps, 0.99) > SLOW * self.options.search_range_px:
+            if len(moved) and np.quantile(moved, 0.99) > SLOW * self.options.search_range_px:
                 tracks = self._link(frames, places - drift, sizes)
         gaps = GapLimits(
             self.options.max_gap,
@@ -177,7 +179,8 @@ class Trackpy(Tracker):
             self.options.size_ratio,
         )
         kinds = None if kinds is None else kinds[order]
-        tracks = close_gaps(frames, places - drift, tracks, gaps, sizes, kinds)
+        steps = in_steps(frames, self.frame_step)
+        tracks = close_gaps(steps, places - drift, tracks, gaps, sizes, kinds)
         columns: dict[str, Any] = {}
         if self.options.remove_drift:
             still = positions - in_rows(drift, order)
@@ -191,23 +194,17 @@ class Trackpy(Tracker):
         sizes: NDArray[np.float64] | None,
     ) -> NDArray[np.int64]:
         if self.options.size_weight_px and sizes is not None:
-            positions = np.column_stack([positions, self._as_places(sizes)])
+            size = sizes_as_places(sizes, self.options.size_weight_px)
+            positions = np.column_stack([positions, size])
         return link_positions(
             frames,
             positions,
             self.options.search_range_px,
+            self.frame_step,
             memory=self.options.memory,
             adaptive_stop=self.options.adaptive_stop_px,
             adaptive_step=self.options.adaptive_step,
         )
-
-    def _as_places(self, sizes: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return sizes as a third coordinate, px; unknown ones as the median."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logarithm = np.log(sizes)
-        known = np.isfinite(logarithm)
-        middle = float(np.median(logarithm[known])) if known.any() else 0.0
-        return self.options.size_weight_px * np.where(known, logarithm, middle)
 
 
 class LoopsOptions(TrackpyOptions):

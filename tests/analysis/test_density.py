@@ -317,3 +317,12 @@ def test_a_region_that_is_all_masked_has_no_density(make_tables, drawn):
     assert (row["count"], row["area_px"]) == (0, 0)
     assert np.isnan(row["areal_density_per_m2"])
     drawn(finding)
+
+
+def test_a_number_of_lines_is_not_called_their_density(make_tables):
+    runtime = Runtime(defect_types={known.name: known for known in SHIPPED})
+    tables = make_tables({0: [LOOP, ("dislocation", 50.0)]})
+    (finding,) = NumberDensity(runtime=runtime).analyse(tables)
+    assert {number.label for number in finding.numbers} == {
+        "Density in frame 0, dislocation-loop", "Number density of lines in frame 0, dislocation",
+    }  # fmt: skip

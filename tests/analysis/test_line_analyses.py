@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from defectscope import Calibration, Runtime, Tables
+from defectscope.analysis.line_density import LineDensity
 from defectscope.analysis.line_motion import LineMotion
 from defectscope.analysis.line_spacing import LineSpacing
 from defectscope.plugins.shipped_types import SHIPPED
@@ -25,6 +28,10 @@ class TestLineMotion(AnalysisConformance):
     component = LineMotion
 
 
+class TestLineDensity(AnalysisConformance):
+    component = LineDensity
+
+
 def tables(frames, calibration=NM, defect_type="dislocation", tracked=True):
     """Return tables of {frame: [(k, 2) line of particle 0, of particle 1, ...]}."""
     found, vertices = [], []
@@ -35,7 +42,8 @@ def tables(frames, calibration=NM, defect_type="dislocation", tracked=True):
     detections = pd.DataFrame(found, columns=["frame", "detection", "defect_type", "particle"])
     geometry = pd.DataFrame(vertices, columns=["frame", "detection", "vertex", "x", "y"])
     times = [calibration.time_s(frame) for frame in frames]
-    index = pd.DataFrame({"frame": list(frames), "time_s": times, "dose_dpa": np.nan})
+    index = pd.DataFrame({"frame": list(frames), "time_s": times, "dose_dpa": np.nan,
+                          "status": "ok", "width_px": 400, "height_px": 200})  # fmt: skip
     tracks = detections if tracked else None
     return Tables(index, detections.drop(columns="particle"), geometry, tracks, calibration)
 
@@ -73,6 +81,24 @@ def test_velocity_is_that_along_the_normal_whichever_way_vertices_run(turned):
     np.testing.assert_allclose(nm, speed[1:] * 0.5 / 2)
 
 
+def test_all_lines_of_a_frame_have_one_sense_of_velocity():
+    # All glide to the right; their vertices run up or down, and they lean to either side.
+    lean = np.array([0.3, 0.0]) * Y[:, None]
+    turned = {0: 1, 1: -1, 2: 1, 3: -1}
+    frames = {
+        f: [(upright(50.0 + 60 * k + 3 * f) + (k - 1.5) * lean)[::way] for k, way in turned.items()]
+        for f in range(3)
+    }
+    (finding,) = LineMotion(runtime=TYPES).analyse(tables(frames))
+    speed = finding.table["velocity_px_per_frame"].dropna()
+    assert len(speed) == 8
+    assert (speed > 2).all()
+    assert "point 0° from the x axis" in finding.note.replace("-0°", "0°")
+    back = {f: frames[2 - f] for f in frames}
+    (finding,) = LineMotion(runtime=TYPES).analyse(tables(back))
+    assert (finding.table["velocity_px_per_frame"].dropna() < -2).all()
+
+
 def test_curvature_is_that_of_a_circle():
     angle = np.linspace(0, np.pi / 2, 200)
     arc = np.stack([200 * np.cos(angle), 200 * np.sin(angle)], axis=1)
@@ -89,7 +115,7 @@ def test_outlines_and_nothing_give_nothing(analysis):
 
 
 def test_unknown_scale_leaves_px():
-    frames = {f: [upright(0), upright(20)] for f in (0, 1)}
+    frames = {f: [upright(0), upright(20), upright(40)] for f in (0, 1)}
     given = tables(frames, Calibration())
     (spacing,) = LineSpacing(runtime=TYPES).analyse(given)
     assert spacing.table["mean_distance_nm"].isna().all()
@@ -98,7 +124,65 @@ def test_unknown_scale_leaves_px():
 
 
 def test_without_tracks_pileups_are_numbered_by_their_lines():
-    here = [upright(x) for x in (0, 20, 400, 420, 440)]
+    here = [upright(x) for x in (0, 20, 40, 400, 420, 440, 460)]
     (finding,) = LineSpacing(runtime=TYPES).analyse(tables({0: here, 1: here}, tracked=False))
-    assert finding.table.groupby("pileup")["lines"].first().tolist() == [3, 2]
+    assert finding.table.groupby("pileup")["lines"].first().tolist() == [4, 3]
+    assert finding.table["detections"].tolist() == ["3 4 5 6", "3 4 5 6", "0 1 2", "0 1 2"]
     assert LineMotion(runtime=TYPES).analyse(tables({0: here, 1: here}, tracked=False)) == []
+
+
+def test_two_lines_are_no_pileup_unless_asked_for():
+    given = tables({0: [upright(0), upright(20)]})
+    assert LineSpacing(runtime=TYPES).analyse(given) == []
+    (finding,) = LineSpacing(LineSpacing.Options(least_lines=2), TYPES).analyse(given)
+    assert finding.table["lines"].tolist() == [2]
+
+
+class TestDensity:
+    FOIL = Calibration(pixel_size_nm=0.5, thickness_nm=100.0)
+
+    @staticmethod
+    def table(given, **options):
+        (finding,) = LineDensity(LineDensity.Options(**options), TYPES).analyse(given)
+        return finding, finding.table
+
+    def test_it_is_the_length_by_volume(self):
+        finding, table = self.table(
+            tables({0: [upright(20), upright(60)], 1: [upright(20)]}, self.FOIL)
+        )
+        assert table["lines"].tolist() == [2, 1]
+        np.testing.assert_allclose(table["length_px"], [200, 100])
+        np.testing.assert_allclose(table["length_px_error"], [100 * 2**0.5, 100])
+        # 200 px of 0.5 nm on 200 nm x 100 nm.
+        np.testing.assert_allclose(table["length_per_area_per_m"], [5e6, 2.5e6])
+        np.testing.assert_allclose(table["dislocation_density_per_m2"], [5e13, 2.5e13])
+        (key,) = finding.numbers
+        assert (key.unit, key.value) == ("1/m²", pytest.approx(2.5e13))
+        assert key.low < key.value < key.high
+
+    def test_a_line_in_pieces_has_the_same_density(self):
+        whole = upright(20)
+        _, one = self.table(tables({0: [whole]}, self.FOIL))
+        _, other = self.table(tables({0: [whole[:21], whole[20:]]}, self.FOIL))
+        assert other["lines"].tolist() == [2]
+        np.testing.assert_allclose(one["length_px"], other["length_px"], rtol=1e-6)
+
+    def test_only_what_lies_in_the_field_counts(self):
+        masked = np.zeros((200, 400), bool)
+        masked[50:] = True
+        given = replace(tables({0: [upright(20)]}, self.FOIL), masked=masked)
+        _, table = self.table(given)
+        assert table["length_px"].iloc[0] == pytest.approx(50, abs=1.5)
+        assert table["area_px"].iloc[0] == 400 * 50
+
+    def test_lines_in_all_directions_are_longer_than_their_image(self):
+        given = tables({0: [upright(20)]}, self.FOIL)
+        _, table = self.table(given, projection="random")
+        assert table["length_px"].iloc[0] == pytest.approx(400 / np.pi)
+
+    def test_a_frame_without_lines_has_an_upper_limit(self):
+        given = tables({0: [upright(20), upright(60)], 1: []}, self.FOIL)
+        _, table = self.table(given)
+        last = table.iloc[1]
+        assert (last["length_px"], last["length_px_low"]) == (0, 0)
+        assert last["length_px_high"] == pytest.approx(3.689 * 100, rel=1e-3)

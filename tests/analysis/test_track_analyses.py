@@ -9,17 +9,31 @@ import pytest
 from defectscope import Calibration, Runtime, Tables
 from defectscope.analysis.counting import detection_factor, mean_limits, poisson_limits
 from defectscope.analysis.defect_classes import DefectClasses, class_table
-from defectscope.analysis.diffusion import Diffusion, by_size, effective_diffusion, ensemble_msd
+from defectscope.analysis.density import density_table
+from defectscope.analysis.diffusion import (
+    Diffusion,
+    _shared,
+    by_size,
+    effective_diffusion,
+    ensemble_msd,
+)
 from defectscope.analysis.growth import Growth
 from defectscope.analysis.growth_fits import fit_growth, growth_rates, mean_rate
-from defectscope.analysis.hardening import Hardening, HardeningOptions, barrier_hardening
+from defectscope.analysis.hardening import (
+    Hardening,
+    HardeningOptions,
+    barrier_hardening,
+    hardening_table,
+)
 from defectscope.analysis.scales import Scale, scale_of
-from defectscope.analysis.swelling import Swelling, swelling_of
+from defectscope.analysis.swelling import Swelling, sphere_volumes, swelling_of, swelling_table
 from defectscope.analysis.track_report import TrackReport
 from defectscope.analysis.trajectories import Trajectories, lifetime_table, speeds
+from defectscope.core.errors import OptionError
 from defectscope.plugins.shipped_types import SHIPPED
 from defectscope.plugins.testing import AnalysisConformance
 
+LOOP = ("dislocation-loop", 10.0)
 PX = Scale(1.0, "px", 1.0, "frame")
 
 
@@ -71,6 +85,41 @@ def test_d_comes_out_without_the_error_of_localisation():
     table = effective_diffusion(tracks, 1, PX)
     assert table["d_eff"].mean() == pytest.approx(0.2 + 0.25, rel=0.05)
     assert effective_diffusion(tracks, 5, PX)["d_eff"].mean() == pytest.approx(0.25, rel=0.1)
+
+
+def test_d_and_speed_under_a_step_are_those_of_all_frames(make_tables):
+    every = wandering(frames=200, sigma=0.0)
+    fifth = every[every["frame"] % 5 == 0]
+    for tracks, frames in ((every, range(200)), (fifth, range(0, 200, 5))):
+        tables = make_tables({}, indices=frames, tracks=tracks)
+        nm = scale_of(tables.calibration)
+        _, of_tracks, msd = Diffusion().analyse(tables)
+        expected = 0.2 * nm.length**2 / nm.time
+        assert of_tracks.table["d_eff"].mean() == pytest.approx(expected, rel=0.1)
+        assert msd.numbers[0].value == pytest.approx(expected, rel=0.1)
+        assert msd.table["lag"].iloc[1] == 2 * frames.step
+        rates = growth_rates(tracks.sort_values(["particle", "frame"]), "frame", "diameter_px")
+        assert mean_rate(rates).rate == pytest.approx(0.05, rel=0.05)
+    steady = pd.DataFrame({"frame": np.arange(0, 50, 5), "particle": 0, "x": np.arange(10.0) * 15})
+    assert speeds(steady.assign(y=0.0))["speed_px_per_frame"].tolist() == [3]
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.5])
+@pytest.mark.parametrize("lag", [1, 4, 10])
+def test_the_error_of_d_eff_is_what_it_varies_by(lag, sigma):
+    # Steps over several frames overlap: taken as independent, the error at 10 was a third of this.
+    tracks = wandering(count=600, sigma=sigma)
+    table = effective_diffusion(tracks, lag, PX)
+    said = np.sqrt((table["d_eff_error"] ** 2).mean())
+    assert said == pytest.approx(table["d_eff"].std(), rel=0.2)
+
+
+def test_the_error_of_d_eff_is_that_of_qian_for_a_track_without_gaps():
+    # Their relative variance of a mean of K steps of n in two dimensions, n ≤ K.
+    n, k = 10, 50
+    (share,) = _shared(np.array([k]), n, 0.0)
+    assert share == pytest.approx((4 * n**2 * k + 2 * k + n - n**3) / (6 * n * k**2))
+    assert _shared(np.array([k]), 1, 0.0).tolist() == [1 / k]
 
 
 def test_units_of_d_are_those_of_the_calibration():
@@ -132,6 +181,17 @@ def test_the_law_that_made_the_sizes_is_found(law, size):
     assert fit_growth(t, np.full(60, np.nan)) == []
 
 
+def test_particles_of_growth_are_drawn_or_said_to_be_absent(make_tables):
+    tables = make_tables(
+        {}, indices=range(60), tracks=wandering(count=6), calibration=Calibration()
+    )
+    laws = Growth(Growth.Options(particles=(4, 2))).analyse(tables)[0]
+    assert laws.table["particle"].unique().tolist() == [4, 2]
+    for particles in ((99,), (2, 99, 100)):
+        with pytest.raises(OptionError, match=r"growth\.particles.* particle 99(, 100)?;"):
+            Growth(Growth.Options(particles=particles)).analyse(tables)
+
+
 def test_lifetimes_and_speeds_by_hand():
     tracks = pd.DataFrame({"frame": [3, 4, 6, 5], "particle": [1, 1, 1, 2],
                            "x": [0.0, 3, 3, 9], "y": [0.0, 4, 14, 9]})  # fmt: skip
@@ -157,11 +217,105 @@ def test_hardening_by_hand_and_p3s_error():
     assert barrier_hardening(0.0, 20.0).mpa == 0
 
 
+def test_the_report_counts_merges_and_qualities_under_a_step(make_tables):
+    frame = 5 * np.arange(20)
+    grown = np.where(np.arange(20) < 10, 10.0, np.hypot(10, 8))
+    went_on = pd.DataFrame({"frame": frame, "particle": 0, "x": 0.0, "diameter_px": grown})
+    ended = pd.DataFrame({"frame": frame[:10], "particle": 1, "x": 9.0, "diameter_px": 8.0})
+    tracks = pd.concat([went_on, ended], ignore_index=True).assign(y=0.0)
+    # One more frame could not be read: what was seen before and after it follows each other.
+    indices = sorted([*frame.tolist(), 47])
+    quality, events = TrackReport().analyse(
+        make_tables({}, indices=indices, damaged=[47], tracks=tracks)
+    )
+    assert quality.table["quality"].tolist() == ["good", "good"]
+    assert {n.label: n.value for n in quality.numbers}["Merges of particles"] == 1
+    assert events.table["frame"].tolist() == [50]
+
+
+def test_hardening_of_nothing_is_as_uncertain_as_its_density(make_tables, drawn):
+    tables = make_tables({0: [LOOP] * 9, 1: [], 2: []})
+    (finding,) = Hardening().analyse(tables)
+    last = finding.table.iloc[-1]
+    density = density_table(tables).iloc[-1]
+    assert last["number_density_per_m3_high"] == density["number_density_per_m3_high"] > 0
+    assert (last["hardening_mpa"], last["hardening_mpa_low"]) == (0, 0)
+    # None was found, so that the diameter is that of the series.
+    highest = barrier_hardening(density["number_density_per_m3_high"], 10.0).mpa
+    assert last["hardening_mpa_high"] == pytest.approx(highest)
+    (number,) = finding.numbers
+    assert (number.value, number.low, number.high) == (0, 0, pytest.approx(highest))
+    drawn(finding)
+
+
+def test_limits_of_hardening_are_those_of_density_and_size(make_tables):
+    sizes = np.random.default_rng(0).uniform(8, 12, 60)
+    tables = make_tables({0: [("dislocation-loop", size) for size in sizes]})
+    table = hardening_table(tables, HardeningOptions(diameter_error_nm=1.0))
+    row, density = table.iloc[0], density_table(tables).iloc[0]
+    relative = 1.96 * np.hypot(sizes.std(ddof=1) / np.sqrt(60), 1.0) / sizes.mean()
+    for side, sign in (("low", -1), ("high", 1)):
+        ratio = density[f"number_density_per_m3_{side}"] / density["number_density_per_m3"]
+        expected = np.exp(sign * np.hypot(np.log(ratio), relative) / 2)
+        assert row[f"hardening_mpa_{side}"] / row["hardening_mpa"] == pytest.approx(expected, 1e-4)
+    # About as wide as the standard error says.
+    assert row["hardening_mpa_high"] / row["hardening_mpa"] == pytest.approx(
+        1 + 1.96 * row["hardening_mpa_error"] / row["hardening_mpa"], rel=0.05
+    )
+
+
+def test_hardening_counts_and_measures_what_number_density_counts(make_tables):
+    tables = make_tables({0: [LOOP] * 4 + [("dislocation-loop", 50.0)] * 2}, shape=(100, 100))
+    rows = tables.detections.assign(x=[5.0, 6, 7, 8, 95, 96])
+    masked = np.zeros((100, 100), bool)
+    masked[:, 90:] = True
+    scores = {"precision": 0.8, "recall": 0.5}
+    tables = Tables(**{**vars(tables), "detections": rows, "masked": masked,
+                       "detector_scores": scores, "detector_source": "by its card"})  # fmt: skip
+    (finding,) = Hardening().analyse(tables)
+    row = finding.table.iloc[0]
+    assert row["mean_nm"] == 10
+    density = density_table(tables, scores=scores)
+    assert row["number_density_per_m3"] == density["number_density_per_m3"].iloc[0]
+    assert "multiplied by 1.600" in finding.note
+    assert "by its card" in finding.note
+    assert "mean sizes hold 0.539 times the spread" in finding.note
+    assert "Masked parts (10.0 %)" in finding.note
+    plain = Hardening(HardeningOptions(precision=1, recall=1)).analyse(tables)[0]
+    ratio = row["hardening_mpa"] / plain.table["hardening_mpa"].iloc[0]
+    assert ratio == pytest.approx(np.sqrt(1.6))
+
+
 def test_swelling_by_hand():
     # A sphere of 10 nm is 523.6 nm³ of 100 · 100 · 50 nm³.
-    assert swelling_of([10.0], 1e4, 50) == pytest.approx(523.6 / (5e5 - 523.6), rel=1e-4)
-    assert swelling_of([], 1e4, 50) == 0
-    assert np.isnan(swelling_of([1000.0], 1e4, 50))
+    assert sphere_volumes(10.0) == pytest.approx(523.6, rel=1e-4)
+    assert swelling_of(523.6, 5e5) == pytest.approx(523.6 / (5e5 - 523.6))
+    assert swelling_of(0, 5e5) == 0
+    assert np.isnan(swelling_of(6e5, 5e5))
+
+
+def test_limits_of_swelling_hold_where_no_cavity_is_seen(make_tables, drawn):
+    tables = make_tables({0: [("void", 10.0)] * 5, 1: []}, shape=(400, 400))
+    (finding,) = Swelling().analyse(tables)
+    seen, nothing = finding.table.to_dict("records")
+    volume, foil = 523.599 * 7 / 4, 400**2 * 0.37197**2 * 75
+    (few, many), (none, most) = (poisson_limits([n]) for n in (5, 0))
+    assert seen["swelling_low"] == pytest.approx(float(swelling_of(few[0] * volume, foil)))
+    assert seen["swelling_high"] == pytest.approx(float(swelling_of(many[0] * volume, foil)))
+    assert (nothing["swelling"], nothing["swelling_low"], none[0]) == (0, 0, 0)
+    assert nothing["swelling_high"] == pytest.approx(float(swelling_of(most[0] * volume, foil)))
+    (number,) = finding.numbers
+    assert (number.low, number.high) == (0, 100 * nothing["swelling_high"])
+    drawn(finding)
+
+
+def test_the_error_of_a_large_swelling_is_that_of_its_volume(make_tables):
+    tables = make_tables({0: [("void", 20.0)] * 40}, shape=(200, 200))
+    row = swelling_table(tables, ("void",)).iloc[0]
+    volume, foil = sphere_volumes(20.0) * 7 / 4, 200**2 * 0.37197**2 * 75
+    more = swelling_of((40 + 1e-3 * np.sqrt(40)) * volume, foil) - row["swelling"]
+    assert row["swelling"] > 0.5
+    assert row["swelling_error"] == pytest.approx(1e3 * float(more), rel=2e-3)
 
 
 def test_swelling_is_drawn_for_cavities_only(make_tables, drawn):
@@ -186,7 +340,8 @@ def test_swelling_and_types_hold_what_is_known_of_the_detector(make_tables):
     parts = (np.sqrt((volumes**2).sum()), volumes.sum() * 0.1,
              3 * volumes.std(ddof=1) * np.hypot(0.2, 0.5))  # fmt: skip
     foil = 1e6 * 0.37197**2 * 75
-    assert error == pytest.approx(1.6 * np.linalg.norm(parts) / foil)
+    left = foil - 1.6 * volumes.sum()
+    assert error == pytest.approx(1.6 * np.linalg.norm(parts) * foil / left**2)
     assert "multiplied by 1.600" in finding.note
     assert "Errors of mean volumes hold 0.539 times the spread" in finding.note
     row = class_table(known, scores=scores).set_index("defect_type").loc["void"]

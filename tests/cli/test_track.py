@@ -280,3 +280,13 @@ def test_help_is_light_and_says_how():
     )
     assert "--tracker NAME" in done.stdout
     assert done.stdout.strip().endswith("[]")
+
+
+def test_the_step_of_the_indices_is_found_and_said(tmp_path, detections, csv):
+    detections.assign(frame=detections["frame"] * 5).to_csv(csv, index=False)
+    result = run(csv, "--out", tmp_path / "a.csv")
+    assert "memory and gaps count steps of 5" in result.stderr
+    assert pd.read_csv(tmp_path / "a.csv")["particle"].nunique() == 20
+    result = run(csv, "--out", tmp_path / "b.csv", "--frame-step", "1")
+    assert "steps of" not in result.stderr
+    assert pd.read_csv(tmp_path / "b.csv")["particle"].nunique() == 200

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defectscope.core.errors import FormatError, OutputError
-from defectscope.core.files import atomic_path, inside, write_json, write_text
+from defectscope.core.files import atomic_folder, atomic_path, inside, write_json, write_text
 
 
 def names(folder):
@@ -92,6 +94,62 @@ class TestAtomicWriting:
         write_json(tmp_path / "a.json", {"path": Path("x"), "n": 1j}, default=str)
         written = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
         assert written == {"path": "x", "n": "1j"}
+
+
+class TestAtomicFolder:
+    @pytest.fixture
+    def former(self, tmp_path):
+        folder = tmp_path / "a"
+        folder.mkdir()
+        write_text(folder / "old.txt", "old")
+        return folder
+
+    def put(self, folder):
+        with atomic_folder(folder) as temporary:
+            (temporary / "new.txt").write_text("new", encoding="utf-8")
+
+    def test_the_folder_appears_at_the_end(self, tmp_path):
+        with atomic_folder(tmp_path / "new" / "a") as temporary:
+            assert temporary.parent == tmp_path / "new"
+            assert names(tmp_path / "new") == [temporary.name]
+        assert names(tmp_path / "new") == ["a"]
+
+    def test_it_takes_the_place_of_a_former_one(self, former):
+        self.put(former)
+        assert names(former) == ["new.txt"]
+        assert names(former.parent) == ["a"]
+
+    def test_a_former_one_that_nobody_can_delete(self, former, monkeypatch):
+        """On Windows a file that somebody reads cannot be deleted."""
+        real = shutil.rmtree
+
+        def rmtree(path, ignore_errors=False):
+            if (path / "old.txt").exists():
+                if ignore_errors:
+                    return
+                raise PermissionError(errno.EACCES, "used by another process")
+            real(path, ignore_errors=ignore_errors)
+
+        monkeypatch.setattr(shutil, "rmtree", rmtree)
+        self.put(former)
+        assert names(former) == ["new.txt"]
+
+    @pytest.mark.parametrize("denied", ["former", "new"])
+    def test_a_former_one_stays_where_renaming_fails(self, former, monkeypatch, denied):
+        """On Windows a folder cannot be renamed while a file in it is open."""
+        real = Path.replace
+
+        def replace(self, target):
+            is_new = (self / "new.txt").exists()
+            if is_new == (denied == "new"):
+                raise PermissionError(errno.EACCES, "used by another process")
+            return real(self, target)
+
+        monkeypatch.setattr(Path, "replace", replace)
+        with pytest.raises(OutputError, match=r"cannot write .*a: used by another process"):
+            self.put(former)
+        assert names(former) == ["old.txt"]
+        assert names(former.parent) == ["a"]
 
 
 class TestInside:

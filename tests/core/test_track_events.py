@@ -76,3 +76,19 @@ def test_nothing_and_sizes_that_are_unknown(track):
     assert track_events(tracks.iloc[:0]).empty
     assert track_events(tracks.drop(columns="diameter_px")).empty
     assert track_events(tracks.assign(diameter_px=np.nan)).empty
+
+
+@pytest.mark.parametrize("frames", [5 * np.arange(20), np.r_[461:471, 472:482], np.r_[:10, 13:23]])
+def test_frames_need_not_follow_each_other_by_number(track, frames):
+    grown = np.where(np.arange(20) < 10, 10.0, BOTH)
+    went_on = pd.concat([track(0, range(20), 0, grown), track(1, range(10), 9, 8)])
+    for tracks in (went_on, joined(track)):
+        events = track_events(tracks)
+        renamed = tracks.assign(frame=frames[tracks["frame"]])
+        found = track_events(renamed, frames)
+        pd.testing.assert_frame_equal(found, events.assign(frame=frames[events["frame"]]))
+        assert (found["frame"] == frames[10]).all()
+        reverse = track_events(renamed.assign(frame=-renamed["frame"]), -frames)
+        assert reverse["kind"].eq("split").all()
+        assert (reverse["frame"] == -frames[9]).all()
+        assert len(reverse) == len(events) > 0

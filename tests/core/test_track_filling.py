@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from defectscope.core.frame_rows import FrameRows, columns_of
+from defectscope.core.gap_filling import Gap, rows_between
 from defectscope.core.track_filling import filled_tracks
 
 
@@ -45,6 +48,30 @@ def test_no_rows_and_unknown_sizes():
     tracks = rows((0, 0, 0.0, 0.0, np.nan, "a", 0), (2, 0, 2.0, 0.0, 4.0, "a", 0),
                   (1, 1, 0.0, 0.0, 4.0, "a", 0))  # fmt: skip
     assert np.isnan(filled_tracks(tracks)["angle_deg"].iloc[-1])  # that of the earlier sighting
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "second"),
+    [
+        ("contrast", 2.0, 6.0), ("fit", 0.0, 1.0), ("curvature_per_px", 0.0, 1.0), ("x", 1, 4),
+        ("order", 1, 4), ("angle_deg", 170.0, 20.0), ("major_px", 0.0, 1.0), ("depth", 2.0, np.nan),
+        ("note", "a", "b"), ("x_corrected", 1.0, 3.0), ("at_rim", True, False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("frame", [1, 2])
+def test_a_vote_and_a_tracker_fill_in_the_same(name, first, second, frame):
+    # Three frames apart, so that one is nearer.
+    row = {"detection": 0, "defect_type": "a", "x": 0.0, "y": 0.0}
+    ends = [pd.DataFrame([{**row, "frame": f, name: v}]) for f, v in ((0, first), (3, second))]
+    before, after = (FrameRows(int(e["frame"].iloc[0]), columns_of(e)) for e in ends)
+    voted, _ = rows_between(frame, [Gap(before, 0, after, 0)])
+    others = pd.DataFrame([{**row, "frame": f, "particle": 1, name: first} for f in range(4)])
+    filled = filled_tracks(pd.concat([*(e.assign(particle=0) for e in ends), others]))
+    mine = filled[(filled["particle"] == 0) & (filled["frame"] == frame)]
+    tracked, voted_one = mine[name].iloc[0], voted[name][0]
+    assert tracked == voted_one or (np.isnan(tracked) and np.isnan(voted_one))
+    if name == "contrast":
+        assert tracked == pytest.approx(2 + 4 * frame / 3)
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 3)), max_size=25, unique=True))

@@ -39,3 +39,11 @@ def test_a_track_that_was_never_seen_is_called_filled(track):
 
 def test_nothing(track):
     assert track_quality(track(0, range(5)).iloc[:0]).empty
+
+
+def test_gaps_and_shares_count_the_frames_that_were_looked_at(track):
+    tracks = pd.concat([track(0, range(0, 60, 5)), track(1, [0, 5, 15, 20], 100)])
+    table = track_quality(tracks, 5).set_index("particle")
+    assert table["quality"].tolist() == ["good", "good"]
+    assert table["longest_gap"].tolist() == [0, 1]
+    assert table["found_share"].tolist() == [1, 4 / 5]

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defectscope.core.calibration import Calibration
-from defectscope.core.frame_rows import FrameRows, columns_of
+from defectscope.core.frame_rows import FrameRows, columns_of, joined_table
+from defectscope.core.tables import GEOMETRY_COLUMNS
 from defectscope.core.votes import Vote
-from defectscope.core.voting import VotingWindow, vote_detections
+from defectscope.core.voting import VotingWindow
 
 BOX = ["x_min", "y_min", "x_max", "y_max"]
 
@@ -25,6 +26,24 @@ def table(seen, side=10.0):
     ]  # fmt: skip
     names = ["frame", "detection", "defect_type", "score", "origin", "x", "y", *BOX, "major_px"]
     return pd.DataFrame(rows, columns=names)
+
+
+def vote_detections(detections, vote, frames, geometry=None, calibration=None):
+    """Return the tables of detections and vertices after a vote; `frames` were looked at."""
+    rows, vertices = by_frame(detections), {} if geometry is None else by_frame(geometry)
+    window, nothing = VotingWindow(vote, calibration), columns_of(detections.iloc[:0])
+    voted = []
+    for frame in sorted(set(frames)):
+        voted += window.add(frame, FrameRows(frame, rows.get(frame, nothing), vertices.get(frame)))
+    voted += window.rest()
+    return (
+        joined_table([f.detections for f in voted], dict(detections.dtypes)),
+        joined_table([f.geometry for f in voted], GEOMETRY_COLUMNS),
+    )
+
+
+def by_frame(table):
+    return {int(frame): columns_of(rows) for frame, rows in table.groupby("frame")}
 
 
 def frames_of(seen, vote, **more):

@@ -67,6 +67,38 @@ def test_the_linter_has_nothing_to_say(site):
         assert done.returncode == 0, done.stdout
 
 
+def test_the_template_of_a_detector_finds_what_that_of_a_generator_draws(site, tmp_path):
+    site.defectscope(
+        "generate", "new-generators", "--size", "256", "--count", "2", "--out", "data", cwd=tmp_path
+    )
+    site.defectscope(
+        "run", "data/images", "--detector", "new-detectors", "--out", "results", "--no-overlay",
+        "--no-figures", cwd=tmp_path,
+    )  # fmt: skip
+    scores = json.loads(
+        site.defectscope("evaluate", "results", "data", "--json", cwd=tmp_path).stdout
+    )
+    assert scores["by_type"].keys() == {"black dot"}
+    assert scores["by_type"]["black dot"]["f1"] > 0.5
+
+
+def test_a_detector_learns_from_a_new_generator_as_its_readme_says(site, tmp_path):
+    pytest.importorskip("torch", reason="training needs the extra torch")
+    text = (site.project("generators") / "README.md").read_text()
+    (recipe,) = re.findall(r"^```toml\n# recipe\.toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "recipe.toml").write_text(recipe)
+    (line,) = re.findall(r"^defectscope (train .*)$", text, re.MULTILINE)
+    small = ("crop_px=64", "validate_every=2", "validation_frames=1", "channels=[8,16]",
+             "blocks=[1,1]")  # fmt: skip
+    site.defectscope(
+        *line.split(), "--steps", "2", *(p for v in small for p in ("--set", f"heatmap.{v}")),
+        cwd=tmp_path,
+    )  # fmt: skip
+    card = json.loads((tmp_path / "new-generators.json").read_text())
+    assert card["defect_types"] == ["black dot"]
+    assert card["data"] == "New generators"
+
+
 def test_cavities_in_one_pipeline_with_shipped_plugins(site, tmp_path):
     draw = ("cavities.count=12", "cavities.spread=0.1", "texture.grain_contrast=0.02",
             "texture.coarse_contrast=0.01")  # fmt: skip

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from defectscope.core.geometry.curves import mean_curve_distance, normal_displacement
+from defectscope.generators.line_contrast import LineStyle
+from defectscope.generators.line_painting import paint_lines
+from defectscope.generators.line_paths import spline_paths
 from defectscope.generators.moving_dislocations import (
     MovingDislocations,
     MovingDislocationsOptions,
@@ -51,3 +56,26 @@ def test_lines_are_where_the_image_is_dark():
 def test_a_line_that_leaves_the_frame_is_no_longer_there():
     drawn, _ = frames(speed_px=45.0, length=8)
     assert len(drawn[-1][1]) < len(drawn[0][1])
+
+
+def test_every_random_choice_is_recorded():
+    drawn, generator = frames(length=2, count=4)
+    known = generator.last_parameters
+    assert json.loads(json.dumps(known)) == known
+    jitter = np.array(known["jitter"])
+    assert jitter.shape == (4, 5)
+    assert (jitter[:, [0, -1]] == 0).all()
+    assert np.ptp(jitter[:, 1:-1]) > 0
+    assert [len(line) for line in (known["lines"], known["traces"])] == [4, 2]
+    for trace in known["traces"]:
+        assert np.shape(trace["ends"]) == (2, 2)
+        assert trace["grey"] < 0
+    # With the seed of the painting, the lines of any frame can be painted again.
+    support, _ = generator._support((256, 256), 1, 1.0, jitter, 256 / 512)
+    styles = [LineStyle(**line) for line in known["lines"]]
+    again = paint_lines(
+        np.full((256, 256), 0.6, np.float32), spline_paths(support), styles, [0.03] * 4,
+        np.random.default_rng(known["painting_seed"]),
+    )  # fmt: skip
+    for piece, line in zip(again, drawn[1][1].lines, strict=True):
+        np.testing.assert_array_equal(piece.points, line)

@@ -104,6 +104,15 @@ def test_counts_of_a_frame_by_hand(host):
     assert row["predicted_median_side_px"] == row["true_median_side_px"] == 6
 
 
+def test_what_fits_ignored_truth_has_no_part_in_a_frame(host):
+    known, ignored = [5.0, 5, 11, 11], [20.0, 5, 50, 35]
+    predicted = instances([known, ignored])
+    true = instances([known, ignored], ignore=[False, True])
+    (row,) = compare(predicted, true, host).per_frame.to_dict("records")
+    assert (row["predicted"], row["true"]) == (1, 1)
+    assert (row["predicted_median_side_px"], row["true_median_side_px"]) == (6, 6)
+
+
 def test_frames_are_joined_by_name_in_whatever_order_and_folder(host):
     names = ["b.tif", "a.tif", "c.tif"]
     found = {name: instances(boxes_at((3 * k, 5))) for k, name in enumerate(names)}

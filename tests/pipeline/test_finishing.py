@@ -1,4 +1,4 @@
-"""Which analyses a run is asked for."""
+"""Which analyses a run is asked for, and how its detections are linked."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import defectscope as ds
-from defectscope.pipeline.finishing import about_what_was_found
+from defectscope.pipeline.finishing import about_what_was_found, findings_of, track_detections
 from defectscope.pipeline.named import NamedComponent
 from defectscope.plugins.shipped_types import SHIPPED
 
@@ -43,3 +43,45 @@ def test_analyses_of_a_shape_that_was_not_found_are_left_out(found, expected):
     ]
     result = SimpleNamespace(detections=pd.DataFrame({"defect_type": found}, dtype=str))
     assert [n.alias for n in about_what_was_found(named, result)] == expected
+
+
+@pytest.mark.parametrize(("kind", "seen"), [(OfLines, ["b", "c"]), (OfAll, ["a", "b", "c"])])
+def test_analyses_see_no_defects_of_a_shape_they_are_not_about(kind, seen):
+    class Looking(kind):
+        def analyse(self, tables):
+            rows.append((tables.detections["id"].tolist(), tables.tracks["id"].tolist()))
+            return []
+
+    rows = []
+    runtime = ds.Runtime(defect_types={known.name: known for known in SHIPPED})
+    found = pd.DataFrame(
+        {"id": ["a", "b", "c"], "defect_type": ["dislocation-loop", "dislocation", "unknown"]}
+    )
+    tables = ds.Tables(pd.DataFrame({"frame": [0]}), found, None, found, ds.Calibration())
+    named = NamedComponent("looking", Looking(runtime=runtime))
+    assert list(findings_of([named], tables, lambda *_: None, [])) == []
+    assert rows == [(seen, seen)]
+
+
+@pytest.mark.parametrize(
+    ("looked_at", "found"),
+    [
+        (range(0, 40, 5), range(0, 40, 5)),
+        ([0, 5, 10, 15, 25, 30], [0, 5, 15, 25, 30]),  # one not found, one not there
+        ([3, 4, 5, 6, 7, 9], [3, 5, 7, 9]),
+    ],
+)
+def test_trackers_count_the_frames_that_a_run_looked_at(tmp_path, looked_at, found):
+    from defectscope.plugins.host import default_host
+
+    pd.DataFrame({"frame": list(looked_at)}).to_csv(tmp_path / "frames.csv", index=False)
+    rows = pd.DataFrame({"frame": list(found), "x": 5.0, "y": 5.0})
+    rows.to_parquet(tmp_path / "detections.parquet")
+    tracker = default_host().build("trackers", "trackpy", {"memory": 1}, ds.Runtime())
+    named = NamedComponent("trackpy", tracker)
+    track_detections(tmp_path, named, ds.Calibration(frame_interval_s=2.0), "csv")
+    (particle,) = pd.read_csv(tmp_path / "particles.csv").to_dict("records")
+    assert particle["quality"] == "good"
+    first, last = min(found), max(found)
+    assert (particle["first_frame"], particle["last_frame"]) == (first, last)
+    assert particle["lifetime_s"] == 2.0 * (last - first + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import cv2
 import numpy as np
 import pytest
 from pydantic import Field
@@ -86,6 +87,25 @@ def test_two_lanes_give_what_one_gives_in_the_same_order(stages, batch_size):
     assert [o.index for o in two] == positions
     assert places(two) == places(one)
     assert two[7].error == "frame003.png: the file is truncated"
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_opencv_gets_its_threads_back(stages, monkeypatch, lanes):
+    before, seen = cv2.getNumThreads(), set()
+    detect = Slow.detect
+    monkeypatch.setattr(
+        Slow, "detect", lambda *given: seen.add(cv2.getNumThreads()) or detect(*given)
+    )
+    cv2.setNumThreads(3)
+    try:
+        assert len(list(outcomes_in_order(stages(), range(10), lanes=lanes))) == 10
+        assert seen == {1}
+        assert cv2.getNumThreads() == 3
+        with pytest.raises(ds.ComponentError):
+            list(outcomes_in_order(stages(fail_on=2), range(10), lanes=lanes))
+        assert cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_two_frames_are_worked_on_at_a_time(stages):

@@ -127,7 +127,7 @@ def test_shipped_recipes_can_be_read(name):
 WRONG = {
     "no TOML": ("title = ", FormatError, r"recipe\.toml is no TOML file: "),
     "other bytes": (b"\xff\xfe", FormatError, "is no TOML file"),
-    "nothing": ("", FormatError, r"recipe\.toml: defect_types: Field required"),
+    "nothing": ("", FormatError, r"recipe\.toml: defect_types: Field required; a recipe has def"),
     "no source": ('title = "x"\ndefect_types = ["a"]', FormatError, "source: Field required"),
     "renamed": (PLAIN.replace('"black dot" = "dot"', '"black dots" = "dot"'), FormatError,
                 r"\[rename\] names 'black dots' \(did you mean 'black dot'\?\), which none of"),

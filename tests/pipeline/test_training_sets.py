@@ -13,6 +13,8 @@ import pytest
 from defectscope import Instances
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import FormatError, InputError, OptionError, UsageError
+from defectscope.core.masks import Mask
+from defectscope.pipeline.inputs import InputSeries
 from defectscope.pipeline.renaming import parse_renames
 from defectscope.pipeline.training import open_training_data, train
 from defectscope.pipeline.training_sets import DatasetData
@@ -213,6 +215,46 @@ def test_the_digest_tells_labels_apart(tmp_path):
     ]
     assert len({recipe["labels_sha256"] for recipe in recipes}) == 3
     assert read(tmp_path / "0").recipe() == recipes[0]
+
+
+class TestDigest:
+    LINE = ((10.0, 10.0), (22.0, 19.0))
+
+    def digest(self, **more):
+        data = DatasetData(labelled((10, 10, 22, 19), (40, 30, 50, 45), **more), "x")
+        return data.recipe()["labels_sha256"]
+
+    def test_a_line_that_moved(self):
+        other = ((10.0, 10.0), (22.0, 18.5))
+        digests = [self.digest(lines=lines) for lines in (
+            (self.LINE, self.LINE), (self.LINE, other), (other, self.LINE), (self.LINE, ()),
+            ((), self.LINE), ((), (*self.LINE, *self.LINE)),
+        )]  # fmt: skip
+        assert len({self.digest(), *digests}) == 1 + len(digests)
+        assert self.digest(lines=(self.LINE, self.LINE)) == digests[0]
+
+    def test_what_is_ignored(self):
+        ignored = [self.digest(ignore=[False, k]) for k in (False, True)]
+        assert self.digest() == ignored[0] != ignored[1]
+
+    def test_a_mask_that_moved_or_changed(self):
+        whole, other = np.ones((6, 8), bool), np.eye(6, 8, dtype=bool)
+        digests = [
+            self.digest(masks=[Mask(12, 11, whole), mask])
+            for mask in (Mask(40, 30, whole), Mask(41, 30, whole), Mask(40, 30, other),
+                         Mask(40, 30, whole.T))
+        ]  # fmt: skip
+        assert len({self.digest(), *digests}) == 5
+
+
+def test_an_image_is_closed_when_it_was_read(tmp_path, monkeypatch):
+    closed = []
+    close = InputSeries.close
+    monkeypatch.setattr(InputSeries, "close", lambda self: closed.append(self) or close(self))
+    data = read(write(tmp_path, [(LOOP, 1)]))
+    before = len(closed)
+    data.load(0)
+    assert len(closed) == before + 1
 
 
 def test_readers_that_are_kept_out_read_no_image(tmp_path):

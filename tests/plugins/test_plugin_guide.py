@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
+import defectscope
 from defectscope.plugins import hookspecs, testing
 from defectscope.plugins.conformance import check_component
 from defectscope.plugins.testing import isolated_host
@@ -24,6 +28,11 @@ def code_blocks() -> dict[str, str]:
     return dict(blocks)
 
 
+def console_blocks() -> list[str]:
+    """Return the blocks of commands."""
+    return re.findall(r"^```console\n(.*?)^```", GUIDE.read_text(), re.S | re.M)
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     blocks = code_blocks()
@@ -32,7 +41,8 @@ def project(tmp_path, monkeypatch):
         (tmp_path / name).write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
-    for name in [name for name in sys.modules if name.partition(".")[0] == "dark_pixels"]:
+    own = ("dark_pixels", "learned_level")
+    for name in [name for name in sys.modules if name.partition(".")[0] in own]:
         del sys.modules[name]
 
 
@@ -59,6 +69,45 @@ def test_the_tests_pass(project, pytester):
     outcomes = result.parseoutcomes()
     assert outcomes["passed"] > 15
     assert set(outcomes) == {"passed"}
+
+
+class TestADetectorThatLearns:
+    @pytest.fixture
+    def trained(self, project):
+        """Follow the commands of the section, and return where."""
+        info = project / "learned_level-0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: learned-level\nVersion: 0\n")
+        (info / "entry_points.txt").write_text("[defectscope]\nlearned-level = learned_level\n")
+        paths = os.pathsep.join([str(project), str(Path(defectscope.__file__).parents[1])])
+        (block,) = [text for text in console_blocks() if "train learned-level" in text]
+        for line in block.splitlines():
+            command, *words = shlex.split(line)
+            assert command == "defectscope"
+            done = subprocess.run(
+                [sys.executable, "-m", "defectscope", *words], cwd=project, text=True, timeout=300,
+                env={**os.environ, "PYTHONPATH": paths}, capture_output=True, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, f"{line}\n{done.stderr}"
+        return project
+
+    def test_it_finds_what_it_learned_and_conforms(self, trained):
+        import learned_level
+
+        scores = defectscope.evaluate(trained / "learned", trained / "labelled")
+        assert scores.overall.f1 > 0.5
+        card = defectscope.WeightFiles.open(trained / "level.safetensors", "learned-level").card
+        assert card.recipe["steps"] == 50
+        host = isolated_host(learned_level)
+        weights = {"weights": str(trained / "level.safetensors")}
+        results = check_component(host, None, "learned-level", weights)
+        assert {result.status for result in results} == {"passed"}
+        names = {result.name for result in results}
+        assert {"training_options", "training_leaves_weights", "training_repeats"} <= names
+        # Without weights, what needs them is left out, and training is looked at all the same.
+        results = {r.name: r for r in check_component(host, None, "learned-level")}
+        assert {r.status for r in results.values()} == {"passed", "skipped"}
+        assert results["training_leaves_weights"].status == "passed"
 
 
 def test_every_hook_and_every_class_is_named():

@@ -115,6 +115,18 @@ def test_gaps_and_unlinked_frames():
     np.testing.assert_allclose(drift, [[0, 0], [1, 2], [2, 4], [2, 4], [3, 6]])
 
 
+@pytest.mark.parametrize(("smoothing", "unknown"), [(0, 0.0), (1, 0.0), (3, 2.0)])
+def test_with_smoothing_an_unlinked_frame_moves_on_as_those_before(smoothing, unknown):
+    # A steady drift of 2 px; what is seen from frame 3 on is another particle.
+    frames = np.arange(7)
+    positions = np.outer(2.0 * frames, [1.0, 0.0]) + np.where(frames < 3, 0, 100)[:, None]
+    drift = estimate_drift(frames, positions, (frames >= 3).astype(int), smoothing)
+    assert np.diff(drift[:, 0]).tolist() == [2, 2, unknown, 2, 2, 2]
+    # Nothing is known before: it has not moved.
+    apart = estimate_drift(frames, positions, frames, smoothing)
+    assert not apart.any()
+
+
 @pytest.mark.parametrize("smoothing", [0, 3])
 def test_a_single_frame_has_not_drifted(smoothing):
     drift = estimate_drift(np.zeros(2, int), np.ones((2, 2)), np.arange(2), smoothing)

@@ -46,6 +46,29 @@ def test_lines_of_a_pileup_keep_their_numbers_while_they_move():
     assert found["particle"].nunique() == 5
 
 
+def test_lines_that_glide_farther_than_half_their_distance_keep_their_numbers():
+    moved = np.cumsum([0, 8, 11, 13, 13, 10])
+    frames = {f: [upright(20 * k + by) for k in range(7)] for f, by in enumerate(moved)}
+    found = linked(frames, search_range_px=15)
+    assert found["particle"].tolist() == list(range(7)) * 6
+    # Without momentum each is taken for the next.
+    assert linked(frames, search_range_px=15, momentum=0)["particle"].nunique() > 7
+
+
+def test_lines_that_stay_are_not_confused_by_noise():
+    rng = np.random.default_rng(0)
+    frames = {f: [upright(9 * k + rng.normal(0, 1)) for k in range(12)] for f in range(20)}
+    found = linked(frames)
+    assert found["particle"].tolist() == list(range(12)) * 20
+
+
+def test_closed_lines_and_points_move_too():
+    angle = np.linspace(0, 2 * np.pi, 30)
+    ring = np.stack([50 + 20 * np.cos(angle), 50 + 20 * np.sin(angle)], axis=1)
+    frames = {f: [ring + np.array([3.0 * f, 0]), upright(200 + 3 * f)] for f in range(4)}
+    assert linked(frames)["particle"].tolist() == [0, 1] * 4
+
+
 def test_a_line_that_grows_at_one_end_is_the_same_though_its_middle_moves():
     frames = {0: [upright(10, 0, 60), upright(40, 0, 60)],
               1: [upright(12, 0, 76), upright(42, 0, 76)]}  # fmt: skip

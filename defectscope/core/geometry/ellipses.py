@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "distances_of_edges",
     "ellipse_area",
     "ellipse_boxes",
     "ellipse_distances",
@@ -61,11 +63,33 @@ def ellipse_distances(
     major/minor times the shortest distance.
     """
     place = np.asarray(points, float)
-    dx, dy = place[:, 0] - x, place[:, 1] - y
-    cos, sin = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
-    radius = np.hypot((cos * dx - sin * dy) * (2 / major), (sin * dx + cos * dy) * (2 / minor))
+    return distances_of_edges(place, [(x, y, major, minor, angle_deg)], np.array([len(place)]))
+
+
+def distances_of_edges(
+    points: NDArray[Any], ellipses: Sequence[tuple[float, ...]], counts: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return how far points lie outside ellipses of their own, as :func:`ellipse_distances` does.
+
+    Parameters
+    ----------
+    points
+        (k, 2) points x, y of several edges, one after the other.
+    ellipses
+        n of x, y, major, minor, angle_deg.
+    counts
+        (n,) number of points of each.
+    """
+    table = [
+        (x, y, 2 / major, 2 / minor, math.cos(turn), math.sin(turn), -minor / 2)
+        for x, y, major, minor, angle_deg in ellipses
+        for turn in (math.radians(angle_deg),)
+    ]
+    x, y, per_major, per_minor, cos, sin, centre = np.repeat(np.array(table).T, counts, axis=1)
+    dx, dy = points[:, 0] - x, points[:, 1] - y
+    radius = np.hypot((cos * dx - sin * dy) * per_major, (sin * dx + cos * dy) * per_minor)
     # At the centre itself, where this is not defined, the nearest edge is half a minor axis away.
-    distances = np.full_like(radius, -minor / 2)
+    distances: NDArray[np.float64] = centre.copy()
     np.divide(np.hypot(dx, dy) * (radius - 1), radius, out=distances, where=radius > 0)
     return distances
 

@@ -13,9 +13,9 @@ from defectscope.detectors.learning.suppression import Found
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["SIDE_UNIT_PX", "decoded"]
+__all__ = ["LOG_LIMIT", "SIDE_UNIT_PX", "decoded"]
 
-# As in loss.py, which needs torch and is not imported for prediction.
+# A side logarithm of 0 means this many px; beyond the limit it is wild.
 SIDE_UNIT_PX = 8.0
 LOG_LIMIT = 4.0
 PEAK = np.ones((3, 3), np.uint8)

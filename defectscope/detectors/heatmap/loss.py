@@ -6,11 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["SIDE_UNIT_PX", "focal_loss", "giou_loss", "sides_px"]
+from defectscope.detectors.heatmap.decoding import LOG_LIMIT, SIDE_UNIT_PX
 
-# A side logarithm of 0 means this many px.
-SIDE_UNIT_PX = 8.0
-LOG_LIMIT = 4.0
+__all__ = ["focal_loss", "giou_loss", "sides_px"]
 
 
 def sides_px(logarithms: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from defectscope.detectors.learning.calming import calmed
 from defectscope.detectors.learning.captions import in_captions
 from defectscope.detectors.learning.detector import scaled_shape
 from defectscope.detectors.learning.module import LearningModule
@@ -62,10 +63,11 @@ class BoxModule(LearningModule):
     def validation_step(self, batch: Tensor, _: int) -> None:
         """Find what is in the frame of a position, and keep it beside the truth."""
         pixels, truth = self.frames[int(batch)]
+        # As when defects are looked for: it is for such frames that a threshold is chosen.
+        pixels = calmed(pixels)
         known = {name: k for k, name in enumerate(self._types)}
         kinds = np.array([known.get(str(t), -1) for t in truth.defect_types], np.intp)
         boxes, scores, classes = self.found_in(pixels)
-        # As when defects are looked for: what is left out then may not decide about a threshold.
         real = ~in_captions(pixels, boxes)
         self._scored.append(
             Scored(boxes[real], scores[real], classes[real], truth.boxes, kinds, truth.ignore)

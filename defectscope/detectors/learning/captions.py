@@ -51,7 +51,8 @@ def in_captions(pixels: NDArray[Any], boxes: NDArray[np.floating]) -> NDArray[np
     Returns
     -------
     (n,) True where the edges in a box are both too sharp for what a camera sees in this grey range,
-    and much sharper than those in the other boxes, or where several boxes in a row are nearly so;
+    and much sharper than those in the other boxes, or where several boxes in a row are nearly so,
+    or one is that lies on a letter;
     never where most boxes are. And wherever a box lies on a bar or another plain area.
     """
     nothing = np.zeros(len(boxes), bool)
@@ -73,6 +74,8 @@ def in_captions(pixels: NDArray[Any], boxes: NDArray[np.floating]) -> NDArray[np
         letters &= rises > OUTSTANDING * np.median(rises)
         soft &= rises > SOFT_OUTSTANDING * np.median(rises)
         letters[soft] |= _in_rows(corners[soft])
+        # What is nearly so sharp and lies on a letter is a part of it.
+        letters[soft] |= _touching(corners[soft], corners[letters])
     return letters | on_plain_areas(pixels, rise, corners, (darkest, brightest))
 
 
@@ -93,6 +96,13 @@ def _in_rows(corners: NDArray[np.intp]) -> NDArray[np.bool_]:
     near &= np.abs(np.subtract.outer(y1, y1)) <= OFF_LINE * taller
     near &= taller <= TALLER * np.minimum.outer(height, height)
     return np.asarray(near.sum(axis=1) >= IN_ROW, bool)
+
+
+def _touching(corners: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return which boxes have a part in common with any of the others."""
+    low = np.maximum(corners[:, None, :2], others[None, :, :2])
+    high = np.minimum(corners[:, None, 2:], others[None, :, 2:])
+    return np.asarray((low < high).all(axis=2).any(axis=1), bool)
 
 
 def _ranked(values: NDArray[Any], part: float) -> float:

@@ -89,10 +89,13 @@ class LearnedDetector(TrainableDetector):
 
     def open(self) -> None:
         """Read the weights and prepare the engine."""
+        self.close()
         self._engine = open_engine(self.options.engine, self.files, self.runtime, self.network)
 
     def close(self) -> None:
         """Drop the engine."""
+        if self._engine is not None:
+            self._engine.close()
         self._engine = None
 
     def network(self) -> Any:

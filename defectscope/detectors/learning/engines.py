@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -30,6 +31,9 @@ class Engine(ABC):
     @abstractmethod
     def __call__(self, batch: NDArray[np.float32]) -> Arrays:
         """Return the outputs for an (n, channels, H, W) batch."""
+
+    def close(self) -> None:
+        """Give back what the process shares."""
 
 
 def open_engine(
@@ -145,10 +149,18 @@ class _Torch(Engine):
             raise OptionError(
                 "CUDA was asked for, but torch finds no CUDA device here; leave out --device"
             )
-        torch.set_num_threads(max(1, runtime.threads))
+        from defectscope.detectors.learning.torch_threads import torch_threads
+
         self._torch, self._device = torch, torch.device(runtime.device)
-        module = network().eval().to(self._device)
-        self._module = module.to(memory_format=torch.channels_last)
+        with ExitStack() as stack:
+            stack.enter_context(torch_threads.of(max(1, runtime.threads)))
+            module = network().eval().to(self._device)
+            self._module = module.to(memory_format=torch.channels_last)
+            self._shared = stack.pop_all()
+
+    def close(self) -> None:
+        """Give torch back the threads that it had."""
+        self._shared.close()
 
     def __call__(self, batch: NDArray[np.float32]) -> Arrays:
         torch = self._torch

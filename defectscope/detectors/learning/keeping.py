@@ -43,7 +43,8 @@ class WholeFiles(TorchCheckpointIO):
             try:
                 torch.save(checkpoint, temporary)
                 # Else a power cut could leave the new name with nothing behind it.
-                with temporary.open("rb") as file:
+                # Open for writing, without which Windows refuses.
+                with temporary.open("rb+") as file:
                     os.fsync(file.fileno())
             except (RuntimeError, OSError) as error:
                 # torch reports a full disk as an error of its archive writer.

@@ -25,6 +25,7 @@ from defectscope.core.files import write_json
 from defectscope.detectors.learning.curves import DETECTION, CurveRecorder
 from defectscope.detectors.learning.keeping import Best, Keeper, StoppedError, WholeFiles
 from defectscope.detectors.learning.plans import expect_same, work_folder
+from defectscope.detectors.learning.torch_threads import torch_threads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -257,7 +258,6 @@ def fit(
     """
     folder = work_folder(job.out)
     last = folder / "last.ckpt"
-    torch.set_num_threads(max(1, runtime.threads))
     keeper = Keeper(last, settings.validate_every)
     callbacks: list[Callback] = [
         _average(settings.average),
@@ -268,7 +268,7 @@ def fit(
     ]  # fmt: skip
     if settings.patience is not None:
         callbacks.append(EarlyStopping("score", patience=settings.patience, mode="max"))
-    with _quiet():
+    with _quiet(), torch_threads.of(max(1, runtime.threads)):
         trainer = _trainer(settings, runtime, callbacks)
         resumed = str(last) if job.resume and last.is_file() else None
         loaders = _Loaders(batches, validation)

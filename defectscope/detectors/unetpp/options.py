@@ -9,10 +9,9 @@ from pydantic import Field, PositiveInt
 
 from defectscope.detectors.learning.options import LearningOptions
 
-__all__ = ["DECODER_CHANNELS", "ENCODERS", "Encoder", "UnetppTrainingOptions"]
+__all__ = ["DECODER_CHANNELS", "Encoder", "UnetppTrainingOptions"]
 
 Encoder = Literal["resnet50", "resnet18", "mobilenet_v2", "timm-tf_efficientnet_lite0"]
-ENCODERS = ("resnet50", "resnet18", "mobilenet_v2", "timm-tf_efficientnet_lite0")
 # Those of segmentation-models-pytorch, and so P1's.
 DECODER_CHANNELS = (256, 128, 64, 32, 16)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.base import Runtime
+from defectscope.core.base import Runtime, TrainableDetector
 from defectscope.core.components import ComponentSpec
 from defectscope.core.defect_types import DefectType
 from defectscope.core.errors import PluginLoadError
@@ -27,6 +27,7 @@ from defectscope.plugins.conformance.basics import (
     expect,
     run_check,
 )
+from defectscope.plugins.conformance.training import checks_of_training
 from defectscope.plugins.records import BASES
 
 if TYPE_CHECKING:
@@ -48,9 +49,11 @@ MARK = "loaded heavy packages:"
 WEIGHT_SUFFIXES = (".safetensors", ".onnx")
 
 
-def checks_of(family: str) -> tuple[Check, ...]:
-    """Return the checks of a family of components."""
+def checks_of(family: str, component: type[Any] | None = None) -> tuple[Check, ...]:
+    """Return the checks of a family of components, and those of a trainable `component`."""
     own: tuple[Check, ...] = importlib.import_module(_MODULES[family]).CHECKS
+    if isinstance(component, type) and issubclass(component, TrainableDetector):
+        own = (*own, *checks_of_training(component))
     return (*common.CHECKS, *own)
 
 
@@ -76,7 +79,7 @@ def check_class(
     """
     results: list[CheckResult] = []
     endless = False
-    for check in checks_of(family):
+    for check in checks_of(family, component):
         if endless:
             name, title = described(check)
             reason = "not checked: an earlier check did not end"

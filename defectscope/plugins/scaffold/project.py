@@ -130,6 +130,9 @@ def _parts(family: str, values: Mapping[str, str]) -> dict[str, str]:
         f"tests/test_{values['name'].replace('-', '_')}.py": f"{family}/test.py.txt",
     }
     templates = files("defectscope.plugins.scaffold") / "templates"
+    more = templates / family / "more.md.txt"
+    text = more.read_text(encoding="utf-8") if more.is_file() else ""
+    values = {**values, "more": _filled(text, values)}
     parts = {f"{package}/py.typed": ""}
     for path, source in sources.items():
         template = templates / source

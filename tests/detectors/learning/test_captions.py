@@ -120,6 +120,21 @@ def test_of_a_hole_in_the_specimen_only_what_lies_within_goes():
     assert found.tolist() == [False] * len(loops) + [True, False]
 
 
+def test_what_is_nearly_as_sharp_goes_where_it_lies_on_a_letter():
+    canvas = frame(text=False, dtype=np.float32) * 1e3
+    places = [(52, 122), (160, 120)]
+    for place in places:
+        spot = np.zeros(SHAPE, np.float32)
+        cv2.circle(spot, place, 5, 0.40, -1)
+        canvas -= cv2.GaussianBlur(spot, (0, 0), 0.8)
+    letters = frame()
+    pixels = np.round(np.clip(canvas, 0, 1) * 255).astype(np.uint8)
+    pixels[letters == 255], pixels[letters == 0] = 255, 0
+    spots = np.array([[x - 7, y - 7, x + 7, y + 9] for x, y in places], float)
+    found = in_captions(pixels, np.concatenate([boxes(), LETTERS, spots]))
+    assert found.tolist() == [False] * len(CENTRES) + [True, True, True, False]
+
+
 def test_blurred_letters_go_where_several_stand_in_a_row():
     soft = frame(2.0, text=False)
     for left in (66, 90, 114):

@@ -74,6 +74,31 @@ def test_onnx_runtime_uses_the_threads_it_is_given(tiny_weights, monkeypatch):
     assert seen[1].intra_op_num_threads == 1
 
 
+def test_torch_gets_its_threads_back(tiny_weights):
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        for _ in range(2):
+            opened = engine("torch", tiny_weights, threads=2)
+            assert torch.get_num_threads() == 2
+            opened.close()
+            assert torch.get_num_threads() == 3
+        options = HeatmapOptions(weights=str(tiny_weights), engine="torch")
+        with Heatmap(options, Runtime(threads=2)) as detector:
+            detector.open()  # Once more.
+            assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 3
+        with pytest.raises(RuntimeError, match="no network"):
+            open_engine("torch", detector.files, Runtime(threads=2), broken)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def broken():
+    raise RuntimeError("no network")
+
+
 class TestSixteenBits:
     @pytest.fixture
     def processor(self, monkeypatch):

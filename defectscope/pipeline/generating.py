@@ -1,0 +1,86 @@
+"""Labelled synthetic data from Python: what ``defectscope generate`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from defectscope.pipeline.choices import make_choices
+from defectscope.pipeline.generation import generate_dataset
+from defectscope.pipeline.samples import SamplePlan
+
+if TYPE_CHECKING:
+    from defectscope.core.datasets import Dataset
+    from defectscope.plugins.host import PluginHost
+
+__all__ = ["generate"]
+
+
+def generate(
+    generators: str | Sequence[str],
+    out: str | Path,
+    *,
+    background: str = "texture",
+    count: int = 1,
+    length: int | None = None,
+    size: int | tuple[int, int] = 512,
+    seed: int = 0,
+    bit_depth: Literal[8, 16] = 8,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    masks: bool = False,
+    workers: int = 1,
+    resume: bool = False,
+    overwrite: bool = False,
+    host: PluginHost | None = None,
+    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> Dataset:
+    """Write a dataset of labelled synthetic images or sequences, and return it.
+
+    Parameters
+    ----------
+    generators
+        ``NAME``, ``distribution/NAME`` or ``ALIAS=NAME`` of one or several, which share each image.
+    out
+        Dataset folder (``images/``, ``parameters/``, ``annotations.json``).
+    background
+        What to draw on.
+    count
+        Number of samples.
+    length
+        Makes each sample a sequence of so many frames.
+    size
+        Side, or width and height, px.
+    seed
+        The same seed, options and versions give the same pixels and truth.
+    bit_depth
+        Of the images.
+    options
+        Of generators and background, by name or alias.
+    masks
+        Also write a PNG mask of every instance.
+    workers
+        Processes; what is drawn does not depend on it.
+    resume, overwrite
+        Go on with an interrupted dataset of the same plan, or replace it.
+    host
+        Plugins to use; the installed ones by default.
+    progress
+        Called with (stage, images done, images in total).
+
+    Raises
+    ------
+    UsageError, UnknownNameError, OptionError
+        A name, an option or a setting is not as it must be; nothing was written.
+    OutputError
+        The folder holds something else, or cannot be written to.
+    """
+    names = [generators] if isinstance(generators, str) else list(generators)
+    given = {name: dict(values) for name, values in (options or {}).items()}
+    behind, *chosen = make_choices([background, *names], given)
+    width, height = (size, size) if isinstance(size, int) else size
+    plan = SamplePlan(behind, tuple(chosen), (height, width), seed, length, bit_depth)
+    return generate_dataset(
+        plan, count, Path(out), host,
+        workers=workers, masks=masks, resume=resume, overwrite=overwrite, progress=progress,
+    )  # fmt: skip

@@ -1,0 +1,52 @@
+"""Synthetic data from Python: the same as from the command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+import defectscope as ds
+from defectscope.cli.main import cli
+
+
+def test_it_writes_what_the_command_line_does(tmp_path):
+    made = ds.generate(
+        ["dark=dislocations", "loops"], tmp_path / "one", background="foil", count=2,
+        size=(96, 80), seed=3, bit_depth=16, options={"dark": {"count": 2}}, masks=True,
+    )  # fmt: skip
+    assert [image.instances.image_shape for image in made.images] == [(80, 96)] * 2
+    arguments = [
+        "generate", "dark=dislocations", "loops", "--background", "foil", "--count", "2", "--size",
+        "96x80", "--seed", "3", "--bit-depth", "16", "--set", "dark.count=2", "--masks",
+        "--out", str(tmp_path / "other"),
+    ]  # fmt: skip
+    assert CliRunner().invoke(cli, arguments, catch_exceptions=False).exit_code == 0
+    names = sorted(p.relative_to(tmp_path / "one") for p in (tmp_path / "one").rglob("*.*"))
+    assert len(names) > 8
+    for name in names:
+        one, other = ((tmp_path / folder / name).read_bytes() for folder in ("one", "other"))
+        assert one == other, name
+
+
+def test_a_single_name_and_a_single_side_are_enough(tmp_path):
+    made = ds.generate("loops", str(tmp_path / "set"), size=64)
+    assert len(made.images) == 1
+    assert json.loads((tmp_path / "set/dataset.json").read_text())["shape"] == [64, 64]
+
+
+@pytest.mark.parametrize(
+    ("names", "given", "error", "message"),
+    [
+        ((), {}, ds.UsageError, "name at least one generator"),
+        ("loop", {}, ds.UnknownNameError, "loops"),
+        ("loops", {"options": {"loop": {}}}, ds.OptionError, "loop"),
+        ("loops", {"bit_depth": 12}, ds.UsageError, "8 or 16 bits"),
+        ("loops", {"options": {"loops": {"density": -1}}}, ds.OptionError, "density"),
+    ],
+)
+def test_mistakes_leave_nothing_behind(tmp_path, names, given, error, message):
+    with pytest.raises(error, match=message):
+        ds.generate(names, tmp_path / "set", size=64, **given)
+    assert not (tmp_path / "set").exists()
