@@ -128,7 +128,8 @@ def train(
     sources = [source for source in (training, held_out) if source is not None]
     _check_rename(rename or {}, sources)
     for source in sources:
-        for text in source.warnings:
+        notes = source.notes() if isinstance(source, DatasetData) else []
+        for text in (*source.warnings, *notes):
             say(f"warning: {source.title}: {text}")
     if held_out is not None and set(held_out.defect_types) - set(training.defect_types):
         raise OptionError(

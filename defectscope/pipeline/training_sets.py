@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from defectscope.core.errors import FormatError, InputError
+from defectscope.core.errors import DamagedFrameError, FormatError, InputError
 from defectscope.core.files import inside
 from defectscope.core.instances import Instances
 from defectscope.core.training import TrainingData
@@ -30,6 +30,8 @@ __all__ = ["DatasetData"]
 
 # Types of labels that say nobody knows what it is (P3): nothing is learned there.
 UNCERTAIN = ("uncertain", "unknown")
+# Images whose readers are asked for warnings before training begins.
+LOOKED_AT = 8
 # Smaller boxes cannot be an outline that somebody drew.
 LEAST_SIDE_PX = 1.0
 
@@ -108,14 +110,35 @@ class DatasetData(TrainingData):
     def load(self, number: int) -> tuple[NDArray[Any], Instances]:
         """Read one image at its full depth."""
         name, truth = self._images[number % len(self._images)]
-        with open_inputs([self._folder / name], self._host) as images:
-            pixels = images[0].pixels
+        pixels, _ = self._read(name)
         if pixels.shape != truth.image_shape:
             raise FormatError(
                 f"{name} is {pixels.shape[1]} x {pixels.shape[0]} px, but its labels are of an "
                 f"image of {truth.image_shape[1]} x {truth.image_shape[0]} px"
             )
         return pixels, truth
+
+    def _read(self, name: str) -> tuple[NDArray[Any], list[str]]:
+        """Return the pixels of an image, and what its reader warns of."""
+        try:
+            with open_inputs([self._folder / name], self._host) as images:
+                return images[0].pixels, images.warnings
+        except DamagedFrameError as error:
+            raise DamagedFrameError(f"{error}; it lies in {self._folder}") from error
+
+    def notes(self) -> list[str]:
+        """Return what readers warn of in some images, spread over the set.
+
+        To ask of all would take as long as to read them.
+        """
+        count = len(self._images)
+        some = np.unique(np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(int))
+        found: dict[str, str] = {}
+        for number in some:
+            for text in self._read(self._images[number][0])[1]:
+                # In front is the name of the file: one is enough.
+                found.setdefault(text.partition(": ")[2], text)
+        return list(found.values())
 
     def truth(self, number: int) -> Instances:
         """Return the labels of one image."""

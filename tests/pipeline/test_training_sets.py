@@ -78,6 +78,22 @@ def test_what_it_is_called_by_tells_a_recipe_from_a_dataset(tmp_path):
         open_training_data(tmp_path / "no.toml", default_host())
 
 
+def test_what_readers_warn_of_is_passed_on_once(tmp_path):
+    folder = write(tmp_path, *[[(LOOP, 1)]] * 20)
+    assert read(folder).notes() == []
+    for number in range(20):
+        pixels = np.random.default_rng(number).integers(0, 255, (*SHAPE, 3), np.uint8)
+        cv2.imwrite(str(folder / "images" / f"{number}.png"), pixels)
+    (text,) = read(folder).notes()
+    assert text.startswith("0.png: ")
+    assert "colour" in text
+    said = []
+    with pytest.raises(UsageError, match="freeze"):
+        train("heatmap", folder, tmp_path / "x.safetensors", say=said.append, workers=0,
+              options={"freeze": "encoder"})  # fmt: skip
+    assert any("0.png: " in line for line in said)
+
+
 class TestTypes:
     def test_numbers_that_skip_keep_the_order_of_the_categories(self, tmp_path):
         categories = ((99, "dot"), (7, "line"), (3, "nothing"), (40, "loop"))
@@ -189,6 +205,12 @@ class TestRefused:
         folder = write(tmp_path, [(LOOP, 1)])
         (folder / "images/0.png").write_bytes(b"\x89PNG half")
         with pytest.raises(InputError, match=r"0\.png"):
+            read(folder).load(0)
+
+    def test_the_folder_of_a_damaged_image_is_named(self, tmp_path):
+        folder = write(tmp_path / "mine", [(LOOP, 1)])
+        (folder / "images/0.png").write_bytes(b"\x89PNG half")
+        with pytest.raises(InputError, match=r"0\.png.*; it lies in .*mine"):
             read(folder).load(0)
 
     def test_an_image_of_another_size_than_its_labels(self, tmp_path):
