@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from defectscope import Frame, Runtime, WeightFiles
-from defectscope.detectors.learning.jobs import VALIDATION_FROM
 from defectscope.detectors.learning.scoring import BestThreshold, Scored, best_threshold
+from defectscope.detectors.learning.validating import VALIDATION_FROM
 from defectscope.pipeline.training import open_training_data
 from defectscope.plugins.host import default_host
 

@@ -14,6 +14,7 @@ from defectscope.cli.common import (
     current_host,
     frames_option,
     plural,
+    rename_option,
     say,
     shown_progress,
     warn,
@@ -49,6 +50,7 @@ __all__ = ["benchmark"]
     show_default=True,
     help="Overlap of boxes that a match needs.",
 )
+@rename_option
 @frames_option
 @click.option(
     "--worst",
@@ -95,6 +97,7 @@ def benchmark(context: click.Context, /, **given: Any) -> None:
     from defectscope.core.errors import DefectscopeError
     from defectscope.pipeline.benchmark import benchmark as compare
     from defectscope.pipeline.choices import gather_options, read_config
+    from defectscope.pipeline.renaming import parse_renames
 
     with shown_progress() as progress:
         found = compare(
@@ -102,6 +105,7 @@ def benchmark(context: click.Context, /, **given: Any) -> None:
             given["detectors"],
             given["out"],
             options=gather_options(given["assignments"], read_config(given["config"])),
+            rename=parse_renames(given["rename"]),
             progress=progress,
             host=current_host(context),
             **{

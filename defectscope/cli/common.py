@@ -24,6 +24,7 @@ __all__ = [
     "frames_option",
     "plural",
     "region",
+    "rename_option",
     "roi_option",
     "say",
     "shown_progress",
@@ -201,6 +202,12 @@ def shown_progress() -> Iterator[Progress]:
 
 frames_option = click.option(
     "--frames", metavar="A:B:S", help="Only frame indices A to B (exclusive), every S-th."
+)
+rename_option = click.option(
+    "--rename",
+    multiple=True,
+    metavar="OLD=NEW",
+    help="Another name for a defect type; types of one name become one. May be repeated.",
 )
 roi_option = click.option(
     "--roi", callback=region, metavar="X0,Y0,X1,Y1", help="Only this part of a frame, px."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from defectscope.cli.common import PATH, current_host, warn
+from defectscope.cli.common import PATH, current_host, rename_option, warn
 from defectscope.cli.score_tables import score_console, score_table
 
 if TYPE_CHECKING:
@@ -31,10 +31,17 @@ __all__ = ["evaluate"]
     help="Overlap of boxes that a match needs.",
 )
 @click.option("--sweep", is_flag=True, help="Search scores and overlaps for the best F1.")
+@rename_option
 @click.option("--json", "as_json", is_flag=True, help="Write everything as JSON to stdout.")
 @click.pass_context
 def evaluate(
-    context: click.Context, predictions: Path, truth: Path, iou: float, sweep: bool, as_json: bool
+    context: click.Context,
+    predictions: Path,
+    truth: Path,
+    iou: float,
+    sweep: bool,
+    rename: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Score PREDICTIONS (a run folder or dataset) against TRUTH (a labelled dataset).
 
@@ -44,8 +51,12 @@ def evaluate(
     from the highest overlap down, one to one.
     """
     from defectscope.pipeline.evaluation import evaluate as compare
+    from defectscope.pipeline.renaming import parse_renames
 
-    result = compare(predictions, truth, iou=iou, sweep=sweep, host=current_host(context))
+    result = compare(
+        predictions, truth, iou=iou, sweep=sweep, rename=parse_renames(rename),
+        host=current_host(context),
+    )  # fmt: skip
     for text in result.warnings:
         warn(text)
     if as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from defectscope.cli.common import PATH, current_host, say, warn
+from defectscope.cli.common import PATH, current_host, rename_option, say, warn
 
 if TYPE_CHECKING:
     from defectscope.generators.loop_sizes import LoopSizes
@@ -71,6 +71,7 @@ def microstructure(
     metavar="PX",
     help="How far boxes lie inside the loops' edges on each side; not used for ellipses.",
 )
+@rename_option
 @click.option("--from", "format_name", metavar="FORMAT", help="Format, where it is not recognised.")
 @OVERWRITE_OPTION
 @JSON_OPTION
@@ -80,6 +81,7 @@ def loop_sizes(
     dataset: Path,
     out: Path,
     label_inset_px: float,
+    rename: tuple[str, ...],
     format_name: str | None,
     overwrite: bool,
     as_json: bool,
@@ -91,14 +93,30 @@ def loop_sizes(
       defectscope fit loop-sizes labels/ --out sizes.json
       defectscope generate loops --set loops.sizes=sizes.json --out data
     """
-    from defectscope.generators.loop_sizes import fit_loop_sizes
+    from defectscope.generators.loop_sizes import LOOP_TYPES, fit_loop_sizes, label_numbers
     from defectscope.pipeline.labels import open_dataset
+    from defectscope.pipeline.renaming import (
+        check_renames,
+        names_in,
+        parse_renames,
+        renamed_dataset,
+    )
 
     _check_target(out, (".json", ".toml"), overwrite)
+    names = parse_renames(rename)
     labelled = open_dataset(dataset, current_host(context), format_name)
+    check_renames(names, names_in(labelled))
+    labelled = renamed_dataset(labelled, names)
     for text in labelled.warnings:
         warn(text)
     fitted = fit_loop_sizes(labelled, label_inset_px)
+    others = {n: k for n, k in label_numbers(labelled).items() if n not in LOOP_TYPES}
+    if others:
+        warn(
+            "labels of types that loops does not draw are left out: "
+            f"{', '.join(f'{number} of {name!r}' for name, number in others.items())}; its types "
+            f"are {', '.join(LOOP_TYPES)}, and --rename gives labels another name"
+        )
     fitted.save(out)
     _tell(fitted.model_dump(mode="json"), as_json)
     say(f"{out}: loop sizes, {fitted.source}")

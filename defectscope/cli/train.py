@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-from defectscope.cli.common import PATH, component_options, current_host, say, shown_progress
+from defectscope.cli.common import (
+    PATH,
+    component_options,
+    current_host,
+    rename_option,
+    say,
+    shown_progress,
+)
 
 __all__ = ["train"]
 
@@ -26,6 +33,7 @@ __all__ = ["train"]
 @click.option("--steps", type=click.IntRange(1), help="Optimiser steps.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--title", default="", help="One line for the card of the weights.")
+@rename_option
 @component_options
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option(
@@ -58,6 +66,7 @@ def train(context: click.Context, /, **given: Any) -> None:
         --out mine.safetensors
     """
     from defectscope.pipeline.choices import gather_options, make_choices, read_config
+    from defectscope.pipeline.renaming import parse_renames
     from defectscope.pipeline.shipped_recipes import shipped_recipe
     from defectscope.pipeline.training import train as start
 
@@ -65,6 +74,7 @@ def train(context: click.Context, /, **given: Any) -> None:
     for name in ("data", "config"):
         if given[name] is not None:
             given[name] = shipped_recipe(given[name], registered)
+    given["rename"] = parse_renames(given["rename"])
     options = gather_options(given.pop("assignments"), read_config(given.pop("config")))
     (choice,) = make_choices([given.pop("name")], options)
     out: Path = given.pop("out")
@@ -73,6 +83,6 @@ def train(context: click.Context, /, **given: Any) -> None:
             choice.name, given.pop("data"), out, options=choice.options,
             host=current_host(context), progress=progress, say=say, **given,
         )  # fmt: skip
-    scores = files.card.scores.get("validation", {})
-    say(", ".join(f"{name} {value}" for name, value in scores.items()))
+    for kind, scores in files.card.scores.items():
+        say(f"{kind}: " + ", ".join(f"{name} {value}" for name, value in scores.items()))
     say(f"weights are in {out}, threshold {files.card.threshold:g}")

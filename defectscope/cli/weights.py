@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +148,32 @@ def convert(
         temporary.write_bytes(save(tensors, {"converted_from": source.name}))
     size = sum(array.size for array in tensors.values())
     say(f"{len(tensors)} tensors with {size / 1e6:.2f} million numbers in {out}")
-    say("a detector needs its card beside it (see 'defectscope weights info' of shipped weights)")
+    say(
+        "these are tensors alone, for options that take a file of them (encoder_weights, "
+        "backbone_weights); no detector finds anything with them. As weights, files of other "
+        f"programs can be read for: {_converting(current_host(context))} (--detector NAME)"
+    )
+
+
+def _converts(detector: type) -> bool:
+    from defectscope.core.base import TrainableDetector
+
+    if not issubclass(detector, TrainableDetector):
+        return False
+    owner = next(cls for cls in detector.__mro__ if "convert" in vars(cls))
+    return owner is not TrainableDetector
+
+
+def _converting(host: PluginHost) -> str:
+    """Return the names of the detectors for which files of other programs can be read."""
+    from defectscope.core.errors import DefectscopeError
+
+    names = []
+    for entry in host.registered("detectors"):
+        with suppress(DefectscopeError):  # one that cannot be loaded reads nothing
+            if _converts(host.load_class(entry)):
+                names.append(entry.name)
+    return ", ".join(sorted(names)) or "none"
 
 
 def _convert_for(host: PluginHost, name: str, source: Path, out: Path, defect_types: str) -> None:
@@ -157,6 +183,12 @@ def _convert_for(host: PluginHost, name: str, source: Path, out: Path, defect_ty
     detector = host.load_class(host.find("detectors", name))
     if not issubclass(detector, TrainableDetector):
         raise UsageError(f"the detector {name!r} has no weights")
+    if not _converts(detector):
+        raise UsageError(
+            f"weights of other programs cannot be read for {name!r}, only for: "
+            f"{_converting(host)}; train it instead, or leave out --detector to copy the tensors "
+            "alone"
+        )
     names = [part.strip() for part in defect_types.split(",") if part.strip()]
     card = detector.convert(source, out, names).card
     say(f"weights of {name} for {', '.join(card.defect_types)} are in {out}")

@@ -179,6 +179,10 @@ class TrainableDetector(Detector):
     TrainingOptions: ClassVar[type[Options]] = Options
     quick_training: ClassVar[Mapping[str, Any] | None] = None
 
+    def before_training(self, job: TrainingJob) -> WeightFiles | None:
+        """Refuse what cannot work, before long imports; return weights that are complete."""
+        return None
+
     @abstractmethod
     def train(self, job: TrainingJob) -> WeightFiles:
         """Train as `job` says, write the weights, and return them."""
@@ -187,12 +191,8 @@ class TrainableDetector(Detector):
     def convert(cls, source: Path, out: Path, defect_types: Sequence[str]) -> WeightFiles:
         """Write weights from a file that another program's training left.
 
-        Parameters
-        ----------
-        source, out
-            That file, and the ``.safetensors`` file to write.
-        defect_types
-            Names in the order of its classes; empty: the file's own.
+        `source` is that file, `out` the ``.safetensors`` file to write; `defect_types` are names in
+        the order of its classes, empty: the file's own.
 
         Raises
         ------

@@ -22,7 +22,7 @@ __all__ = ["ConfusionMatrix", "Counts", "confusion_matrix", "count_matches", "co
 class Counts:
     """Hits, false alarms and misses, and what follows from them.
 
-    A score whose denominator is zero is None: it is not known.
+    A score whose denominator is zero is None: it is not known. Nor is F1 where nothing is true.
     """
 
     true_positives: int = 0
@@ -49,6 +49,8 @@ class Counts:
     @property
     def f1(self) -> float | None:
         """Harmonic mean of precision and recall."""
+        if self.recall is None:
+            return None
         return _ratio(
             2 * self.true_positives,
             2 * self.true_positives + self.false_positives + self.false_negatives,

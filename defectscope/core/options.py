@@ -88,6 +88,8 @@ def validate_options(model: type[OptionsT], values: Mapping[str, Any], owner: st
         if first["type"] == "missing":
             raise OptionError(f"option {name} has no default and must be given") from error
         message = first["msg"]
+        if first["type"] in ("dict_type", "model_type"):
+            message = f"it is a table, written {name}='{{ \"NAME\" = VALUE, ... }}'"
         raise OptionError(
             f"option {name} = {first['input']!r} is not possible: {message[0].lower()}{message[1:]}"
         ) from error

@@ -45,6 +45,10 @@ class TrainingData(ABC):
     def load(self, number: int) -> tuple[NDArray[Any], Instances]:
         """Return the (H, W) pixels and the truth of a frame; the same for the same number."""
 
+    def truth(self, number: int) -> Instances:
+        """Return the truth of a frame; without its pixels where these need not be read."""
+        return self.load(number)[1]
+
     def recipe(self) -> dict[str, Any]:
         """Return plain values from which the data can be made or found again."""
         return {}

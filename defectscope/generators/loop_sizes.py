@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from defectscope import Dataset, Instances
 
-__all__ = ["LOOP_TYPES", "LoopSizes", "TypeSizes", "fit_loop_sizes"]
+__all__ = ["LOOP_TYPES", "LoopSizes", "TypeSizes", "fit_loop_sizes", "label_numbers"]
 
 LOOP_TYPES = ("a/2<111> loop", "a<100> loop", "black dot", "dislocation-loop")
 DECILES = np.linspace(0, 1, 11)
@@ -158,12 +158,26 @@ def fit_loop_sizes(dataset: Dataset, label_inset_px: float = 0.0) -> LoopSizes:
                 aspect=_deciles(pairs[:, 1] / pairs[:, 0]),
                 per_megapixel=_deciles(np.array(numbers[name])),
             )
+    count = len(dataset.images)
     if not types:
-        raise InputError(
-            "no loop sizes to fit: expected labels of the types "
-            f"{', '.join(LOOP_TYPES)} away from the images' rims, found none"
+        found = ", ".join(
+            f"{number} of {name!r}" for name, number in label_numbers(dataset).items()
         )
-    return LoopSizes(types=types, source=f"fitted to {len(dataset.images)} labelled images")
+        raise InputError(
+            f"no loop sizes to fit: expected labels of the types {', '.join(LOOP_TYPES)} away from "
+            f"the images' rims, found {found or 'no label'} in {count} "
+            f"image{'' if count == 1 else 's'}"
+        )
+    source = f"fitted to {count} labelled image{'' if count == 1 else 's'}"
+    return LoopSizes(types=types, source=source)
+
+
+def label_numbers(dataset: Dataset) -> dict[str, int]:
+    """Return how many labels that count there are of each name, the most first."""
+    names: Counter[str] = Counter()
+    for image in dataset.images:
+        names.update(str(n) for n in image.instances.defect_types[~image.instances.ignore])
+    return dict(names.most_common())
 
 
 def _axes(truth: Instances, label_inset_px: float) -> NDArray[np.float64]:

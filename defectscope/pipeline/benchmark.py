@@ -16,7 +16,12 @@ from defectscope.core.errors import (
     UsageError,
 )
 from defectscope.core.provenance import machine_description, package_versions
-from defectscope.pipeline.benchmark_data import BenchmarkData, open_benchmark_data, with_noise
+from defectscope.pipeline.benchmark_data import (
+    BenchmarkData,
+    open_benchmark_data,
+    with_names,
+    with_noise,
+)
 from defectscope.pipeline.benchmark_entrants import Entrant, chosen_detectors, enter
 from defectscope.pipeline.benchmark_folder import BenchmarkFolder
 from defectscope.pipeline.benchmark_process import Measurement, ProcessFailedError, measure
@@ -24,10 +29,12 @@ from defectscope.pipeline.benchmark_results import Benchmark, Line
 from defectscope.pipeline.benchmark_scores import score_line
 from defectscope.pipeline.bootstrap import PERCENTILES, RESAMPLES, SEED
 from defectscope.pipeline.choices import Choice
-from defectscope.pipeline.evaluation import check_overlap
+from defectscope.pipeline.evaluation import NOTHING_TRUE, check_overlap
+from defectscope.pipeline.renaming import renamed_dataset
 from defectscope.plugins.host import PluginHost, default_host
 
 if TYPE_CHECKING:
+    from defectscope.pipeline.named import NamedComponent
     from defectscope.pipeline.session import Progress
 
 __all__ = ["benchmark"]
@@ -43,6 +50,7 @@ def benchmark(
     iou: float = 0.15,
     worst: int = 3,
     noise: bool = False,
+    rename: Mapping[str, str] | None = None,
     threads: int = 0,
     device: str = "cpu",
     time_limit_s: float | None = None,
@@ -76,6 +84,8 @@ def benchmark(
     noise
         Also on frames with noise of three kinds and levels (P2): see
         :data:`~defectscope.pipeline.noisy_frames.NOISES`.
+    rename
+        New names of defect types by old ones, of truth and predictions.
     threads
         Threads of each process; 0 means one a core.
     device
@@ -112,13 +122,16 @@ def benchmark(
     entrants = [enter(choice, runtime, host, warnings) for choice in choices]
     paths = [datasets] if isinstance(datasets, str | Path) else datasets
     data = open_benchmark_data([Path(path) for path in paths], host, frames)
+    if rename:
+        can = {name for e in entrants if e.named is not None for name in _reported(e.named)}
+        data = with_names(data, rename, can)
     if noise:
         data = [each for one in data for each in (one, *with_noise(one))]
     folder = None if out is None else BenchmarkFolder(Path(out), host, worst)
     if folder is not None:
         folder.create(overwrite)
     found = Benchmark(
-        _info(entrants, data, runtime, iou, frames),
+        {**_info(entrants, data, runtime, iou, frames), "rename": dict(rename or {})},
         [],
         None if folder is None else folder.path,
         list(dict.fromkeys([*warnings, *(text for one in data for text in one.truth.warnings)])),
@@ -165,6 +178,14 @@ def _info(
     }
 
 
+def _reported(named: NamedComponent) -> tuple[str, ...]:
+    """Return the types that a detector can report; one that cannot say fails where it detects."""
+    try:
+        return tuple(named.component.defect_types)
+    except Exception:
+        return ()
+
+
 def _line(
     entrant: Entrant,
     data: BenchmarkData,
@@ -190,8 +211,8 @@ def _line(
             time_limit_s,
         )
         predicted = _predicted(measured, data)
-        line = replace(line, scores=score_line(predicted, data.truth, iou, host),
-                       measurement=measured)  # fmt: skip
+        line = replace(line, scores=score_line(renamed_dataset(predicted, data.rename), data.truth,
+                                              iou, host), measurement=measured)  # fmt: skip
         if folder is not None:
             folder.write_predictions(line, predicted)
             if data.noise is None:
@@ -201,7 +222,22 @@ def _line(
         return Line(line.detector, line.dataset, error=str(error), log=log), []
     show(stage, total, total)
     damaged = [f"{data.name}: {f.error}" for f in measured.frames if f.error is not None]
-    return line, [*damaged, *(f"{data.name}: {text}" for text in measured.warnings)]
+    return line, [
+        *damaged,
+        *(f"{data.name}: {text}" for text in measured.warnings),
+        *_scoring_warnings(line, data),
+    ]
+
+
+def _scoring_warnings(line: Line, data: BenchmarkData) -> list[str]:
+    """Return what is to be said of the scores; once, not for every kind of noise again."""
+    if line.scores is None or data.noise is not None:
+        return []
+    texts = [t for t in line.scores.evaluation.warnings if t not in data.truth.warnings]
+    # What is said of the truth alone is the same for every detector.
+    where = {text: data.name if text == NOTHING_TRUE else f"{line.detector} on {data.name}"
+             for text in texts}  # fmt: skip
+    return [f"{where[text]}: {text}" for text in texts]
 
 
 def _predicted(measured: Measurement, data: BenchmarkData) -> Dataset:

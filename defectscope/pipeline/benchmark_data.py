@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,12 @@ from defectscope.core.provenance import input_digests
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.labels import open_dataset
 from defectscope.pipeline.noisy_frames import NOISES, Noise, NoisyFrames
+from defectscope.pipeline.renaming import check_renames, names_in, renamed_dataset
 
 if TYPE_CHECKING:
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["BenchmarkData", "open_benchmark_data", "with_noise"]
+__all__ = ["BenchmarkData", "open_benchmark_data", "with_names", "with_noise"]
 
 PAGE = re.compile(r"#\d+$")
 ANNOTATIONS = "annotations.json"
@@ -43,6 +44,8 @@ class BenchmarkData:
         One frame for each of them, in the same order.
     noise, source
         What was added to the frames, and the name of the dataset without it.
+    rename
+        New names of the predictions' defect types; the truth has them already.
     """
 
     name: str
@@ -51,6 +54,7 @@ class BenchmarkData:
     frames: FrameSequence
     noise: Noise | None = None
     source: str | None = None
+    rename: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def defects(self) -> int:
@@ -114,6 +118,23 @@ def with_noise(data: BenchmarkData) -> list[BenchmarkData]:
                 source=data.name)
         for n in kinds
     ]  # fmt: skip
+
+
+def with_names(
+    data: Sequence[BenchmarkData], rename: Mapping[str, str], also: Iterable[str]
+) -> list[BenchmarkData]:
+    """Return datasets with defect types under new names.
+
+    Raises
+    ------
+    OptionError
+        A type is in none of them, and not among `also`, those of the detectors.
+    """
+    there = [names_in(one.truth) for one in data]
+    check_renames(rename, set().union(*there, also))
+    return [
+        replace(one, truth=renamed_dataset(one.truth, rename), rename=dict(rename)) for one in data
+    ]
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

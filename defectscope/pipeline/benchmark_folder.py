@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["BenchmarkFolder"]
 
 INFO, TABLE, FRAMES = "benchmark.json", "benchmark.csv", "frames.csv"
+TYPES = "types.csv"
 PREDICTIONS, FIGURES, WORST = "predictions", "figures", "worst"
 NOT_IN_FILE_NAMES = re.compile(r"[^\w.-]+")
 
@@ -83,7 +84,7 @@ class BenchmarkFolder:
             )
         for name in (PREDICTIONS, FIGURES, WORST):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in (TABLE, FRAMES, INFO):
+        for name in (TABLE, FRAMES, TYPES, INFO):
             (self.path / name).unlink(missing_ok=True)
 
     def _former(self) -> dict[str, Any] | None:
@@ -130,6 +131,7 @@ class BenchmarkFolder:
         info: dict[str, Any] = benchmark.as_dict()
         write_table(self.path / TABLE, benchmark.table)
         write_table(self.path / FRAMES, benchmark.frames)
+        write_table(self.path / TYPES, benchmark.types)
         write_json(self.path / INFO, {"status": status, **info})
 
     def write_figures(self, benchmark: Benchmark) -> None:

@@ -35,9 +35,12 @@ SHIFT = 4
 def worst_frames(per_frame: pd.DataFrame, count: int) -> list[int]:
     """Return the positions of the frames of the lowest F1; of equals, those with most errors.
 
-    A frame without any defect, true or predicted, has no F1 and is not bad.
+    A frame without any defect, true or predicted, has no F1 and is not bad; one with false alarms
+    alone has none either, and is as bad as can be.
     """
-    table = per_frame.assign(errors=per_frame["false_positives"] + per_frame["false_negatives"])
+    errors = per_frame["false_positives"] + per_frame["false_negatives"]
+    f1 = per_frame["f1"].where(per_frame["f1"].notna() | (errors == 0), 0.0)
+    table = per_frame.assign(errors=errors, f1=f1)
     known = table.reset_index(drop=True).dropna(subset=["f1"])
     ranked = known.sort_values(["f1", "errors", "name"], ascending=[True, False, True])
     return [int(position) for position in ranked.index[:count]]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from defectscope.core.metrics import Counts
 from defectscope.pipeline.bootstrap import SCORE_NAMES
 from defectscope.pipeline.line_evaluation import LINE_SCORE_NAMES
 
@@ -136,6 +137,20 @@ class Line:
         table.insert(1, "dataset", self.dataset)
         return table
 
+    def type_rows(self) -> list[dict[str, Any]]:
+        """Return its rows of ``types.csv``, one for each defect type of truth or prediction."""
+        if self.scores is None:
+            return []
+        evaluation = self.scores.evaluation
+        accuracy = (evaluation.confusion or {}).get("class_accuracy", {})
+        return [
+            {
+                "detector": self.detector, "dataset": self.dataset, "defect_type": name,
+                **counts.as_dict(), "class_accuracy": accuracy.get(name),
+            }
+            for name, counts in evaluation.by_type.items()
+        ]  # fmt: skip
+
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values; what repeats exactly is under ``accuracy``."""
         accuracy = {**self.accuracy_row(), **self.scores.as_dict()} if self.scores else None
@@ -188,6 +203,13 @@ class Benchmark:
         if not tables:
             return pd.DataFrame(columns=["detector", "dataset", "name", "frame"])
         return pd.concat(tables, ignore_index=True)
+
+    @property
+    def types(self) -> pd.DataFrame:
+        """One row for each detector, dataset and defect type."""
+        columns = ["detector", "dataset", "defect_type", *Counts().as_dict(), "class_accuracy"]
+        rows = [row for line in self.lines for row in line.type_rows()]
+        return pd.DataFrame(rows, columns=columns)
 
     @property
     def noise(self) -> pd.DataFrame:

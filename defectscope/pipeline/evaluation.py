@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from defectscope.core.tracking_metrics import tracking_scores
 from defectscope.pipeline.joining import Joined, join_frames, outside_masks, within_roi
 from defectscope.pipeline.labels import open_dataset
 from defectscope.pipeline.line_evaluation import frame_line_scores, has_lines, line_columns
+from defectscope.pipeline.renaming import check_renames, names_in, renamed
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_labels import is_run, run_dataset
 from defectscope.plugins.host import PluginHost, default_host
@@ -33,11 +34,15 @@ from defectscope.plugins.host import PluginHost, default_host
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Evaluation", "check_overlap", "evaluate"]
+__all__ = ["NOTHING_TRUE", "Evaluation", "check_overlap", "evaluate"]
 
 # P3 searched 15 scores and 9 overlaps for the best F1.
 SWEEP_SCORES = tuple(round(float(s), 4) for s in np.linspace(0.05, 0.95, 15))
 SWEEP_IOUS = tuple(round(k / 10, 1) for k in range(1, 10))
+NOTHING_TRUE = (
+    "the truth has no label that counts: recall and F1 are not known, and all that was found is "
+    "taken for false alarms"
+)
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ def evaluate(
     *,
     iou: float = 0.15,
     sweep: bool = False,
+    rename: Mapping[str, str] | None = None,
     host: PluginHost | None = None,
 ) -> Evaluation:
     """Compare predictions with truth; frames are joined by file name.
@@ -118,23 +124,34 @@ def evaluate(
         Overlap of boxes that a match needs; P2 uses 0.15, P3 0.4.
     sweep
         Also search the grid of scores and overlaps for the best F1 (P3).
+    rename
+        New names of defect types by old ones, on both sides; those of one name become one.
 
     Raises
     ------
     UsageError
         No frame has both a prediction and a truth.
     OptionError
-        The overlap is not between 0 and 1.
+        The overlap is not between 0 and 1, or what is to be renamed is not there.
     """
     check_overlap(iou)
     host = host or default_host()
     predictions, truth, warnings = _opened(predictions, truth, host)
     joined = join_frames(predictions, truth, warnings)
+    if rename:
+        there = names_in(truth) | _names_of(predictions)
+        check_renames(rename, there, host.defect_types())
+        joined = [
+            replace(j, predicted=renamed(j.predicted, rename), true=renamed(j.true, rename))
+            for j in joined
+        ]
     if isinstance(predictions, Result):
         joined = within_roi(joined, predictions.roi, warnings)
         joined = outside_masks(joined, predictions.masks, warnings)
     names = _type_names(joined)
     warnings += _foreign_names(joined)
+    if all(j.true.ignore.all() for j in joined):
+        warnings.append(NOTHING_TRUE)
     pairs = [(j.predicted, j.true) for j in joined]
     per_frame = pd.DataFrame([_frame_row(j, iou) for j in joined]).astype({"frame": "Int64"})
     line_frames = _line_frames(pairs, host)
@@ -157,6 +174,12 @@ def evaluate(
         _tracking(predictions, joined, iou),
         warnings,
     )
+
+
+def _names_of(predictions: Result | Dataset) -> set[str]:
+    if isinstance(predictions, Dataset):
+        return names_in(predictions)
+    return {str(name) for name in predictions.detections["defect_type"].unique()}
 
 
 def _opened(

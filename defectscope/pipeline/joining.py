@@ -70,10 +70,9 @@ def join_frames(predictions: Result | Dataset, truth: Dataset, warnings: list[st
         joined.append(Joined(name, image.frame if frame is None else frame, predicted,
                              image.instances))  # fmt: skip
     if not joined:
-        some = ", ".join(list(found)[:3])
         raise UsageError(
-            f"no labelled image has a prediction: frames are joined by file name, the truth has "
-            f"{', '.join(missing[:3])}, … and the prediction {some or 'no frame'}, …"
+            "no labelled image has a prediction: frames are joined by file name, the truth has "
+            f"{_some(missing) or 'no image'} and the prediction {_some(list(found)) or 'no frame'}"
         )
     if missing:
         warnings.append(
@@ -81,6 +80,10 @@ def join_frames(predictions: Result | Dataset, truth: Dataset, warnings: list[st
             f"{', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}"
         )
     return joined
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join([*names[:3], *(["…"] if len(names) > 3 else [])])
 
 
 def _from_run(run: Result) -> dict[str, tuple[Instances, int | None]]:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from defectscope.core.errors import FormatError, InputError
+from defectscope.core.errors import FormatError, InputError, did_you_mean
 from defectscope.core.instances import Instances
 from defectscope.core.training import TrainingData
 from defectscope.pipeline.choices import make_choices
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recipe", "RecipeData", "RecipeSource"]
 
-NEEDED = "a recipe has a title, defect_types, and a [[source]] or more with generators"
+NEEDED = "a recipe has defect_types, and a [[source]] or more with generators"
 Side = Annotated[int, Field(ge=16, le=16_384)]
 
 
@@ -87,7 +87,7 @@ class Recipe(_Strict):
     Parameters
     ----------
     title
-        For people.
+        For people; the name of the file by default.
     defect_types
         Names in the order of the network's output.
     rename
@@ -129,6 +129,7 @@ class RecipeData(TrainingData):
             SampleMaker(source.plan(recipe.seed + k), host or default_host())
             for k, source in enumerate(recipe.source)
         ]
+        self.warnings = self._checked_names(frozenset((host or default_host()).defect_types()))
 
     @classmethod
     def read(cls, path: Path, host: PluginHost | None = None) -> Self:
@@ -142,7 +143,7 @@ class RecipeData(TrainingData):
             It is malformed; says which value.
         """
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            content = {"title": path.stem, **tomllib.loads(path.read_text(encoding="utf-8"))}
             return cls(Recipe.model_validate(content), host)
         except OSError as error:
             raise InputError(f"cannot read the recipe {path}: {error.strerror or error}") from error
@@ -153,6 +154,41 @@ class RecipeData(TrainingData):
             raise FormatError(f"the recipe {path}: {where}: {first['msg']}{hint}") from error
         except ValueError as error:
             raise FormatError(f"the recipe {path} is no TOML file: {error}") from error
+
+    def _checked_names(self, registered: frozenset[str]) -> tuple[str, ...]:
+        """Refuse names of types that nobody knows or draws; return what is to be warned of.
+
+        A generator may be kept from drawing some of its types by its options, so that more cannot
+        be known before a frame is drawn.
+        """
+        each = [maker.defect_types for maker in self._makers]
+        if any(types is None for types in each):
+            return ()
+        drawn = set[str]().union(*(types or () for types in each))
+        for table, names in (
+            ("[rename]", self._recipe.rename), ("unlabelled", self._recipe.unlabelled)
+        ):  # fmt: skip
+            for name in names:
+                if name not in drawn | registered:
+                    raise FormatError(
+                        f"the recipe {self.title!r}: {table} names {name!r}"
+                        f"{did_you_mean(name, drawn)}, which none of its generators draws; they "
+                        f"draw {', '.join(sorted(drawn))}"
+                    )
+        left = drawn - set(self._recipe.unlabelled)
+        called = {self._recipe.rename.get(name, name) for name in left}
+        missing = [name for name in self.defect_types if name not in called]
+        if len(missing) == len(self.defect_types):
+            raise FormatError(
+                f"the recipe {self.title!r}: none of its generators draws its defect_types, "
+                f"{', '.join(missing)}; what they draw is called "
+                f"{', '.join(sorted(called)) or 'nothing'}"
+            )
+        return tuple(
+            f"no generator of the recipe draws {name!r}{did_you_mean(name, called)}, one of its "
+            "defect_types; nothing is learned of it"
+            for name in missing
+        )
 
     @property
     def length(self) -> None:

@@ -123,6 +123,12 @@ class SampleMaker:
             _refuse_stills(self._generators[0], host)
         self._opened = ExitStack()
 
+    @property
+    def defect_types(self) -> set[str] | None:
+        """What its generators say that they can draw, or None where one does not say."""
+        declared = [set(named.component.defect_types) for named in self._generators]
+        return set[str]().union(*declared) if all(declared) else None
+
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             for named in (self._background, *self._generators):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from defectscope.core.options import validate_options
 from defectscope.core.training import TrainingData, TrainingJob
 from defectscope.core.weights import find_weights
 from defectscope.pipeline.recipes import RecipeData
+from defectscope.pipeline.renaming import check_renames
 from defectscope.pipeline.training_sets import DatasetData
 from defectscope.plugins.host import PluginHost, default_host
 
@@ -22,8 +23,19 @@ if TYPE_CHECKING:
 __all__ = ["open_training_data", "train"]
 
 
-def open_training_data(path: Path, host: PluginHost) -> TrainingData:
+def open_training_data(
+    path: Path, host: PluginHost, rename: Mapping[str, str] | None = None
+) -> TrainingData:
     """Return labelled frames: of a ``.toml`` recipe, drawn on the fly, or of a dataset.
+
+    Parameters
+    ----------
+    path
+        Of either.
+    host
+        Where formats, readers and generators are looked up.
+    rename
+        New names of a dataset's defect types; a recipe has a table of its own.
 
     Raises
     ------
@@ -32,7 +44,7 @@ def open_training_data(path: Path, host: PluginHost) -> TrainingData:
     """
     if path.suffix.lower() == ".toml" and not path.is_dir():
         return RecipeData.read(path, host)
-    return DatasetData.read(path, host)
+    return DatasetData.read(path, host, rename)
 
 
 def train(
@@ -43,6 +55,7 @@ def train(
     validation: Path | str | None = None,
     init: Path | str | None = None,
     steps: int | None = None,
+    rename: Mapping[str, str] | None = None,
     seed: int = 0,
     options: Mapping[str, Any] | None = None,
     title: str = "",
@@ -71,6 +84,8 @@ def train(
         Weights to start from: a registered name or a file.
     steps
         Optimiser steps; the detector's own number by default.
+    rename
+        New names of the datasets' defect types by old ones; those of one name become one.
     options
         Of training, see ``defectscope plugins info``.
     threads
@@ -108,10 +123,13 @@ def train(
         device, threads or _threads(workers), defect_types=host.defect_types(),
         weights=host.weights(),
     )  # fmt: skip
-    training = open_training_data(Path(data), host)
-    held_out = None if validation is None else open_training_data(Path(validation), host)
-    for source in (training, *([held_out] if held_out is not None else ())):
-        for text in source.warnings:
+    training = open_training_data(Path(data), host, rename)
+    held_out = None if validation is None else open_training_data(Path(validation), host, rename)
+    sources = [source for source in (training, held_out) if source is not None]
+    _check_rename(rename or {}, sources)
+    for source in sources:
+        notes = source.notes() if isinstance(source, DatasetData) else []
+        for text in (*source.warnings, *notes):
             say(f"warning: {source.title}: {text}")
     if held_out is not None and set(held_out.defect_types) - set(training.defect_types):
         raise OptionError(
@@ -123,8 +141,20 @@ def train(
         None if init is None else find_weights(str(init), host.weights()),
         steps, seed, workers, resume, title, progress, say,
     )  # fmt: skip
-    files: WeightFiles = detector(None, runtime).train(job)
-    return files
+    component = detector(None, runtime)
+    files: WeightFiles | None = component.before_training(job)
+    if files is not None:
+        say(f"the training of {out} is already complete")
+        return files
+    trained: WeightFiles = component.train(job)
+    return trained
+
+
+def _check_rename(rename: Mapping[str, str], sources: Sequence[TrainingData]) -> None:
+    datasets = [source for source in sources if isinstance(source, DatasetData)]
+    if rename and not datasets:
+        raise UsageError("--rename is for datasets; a recipe has a table [rename]")
+    check_renames(rename, {name for source in datasets for name in source.named})
 
 
 def _threads(workers: int) -> int:

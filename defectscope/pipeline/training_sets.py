@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from defectscope.core.errors import FormatError, InputError
+from defectscope.core.errors import DamagedFrameError, FormatError, InputError
 from defectscope.core.files import inside
 from defectscope.core.instances import Instances
 from defectscope.core.training import TrainingData
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.labels import open_dataset
+from defectscope.pipeline.renaming import names_in, renamed_dataset
 from defectscope.plugins.host import default_host
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from defectscope.core.datasets import Dataset
@@ -27,6 +30,8 @@ __all__ = ["DatasetData"]
 
 # Types of labels that say nobody knows what it is (P3): nothing is learned there.
 UNCERTAIN = ("uncertain", "unknown")
+# Images whose readers are asked for warnings before training begins.
+LOOKED_AT = 8
 # Smaller boxes cannot be an outline that somebody drew.
 LEAST_SIDE_PX = 1.0
 
@@ -42,9 +47,25 @@ class DatasetData(TrainingData):
         For people.
     host
         Where readers of its images are looked up; the installed plugins by default.
+    rename
+        New names of its defect types by old ones.
+
+    Attributes
+    ----------
+    named
+        Defect types before any was renamed.
     """
 
-    def __init__(self, dataset: Dataset, title: str, host: PluginHost | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        title: str,
+        host: PluginHost | None = None,
+        rename: Mapping[str, str] | None = None,
+    ) -> None:
+        self.named = names_in(dataset)
+        self._rename = {old: new for old, new in (rename or {}).items() if old in self.named}
+        dataset = renamed_dataset(dataset, self._rename)
         assert dataset.folder is not None
         self._host = host or default_host()
         self._folder, self.title, self.warnings = dataset.folder, title, tuple(dataset.warnings)
@@ -60,7 +81,7 @@ class DatasetData(TrainingData):
             )
 
     @classmethod
-    def read(cls, path: Path, host: PluginHost) -> Self:
+    def read(cls, path: Path, host: PluginHost, rename: Mapping[str, str] | None = None) -> Self:
         """Read a dataset folder or annotation file.
 
         Raises
@@ -76,9 +97,10 @@ class DatasetData(TrainingData):
         for image in dataset.images:
             if not inside(dataset.folder, image.file_name).is_file():
                 raise InputError(
-                    f"{path} names the image {image.file_name}, which is not in {dataset.folder}"
+                    f"the labelled image {image.file_name} of {path} is not there: looked in "
+                    f"{dataset.folder}; training needs every one"
                 )
-        return cls(dataset, path.resolve().name, host)
+        return cls(dataset, path.resolve().name, host, rename)
 
     @property
     def length(self) -> int:
@@ -88,14 +110,39 @@ class DatasetData(TrainingData):
     def load(self, number: int) -> tuple[NDArray[Any], Instances]:
         """Read one image at its full depth."""
         name, truth = self._images[number % len(self._images)]
-        with open_inputs([self._folder / name], self._host) as images:
-            pixels = images[0].pixels
+        pixels, _ = self._read(name)
         if pixels.shape != truth.image_shape:
             raise FormatError(
                 f"{name} is {pixels.shape[1]} x {pixels.shape[0]} px, but its labels are of an "
                 f"image of {truth.image_shape[1]} x {truth.image_shape[0]} px"
             )
         return pixels, truth
+
+    def _read(self, name: str) -> tuple[NDArray[Any], list[str]]:
+        """Return the pixels of an image, and what its reader warns of."""
+        try:
+            with open_inputs([self._folder / name], self._host) as images:
+                return images[0].pixels, images.warnings
+        except DamagedFrameError as error:
+            raise DamagedFrameError(f"{error}; it lies in {self._folder}") from error
+
+    def notes(self) -> list[str]:
+        """Return what readers warn of in some images, spread over the set.
+
+        To ask of all would take as long as to read them.
+        """
+        count = len(self._images)
+        some = np.unique(np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(int))
+        found: dict[str, str] = {}
+        for number in some:
+            for text in self._read(self._images[number][0])[1]:
+                # In front is the name of the file: one is enough.
+                found.setdefault(text.partition(": ")[2], text)
+        return list(found.values())
+
+    def truth(self, number: int) -> Instances:
+        """Return the labels of one image."""
+        return self._images[number % len(self._images)][1]
 
     def recipe(self) -> dict[str, Any]:
         """Return names of the images, and a digest of their labels."""
@@ -107,6 +154,7 @@ class DatasetData(TrainingData):
             "dataset": self.title,
             "images": len(self._images),
             "labels_sha256": digest.hexdigest(),
+            **({"rename": self._rename} if self._rename else {}),
         }
 
 

@@ -124,7 +124,7 @@ def test_one_that_fails_is_a_line_and_the_others_finish(made):
 def test_every_file_is_there(made):
     _, folder = made
     good = ("fine", "strict", "dark-blobs")
-    expected = {"benchmark.json", "benchmark.csv", "frames.csv"}
+    expected = {"benchmark.json", "benchmark.csv", "frames.csv", "types.csv"}
     expected |= {f"predictions/{name}/loops.json" for name in good}
     expected |= {
         f"figures/{name}.{suffix}"

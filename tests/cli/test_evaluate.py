@@ -76,3 +76,13 @@ def test_lines_are_scored(tmp_path):
     # Half of a length is half of a point.
     assert scores["score"] == pytest.approx(0.75, abs=0.01)
     assert (scores["precision"], scores["recall"]) == (1, 1)
+
+
+def test_types_of_one_name_are_one(typed):
+    renames = ("--rename", f"{NAMES[0]}=loop", "--rename", f"{NAMES[2]} = loop")
+    found = json.loads(call(*typed, *renames, "--json"))
+    assert set(found["by_type"]) == {"loop", "black dot"}
+    assert found["by_type"]["loop"]["true_positives"] == 2
+    merged = json.loads(call(*typed, *renames, "--rename", "black dot=loop", "--json"))
+    assert merged["confusion"] is None
+    assert merged["by_type"]["loop"]["f1"] == 1

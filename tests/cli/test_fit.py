@@ -119,6 +119,52 @@ def test_loop_sizes_are_fitted(folder, suffix):
     assert set(fitted.types) <= {"a/2<111> loop", "a<100> loop", "black dot", "dislocation-loop"}
 
 
+@pytest.fixture
+def own_names(tmp_path):
+    """One labelled image, whose types are somebody's own."""
+    boxes = {"loop": [[10, 10, 12, 9], [40, 40, 12, 9]], "black dot": [[60, 20, 6, 6]]}
+    document = {
+        "images": [{"id": 1, "file_name": "a.png", "width": 99, "height": 99}],
+        "categories": [{"id": k, "name": name} for k, name in enumerate(boxes)],
+        "annotations": [
+            {"id": 9 * k + n, "image_id": 1, "category_id": k, "bbox": box, "area": 1, "iscrowd": 0}
+            for k, each in enumerate(boxes.values())
+            for n, box in enumerate(each)
+        ],
+    }
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_labels_of_other_names_are_left_out_with_a_word(own_names, tmp_path):
+    out = tmp_path / "sizes.json"
+    result = CliRunner().invoke(fit, ["loop-sizes", str(own_names), "--out", str(out)])
+    assert result.exit_code == 0
+    assert "labels of types that loops does not draw are left out: 2 of 'loop'; " in result.stderr
+    assert LoopSizes.load(out).source == "fitted to 1 labelled image"
+    assert set(LoopSizes.load(out).types) == {"black dot"}
+
+
+def test_labels_are_fitted_under_a_name_that_loops_draws(own_names, tmp_path):
+    out = tmp_path / "sizes.json"
+    arguments = ["loop-sizes", str(own_names), "--out", str(out), "--rename"]
+    result = CliRunner().invoke(fit, [*arguments, "loop=dislocation-loop"])
+    assert result.exit_code == 0
+    assert "left out" not in result.stderr
+    assert set(LoopSizes.load(out).types) == {"black dot", "dislocation-loop"}
+    error = failure(*arguments, "lop=black dot", "--overwrite")
+    assert "there is no defect type 'lop' (did you mean 'loop'?); there are: black dot, loop" in (
+        str(error)
+    )
+
+
+def test_labels_of_other_names_alone_are_nothing_to_fit(own_names, tmp_path):
+    own_names.write_text(own_names.read_text().replace("black dot", "dot"))
+    error = failure("loop-sizes", own_names, "--out", tmp_path / "sizes.json")
+    assert "found 2 of 'loop', 1 of 'dot' in 1 image" in str(error)
+
+
 def failure(*arguments):
     """Return the error that `fit` ends with."""
     result = CliRunner().invoke(fit, [str(argument) for argument in arguments])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -127,11 +129,19 @@ class TestResult:
         assert card.architecture == {
             "channels": [8, 8], "blocks": [1, 1], "classes": 1, "enlarge": 1.0,
         }  # fmt: skip
-        assert card.recipe["steps"] == 7
+        assert card.recipe["steps"] == card.recipe["options"]["steps"] == 7
         assert card.recipe["options"]["learning_rate"] == 0.01
         assert card.recipe["data"]["source"][0]["options"] == {"in-situ-loops": {"count": 4}}
         assert card.threshold == round(card.threshold, 4)
         assert {"torch", "lightning", "defectscope", "python"} <= card.versions.keys()
+
+    def test_weights_that_find_nothing_are_not_passed_off_as_good_ones(self, whole):
+        # Seven steps are not enough for anything.
+        card = WeightFiles.open(whole / "x.safetensors", "heatmap").card
+        assert card.scores["validation"]["f1_iou_0.15"] == 0
+        assert card.threshold_from == "nothing: F1 is 0 at every threshold on a few loops"
+        said = (whole / "stderr.txt").read_text()
+        assert "warning: after 7 steps nothing is found that is labelled in a few loops" in said
 
     def test_the_curve_has_a_row_a_validation_and_the_last_step(self, whole):
         curve = pd.read_csv(whole / "x.training/curve.csv")
@@ -144,7 +154,7 @@ class TestResult:
         assert lines[0].endswith("million parameters, 7 steps on a few loops")
         assert [line.partition(":")[0] for line in lines[1:4]] == ["step 3", "step 6", "step 7"]
         assert lines[-1].startswith("weights are in x.safetensors, threshold 0.")
-        assert len(lines) == 6
+        assert len(lines) == 7
 
     @pytest.mark.parametrize("engine", ["onnx", "torch"])
     def test_the_weights_work(self, whole, engine):
@@ -268,10 +278,20 @@ class TestEndedEarly:
         failed(done, "interrupted")
         assert "kept" not in done.stderr
 
-    def test_resume_of_a_finished_one_gives_it_again(self, train, whole, tmp_path):
+    def test_resume_of_a_finished_one_leaves_it_as_it_is(self, train, whole, tmp_path):
         shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+        done = train("--resume")
+        assert done.returncode == 0
+        assert done.stderr.startswith("the training of x.safetensors is already complete\n")
+        assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+    def test_resume_of_a_finished_one_writes_damaged_weights_anew(self, train, whole, tmp_path):
+        shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+        (tmp_path / "x.onnx").write_bytes(b"half")
         assert train("--resume").returncode == 0
         same(tmp_path, whole)
+        assert (tmp_path / "x.onnx").read_bytes() == (whole / "x.onnx").read_bytes()
 
     def test_one_may_be_content_with_what_there_is(self, train, whole, tmp_path):
         kill = "os.kill(os.getpid(), signal.SIGKILL)"
@@ -280,6 +300,11 @@ class TestEndedEarly:
         assert done.returncode == 0, done.stderr
         card = WeightFiles.open(tmp_path / "x.safetensors").card
         assert card.recipe["best_step"] < 7 == card.recipe["steps"]
+        # And go on all the same.
+        again = train("--resume")
+        assert again.returncode == 0, again.stderr
+        assert "already complete" not in again.stderr
+        same(tmp_path, whole)
 
     def test_another_training_is_not_gone_on_with(self, train, whole, tmp_path):
         shutil.copytree(whole / "x.training", tmp_path / "x.training")
@@ -333,6 +358,16 @@ def test_a_full_disk(train, whole, tmp_path, error):
     same(tmp_path, whole)
 
 
+WITHOUT_TORCH = """
+import sys
+class Refused:
+    def find_spec(self, name, *more):
+        if name.partition(".")[0] in ("torch", "lightning"):
+            raise SystemExit("no torch here")
+sys.meta_path.insert(0, Refused())
+from defectscope.cli.main import main
+sys.exit(main())
+"""
 NO_NUMBER = """
 import defectscope.detectors.heatmap.module as module
 loss = module.focal_loss
@@ -378,6 +413,27 @@ class TestInit:
         done = train("--init", "two.safetensors")
         failed(done, "knows 2 defect types (dislocation-loop, black dot), the data has 1")
 
+    def test_what_does_not_fit_is_refused_before_torch_is_imported(self, recipe, whole, tmp_path):
+        (tmp_path / "two.toml").write_text(RECIPE.replace('loop"]', 'loop", "black dot"]'))
+        shutil.copytree(whole / "x.training", tmp_path / "x.training")
+        for data, more, error in (
+            (
+                "two.toml",
+                ["--init", whole / "x.safetensors"],
+                "knows 1 defect type (dislocation-",
+            ),
+            (recipe, ["--resume", "--steps", 9], "another one: steps was 7, now it is 9"),
+            (recipe, ["--init", "lines"], "line-tracer"),
+        ):
+            out = "x.safetensors" if "--resume" in more else "y.safetensors"
+            arguments = ["train", "heatmap", data, "--out", out, *more, *sets(**OPTIONS)]
+            found = subprocess.run(
+                [sys.executable, "-c", WITHOUT_TORCH, *map(str, arguments)],
+                capture_output=True, text=True, check=False, cwd=tmp_path,
+            )  # fmt: skip
+            assert error in found.stderr
+            assert "no torch" not in found.stderr
+
     def test_weights_that_are_missing_or_pickled(self, train, tmp_path):
         failed(train("--init", "lops"), "there are no weights 'lops'", 2)
         (tmp_path / "y.pt").write_bytes(b"x")
@@ -416,7 +472,10 @@ class TestDataset:
         assert card.recipe["data"]["images"] == 4
         assert len(card.recipe["data"]["labels_sha256"]) == 64
         assert card.data == "data"
-        assert "on data" in card.threshold_from
+        assert card.threshold_from.endswith(" on data (the training frames)")
+        assert card.scores["training frames"]["on"] == "data (the training frames)"
+        assert "chosen on the training frames, of data, where scores flatter" in done.stderr
+        assert "\ntraining frames: on data" in done.stderr
 
     def test_an_image_that_a_worker_cannot_use(self, train, labelled, tmp_path):
         shutil.copytree(labelled, tmp_path / "data")

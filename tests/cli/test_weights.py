@@ -115,6 +115,7 @@ class TestConvert:
         assert done.returncode == 0, done.stderr
         assert done.stdout == ""
         assert "1 tensors with 0.00 million numbers" in done.stderr
+        assert "files of other programs can be read for: yolov3 (--detector" in done.stderr
         found = read_tensors(out)
         np.testing.assert_array_equal(found["a.weight"], np.arange(6.0).reshape(2, 3))
         assert not list(tmp_path.glob(".*"))
@@ -123,8 +124,14 @@ class TestConvert:
         for source, out, code, message in (
             ("a.pt", "b.pt", 2, "the result must be a .safetensors file, found b.pt"),
             ("no.pt", "b.safetensors", 1, "there is no file"),
+            (
+                "a.pt",
+                "b.safetensors --detector heatmap",
+                2,
+                "weights of other programs cannot be read for 'heatmap', only for: yolov3; train",
+            ),
         ):
-            done = call("convert", source, out, cwd=tmp_path)
+            done = call("convert", source, *out.split(), cwd=tmp_path)
             assert done.returncode == code
             assert message in done.stderr
             assert "Traceback" not in done.stderr

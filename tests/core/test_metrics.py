@@ -50,7 +50,7 @@ class TestCounts:
         ("counts", "scores"),
         [
             (Counts(), (None, None, None)),
-            (Counts(0, 3, 0), (0, None, 0)),
+            (Counts(0, 3, 0), (0, None, None)),
             (Counts(0, 0, 3), (None, 0, 0)),
             (Counts(0, 1, 1), (0, 0, 0)),
             (Counts(5, 0, 0), (1, 1, 1)),

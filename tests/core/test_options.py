@@ -94,6 +94,11 @@ class TestValidation:
             ({"largest_px": 0}, "option blobs.largest_px = 0 is not possible"),
             ({"sizes_px": [1, "a"]}, r"option blobs.sizes_px.1 = 'a' is not possible"),
             ({"peaks": {"count": "x"}}, r"option blobs.peaks.count = 'x' is not possible"),
+            (
+                {"peaks": "bla"},
+                r"option blobs.peaks = 'bla' is not possible: it is a table, written "
+                r"blobs.peaks='\{ \"NAME\" = VALUE, ... \}'$",
+            ),
             ({"weights": "a.pt"}, "option blobs.weights = 'a.pt' .* convert it first"),
         ],
     )

@@ -198,6 +198,7 @@ def test_from_python_nothing_is_written_unless_asked(folder, tmp_path):
         ({"frames": "7:9"}, "no labelled frame of"),
         ({"detectors": "a/b=dark-blobs"}, "becomes part of file names"),
         ({"detectors": ["x=dark-blobs", "x=dark-blobs"]}, "names two components"),
+        ({"rename": {"lop": "x"}}, "no defect type 'lop'.*there are: .*dislocation-loop"),
         ({"datasets": []}, "name at least one dataset"),
         ({"host": PluginHost(entry_points=())}, "name at least one detector"),
     ],
@@ -211,6 +212,42 @@ def test_a_wrong_request_is_one_sentence_and_leaves_nothing(folder, tmp_path, wr
 def test_the_wrong_device_is_said(folder):
     result = ds.benchmark(folder, threads=1, device="cuda")
     assert result.warnings == ["'dark-blobs' cannot work on cuda; the CPU is used"]
+
+
+def test_types_are_scored_apart_and_other_names_are_warned_of(folder, tmp_path):
+    result = ds.benchmark(folder, "dots=dark-blobs", tmp_path / "out", threads=1,
+                          options={"dots": {"defect_type": "black dot"}})  # fmt: skip
+    (text,) = result.warnings
+    assert text.startswith(f"dots on {folder.name}: the prediction has the defect types black dot")
+    rows = pd.read_csv(tmp_path / "out/types.csv").set_index(["detector", "defect_type"])
+    assert rows.loc[("dark-blobs", "dislocation-loop"), "f1"] == 1
+    assert rows.loc[("dots", "dislocation-loop"), "recall"] == 0
+    assert rows.loc[("dots", "dislocation-loop"), "class_accuracy"] == 0
+    assert len(rows) == 3
+
+
+def test_a_truth_without_labels_gives_no_f1_and_is_warned_of(folder):
+    truth = labelled(squares(), squares())
+    save_dataset(truth, folder / "annotations.json", "coco", HOST)
+    result = ds.benchmark(folder, "x=dark-blobs", threads=1)
+    assert result.warnings == [
+        f"{folder.name}: the truth has no label that counts: recall and F1 are not known, and all "
+        "that was found is taken for false alarms"
+    ]
+    assert result.table["precision"].tolist() == [0, 0]
+    assert result.table[["f1", "recall"]].isna().all(axis=None)
+
+
+def test_types_have_the_names_that_were_asked_for_on_both_sides(folder):
+    result = ds.benchmark(folder, threads=1, rename={"dislocation-loop": "loop"},
+                          options={"dark-blobs": {"defect_type": "black dot"}})  # fmt: skip
+    (line,) = result.lines
+    assert set(line.scores.evaluation.by_type) == {"loop", "black dot"}
+    assert result.info["rename"] == {"dislocation-loop": "loop"}
+    both = ds.benchmark(folder, threads=1, rename={"black dot": "dislocation-loop"},
+                        options={"dark-blobs": {"defect_type": "black dot"}})  # fmt: skip
+    (line,) = both.lines
+    assert line.scores.evaluation.by_type["dislocation-loop"].f1 == 1
 
 
 def test_frames_that_went_away_do_not_lose_the_line(tmp_path):

@@ -36,10 +36,11 @@ def table(*rows):
 
 def test_the_worst_come_first_and_frames_without_defects_never():
     frames = table(
-        ("a", 0.9, 1, 1), ("empty", None, 0, 0), ("b", 0.5, 1, 0), ("c", 0.5, 3, 4), ("d", 0, 0, 1)
-    )
-    assert worst_frames(frames, 3) == [4, 3, 2]
-    assert worst_frames(frames, 9) == [4, 3, 2, 0]
+        ("a", 0.9, 1, 1), ("empty", None, 0, 0), ("b", 0.5, 1, 0), ("c", 0.5, 3, 4), ("d", 0, 0, 1),
+        ("alarms", None, 2, 0),
+    )  # fmt: skip
+    assert worst_frames(frames, 3) == [5, 4, 3]
+    assert worst_frames(frames, 9) == [5, 4, 3, 2, 0]
     assert worst_frames(frames, 0) == []
 
 

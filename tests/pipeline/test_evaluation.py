@@ -43,6 +43,15 @@ def compare(predicted, true, host, **options):
     )
 
 
+def test_an_empty_truth_is_said(host):
+    predicted = Dataset([image(f"{k}.png", instances(boxes_at((3, 3)))) for k in range(9)])
+    with pytest.raises(ds.UsageError, match=r"has no image and the prediction 0, 1, 2, …$"):
+        evaluate(predicted, Dataset([]), host=host)
+    nothing = compare(predicted.images[0].instances, instances(boxes_at()), host)
+    assert (nothing.overall.precision, nothing.overall.f1) == (0, None)
+    assert "the truth has no label that counts" in nothing.warnings[0]
+
+
 def truth_of(result, **changes):
     """Return what a run found, as labelled data."""
     images = []
@@ -148,7 +157,7 @@ def test_an_index_does_not_join_files_of_their_own(run, host):
 def test_nothing_in_common_says_what_was_looked_for(host):
     predicted = Dataset([image("a.png", instances(boxes_at((1, 1))))])
     true = Dataset([image(f"labels/f{k}.jpg", instances(boxes_at((1, 1)))) for k in range(5)])
-    message = r"labels/f0\.jpg, labels/f1\.jpg, labels/f2\.jpg, … and the prediction a, …"
+    message = r"labels/f0\.jpg, labels/f1\.jpg, labels/f2\.jpg, … and the prediction a$"
     with pytest.raises(ds.UsageError, match=message):
         evaluate(predicted, true, host=host)
     with pytest.raises(ds.UsageError, match="no frame"):

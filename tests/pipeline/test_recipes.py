@@ -127,8 +127,14 @@ def test_shipped_recipes_can_be_read(name):
 WRONG = {
     "no TOML": ("title = ", FormatError, r"recipe\.toml is no TOML file: "),
     "other bytes": (b"\xff\xfe", FormatError, "is no TOML file"),
-    "nothing": ("", FormatError, r"title: Field required; a recipe has a title, def"),
+    "nothing": ("", FormatError, r"recipe\.toml: defect_types: Field required; a recipe has def"),
     "no source": ('title = "x"\ndefect_types = ["a"]', FormatError, "source: Field required"),
+    "renamed": (PLAIN.replace('"black dot" = "dot"', '"black dots" = "dot"'), FormatError,
+                r"\[rename\] names 'black dots' \(did you mean 'black dot'\?\), which none of"),
+    "unlabelled": ('unlabelled = ["line"]\n' + PLAIN, FormatError,
+                   "unlabelled names 'line'.*they draw .*black dot, dislocation-loop"),
+    "types": (PLAIN.replace('["dislocation-loop", "dot"]', '["loop", "dots"]'), FormatError,
+              r"draws its defect_types, loop, dots; what they draw is called .*dislocation-loop"),
     "no types": (PLAIN.replace('["dislocation-loop", "dot"]', "[]"), FormatError, "defect_types: "),
     "unknown key": ('colour = "red"\n' + PLAIN, FormatError, "colour: Extra inputs"),
     "key of a source": (PLAIN.replace("share", "shares"), FormatError, r"source\.0\.shares: "),
@@ -148,6 +154,16 @@ WRONG = {
     "option": (PLAIN.replace("count = 4", "cuont = 4"), OptionError, "has no option 'cuont'"),
     "value": (PLAIN.replace("count = 4", "count = -4"), OptionError, r"loops\.count"),
 }  # fmt: skip
+
+
+def test_a_type_that_nobody_draws_is_warned_of(read):
+    assert read(PLAIN).warnings == ()
+    (text,) = read(PLAIN.replace('-loop", "dot"]', '-loop", "dots"]')).warnings
+    assert text.startswith("no generator of the recipe draws 'dots' (did you mean 'dot'?), one of")
+
+
+def test_the_title_is_that_of_the_file_by_default(read):
+    assert read(PLAIN.replace('title = "two kinds"', "")).title == "recipe"
 
 
 @pytest.mark.parametrize("case", WRONG)

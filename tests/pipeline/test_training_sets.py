@@ -12,10 +12,11 @@ import pytest
 
 from defectscope import Instances
 from defectscope.core.datasets import Dataset, LabelledImage
-from defectscope.core.errors import FormatError, InputError
+from defectscope.core.errors import FormatError, InputError, OptionError, UsageError
 from defectscope.core.masks import Mask
 from defectscope.pipeline.inputs import InputSeries
-from defectscope.pipeline.training import open_training_data
+from defectscope.pipeline.renaming import parse_renames
+from defectscope.pipeline.training import open_training_data, train
 from defectscope.pipeline.training_sets import DatasetData
 from defectscope.plugins.host import PluginHost, default_host
 
@@ -77,6 +78,22 @@ def test_what_it_is_called_by_tells_a_recipe_from_a_dataset(tmp_path):
         open_training_data(tmp_path / "no.toml", default_host())
 
 
+def test_what_readers_warn_of_is_passed_on_once(tmp_path):
+    folder = write(tmp_path, *[[(LOOP, 1)]] * 20)
+    assert read(folder).notes() == []
+    for number in range(20):
+        pixels = np.random.default_rng(number).integers(0, 255, (*SHAPE, 3), np.uint8)
+        cv2.imwrite(str(folder / "images" / f"{number}.png"), pixels)
+    (text,) = read(folder).notes()
+    assert text.startswith("0.png: ")
+    assert "colour" in text
+    said = []
+    with pytest.raises(UsageError, match="freeze"):
+        train("heatmap", folder, tmp_path / "x.safetensors", say=said.append, workers=0,
+              options={"freeze": "encoder"})  # fmt: skip
+    assert any("0.png: " in line for line in said)
+
+
 class TestTypes:
     def test_numbers_that_skip_keep_the_order_of_the_categories(self, tmp_path):
         categories = ((99, "dot"), (7, "line"), (3, "nothing"), (40, "loop"))
@@ -97,6 +114,39 @@ class TestTypes:
         folder = write(tmp_path, [(LOOP, 1), ((40, 30, 9, 9), 2, {"ignore": 1})],
                        categories=((1, "loop"), (2, "dot")))  # fmt: skip
         assert read(folder).defect_types == ("loop",)
+
+
+class TestRenaming:
+    def test_types_of_one_name_are_one_and_the_recipe_says_so(self, tmp_path):
+        categories = ((1, "frank"), (2, "perfect"), (3, "dot"))
+        folder = write(tmp_path, [(LOOP, 1), (LOOP, 2), ((40, 30, 9, 9), 3)], categories=categories)
+        names = {"frank": "dislocation-loop", "perfect": "dislocation-loop", "dot": "uncertain"}
+        data = open_training_data(folder, default_host(), names)
+        assert data.defect_types == ("dislocation-loop",)
+        assert data.load(0)[1].ignore.tolist() == [False, False, True]
+        assert data.recipe()["rename"] == names
+        assert data.recipe()["labels_sha256"] != read(folder).recipe()["labels_sha256"]
+        assert "rename" not in read(folder).recipe()
+
+    @pytest.mark.parametrize(
+        ("name", "error", "message"),
+        [("labels", OptionError, "no defect type 'x'; there are: loop"),
+         ("r.toml", UsageError, r"for datasets; a recipe has a table \[rename\]")],
+    )  # fmt: skip
+    def test_what_is_not_there_cannot_be_renamed(self, tmp_path, name, error, message):
+        write(tmp_path / "labels", [(LOOP, 1)], categories=((1, "loop"),))
+        (tmp_path / "r.toml").write_text(
+            'title = "x"\ndefect_types = ["black dot"]\n[[source]]\ngenerators = ["loops"]\n'
+        )
+        with pytest.raises(error, match=message):
+            train("heatmap", tmp_path / name, tmp_path / "o.safetensors", rename={"x": "y"})
+
+    @pytest.mark.parametrize("text", ["a", "a=", "=b", ""])
+    def test_forms_that_are_refused(self, text):
+        with pytest.raises(OptionError, match="takes OLD=NEW"):
+            parse_renames([text])
+        with pytest.raises(OptionError, match="calls 'a' both 'b' and 'c'"):
+            parse_renames(["a=b", "a=c"])
 
 
 def labelled(*boxes, **more):
@@ -148,13 +198,19 @@ class TestRefused:
     def test_an_image_that_is_missing(self, tmp_path):
         folder = write(tmp_path, [(LOOP, 1)], [])
         (folder / "images/1.png").unlink()
-        with pytest.raises(InputError, match=r"names the image 1\.png, which is not in"):
+        with pytest.raises(InputError, match=r"labelled image 1\.png of .* is not there"):
             read(folder)
 
     def test_an_image_that_is_damaged(self, tmp_path):
         folder = write(tmp_path, [(LOOP, 1)])
         (folder / "images/0.png").write_bytes(b"\x89PNG half")
         with pytest.raises(InputError, match=r"0\.png"):
+            read(folder).load(0)
+
+    def test_the_folder_of_a_damaged_image_is_named(self, tmp_path):
+        folder = write(tmp_path / "mine", [(LOOP, 1)])
+        (folder / "images/0.png").write_bytes(b"\x89PNG half")
+        with pytest.raises(InputError, match=r"0\.png.*; it lies in .*mine"):
             read(folder).load(0)
 
     def test_an_image_of_another_size_than_its_labels(self, tmp_path):

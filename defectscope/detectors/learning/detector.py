@@ -14,9 +14,12 @@ from defectscope.core.weights import find_weights
 from defectscope.detectors.learning.engines import Engine, EngineName, open_engine
 from defectscope.detectors.learning.normalisation import normalised
 from defectscope.detectors.learning.packages import expect_torch
+from defectscope.detectors.learning.plans import check_ahead, complete_weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from defectscope import TrainingJob
 
 __all__ = ["LearnedDetector", "LearnedOptions", "enlarged", "scaled_input", "scaled_shape"]
 
@@ -78,6 +81,11 @@ class LearnedDetector(TrainableDetector):
             self.open()
         assert self._engine is not None
         return self._engine
+
+    def before_training(self, job: TrainingJob) -> WeightFiles | None:
+        """Return the weights of a training that is complete; refuse what cannot work."""
+        check_ahead(job, self.name)
+        return complete_weights(job, self.name)
 
     def open(self) -> None:
         """Read the weights and prepare the engine."""

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.errors import FormatError, InputError, OptionError
-from defectscope.core.provenance import file_digest
+from defectscope.core.errors import FormatError, OptionError
 from defectscope.detectors.learning.module import true_lines
-from defectscope.detectors.learning.trainer import (
-    first_step,
-    work_folder,
-)
+from defectscope.detectors.learning.plans import refuse_other_number, work_folder
+from defectscope.detectors.learning.trainer import first_step
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from torch import nn
 
-    from defectscope import Instances, TrainingData, TrainingJob
+    from defectscope import Instances, TrainingJob
 
 __all__ = [
     "begin",
@@ -25,64 +22,9 @@ __all__ = [
     "has_defects",
     "has_lines",
     "match_types",
-    "plan_of",
     "refuse_frozen",
     "refuse_other",
-    "validation_frames",
 ]
-
-# Generated validation frames have numbers that training never reaches.
-VALIDATION_FROM = 2**31
-
-
-def validation_frames(
-    job: TrainingJob, most: int, usable: Callable[[Instances], bool]
-) -> list[tuple[Any, Instances]]:
-    """Return pixels and truth of the frames that the best state is chosen on.
-
-    Parameters
-    ----------
-    job
-        Without validation data, it is done on other frames of the recipe, or on the dataset.
-    most
-        Number of frames at most.
-    usable
-        Whether there is something to learn in a truth.
-
-    Raises
-    ------
-    InputError
-        No frame is usable.
-    """
-    data: TrainingData = job.validation or job.data
-    first = VALIDATION_FROM if data.length is None else 0
-    count = most if data.length is None else min(most, data.length)
-    frames = []
-    with data:
-        for number in range(first, first + count):
-            frames.append(data.load(number))
-            job.progress("validation frames", len(frames), count)
-    if not any(usable(truth) for _, truth in frames):
-        raise InputError(
-            f"{data.title} has no labelled defect in its first {count} frames; there is nothing "
-            "to learn from or to choose a threshold on"
-        )
-    return frames
-
-
-def plan_of(job: TrainingJob, detector: str, steps: int, architecture: BaseModel) -> dict[str, Any]:
-    """Return plain values that decide about the result."""
-    return {
-        "detector": detector,
-        "steps": steps,
-        "seed": job.seed,
-        "options": job.options.model_dump(mode="json"),
-        "architecture": architecture.model_dump(mode="json"),
-        "defect_types": list(job.data.defect_types),
-        "data": job.data.recipe(),
-        "validation": None if job.validation is None else job.validation.recipe(),
-        "init": None if job.init is None else f"{job.init.name} {file_digest(job.init)}",
-    }
 
 
 def begin(job: TrainingJob, network: nn.Module, plan: dict[str, Any], steps: int) -> int:
@@ -171,11 +113,7 @@ def match_types(job: TrainingJob, before: tuple[str, ...], classes: int, network
         There are more or fewer types.
     """
     now = job.data.defect_types
-    if classes != len(now):
-        raise FormatError(
-            f"{job.init} knows {classes} defect types ({', '.join(before)}), the data has "
-            f"{len(now)} ({', '.join(now)}); start from weights with as many, or leave out --init"
-        )
+    refuse_other_number(job, before, classes)
     own = {name: before.index(name) for name in now if name in before}
     free = iter(k for k in range(classes) if k not in own.values())
     order = [own[name] if name in own else next(free) for name in now]

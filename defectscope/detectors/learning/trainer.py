@@ -7,7 +7,6 @@ where Ctrl-C ended training), ``best.ckpt`` (by the detector's own score) and ``
 from __future__ import annotations
 
 import datetime
-import json
 import logging
 import math
 import warnings
@@ -25,6 +24,7 @@ from defectscope.core.errors import FormatError, OptionError, OutputError
 from defectscope.core.files import write_json
 from defectscope.detectors.learning.curves import DETECTION, CurveRecorder
 from defectscope.detectors.learning.keeping import Best, Keeper, StoppedError, WholeFiles
+from defectscope.detectors.learning.plans import expect_same, work_folder
 from defectscope.detectors.learning.torch_threads import torch_threads
 
 if TYPE_CHECKING:
@@ -33,12 +33,10 @@ if TYPE_CHECKING:
     from defectscope import Runtime, TrainingJob
     from defectscope.detectors.learning.options import LearningOptions
 
-__all__ = ["Fitted", "Settings", "expect_device", "first_step", "fit", "work_folder"]
+__all__ = ["Fitted", "Settings", "expect_device", "first_step", "fit"]
 
 # What a training leaves in its folder.
 WRITTEN = ("plan.json", "last.ckpt", "best.ckpt", "curve.csv")
-# What may be another when a training is gone on with: when to be content with what there is.
-FREE = ("options.max_minutes",)
 
 
 @dataclass(frozen=True)
@@ -163,11 +161,6 @@ def expect_device(runtime: Runtime, devices: int) -> None:
         raise OptionError(f"devices = {devices} GPUs were asked for, but torch finds {found}")
 
 
-def work_folder(out: Path) -> Path:
-    """Return the folder of checkpoints beside a weight file."""
-    return out.with_name(f"{out.stem}.training")
-
-
 def first_step(job: TrainingJob, plan: dict[str, Any]) -> int:
     """Prepare the working folder, and return the step to go on from; 0 for a new training.
 
@@ -194,7 +187,7 @@ def first_step(job: TrainingJob, plan: dict[str, Any]) -> int:
             f"{folder} holds something else than a training; move it, or choose another --out"
         )
     if job.resume and noted.is_file():
-        _expect_same(noted, plan)
+        expect_same(noted, plan)
         _clear(folder, ())
         return int(_read(last)["global_step"]) if last.is_file() else 0
     _clear(folder, WRITTEN)
@@ -207,32 +200,6 @@ def _clear(folder: Path, names: Iterable[str]) -> None:
     half = [f".{Path(name).stem}-*{Path(name).suffix}" for name in WRITTEN]
     for path in [folder / name for name in names] + [p for h in half for p in folder.glob(h)]:
         path.unlink(missing_ok=True)
-
-
-def _expect_same(noted: Path, plan: dict[str, Any]) -> None:
-    try:
-        before = _flat(json.loads(noted.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise FormatError(f"{noted} is damaged ({error}); start anew with --overwrite") from error
-    now = _flat(json.loads(json.dumps(plan)))
-    changed = [
-        f"{name} was {before.get(name)}, now it is {now.get(name)}"
-        for name in {**before, **now}
-        if name not in FREE and before.get(name) != now.get(name)
-    ]
-    if changed:
-        raise OptionError(
-            f"the training in {noted.parent} was another one: {'; '.join(changed[:3])}; "
-            "use its values, or start anew with --overwrite"
-        )
-
-
-def _flat(value: Any, name: str = "") -> dict[str, Any]:
-    """Return what is in nested tables by dotted name."""
-    if not isinstance(value, dict):
-        return {name: value}
-    parts = [_flat(item, f"{name}.{key}" if name else key) for key, item in value.items()]
-    return {key: item for part in parts for key, item in part.items()}
 
 
 def _read(path: Path) -> dict[str, Any]:

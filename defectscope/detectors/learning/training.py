@@ -17,13 +17,13 @@ from defectscope import WeightFiles, WeightsCard
 from defectscope.detectors.learning.batches import Batches, batch_loader
 from defectscope.detectors.learning.curves import draw_curves
 from defectscope.detectors.learning.export import onnx_bytes
-from defectscope.detectors.learning.jobs import begin, plan_of, validation_frames
-from defectscope.detectors.learning.trainer import (
-    Fitted,
-    Settings,
-    expect_device,
-    fit,
-    work_folder,
+from defectscope.detectors.learning.jobs import begin
+from defectscope.detectors.learning.plans import plan_of, work_folder
+from defectscope.detectors.learning.trainer import Fitted, Settings, expect_device, fit
+from defectscope.detectors.learning.validating import (
+    chosen_on,
+    on_training_frames,
+    validation_frames,
 )
 
 if TYPE_CHECKING:
@@ -125,6 +125,11 @@ def trained(
     frames = validation_frames(job, options.validation_frames, usable)
     plan = plan_of(job, detector, steps, architecture)
     first = begin(job, network, plan, steps)
+    if on_training_frames(job):
+        job.say(
+            "warning: the best state and its threshold are chosen on the training frames, of "
+            f"{job.data.title}, where scores flatter; name other frames with --validation"
+        )
 
     def loader(rank: int, ranks: int) -> DataLoader[Any]:
         made = Batches(job.data, crops, options.frames_per_step, first, job.seed, rank, ranks)
@@ -138,6 +143,12 @@ def trained(
         Settings.of(options, steps),
         runtime,
     )
+    if not fitted.f1:
+        job.say(
+            f"warning: after {fitted.step} steps nothing is found that is labelled in "
+            f"{chosen_on(job)[1]}, F1 is 0 at every threshold: the weights are of no use yet; "
+            "train longer (--steps), or check the labels"
+        )
     side_px = facts.example_side * architecture.multiple_px
     # Most networks take grey alone, and their architecture says nothing of it.
     shape = (1, getattr(architecture, "channels_in", 1), side_px, side_px)
@@ -169,7 +180,7 @@ def _saved(
         if facts.twin
         else None
     )
-    chosen_on = (job.validation or job.data).title
+    kind, where = chosen_on(job)
     detector = plan["detector"]
     packages = (*PACKAGES, *facts.packages)
     card = WeightsCard(
@@ -179,10 +190,12 @@ def _saved(
         defect_types=job.data.defect_types,
         architecture=plan["architecture"],
         threshold=round(fitted.threshold, 4),
-        threshold_from=f"{facts.threshold_from} on {chosen_on}",
+        threshold_from=f"{facts.threshold_from} on {where}"
+        if fitted.f1
+        else f"nothing: F1 is 0 at every threshold on {where}",
         data=job.data.title,
         recipe={**plan, "best_step": fitted.step},
-        scores={"validation": {"on": chosen_on, **facts.scores(fitted), **fitted.detection}},
+        scores={kind: {"on": where, **facts.scores(fitted), **fitted.detection}},
         versions={"python": platform.python_version()} | {n: version(n) for n in packages},
     )
     files = WeightFiles.save(job.out, card, arrays, twin)

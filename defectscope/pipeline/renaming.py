@@ -1,0 +1,89 @@
+"""Defect types under other names: those of an own dataset renamed, or several made one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from defectscope.core.errors import OptionError, did_you_mean
+
+if TYPE_CHECKING:
+    from defectscope.core.datasets import Dataset
+    from defectscope.core.instances import Instances
+
+__all__ = ["check_renames", "names_in", "parse_renames", "renamed", "renamed_dataset"]
+
+# As readers of annotations have it.
+UNCERTAIN = "uncertain"
+
+
+def parse_renames(texts: Iterable[str]) -> dict[str, str]:
+    """Read ``A=B`` of each text: the type A is called B.
+
+    Raises
+    ------
+    OptionError
+        A text has another form, or a type is to have two names.
+    """
+    names: dict[str, str] = {}
+    for text in texts:
+        old, equals, new = (part.strip() for part in text.partition("="))
+        if not (old and equals and new):
+            raise OptionError(f"--rename takes OLD=NEW, names of defect types, found {text!r}")
+        if names.setdefault(old, new) != new:
+            raise OptionError(
+                f"--rename calls {old!r} both {names[old]!r} and {new!r}; give it one name"
+            )
+    return names
+
+
+def names_in(dataset: Dataset) -> set[str]:
+    """Return the names of its labels and of its categories."""
+    labels = {str(name) for image in dataset.images for name in image.instances.defect_types}
+    return labels | set(dataset.defect_types)
+
+
+def check_renames(names: Mapping[str, str], there: Iterable[str], also: Iterable[str] = ()) -> None:
+    """Check that what is to be renamed is there.
+
+    Parameters
+    ----------
+    names
+        New names by old ones.
+    there
+        Defect types that the data has.
+    also
+        Those that it might have had.
+
+    Raises
+    ------
+    OptionError
+        Names what there is.
+    """
+    known = sorted(set(there))
+    for name in names:
+        if name not in known and name not in also:
+            raise OptionError(
+                f"--rename: there is no defect type {name!r}{did_you_mean(name, known)}; "
+                f"there are: {', '.join(known) or 'none'}"
+            )
+
+
+def renamed(instances: Instances, names: Mapping[str, str]) -> Instances:
+    """Return the same instances under their new names; what is ``uncertain`` now is ignored."""
+    if not names:
+        return instances
+    types = np.array([names.get(str(n), str(n)) for n in instances.defect_types], np.str_)
+    return replace(instances, defect_types=types, ignore=instances.ignore | (types == UNCERTAIN))
+
+
+def renamed_dataset(dataset: Dataset, names: Mapping[str, str]) -> Dataset:
+    """Return the same labelled images, with their types under new names."""
+    if not names:
+        return dataset
+    categories = dict.fromkeys(names.get(name, name) for name in dataset.defect_types)
+    images = [replace(image, instances=renamed(image.instances, names)) for image in dataset.images]
+    return replace(dataset, images=images, defect_types=tuple(categories))

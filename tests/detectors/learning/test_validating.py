@@ -1,0 +1,102 @@
+"""Which frames the best state is chosen on, and what a card calls them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from defectscope import Instances, TrainingData, TrainingJob
+from defectscope.core.errors import InputError
+from defectscope.detectors.learning.validating import (
+    VALIDATION_FROM,
+    chosen_on,
+    on_training_frames,
+    spread_numbers,
+    validation_frames,
+)
+
+
+class Series(TrainingData):
+    """Frames whose only pixel is their number; some are labelled."""
+
+    defect_types = ("loop",)
+    length = None
+
+    def __init__(self, length, labelled=(), title="series"):
+        self.length, self.labelled, self.title = length, labelled, title
+        self.loaded = []
+
+    def load(self, number):
+        self.loaded.append(number)
+        return np.full((9, 9), number), self.truth(number)
+
+    def truth(self, number):
+        boxes = [(1, 1, 5, 5)] if number in self.labelled else []
+        return Instances((9, 9), boxes, defect_types="loop")
+
+    def recipe(self):
+        return {"title": self.title}
+
+
+def job(data, **given):
+    return TrainingJob(data, Path("x.safetensors"), None, say=lambda text: None, **given)
+
+
+def chosen(data, most, **given):
+    return [int(p[0, 0]) for p, _ in validation_frames(job(data, **given), most, len)]
+
+
+class TestWhichFrames:
+    def test_those_of_a_dataset_are_spread_over_all_of_it(self):
+        assert chosen(Series(100, range(100)), 4) == [12, 37, 62, 87]
+        assert chosen(Series(3, range(3)), 48) == [0, 1, 2]
+
+    def test_frames_before_the_irradiation_do_not_hide_the_labelled_ones(self):
+        numbers = chosen(Series(100, range(80, 100)), 4)
+        assert len(numbers) == 4
+        assert sum(number >= 80 for number in numbers) == 2
+        assert 57 in chosen(Series(100, [57]), 3)
+
+    def test_only_those_that_are_chosen_are_read(self):
+        data = Series(100, range(80, 100))
+        assert data.loaded == []
+        assert len(chosen(data, 4)) == len(data.loaded) == 4
+
+    def test_those_of_a_recipe_are_the_first_that_training_never_reaches(self):
+        expected = [VALIDATION_FROM + k for k in range(3)]
+        assert chosen(Series(None, expected), 3) == expected
+
+    @pytest.mark.parametrize("length", [1, 7, 48, 49, 333])
+    @pytest.mark.parametrize("most", [1, 2, 7, 48])
+    @pytest.mark.parametrize("share", [0.1, 0.5, 1])
+    def test_numbers_are_as_many_as_were_asked_for_and_differ(self, length, most, share):
+        most = min(most, length)
+        flags = np.random.default_rng(0).random(length) < share
+        numbers = spread_numbers(flags.tolist(), most)
+        assert len(set(numbers)) == len(numbers) == most
+        assert flags[numbers].any() == flags.any()
+
+    def test_nothing_to_learn_is_said_where_no_frame_has_a_label(self):
+        with pytest.raises(InputError, match="series has no defect to learn in all of its 9 frame"):
+            chosen(Series(9), 3)
+        with pytest.raises(InputError, match="in its first 3 frames"):
+            chosen(Series(None), 3)
+
+
+class TestWhatTheyAreCalled:
+    def test_training_frames_are_called_so(self):
+        for given in ({}, {"validation": Series(9, [1])}):
+            todo = job(Series(9, [1]), **given)
+            assert on_training_frames(todo)
+            assert chosen_on(todo) == ("training frames", "series (the training frames)")
+
+    def test_others_are_a_validation(self):
+        other = job(Series(9, [1]), validation=Series(9, [1], "others"))
+        assert chosen_on(other) == ("validation", "others")
+        assert chosen_on(replace(other, validation=Series(None), data=Series(None))) == (
+            "validation", "series",
+        )  # fmt: skip
+        assert not on_training_frames(job(Series(None)))
