@@ -188,7 +188,7 @@ def test_weights_of_another_network_are_refused(tmp_path, weights, given, error,
 
 def test_weights_of_another_number_of_types_are_refused(tmp_path, squares):
     file = saved(tmp_path, types=("dislocation-loop",))
-    with pytest.raises(FormatError, match=r"knows 1 defect types .*the data has 2"):
+    with pytest.raises(FormatError, match=r"knows 1 defect type .*the data has 2"):
         FasterRcnn().train(job(tmp_path, squares(), init=file))
 
 

@@ -150,7 +150,7 @@ class TestBadInput:
         other.write_text(RECIPE.format(types='["dislocation-loop", "black dot"]'))
         init = ("--init", whole / "x.safetensors")
         done = preloaded.call(*arguments(other, *init), folder=tmp_path)
-        failed(done, "knows 1 defect types (dislocation-loop), the data has 2")
+        failed(done, "knows 1 defect type (dislocation-loop), the data has 2")
 
     def test_freezing_without_weights(self, preloaded, recipe, tmp_path):
         options = OPTIONS | {"freeze": "backbone"}
