@@ -185,7 +185,7 @@ def test_training_asks_for_its_packages_before_it_begins(monkeypatch, package):
     [
         ({"score": 0}, "greater than 0"),
         ({"score": 1}, "less than 1"),
-        ({"engine": "keras"}, "'onnx', 'openvino' or 'torch'"),
+        ({"engine": "keras"}, "'onnx', 'openvino', 'openvino-16bit' or 'torch'"),
         ({"tile_px": 200}, "multiple of 32"),
         ({"tile_px": 256, "tile_overlap_px": 160}, "at most half of tile_px"),
         ({"scale": 0}, "greater than or equal to 0.1"),
