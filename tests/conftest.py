@@ -17,8 +17,8 @@ from typing import NamedTuple
 import pytest
 from hypothesis import settings
 
-# Half of the usual examples where a test does not say otherwise; HYPOTHESIS_EXAMPLES=1000 for more.
-settings.register_profile("tests", max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "50")))
+# A third of the usual examples where a test does not say otherwise: HYPOTHESIS_EXAMPLES=1000 for more.
+settings.register_profile("tests", max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "30")))
 settings.load_profile("tests")
 
 # One process of several on a machine: threads would only be in each other's way.

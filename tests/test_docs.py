@@ -117,11 +117,19 @@ def _write_mrc(path, stack):
     path.write_bytes(header.tobytes() + stack.astype("<u2").tobytes())
 
 
+def undrawn(figure, target, **_):
+    """Write a file in place of a figure."""
+    target.write(b"-") if hasattr(target, "write") else Path(target).write_bytes(b"-")
+
+
 @pytest.mark.parametrize(
     "document", ["README.md", "docs/user-guide.md", "docs/generators.md", "docs/lines.md"]
 )
 def test_the_documentation_runs(document, sandbox, monkeypatch):
     monkeypatch.chdir(sandbox)
+    if document.startswith("docs/"):
+        # Dozens of figures, which other tests look at, would take most of the time.
+        monkeypatch.setattr("matplotlib.figure.Figure.savefig", undrawn)
     shutil.rmtree(sandbox / "results", ignore_errors=True)
     names: dict[str, object] = {}
     for language, text in blocks(document):
@@ -136,6 +144,7 @@ def test_the_documentation_runs(document, sandbox, monkeypatch):
             exec(compile(text, document, "exec"), names)
 
 
+@pytest.mark.slow
 def test_the_training_guide_runs(sandbox, monkeypatch):
     pytest.importorskip("torch", reason="training needs the extra torch")
     monkeypatch.chdir(sandbox)

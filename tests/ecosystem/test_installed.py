@@ -34,6 +34,7 @@ def test_everything_is_found(site):
         assert record["api_version"] == "1.0"
 
 
+@pytest.mark.slow
 def test_the_tests_of_new_projects_and_of_examples_pass(site):
     folders = [site.project(family) / "tests" for family in KINDS]
     folders += [ROOT / "examples" / f"defectscope-{name}" / "tests" for name in EXAMPLE_NAMES]
@@ -82,6 +83,7 @@ def test_the_template_of_a_detector_finds_what_that_of_a_generator_draws(site, t
     assert scores["by_type"]["black dot"]["f1"] > 0.5
 
 
+@pytest.mark.slow
 def test_a_detector_learns_from_a_new_generator_as_its_readme_says(site, tmp_path):
     pytest.importorskip("torch", reason="training needs the extra torch")
     text = (site.project("generators") / "README.md").read_text()

@@ -21,9 +21,10 @@ def facts(sources=("a.png",), threshold=None, **plan):
                 "version": "0.1.0", "options": {"weights": "loops", "score": None, "calm": True,
                                                 "overlap": 0.35}}  # fmt: skip
     plan = {"components": [detector], "calibration": {}, "inputs": {"a.png": "x"}, **plan}
+    known = Calibration(**plan["calibration"])
     info = {"plan": plan, "status": "complete", "versions": {"defectscope": "0.1.0"}}
     frames = pd.DataFrame({"frame": range(461, 461 + len(sources)), "source": list(sources)})
-    tables = SimpleNamespace(frames=frames, detections=range(7), roi=None)
+    tables = SimpleNamespace(frames=frames, detections=range(7), roi=None, calibration=known)
     return report_facts(SimpleNamespace(info=info), tables, TYPES, threshold)
 
 
