@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import settings
 
-# A third of the usual examples where a test does not say otherwise: HYPOTHESIS_EXAMPLES=1000 for more.
+# A third of the usual examples where a test names no number; HYPOTHESIS_EXAMPLES=1000 for more.
 settings.register_profile("tests", max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "30")))
 settings.load_profile("tests")
 
