@@ -123,7 +123,13 @@ def undrawn(figure, target, **_):
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "docs/user-guide.md", "docs/generators.md", "docs/lines.md"]
+    "document",
+    [
+        "README.md",
+        pytest.param("docs/user-guide.md", marks=pytest.mark.slow),
+        "docs/generators.md",
+        "docs/lines.md",
+    ],
 )
 def test_the_documentation_runs(document, sandbox, monkeypatch):
     monkeypatch.chdir(sandbox)
