@@ -221,6 +221,7 @@ def analyse_run(
             viewer_frames,
             warnings,
             formats,
+            folder / "figures" if "png" in formats else None,
         )
         write_text(path, page)
     if out is None:
@@ -262,6 +263,7 @@ def _page(
     viewer_frames: int,
     warnings: list[str],
     formats: Sequence[str],
+    pictures: Path | None,
 ) -> str:
     sequence, note = _images(result, host, images)
     particles = None
@@ -281,7 +283,7 @@ def _page(
     facts = report_facts(
         result, tables, runtime.defect_types, threshold_of(result, runtime.weights)
     )
-    return report_page(title, facts, warnings, findings, data, notes, formats)
+    return report_page(title, facts, warnings, findings, data, notes, formats, pictures)
 
 
 def _images(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from defectscope.pipeline.figure_files import DEFAULT_FORMATS
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from pathlib import Path
 
     from defectscope.core.findings import Finding, KeyNumber
 
@@ -52,6 +52,7 @@ def report_page(
     data: Mapping[str, Any],
     notes: Mapping[str, str],
     formats: Sequence[str] = DEFAULT_FORMATS,
+    pictures: Path | None = None,
 ) -> str:
     """Return the page.
 
@@ -71,6 +72,8 @@ def report_page(
         ``viewer`` and ``particles``: lines beside these parts.
     formats
         Of the files of the figures.
+    pictures
+        Folder with the figures as PNG files; they are drawn anew without it.
     """
     page = resources.files("defectscope.pipeline.report_page")
     template = Template(page.joinpath("page.html").read_text(encoding="utf-8"))
@@ -86,7 +89,7 @@ def report_page(
         ),
         warnings=_warnings(warnings),
         numbers=_numbers([number for finding in findings for number in finding.numbers]),
-        figures="\n".join(_figure(f, formats) for f in findings if f.figure is not None),
+        figures="\n".join(_figure(f, formats, pictures) for f in findings if f.figure is not None),
         viewer_note=html.escape(notes.get("viewer", "")),
         particle_note=html.escape(notes.get("particles", "")),
         data=embedded,
@@ -116,7 +119,7 @@ def _numbers(numbers: Sequence[KeyNumber]) -> str:
     return f"<table><thead>{head}</thead><tbody>\n{chr(10).join(lines)}\n</tbody></table>"
 
 
-def _figure(finding: Finding, formats: Sequence[str]) -> str:
+def _figure(finding: Finding, formats: Sequence[str], pictures: Path | None) -> str:
     assert finding.figure is not None
     title = html.escape(finding.title)
     name = html.escape(finding.name)
@@ -124,13 +127,18 @@ def _figure(finding: Finding, formats: Sequence[str]) -> str:
     files = ", ".join(f".{suffix}" for suffix in formats)
     return (
         f'<figure id="figure-{name}"><figcaption>{title}</figcaption>'
-        f'<img src="{_embedded(finding.figure)}" alt="{title}">'
+        f'<img src="{_embedded(finding, pictures)}" alt="{title}">'
         f"{note}"
         f'<p class="note">figures/{name}{files}; data: figures/{name}.csv</p></figure>'
     )
 
 
-def _embedded(figure: Figure) -> str:
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png")
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")
+def _embedded(finding: Finding, pictures: Path | None) -> str:
+    if pictures is not None:
+        drawn = (pictures / f"{finding.name}.png").read_bytes()
+    else:
+        assert finding.figure is not None
+        stream = io.BytesIO()
+        finding.figure.savefig(stream, format="png")
+        drawn = stream.getvalue()
+    return "data:image/png;base64," + base64.b64encode(drawn).decode("ascii")
