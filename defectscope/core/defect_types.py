@@ -6,7 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["DefectType"]
+__all__ = ["UNCERTAIN", "DefectType"]
+
+# What people who label call what they are not sure of: it counts as neither found nor missed.
+UNCERTAIN = "uncertain"
 
 Shape = Literal["ellipse", "line"]
 SizeDefinition = Literal["major-axis", "equivalent-diameter"]

@@ -197,12 +197,7 @@ def analyse_run(
     merged = merged_calibration(tables.calibration, calibration, values, notes, of_run=True)
     tables = selected_tables(recalibrated(tables, merged), frames, roi)
     folder = result.folder if out is None else Path(out)
-    left_out = [
-        f"{named.alias} found nothing: no defect of the run has the shape "
-        f"{' or '.join(named.component.shapes)}"
-        for named in wanted
-        if named not in built and not named.optional
-    ]
+    left_out = _of_other_shapes(wanted, built)
     findings = list(findings_of(built, tables, progress, left_out))
     files = [n for f in findings for n in write_finding(folder / "figures", f, formats)]
     said = [*notes, *said_of_run(result, tables), *filter(None, [known.warning]), *left_out]
@@ -227,6 +222,16 @@ def analyse_run(
     if out is None:
         _note_figures(result, files)
     return Analysed(findings, files, path, warnings)
+
+
+def _of_other_shapes(wanted: list[NamedComponent], built: list[NamedComponent]) -> list[str]:
+    """Return what to say of analyses that were asked for and are about nothing that was found."""
+    return [
+        f"{named.alias} found nothing: no defect of the run has the shape "
+        f"{' or '.join(named.component.shapes)}"
+        for named in wanted
+        if named not in built and not named.optional
+    ]
 
 
 def _built(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from defectscope.core.defect_types import UNCERTAIN
 from defectscope.core.errors import OptionError, did_you_mean
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from defectscope.core.instances import Instances
 
 __all__ = ["check_renames", "names_in", "parse_renames", "renamed", "renamed_dataset"]
-
-# As readers of annotations have it.
-UNCERTAIN = "uncertain"
 
 
 def parse_renames(texts: Iterable[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from defectscope.core.defect_types import UNCERTAIN
 from defectscope.core.errors import FormatError
 from defectscope.core.geometry.boxes import clip_boxes
 from defectscope.core.instances import Instances
@@ -19,7 +20,6 @@ from defectscope.readers.formats.holdings import ELLIPSE_UNITS, Ellipse, Notes
 
 __all__ = ["Annotation", "collect", "smallest_size"]
 
-UNCERTAIN = "uncertain"
 # Other tools score in percent or log-odds; only what no float32 holds is nonsense.
 LARGEST_SCORE = 1e30
 LARGEST_SIDE_PX = 2**15
