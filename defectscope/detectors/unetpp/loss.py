@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "assigned_outputs",
+    "grid_of_places",
     "mask_loss",
     "pairwise_dice_loss",
+    "place_cost",
     "union_loss",
 ]
 
@@ -39,6 +41,44 @@ def pairwise_dice_loss(predicted: Tensor, true: Tensor) -> Tensor:
     return 1 - (2 * common + SMOOTH_PX) / (both + SMOOTH_PX)
 
 
+def place_cost(true: Tensor, outputs: int) -> Tensor:
+    """Return how far every true mask is from the place of every output.
+
+    Outputs have places on a grid over the image, row by row: what any of them is to show then
+    depends on where a line is, which is learned sooner than an order that has to be found first.
+
+    Parameters
+    ----------
+    true
+        (n, M, h, w) masks.
+    outputs
+        N, the number of outputs.
+
+    Returns
+    -------
+    (n, N, M) squared distances of the middles of the masks from the places, in sides of the image.
+    """
+    height, width = true.shape[-2:]
+    mass = true.sum(dim=(2, 3)).clamp(min=1e-6)
+    down = (torch.arange(height, device=true.device) + 0.5) / height
+    across = (torch.arange(width, device=true.device) + 0.5) / width
+    y = (true.sum(dim=3) * down).sum(dim=2) / mass
+    x = (true.sum(dim=2) * across).sum(dim=2) / mass
+    place_y, place_x = (p.to(true.device)[None, :, None] for p in grid_of_places(outputs))
+    return (place_y - y[:, None, :]) ** 2 + (place_x - x[:, None, :]) ** 2
+
+
+def grid_of_places(outputs: int) -> tuple[Tensor, Tensor]:
+    """Return y and x, 0 to 1, of the places of so many outputs: rows of nearly equal length."""
+    rows = max(1, round(outputs**0.5))
+    y, x = [], []
+    for row, numbers in enumerate(torch.tensor_split(torch.arange(outputs), rows)):
+        count = len(numbers)
+        y += [(row + 0.5) / rows] * count
+        x += [(column + 0.5) / count for column in range(count)]
+    return torch.tensor(y), torch.tensor(x)
+
+
 def assigned_outputs(
     loss: Tensor, real: Tensor, matching: Literal["greedy", "hungarian"]
 ) -> Tensor:
@@ -47,7 +87,7 @@ def assigned_outputs(
     Parameters
     ----------
     loss
-        (n, N, M) of :func:`pairwise_dice_loss`.
+        (n, N, M) cost of each pair, as of :func:`pairwise_dice_loss`.
     real
         (n, M) which true masks there are; the others fill up the batch.
     matching
@@ -85,6 +125,7 @@ def mask_loss(
     real: Tensor,
     matching: Literal["greedy", "hungarian"],
     empty_weight: float,
+    place_weight: float = 0.0,
 ) -> Tensor:
     """Return the mean Dice loss over the true masks, as the matching pairs them with outputs.
 
@@ -101,10 +142,15 @@ def mask_loss(
     empty_weight
         Of the mean probability of outputs to which no line belongs (not in P1, where nothing
         keeps them from showing a line again).
+    place_weight
+        Of :func:`place_cost` beside the Dice loss where lines are given to outputs (not in P1).
     """
     predicted = torch.sigmoid(logits)
     loss = pairwise_dice_loss(predicted, true.to(predicted.dtype))
-    chosen = assigned_outputs(loss, real, matching)
+    cost = loss.detach()
+    if place_weight:
+        cost = cost + place_weight * place_cost(true.to(predicted.dtype), logits.shape[1])
+    chosen = assigned_outputs(cost, real, matching)
     matched = chosen >= 0
     pairs = loss.gather(1, chosen.clamp(min=0)[:, None, :])[:, 0]
     total = torch.where(matched, pairs, real.to(pairs.dtype)).sum() / real.sum().clamp(min=1)

@@ -48,13 +48,17 @@ class UnetppModule(LearningModule):
             It is no number any more.
         """
         options, masks, counted = self.options, batch["masks"], batch["counted"].float()
-        logits = self.network.reduced(batch["pixels"]).float()
+        pixels = batch["pixels"].contiguous(memory_format=torch.channels_last)
+        logits = self.network.reduced(pixels).float()
         if self.network.reduce > 1:
             masks = functional.avg_pool2d(masks.float(), self.network.reduce)
             counted = -functional.max_pool2d(-counted, self.network.reduce)
         # Whatever is shown of ignored lines is as good as nothing.
         logits = logits.masked_fill(counted == 0, NOTHING)
-        loss = mask_loss(logits, masks, batch["real"], options.matching, options.empty_weight)
+        loss = mask_loss(
+            logits, masks, batch["real"], options.matching, options.empty_weight,
+            options.place_weight,
+        )  # fmt: skip
         if options.union_weight:
             loss = loss + options.union_weight * union_loss(logits, masks)
         self.log_dict({"loss_masks": loss})

@@ -95,9 +95,10 @@ def load_encoder(network: UnetppNetwork, path: Path) -> None:
     }
     expected = network.net.encoder.state_dict()
     for name, value in tensors.items():
-        if name in expected and value.ndim == 4 and value.shape[1] == 3 != expected[name].shape[1]:
-            # Grey goes into all three channels of such a network.
-            tensors[name] = value.sum(dim=1, keepdim=True)
+        if name in expected and value.ndim == 4 and value.shape[1] == 3:
+            # Grey goes into all three channels of such a network; where a pixel is, into none.
+            tensors[name] = torch.zeros_like(expected[name])
+            tensors[name][:, :1] = value.sum(dim=1, keepdim=True)
     counters = [name for name in expected if name.endswith("num_batches_tracked")]
     needed = {name: value for name, value in expected.items() if name not in counters}
     expect_shapes(path, tensors, needed)

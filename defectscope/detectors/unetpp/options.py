@@ -55,6 +55,12 @@ class UnetppTrainingOptions(LearningOptions):
         description="weight of the Dice loss of all outputs together with all lines together: 1 "
         "shortens the time until anything is shown; P1 has 0",
     )  # fmt: skip
+    place_weight: float = Field(
+        0.0, ge=0, le=1000,
+        description="weight, where lines are given to outputs, of how far a line is from the "
+        "place that an output has on a grid: outputs then differ from the first step (with "
+        "coordinates = true); P1 has 0",
+    )  # fmt: skip
     line_width_px: int = Field(
         5, ge=1, le=100, description="width of the masks of labelled lines without a mask, px"
     )

@@ -9,8 +9,10 @@ torch = pytest.importorskip("torch")
 
 from defectscope.detectors.unetpp.loss import (  # noqa: E402
     assigned_outputs,
+    grid_of_places,
     mask_loss,
     pairwise_dice_loss,
+    place_cost,
     union_loss,
 )
 
@@ -130,3 +132,42 @@ def test_the_union_is_the_same_however_lines_are_given_to_outputs():
     shown = 1 - np.prod(1 - torch.sigmoid(logits).numpy(), axis=1)
     by_hand = [dice_by_hand(p, t) for p, t in zip(shown, true.amax(dim=1).numpy(), strict=True)]
     assert float(union_loss(logits, true)) == pytest.approx(np.mean(by_hand), abs=1e-5)
+
+
+def test_places_are_a_grid_over_the_image():
+    y, x = grid_of_places(20)
+    assert len(y) == len(x) == 20
+    # 4 rows of 5, evenly spaced, the first in the upper left corner.
+    assert torch.unique(y).tolist() == pytest.approx([0.125, 0.375, 0.625, 0.875])
+    assert x[:5].tolist() == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.9])
+    assert [len(p) for p in grid_of_places(1)] == [1, 1]
+
+
+@pytest.mark.parametrize("outputs", range(1, 40))
+def test_every_output_has_a_place_of_its_own(outputs):
+    places = set(zip(*(p.tolist() for p in grid_of_places(outputs)), strict=True))
+    assert len(places) == outputs
+    assert all(0 < value < 1 for place in places for value in place)
+
+
+def test_the_cost_of_a_place_is_the_squared_distance_of_a_masks_middle():
+    true = torch.zeros(1, 2, 10, 20)
+    true[0, 0, 2, 4:8] = 1  # its middle: x 6 of 20, y 2.5 of 10
+    cost = place_cost(true, 4)
+    y, x = grid_of_places(4)
+    expected = (y - 0.25) ** 2 + (x - 0.3) ** 2
+    assert cost[0, :, 0].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
+    # Masks without a pixel, which fill up a batch, cost something finite.
+    assert torch.isfinite(cost).all()
+
+
+def test_lines_go_to_the_outputs_of_their_places_where_nothing_is_shown_yet():
+    logits = torch.full((1, 4, 16, 16), -3.0, requires_grad=True)
+    true = torch.zeros(1, 4, 16, 16)
+    for k, (y, x) in enumerate([(12, 12), (3, 12), (12, 3), (3, 3)]):
+        true[0, k, y, x - 2 : x + 3] = 1
+    real = torch.ones(1, 4, dtype=torch.bool)
+    mask_loss(logits, true, real, "hungarian", 0.0, place_weight=10.0).backward()
+    raised = [int(plane.argmin()) for plane in logits.grad[0].sum(dim=1)]
+    # What each output is to show: the column of its line.
+    assert [column > 8 for column in raised] == [False, True, False, True]
