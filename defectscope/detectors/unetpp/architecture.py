@@ -27,8 +27,9 @@ class Architecture(BaseModel):
         The network sees means of so many by so many pixels; its masks are enlarged again.
     tile_px
         Side of the images that it learned from, and so of the tiles that frames are cut into.
-    coordinates
-        Whether it sees, beside the grey levels, how far each pixel is from the middle of the tile.
+    places
+        Whether each output has a place on a grid over the tile, and shows the lines whose middles
+        are near it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,7 +39,7 @@ class Architecture(BaseModel):
     decoder_channels: tuple[PositiveInt, ...] = Field(DECODER_CHANNELS, min_length=5, max_length=5)
     reduce: int = Field(1, ge=1, le=8)
     tile_px: int = Field(512, ge=64, le=4096)
-    coordinates: bool = False
+    places: bool = False
 
     @property
     def multiple_px(self) -> int:

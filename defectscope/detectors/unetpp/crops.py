@@ -78,17 +78,19 @@ class CropMaker(BatchOfCrops):
             level = np.pad(level, ((0, short[0]), (0, short[1])), mode="edge")
         y, x = (int(rng.integers(0, length - side + 1)) for length in level.shape)
         masks = [mask.moved(-x, -y) for mask in masks]
-        stack, real = self._stack(masks[:known])
-        planes = np.concatenate([stack, _counted(masks[:known], masks[known:], stack.shape[1:])])
-        crop = level[y : y + side, x : x + side]
+        seen = self._seen(masks[:known])
+        planes = [mask.to_dense((side, side)) for mask in seen]
+        planes.append(_counted(masks[:known], masks[known:], (side, side)))
+        crop, stack = level[y : y + side, x : x + side], np.stack(planes).astype(np.uint8)
         if options.rotate:
-            crop, planes = _turned(crop, planes, rng)
-        planes = planes.copy()
-        return {"pixels": crop[None].copy(), "masks": planes[:-1], "counted": planes[-1:],
-                "real": real}  # fmt: skip
+            crop, stack = _turned(crop, stack, rng)
+        every = np.zeros((options.masks, side, side), np.uint8)
+        every[: len(seen)] = stack[:-1]
+        return {"pixels": crop[None].copy(), "masks": every, "counted": stack[-1:].copy(),
+                "real": np.arange(options.masks) < len(seen)}  # fmt: skip
 
-    def _stack(self, masks: list[Mask]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """Return as many masks as there are outputs: of more lines, the largest in the crop."""
+    def _seen(self, masks: list[Mask]) -> list[Mask]:
+        """Return at most as many masks as there are outputs: the largest in the crop."""
         options = self.options
         shape = options.crop_px, options.crop_px
         seen = [mask.clipped(shape) for mask in masks]
@@ -96,18 +98,15 @@ class CropMaker(BatchOfCrops):
         if len(seen) > options.masks:
             order = np.argsort([-mask.area_px for mask in seen], kind="stable")[: options.masks]
             seen = [seen[k] for k in np.sort(order)]
-        stack = np.zeros((options.masks, *shape), np.uint8)
-        for plane, mask in zip(stack, seen, strict=False):
-            plane[...] = mask.to_dense(shape)
-        return stack, np.arange(options.masks) < len(seen)
+        return seen
 
 
 def _counted(known: list[Mask], ignored: list[Mask], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return the (1, H, W) pixels that count: 0 on ignored masks beside all others."""
-    counted = np.ones((1, *shape), np.uint8)
+    """Return the (H, W) pixels that count: 0 on ignored masks beside all others."""
+    counted = np.ones(shape, np.uint8)
     for masks, value in ((ignored, 0), (known if ignored else [], 1)):
         for mask in masks:
-            counted[0][mask.to_dense(shape)] = value
+            counted[mask.to_dense(shape)] = value
     return counted
 
 

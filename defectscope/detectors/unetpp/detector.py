@@ -10,7 +10,6 @@ import numpy as np
 from pydantic import Field
 
 from defectscope import Frame, Instances, WeightFiles
-from defectscope.core.errors import OptionError
 from defectscope.detectors.learning.cards import read_architecture
 from defectscope.detectors.learning.detector import LearnedDetector, LearnedOptions
 from defectscope.detectors.learning.normalisation import normalised
@@ -38,9 +37,8 @@ class UnetppOptions(LearnedOptions):
     """Options of ``unetpp``."""
 
     weights: str = Field(
-        "",
-        description="a registered name ('defectscope weights list'), or a .safetensors path, which "
-        "must be given: none is shipped",
+        "unetpp-lines",
+        description="a registered name ('defectscope weights list'), or a .safetensors path",
     )
     score: float | None = Field(
         None,
@@ -74,16 +72,6 @@ class Unetpp(LearnedDetector):
     TrainingOptions = UnetppTrainingOptions
     options: UnetppOptions
     name = "unetpp"
-
-    @cached_property
-    def files(self) -> WeightFiles:
-        """The weights that the option names."""
-        if not self.options.weights:
-            raise OptionError(
-                "unetpp comes without weights; train some with 'defectscope train unetpp', and "
-                "name them with --set unetpp.weights=FILE.safetensors"
-            )
-        return super().files
 
     @cached_property
     def architecture(self) -> Architecture:

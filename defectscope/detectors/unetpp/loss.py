@@ -14,6 +14,7 @@ __all__ = [
     "assigned_outputs",
     "grid_of_places",
     "mask_loss",
+    "middle_loss",
     "pairwise_dice_loss",
     "place_cost",
     "union_loss",
@@ -126,7 +127,7 @@ def mask_loss(
     matching: Literal["greedy", "hungarian"],
     empty_weight: float,
     place_weight: float = 0.0,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Return the mean Dice loss over the true masks, as the matching pairs them with outputs.
 
     True masks beyond the number of outputs count as lost, 1 each.
@@ -144,6 +145,10 @@ def mask_loss(
         keeps them from showing a line again).
     place_weight
         Of :func:`place_cost` beside the Dice loss where lines are given to outputs (not in P1).
+
+    Returns
+    -------
+    The loss, and what :func:`assigned_outputs` returns.
     """
     predicted = torch.sigmoid(logits)
     loss = pairwise_dice_loss(predicted, true.to(predicted.dtype))
@@ -161,7 +166,38 @@ def mask_loss(
         shown = predicted.mean(dim=(2, 3)) * free
         # In units of a line, of which a hundredth of an image is typical.
         total = total + empty_weight * 100 * shown.sum() / free.sum().clamp(min=1)
-    return total
+    return total, chosen
+
+
+def middle_loss(middles: Tensor, true: Tensor, chosen: Tensor, outputs: int) -> Tensor:
+    """Return how far the middles that pixels of lines show are from where they belong.
+
+    A line belongs to the place of its output. Pixels of several lines do not count.
+
+    Parameters
+    ----------
+    middles
+        (n, 2, h, w) y and x of the middle of the line of each pixel, in sides of the image.
+    true
+        (n, M, h, w) masks, 0 to 1.
+    chosen
+        (n, M) of :func:`assigned_outputs`.
+    outputs
+        N, the number of outputs.
+
+    Returns
+    -------
+    Mean distance, in distances of neighbouring places; of far ones it grows linearly.
+    """
+    places = torch.stack(grid_of_places(outputs)).to(middles.device)[:, chosen.clamp(min=0)]
+    weight = true * (chosen >= 0)[:, :, None, None]
+    covered = weight.sum(dim=1)
+    counted = torch.where((covered > 0) & (true.sum(dim=1) <= 1), covered, 0)
+    wanted = torch.einsum("cnm,nmhw->nchw", places, weight) / covered.clamp(min=1e-6)[:, None]
+    apart = functional.smooth_l1_loss(
+        outputs**0.5 * middles, outputs**0.5 * wanted, reduction="none"
+    ).sum(dim=1)
+    return (apart * counted).sum() / counted.sum().clamp(min=1)
 
 
 def union_loss(logits: Tensor, true: Tensor) -> Tensor:

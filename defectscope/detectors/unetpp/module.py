@@ -13,7 +13,7 @@ from defectscope.core.line_metrics import LineScores, score_lines
 from defectscope.detectors.learning.module import LearningModule, true_lines
 from defectscope.detectors.learning.optimising import expect_finite
 from defectscope.detectors.unetpp.decoding import Tiling, masks_in_tiles, spline_of
-from defectscope.detectors.unetpp.loss import mask_loss, union_loss
+from defectscope.detectors.unetpp.loss import mask_loss, middle_loss, union_loss
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,18 +47,26 @@ class UnetppModule(LearningModule):
         OptionError
             It is no number any more.
         """
-        options, masks, counted = self.options, batch["masks"], batch["counted"].float()
+        options, counted = self.options, batch["counted"].float()
+        # Most outputs have no line in most crops: planes beyond the last true mask cost time only.
+        most = max(1, int(batch["real"].sum(dim=1).max()))
+        masks, real = batch["masks"][:, :most], batch["real"][:, :most]
         pixels = batch["pixels"].contiguous(memory_format=torch.channels_last)
-        logits = self.network.reduced(pixels).float()
+        shown, middles = self.network.reduced(pixels)
+        logits = shown.float()
         if self.network.reduce > 1:
             masks = functional.avg_pool2d(masks.float(), self.network.reduce)
             counted = -functional.max_pool2d(-counted, self.network.reduce)
         # Whatever is shown of ignored lines is as good as nothing.
         logits = logits.masked_fill(counted == 0, NOTHING)
-        loss = mask_loss(
-            logits, masks, batch["real"], options.matching, options.empty_weight,
-            options.place_weight,
+        loss, chosen = mask_loss(
+            logits, masks, real, options.matching, options.empty_weight,
+            0.0 if middles is None else options.place_weight,
         )  # fmt: skip
+        if middles is not None:
+            away = middle_loss(middles.float(), masks.float(), chosen, options.masks)
+            self.log_dict({"loss_middles": away})
+            loss = loss + options.middle_weight * away
         if options.union_weight:
             loss = loss + options.union_weight * union_loss(logits, masks)
         self.log_dict({"loss_masks": loss})

@@ -36,10 +36,10 @@ class UnetppTrainingOptions(LearningOptions):
         description="the network sees means of so many by so many pixels: 2 takes a quarter of "
         "the time, and joins lines that nearly touch; P1 has 1",
     )  # fmt: skip
-    coordinates: bool = Field(
+    places: bool = Field(
         False,
-        description="whether the network sees where in the tile a pixel is, beside its grey "
-        "level; P1's does not",
+        description="whether each output has a place on a grid over the tile and shows the lines "
+        "whose middles are near it, so that outputs differ from the first step; P1's do not",
     )
     matching: Literal["greedy", "hungarian"] = Field(
         "greedy",
@@ -56,10 +56,14 @@ class UnetppTrainingOptions(LearningOptions):
         "shortens the time until anything is shown; P1 has 0",
     )  # fmt: skip
     place_weight: float = Field(
-        0.0, ge=0, le=1000,
-        description="weight, where lines are given to outputs, of how far a line is from the "
-        "place that an output has on a grid: outputs then differ from the first step (with "
-        "coordinates = true); P1 has 0",
+        15.0, ge=0, le=1000,
+        description="with places: weight, where lines are given to outputs, of the squared "
+        "distance of a line from the output's place, in sides of the tile",
+    )  # fmt: skip
+    middle_weight: float = Field(
+        0.5, ge=0, le=100,
+        description="with places: weight of how far what is learned of the middles of lines is "
+        "from the places of their outputs, in distances of neighbouring places",
     )  # fmt: skip
     line_width_px: int = Field(
         5, ge=1, le=100, description="width of the masks of labelled lines without a mask, px"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 # Options that say what the network is, called as in its card.
-DESCRIBED = ("encoder", "masks", "decoder_channels", "reduce", "coordinates")
+DESCRIBED = ("encoder", "masks", "decoder_channels", "reduce", "places")
 
 FACTS = Facts(
     outputs=("masks",),

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from defectscope import Frame, WeightFiles, WeightsCard
-from defectscope.core.errors import FormatError, OptionError
 from defectscope.detectors.unetpp.architecture import Architecture
 from defectscope.detectors.unetpp.detector import Unetpp, UnetppOptions
 from defectscope.plugins.testing import DetectorConformance
@@ -17,7 +16,7 @@ pytest.importorskip("segmentation_models_pytorch")
 SIZES = {
     "whole": {},
     "reduced": {
-        "decoder_channels": [16, 16, 16, 16, 8], "reduce": 2, "coordinates": True,
+        "decoder_channels": [16, 16, 16, 16, 8], "reduce": 2, "places": True,
     },
 }  # fmt: skip
 
@@ -83,40 +82,3 @@ def test_onnx_and_torch_agree(weights):
         masks = detector.detect([frame(64, 96)])[0].masks
         areas.append([mask.area_px for mask in masks or ()])
     np.testing.assert_allclose(areas[0], areas[1], rtol=0.02)
-
-
-def test_places_are_seen_at_any_size():
-    import torch
-
-    from defectscope.detectors.unetpp.network import _with_places
-
-    seen = _with_places(torch.zeros(1, 1, 2, 4))[0]
-    np.testing.assert_allclose(seen[1].numpy(), [[-0.75, -0.25, 0.25, 0.75]] * 2)
-    np.testing.assert_allclose(seen[2].numpy(), [[-0.5] * 4, [0.5] * 4])
-
-
-def test_without_weights_it_says_what_to_do():
-    with pytest.raises(OptionError, match="train some with 'defectscope train unetpp'"):
-        Unetpp().open()
-
-
-def test_an_encoder_made_for_colours_is_taken_from_a_file(tmp_path):
-    import segmentation_models_pytorch as smp
-    import torch
-    from safetensors.numpy import save_file
-
-    from defectscope.detectors.unetpp.network import UnetppNetwork, load_encoder
-
-    with torch.random.fork_rng():
-        torch.manual_seed(2)
-        source = smp.UnetPlusPlus("resnet18", encoder_weights=None, in_channels=3).encoder
-    tensors = {k: v.contiguous().numpy() for k, v in source.state_dict().items()}
-    save_file(tensors, tmp_path / "colour.safetensors")
-    network = UnetppNetwork(Architecture(encoder="resnet18", masks=2))
-    load_encoder(network, tmp_path / "colour.safetensors")
-    first = network.net.encoder.state_dict()["conv1.weight"].numpy()
-    np.testing.assert_allclose(first[:, 0], tensors["conv1.weight"].sum(axis=1), rtol=1e-5)
-    del tensors["layer1.0.conv1.weight"]
-    save_file(tensors, tmp_path / "part.safetensors")
-    with pytest.raises(FormatError, match="has no tensor"):
-        load_encoder(network, tmp_path / "part.safetensors")

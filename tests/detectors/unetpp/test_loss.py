@@ -11,6 +11,7 @@ from defectscope.detectors.unetpp.loss import (  # noqa: E402
     assigned_outputs,
     grid_of_places,
     mask_loss,
+    middle_loss,
     pairwise_dice_loss,
     place_cost,
     union_loss,
@@ -49,20 +50,20 @@ def algorithm_1(logits, true, real):
 @pytest.mark.parametrize("seed", range(5))
 def test_the_vectorised_loss_is_algorithm_1(seed):
     logits, true, real = drawn(seed)
-    found = float(mask_loss(logits, true, real, "greedy", 0.0))
+    found = float(mask_loss(logits, true, real, "greedy", 0.0)[0])
     assert found == pytest.approx(algorithm_1(logits, true, real), abs=1e-5)
 
 
 def test_more_true_masks_than_outputs_count_as_lost():
     logits, true, real = drawn(9, outputs=2, count=6)
     for matching in ("greedy", "hungarian"):
-        found = mask_loss(logits, true, real, matching, 0.0)
+        found = mask_loss(logits, true, real, matching, 0.0)[0]
         assert torch.isfinite(found)
         chosen = assigned_outputs(
             pairwise_dice_loss(torch.sigmoid(logits), true.float()), real, matching
         )
         assert ((chosen >= 0).sum(dim=1) == torch.minimum(real.sum(dim=1), torch.tensor(2))).all()
-    greedy = float(mask_loss(logits, true, real, "greedy", 0.0))
+    greedy = float(mask_loss(logits, true, real, "greedy", 0.0)[0])
     assert greedy == pytest.approx(algorithm_1(logits, true, real), abs=1e-5)
 
 
@@ -86,7 +87,7 @@ def test_hungarian_is_never_worse_and_gives_no_output_twice(seed):
 def test_the_order_of_outputs_is_no_matter(matching):
     logits, true, real = drawn(2)
     turned = logits[:, torch.tensor([3, 0, 4, 1, 2])]
-    one, other = (float(mask_loss(x, true, real, matching, 0.1)) for x in (logits, turned))
+    one, other = (float(mask_loss(x, true, real, matching, 0.1)[0]) for x in (logits, turned))
     assert one == pytest.approx(other, abs=1e-6)
 
 
@@ -95,11 +96,11 @@ def test_perfect_masks_cost_nothing_and_repeats_cost_something():
     perfect = torch.full((3, 5, 12, 12), -20.0)
     perfect[:, :3][true.bool()] = 20.0
     everything = torch.ones_like(real)
-    assert float(mask_loss(perfect, true, everything, "greedy", 1.0)) < 1e-3
+    assert float(mask_loss(perfect, true, everything, "greedy", 1.0)[0]) < 1e-3
     again = perfect.clone()
     again[:, 3] = again[:, 0]
-    assert float(mask_loss(again, true, everything, "greedy", 0.0)) < 1e-3
-    assert float(mask_loss(again, true, everything, "greedy", 1.0)) > 0.1
+    assert float(mask_loss(again, true, everything, "greedy", 0.0)[0]) < 1e-3
+    assert float(mask_loss(again, true, everything, "greedy", 1.0)[0]) > 0.1
 
 
 def test_it_can_be_learned_from_it():
@@ -107,13 +108,13 @@ def test_it_can_be_learned_from_it():
     logits = torch.zeros(1, 5, 12, 12, requires_grad=True)
     with torch.no_grad():
         logits += 0.01 * torch.randn(logits.shape, generator=torch.Generator().manual_seed(0))
-    before = float(mask_loss(logits, true, real, "greedy", 0.1).detach())
+    before = float(mask_loss(logits, true, real, "greedy", 0.1)[0].detach())
     optimiser = torch.optim.Adam([logits], 0.2)
     for _ in range(60):
         optimiser.zero_grad()
-        mask_loss(logits, true, real, "greedy", 0.1).backward()
+        mask_loss(logits, true, real, "greedy", 0.1)[0].backward()
         optimiser.step()
-    after = float(mask_loss(logits, true, real, "greedy", 0.1).detach())
+    after = float(mask_loss(logits, true, real, "greedy", 0.1)[0].detach())
     assert np.isfinite(after)
     assert after < 0.2 * before
 
@@ -121,8 +122,8 @@ def test_it_can_be_learned_from_it():
 def test_an_image_without_lines_costs_what_it_shows():
     logits, true, _ = drawn(3)
     none = torch.zeros(3, 4, dtype=torch.bool)
-    assert float(mask_loss(logits, true, none, "greedy", 0.0)) == 0
-    assert float(mask_loss(logits, true, none, "greedy", 0.1)) > 0
+    assert float(mask_loss(logits, true, none, "greedy", 0.0)[0]) == 0
+    assert float(mask_loss(logits, true, none, "greedy", 0.1)[0]) > 0
 
 
 def test_the_union_is_the_same_however_lines_are_given_to_outputs():
@@ -167,7 +168,28 @@ def test_lines_go_to_the_outputs_of_their_places_where_nothing_is_shown_yet():
     for k, (y, x) in enumerate([(12, 12), (3, 12), (12, 3), (3, 3)]):
         true[0, k, y, x - 2 : x + 3] = 1
     real = torch.ones(1, 4, dtype=torch.bool)
-    mask_loss(logits, true, real, "hungarian", 0.0, place_weight=10.0).backward()
+    mask_loss(logits, true, real, "hungarian", 0.0, place_weight=10.0)[0].backward()
     raised = [int(plane.argmin()) for plane in logits.grad[0].sum(dim=1)]
     # What each output is to show: the column of its line.
     assert [column > 8 for column in raised] == [False, True, False, True]
+
+
+def test_middles_are_pulled_to_the_places_of_outputs():
+    true = torch.zeros(1, 2, 8, 8)
+    true[0, 0, 1], true[0, 1, 6] = 1, 1
+    true[0, 1, 1, 0] = 1  # where both lines are, nobody knows which middle is meant
+    chosen = torch.tensor([[0, 3]])
+    y, x = grid_of_places(4)
+    right = torch.zeros(1, 2, 8, 8)
+    right[0, :, 1] = torch.stack([y[0], x[0]])[:, None]
+    right[0, :, 6] = torch.stack([y[3], x[3]])[:, None]
+    right[0, :, 1, 0] = 5.0
+    assert float(middle_loss(right, true, chosen, 4)) == pytest.approx(0, abs=1e-6)
+    # One place away, along one axis: smooth L1 of one distance of places, on half of the pixels.
+    wrong = right.clone()
+    wrong[0, 1, 6] -= 0.5
+    counted, off = 7 + 8, 8
+    assert float(middle_loss(wrong, true, chosen, 4)) == pytest.approx(0.5 * off / counted)
+    # A line without an output counts for nothing.
+    none = torch.full((1, 2), -1)
+    assert float(middle_loss(wrong, true, none, 4)) == 0

@@ -67,7 +67,7 @@ class _Fixed(torch.nn.Module):
     def reduced(self, pixels):
         logits = torch.full((1, 3, 64 // self.reduce, 64 // self.reduce), -4.0)
         logits[:, :, 30 // self.reduce : 50 // self.reduce] = self.shown
-        return logits
+        return logits, None
 
 
 def test_two_places_to_start_from_are_refused(tmp_path):
