@@ -82,7 +82,8 @@ def class_table(
                     f"mean_{unit}_low": float(limits[0]), f"mean_{unit}_high": float(limits[1]),
                     f"median_{unit}": own[size].median()}  # fmt: skip
         if {"major_px", "minor_px"} <= set(own.columns) and total_px:
-            area = np.pi / 4 * (own["major_px"] * own["minor_px"]).sum()
+            # Those of unknown size are as large as the others, in the mean.
+            area = np.pi / 4 * (own["major_px"] * own["minor_px"]).mean() * n
             row["area_fraction"] = true * float(area) / total_px
         if nm is not None and total_px:
             density = true / (total_px * nm**2 * NM2_IN_M2)

@@ -269,6 +269,11 @@ def ensemble_msd(
     return EnsembleFit(curve, d, error, d - wide, d + wide, math.sqrt(max(offset, 0.0) / 4), lags)
 
 
+def _known(fit: EnsembleFit) -> tuple[float | None, float | None]:
+    """Return the limits of D; of a single particle nobody knows them."""
+    return (fit.d_low, fit.d_high) if math.isfinite(fit.d_error) else (None, None)
+
+
 def _squares(
     rows: pd.DataFrame, largest_lag: int, scale: Scale, frame_step: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -374,7 +379,7 @@ class Diffusion(Analysis):
         panel.set(xlabel=f"Lag ({time_unit})", ylabel=f"Mean squared displacement ({unit}²)")
         panel.set_ylim(bottom=0)
         numbers = (
-            KeyNumber("D of all particles", fit.d, f"{unit}²/{time_unit}", fit.d_low, fit.d_high),
+            KeyNumber("D of all particles", fit.d, f"{unit}²/{time_unit}", *_known(fit)),
             KeyNumber("Error of localisation", fit.localisation, unit),
         )
         axis_note(panel, "Bars: standard errors; line: 4Dτ + 4σ²")

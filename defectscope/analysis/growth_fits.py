@@ -149,6 +149,10 @@ def growth_rates(
     names, own = np.unique(known["particle"].to_numpy(), return_inverse=True)
     t, d = known[axis].to_numpy(float), known[size].to_numpy(float)
     n = np.bincount(own, minlength=len(names))
+    # What a mean leaves of equal values is rounding, and no spread.
+    first, last = np.full(len(names), np.inf), np.full(len(names), -np.inf)
+    np.minimum.at(first, own, t)
+    np.maximum.at(last, own, t)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = t - (np.bincount(own, t) / n)[own] if len(names) else t
         mean = np.bincount(own, d, minlength=len(names)) / n
@@ -161,7 +165,7 @@ def growth_rates(
         {"particle": names, "sightings": n, "mean_size": mean, "rate": rate, "rate_error": error,
          "rate_low": rate - wide, "rate_high": rate + wide}
     )  # fmt: skip
-    enough = (n >= max(min_sightings, 3)) & (spread > 0)
+    enough = (n >= max(min_sightings, 3)) & (spread > 0) & (last > first)
     return table[enough].reset_index(drop=True)
 
 

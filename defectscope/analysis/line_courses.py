@@ -25,22 +25,30 @@ __all__ = ["Course", "courses", "neighbour_distances", "pileups"]
 
 
 class Course(NamedTuple):
-    """One line in one frame; `particle` is -1 where nothing was tracked."""
+    """One line in one frame; `particle` is -1 where it was not tracked."""
 
     frame: int
     detection: int
     particle: int
     points: NDArray[np.float64]
+    defect_type: str
 
 
 def courses(tables: Tables, types: Mapping[str, DefectType]) -> list[Course]:
-    """Return the lines of defects that have the shape of one, by frame and detection."""
+    """Return the lines of defects that have the shape of one, by frame and detection.
+
+    Lines that no track has are among them. What has an unregistered type is a line where its
+    length is known, for an outline has none.
+    """
     geometry = tables.geometry
     if geometry is None or geometry.empty:
         return []
-    table = tables.detections if tables.tracks is None else tables.tracks
-    others = {name for name, known in types.items() if known.shape != "line"}
-    table = _plain(table[~table["defect_type"].astype(str).isin(others)])
+    table = tables.detections
+    table = table[_line_shaped(table, types)][["frame", "detection", "defect_type"]]
+    if tables.tracks is not None:
+        own = tables.tracks[["frame", "detection", "particle"]]
+        table = table.merge(own, how="left", on=["frame", "detection"])
+        table["particle"] = table["particle"].fillna(-1).astype(np.int64)
     # Outlines of what is no line are left out before their vertices are looked at.
     lines = lines_by_detection(geometry.merge(table[["frame", "detection"]]))
     found = []
@@ -48,13 +56,18 @@ def courses(tables: Tables, types: Mapping[str, DefectType]) -> list[Course]:
         place = int(row["frame"]), int(row["detection"])
         points = lines.get(place)
         if points is not None and polyline_length(points) > 0:
-            found.append(Course(*place, int(row.get("particle", -1)), points))
+            particle, defect_type = int(row.get("particle", -1)), str(row["defect_type"])
+            found.append(Course(*place, particle, points, defect_type))
     return sorted(found, key=lambda line: (line.frame, line.detection))
 
 
-def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    names = ["frame", "detection", "particle"]
-    return table[[name for name in names if name in table.columns]]
+def _line_shaped(table: pd.DataFrame, types: Mapping[str, DefectType]) -> pd.Series:
+    names = table["defect_type"].astype(str)
+    shapes = names.map({name: known.shape for name, known in types.items()})
+    lines = shapes == "line"
+    if "length_px" in table:
+        lines |= shapes.isna() & table["length_px"].notna()
+    return lines
 
 
 def pileups(lines: Sequence[Course], reach_px: float, turn_deg: float) -> list[list[int]]:

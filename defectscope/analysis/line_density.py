@@ -20,6 +20,7 @@ from defectscope.core.geometry.polylines import polyline_length, polyline_resamp
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
 __all__ = ["LineDensity", "LineDensityOptions", "line_density_table"]
 
@@ -70,36 +71,44 @@ def line_density_table(
     Notes
     -----
     The errors are those of a Poisson process of lines with lengths L: their sum has the variance
-    ΣL². A frame without a line has the upper limit of one with lines of the mean length. Lines that
-    the detector misses, cuts or invents are not corrected for.
+    ΣL². A frame without a line has the upper limit of one with lines of the mean length. Densities
+    are divided by the visible fraction of the type; lengths are as seen. Lines that the detector
+    misses, cuts or invents are not corrected for.
     """
     frames = tables.frames[tables.frames["status"] == "ok"]
     fields = counted_fields(tables)
     table = frames[["frame", "time_s", "dose_dpa"]].reset_index(drop=True)
     factor = RANDOM_DIRECTIONS if projection == "random" else 1.0
-    lengths = factor * np.array([_inside(line, fields) for line in lines])
+    lengths = factor * np.array([_inside(line, fields) for line in lines], float)
+    visible = np.array([tables.calibration.visible(line.defect_type) for line in lines], float)
     row = fields.rows(pd.DataFrame({"frame": [line.frame for line in lines]}, dtype=np.int64))
-    counted = (row >= 0) & (lengths > 0) if len(lines) else np.zeros(0, bool)
-    lengths, row = lengths[counted], row[counted]
-    number, total, squares = (
-        np.bincount(row, weights, len(table)) for weights in (None, lengths, lengths**2)
-    )
-    table["lines"], table["area_px"] = number.astype(np.int64), fields.areas_px
-    typical = float(lengths.mean()) if len(lengths) else math.nan
-    weight = np.divide(squares, total, out=np.full(len(table), typical), where=total > 0)
-    low, high = scaled_limits(total / weight, weight)
-    table["length_px"], table["length_px_error"] = total, np.sqrt(squares)
-    table["length_px_low"], table["length_px_high"] = low, high
+    counted = (row >= 0) & (lengths > 0)
+    lengths, visible, row = lengths[counted], visible[counted], row[counted]
+    table["lines"], table["area_px"] = np.bincount(row, minlength=len(table)), fields.areas_px
+    for suffix, values in _summed(lengths, row, len(table)).items():
+        table[f"length_px{suffix}"] = values
     size, thickness = tables.calibration.pixel_size_nm, tables.calibration.thickness_nm
     if size is not None:
+        true = _summed(lengths / visible, row, len(table))
         extents = {"length_per_area_per_m": table["area_px"] * size * 1e-9}
         if thickness is not None:
             per_area = extents["length_per_area_per_m"]
             extents["dislocation_density_per_m2"] = per_area * thickness * 1e-9
         for quantity, extent in extents.items():
-            for suffix in ("", "_error", "_low", "_high"):
-                table[quantity + suffix] = table[f"length_px{suffix}"] / extent
+            for suffix, values in true.items():
+                table[quantity + suffix] = values / extent
     return table
+
+
+def _summed(
+    lengths: NDArray[np.float64], row: NDArray[np.intp], rows: int
+) -> dict[str, NDArray[np.float64]]:
+    """Return the sum of lengths by row, with its error and limits, by the end of their names."""
+    total, squares = (np.bincount(row, weights, rows) for weights in (lengths, lengths**2))
+    typical = float(lengths.mean()) if len(lengths) else math.nan
+    weight = np.divide(squares, total, out=np.full(rows, typical), where=total > 0)
+    low, high = scaled_limits(total / weight, weight)
+    return {"": total, "_error": np.sqrt(squares), "_low": low, "_high": high}
 
 
 def _inside(line: Course, fields: Fields) -> float:

@@ -43,9 +43,10 @@ class LineMotion(Analysis):
         """Return one finding; none where no line was tracked over two frames."""
         if tables.tracks is None:
             return []
-        lines = courses(tables, self.runtime.defect_types)
+        lines = [c for c in courses(tables, self.runtime.defect_types) if c.particle >= 0]
         if not lines:
             return []
+        lines = _in_specimen(lines, tables.tracks)
         lines.sort(key=lambda line: (line.particle, line.frame))
         rows: list[dict[str, Any]] = []
         tracked = [list(own) for _, own in groupby(lines, key=lambda line: line.particle)]
@@ -123,6 +124,17 @@ class LineMotion(Analysis):
         )
         title = "Velocity and curvature of dislocations"
         return Finding("line-motion", title, table, figure, note=note)
+
+
+def _in_specimen(lines: Sequence[Course], tracks: pd.DataFrame) -> list[Course]:
+    """Return lines without the movement of the stage, where that is known."""
+    names = ["x", "y", "x_corrected", "y_corrected"]
+    if not set(names) <= set(tracks.columns):
+        return list(lines)
+    known = tracks.drop_duplicates(["frame", "detection"]).set_index(["frame", "detection"])
+    own = known[names].reindex([(line.frame, line.detection) for line in lines]).to_numpy(float)
+    away = np.nan_to_num(own[:, :2] - own[:, 2:])
+    return [c._replace(points=c.points - step) for c, step in zip(lines, away, strict=True)]
 
 
 def _mean_normal(points: NDArray[np.float64]) -> NDArray[np.float64]:

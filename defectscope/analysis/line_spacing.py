@@ -101,18 +101,21 @@ class LineSpacing(Analysis):
 
 def _names(found: list[tuple[int, list[Course], list[int]]]) -> list[int]:
     """Return the number of each pile-up, the same for those that share a particle."""
-    if any(here[k].particle < 0 for _, here, order in found for k in order):
+    if all(here[k].particle < 0 for _, here, order in found for k in order):
         return _by_size(found)
     group: dict[int, int] = {}
-    for _, here, order in found:
-        members = [here[k].particle for k in order]
+    ids = []
+    for position, (_, here, order) in enumerate(found):
+        # One of which no line was tracked is a pile-up by itself, numbered from below.
+        members = [p for k in order if (p := here[k].particle) >= 0] or [-1 - position]
+        ids.append(members[0])
         former = {group.get(p, p) for p in members}
         name = min(former)
         for particle in members:
             group.setdefault(particle, particle)
         group = {p: name if own in former else own for p, own in group.items()}
     numbers = {name: k for k, name in enumerate(dict.fromkeys(group.values()))}
-    return [numbers[group[here[order[0]].particle]] for _, here, order in found]
+    return [numbers[group[first]] for first in ids]
 
 
 def _by_size(found: list[tuple[int, list[Course], list[int]]]) -> list[int]:

@@ -116,7 +116,8 @@ def size_column(table: pd.DataFrame) -> str | None:
 def growth_axis(tables: Tables) -> tuple[str, str]:
     """Return the column that growth is measured against, and its unit."""
     for name, unit in (("dose_dpa", "dpa"), ("time_s", "s")):
-        if name in tables.frames and tables.frames[name].notna().sum() > 1:
+        # A dose that does not change is nothing to measure growth against.
+        if name in tables.frames and len(tables.frames[name].dropna().unique()) > 1:
             return name, unit
     return "frame", "frame"
 

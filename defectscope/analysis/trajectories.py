@@ -80,7 +80,8 @@ class Trajectories(Analysis):
         names = dict.fromkeys(("particle", "frame", "x", "y", *moving_columns(tracks)))
         names |= dict.fromkeys(["origin"] if "origin" in tracks else [])
         ordered = tracks[list(names)].sort_values(["particle", "frame"], kind="stable")
-        table = lifetime_table(ordered, tables.frames)
+        # In a damaged frame nothing can be seen, so that nothing ends before it.
+        table = lifetime_table(ordered, tables.frames[tables.frames["status"] == "ok"])
         lifetimes = table["lifetime_frames"].to_numpy()
         figure, (left, right) = new_figure(2)
         paths = _paths(ordered, tables)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,8 @@ def analyze(context: click.Context, /, **given: Any) -> None:
     for text in done.warnings:
         warn(text)
     for number in (number for finding in done.findings for number in finding.numbers):
+        if not math.isfinite(number.value):
+            continue
         value, limits = number_text(number)
         say(f"{number.label}: {value}" + (f" ({limits})" if limits else ""))
     folder: Path = given["out"] or given["run"]

@@ -36,12 +36,15 @@ class Fields:
         Whether they are the same part of the specimen in every frame.
     masked
         What does not count of every frame, or None.
+    cut
+        Whether the boxes are less than was looked at, so that rows may lie outside of them.
     """
 
     frames: NDArray[np.int64]
     boxes: NDArray[np.float64]
     common: bool
     masked: MaskedArea | None = None
+    cut: bool = False
 
     @property
     def areas_px(self) -> NDArray[np.float64]:
@@ -72,8 +75,8 @@ class Fields:
     def hold(self, table: pd.DataFrame) -> NDArray[np.bool_]:
         """Return which rows of a table have their centre in the field of their frame.
 
-        Rows whose place is not known count as inside; a common field decides about all others,
-        and masked parts do.
+        Rows whose place is not known count as inside; a common field or a region decides about
+        all others, and masked parts do.
         """
         row = self.rows(table)
         inside = row >= 0
@@ -82,7 +85,7 @@ class Fields:
         at = table[["x", "y"]].to_numpy(float)
         if self.masked is not None:
             inside &= ~self.masked.holds(*at.T)
-        if not self.common:
+        if not (self.common or self.cut):
             return inside
         box = self.boxes[row]
         return inside & ~((at < box[:, :2]) | (at >= box[:, 2:])).any(axis=1)
@@ -103,7 +106,7 @@ def counted_fields(tables: Tables) -> Fields:
         boxes[:] = tables.roi
     indices = frames["frame"].to_numpy(np.int64)
     masked = None if tables.masked is None else MaskedArea(tables.masked)
-    whole = Fields(indices, boxes, False, masked)
+    whole = Fields(indices, boxes, False, masked, cut=tables.roi is not None)
     if not len(frames) or not {"drift_x_px", "drift_y_px"} <= set(frames.columns):
         return whole
     shifts = frames[["drift_x_px", "drift_y_px"]].fillna(0.0).to_numpy(float)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from defectscope.core.masks import Mask, all_masks
+from defectscope.core.positions import position_axis
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -131,13 +132,15 @@ class Instances:
     def moved(self, dx: float, dy: float, image_shape: tuple[int, int]) -> Instances:
         """Return the same instances in a frame whose origin lies elsewhere.
 
-        Positions (boxes, masks, lines, and the measurements ``x`` and ``y``) gain (dx, dy) px.
+        Positions (boxes, masks, lines, and the measurements ``x``, ``y`` and those that end in
+        ``_x_px`` and ``_y_px``) gain (dx, dy) px.
         """
         shift = np.array([dx, dy, dx, dy], np.float32)
         columns = dict(self.measurements)
-        for name, step in (("x", dx), ("y", dy)):
-            if name in columns:
-                columns[name] = columns[name] + step
+        for name in columns:
+            axis = position_axis(name)
+            if axis is not None:
+                columns[name] = columns[name] + (dx, dy)[axis]
         masks = self.masks
         if masks is not None:
             masks = tuple(mask.moved(round(dx), round(dy)) for mask in masks)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from defectscope.core.interpolation import NAMES, between
+from defectscope.core.positions import position_axis
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,6 +50,7 @@ def filled_tracks(
     longest_gap: int | None = None,
     least_share: float = 0.0,
     window: int = 9,
+    detections: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return tracks with the rows that are missing between two sightings of a particle.
 
@@ -61,6 +63,8 @@ def filled_tracks(
     least_share, window
         A row is filled in where the particle was seen in at least this share of so many frames
         around it (:func:`sighted_shares`).
+    detections
+        What the tracks were linked from, where that is more: numbers of theirs are not given again.
 
     Returns
     -------
@@ -68,9 +72,10 @@ def filled_tracks(
         The rows given, with a column ``origin`` (``detector`` where there was none), and after
         them those filled in, ordered by frame and particle, whose ``origin`` is
         ``interpolated``. Values are as :func:`defectscope.core.interpolation.between` makes them,
-        the earlier of two equally near sightings being the nearer one. ``detection`` is numbered on
-        in each frame. Only frames that the table has are filled: one that is missing or could
-        not be read stays empty.
+        the earlier of two equally near sightings being the nearer one; where ``x_corrected`` and
+        ``y_corrected`` tell how the stage moved, positions are between in the specimen.
+        ``detection`` is numbered on in each frame. Only frames that the table has are filled: one
+        that is missing or could not be read stays empty.
     """
     given = tracks if "origin" in tracks else tracks.assign(origin="detector")
     before, after, at = _missing(tracks, longest_gap)
@@ -84,17 +89,35 @@ def filled_tracks(
     part = (at - frame[before]) / (frame[after] - frame[before])
     late = part > 0.5
     new = given.take(np.where(late, after, before)).copy()
+    away, away_then = _away(given, at)
     for name in new.columns:
         if pd.api.types.is_float_dtype(given[name]) or name in NAMES:
-            values = given[name].to_numpy(float)
+            axis, values = position_axis(str(name)), given[name].to_numpy(float)
+            if axis is not None:
+                values = values - away[:, axis]
             new[name] = between(str(name), values[before], values[after], part, late)
+            if axis is not None:
+                new[name] += away_then[:, axis]
     new["frame"] = at
     new["origin"] = "interpolated"
     order = np.lexsort((new["particle"].to_numpy(), at))
     new = new.take(order)
     if "detection" in new:
-        new["detection"] = _numbers(given, new)
+        new["detection"] = _numbers(given if detections is None else detections, new)
     return pd.concat([given, new], ignore_index=True)
+
+
+def _away(
+    given: pd.DataFrame, at: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how far the specimen had moved, px: (n, 2) for each row, (k, 2) for frames `at`."""
+    if not {"x_corrected", "y_corrected"} <= set(given.columns):
+        return np.zeros((len(given), 2)), np.zeros((len(at), 2))
+    away = given[["x", "y"]].to_numpy(float) - given[["x_corrected", "y_corrected"]].to_numpy(float)
+    away = np.nan_to_num(away)
+    # Of all rows of a frame the same, but for rounding.
+    of_frame = pd.DataFrame(away).groupby(given["frame"].to_numpy()).median()
+    return away, of_frame.reindex(at).fillna(0.0).to_numpy(float)
 
 
 def _missing(

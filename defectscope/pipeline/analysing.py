@@ -12,6 +12,7 @@ from defectscope.core.base import Runtime
 from defectscope.core.errors import DefectscopeError, OptionError, UsageError
 from defectscope.core.files import write_text
 from defectscope.core.findings import Finding, Tables
+from defectscope.core.frame_steps import typical_step
 from defectscope.core.frames import parse_frame_range
 from defectscope.core.particles import particle_table
 from defectscope.core.recalibration import recalibrated
@@ -107,7 +108,13 @@ def selected_tables(tables: Tables, frames: str | None, roi: Roi | None) -> Tabl
         )
 
     def inside(table: pd.DataFrame) -> pd.Series:
-        return table["x"].between(x0, x1, "left") & table["y"].between(y0, y1, "left")
+        centred = table["x"].between(x0, x1, "left") & table["y"].between(y0, y1, "left")
+        if not {"length_px", "x_min", "x_max", "y_min", "y_max"} <= set(table.columns):
+            return centred
+        # Of a line the part inside counts, wherever its middle is.
+        reaches = (table["x_min"] < x1) & (table["x_max"] > x0)
+        reaches &= (table["y_min"] < y1) & (table["y_max"] > y0)
+        return centred | (table["length_px"].notna() & reaches)
 
     return replace(tables, roi=roi, **_kept(tables, inside, geometry=False))
 
@@ -273,7 +280,8 @@ def _page(
     sequence, note = _images(result, host, images)
     particles = None
     if tables.tracks is not None:
-        particles = particle_table(tables.tracks, tables.calibration)
+        step = typical_step(tables.frames["frame"])
+        particles = particle_table(tables.tracks, tables.calibration, step)
     shown = shown_frames(tables, viewer_frames)
     lines = line_courses(result, runtime.defect_types)
     data = page_data(tables, particles, runtime.defect_types, sequence, shown, lines)

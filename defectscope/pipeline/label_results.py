@@ -15,6 +15,7 @@ from defectscope.core.calibration import Calibration
 from defectscope.core.errors import FormatError, UsageError
 from defectscope.core.files import write_json
 from defectscope.core.frame_rows import FrameRows, joined_table
+from defectscope.core.frame_steps import typical_step
 from defectscope.core.frames import Frame, frame_indices
 from defectscope.core.label_measurements import measured
 from defectscope.core.particles import particle_table
@@ -100,7 +101,10 @@ def label_result(dataset: Dataset, path: Path, types: Mapping[str, DefectType]) 
         tracks = detections.dropna(subset="track_id").rename(columns={"track_id": "particle"})
         tracks = tracks.astype({"particle": "int64"}).reset_index(drop=True)
         write_table(folder / "tracks.parquet", tracks)
-        write_table(folder / "particles.csv", particle_table(tracks, calibration))
+        write_table(
+            folder / "particles.csv",
+            particle_table(tracks, calibration, typical_step(frames["frame"])),
+        )
     info = {
         "status": "labelled data",
         "plan": {"components": [], "inputs": [str(path)], "calibration": calibration.model_dump()},

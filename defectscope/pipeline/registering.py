@@ -11,6 +11,7 @@ import numpy as np
 
 from defectscope.core.errors import InputError, OptionError, UsageError
 from defectscope.core.frame_rows import FrameRows
+from defectscope.core.positions import position_axis
 from defectscope.core.registration import Registrar, RegistrationOptions, Shift
 from defectscope.core.tables import SHIFT_COLUMNS
 
@@ -33,7 +34,6 @@ __all__ = [
     "shifts_by_frame",
 ]
 
-X_COLUMNS, Y_COLUMNS = ("x", "x_min", "x_max"), ("y", "y_min", "y_max")
 NO_SHIFT = (float("nan"), float("nan"), 0, float("nan"))
 
 
@@ -136,8 +136,8 @@ def shifted_outcome(outcome: FrameOutcome, shift: Shift | None, sign: int) -> Fr
 
 def _moved(rows: FrameRows, x: float, y: float) -> FrameRows:
     def columns(table: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        steps = dict.fromkeys(X_COLUMNS, x) | dict.fromkeys(Y_COLUMNS, y)
-        return {n: v + steps[n] if n in steps else v for n, v in table.items()}
+        axes = {name: position_axis(name) for name in table}
+        return {n: v if (k := axes[n]) is None else v + (x, y)[k] for n, v in table.items()}
 
     return FrameRows(rows.frame, columns(rows.detections), columns(rows.geometry))
 
@@ -154,7 +154,7 @@ def in_frame(tracks: pd.DataFrame, shifts: pd.DataFrame, given: pd.DataFrame) ->
     beside, as ``x_corrected`` and ``y_corrected`` (px), unless the tracker has added these.
     """
     moved = _table_moved(tracks, shifts, 1)
-    names = [name for name in (*X_COLUMNS, *Y_COLUMNS) if name in given and name in tracks]
+    names = [name for name in given if position_axis(name) is not None and name in tracks]
     exact = given.set_index(["frame", "detection"])[names]
     if exact.index.is_unique and "detection" in tracks:
         own = exact.reindex(moved.set_index(["frame", "detection"]).index)
@@ -170,9 +170,8 @@ def in_frame(tracks: pd.DataFrame, shifts: pd.DataFrame, given: pd.DataFrame) ->
 def _table_moved(table: pd.DataFrame, shifts: pd.DataFrame, sign: int) -> pd.DataFrame:
     own = shifts.reindex(table["frame"].to_numpy()).fillna(0.0).to_numpy(float)
     columns = {
-        name: table[name] + sign * own[:, k]
-        for k, names in enumerate((X_COLUMNS, Y_COLUMNS))
-        for name in names
-        if name in table
+        name: table[name] + sign * own[:, axis]
+        for name in table
+        if (axis := position_axis(name)) is not None
     }
     return table.assign(**columns)

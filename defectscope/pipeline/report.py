@@ -24,8 +24,10 @@ __all__ = ["number_text", "report_page"]
 
 def number_text(number: KeyNumber) -> tuple[str, str]:
     """Return a number and its limits as text, with as many digits as the limits leave meaning."""
+    if not math.isfinite(number.value):
+        return "not known", ""
     digits = 4
-    limits = number.low is not None and number.high is not None
+    limits = all(end is not None and math.isfinite(end) for end in (number.low, number.high))
     if limits and number.value:
         wide = abs(float(number.high or 0) - float(number.low or 0)) / 2 / abs(number.value)
         digits = min(6, max(3, 1 - math.floor(math.log10(wide)))) if wide > 0 else 4

@@ -155,7 +155,7 @@ def kept_tracks(
         result = _steady(result, options)
     if not options.fill_gaps:
         return result
-    return filled_tracks(result, None, options.sighted_share, options.share_window)
+    return filled_tracks(result, None, options.sighted_share, options.share_window, detections)
 
 
 def _steady(tracks: pd.DataFrame, options: RepairOptions) -> pd.DataFrame:

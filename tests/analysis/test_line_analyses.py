@@ -186,3 +186,59 @@ class TestDensity:
         last = table.iloc[1]
         assert (last["length_px"], last["length_px_low"]) == (0, 0)
         assert last["length_px_high"] == pytest.approx(3.689 * 100, rel=1e-3)
+
+
+def test_outlines_of_an_unregistered_type_are_no_lines():
+    # As watershed-ellipse gives them: a closed course, and no length.
+    given = tables({0: [upright(20), upright(60), upright(100)]}, defect_type="cavity")
+    for analysis in (LineDensity, LineMotion, LineSpacing):
+        assert analysis(runtime=TYPES).analyse(given) == []
+    # Lines of such a type have one.
+    given = replace(given, detections=given.detections.assign(length_px=100.0))
+    (finding,) = LineDensity(runtime=TYPES).analyse(given)
+    assert finding.table["length_px"].tolist() == [pytest.approx(300)]
+
+
+def test_lines_that_no_track_has_count_in_the_density_and_in_pileups():
+    given = tables({f: [upright(20 + f), upright(60 + f), upright(100 + f)] for f in range(2)})
+    given = replace(given, tracks=given.tracks[given.tracks["particle"] == 1])
+    (density,) = LineDensity(runtime=TYPES).analyse(given)
+    assert density.table["lines"].tolist() == [3, 3]
+    (spacing,) = LineSpacing(runtime=TYPES).analyse(given)
+    # The tracked one tells that it is the same pile-up.
+    assert spacing.table[["lines", "pileup"]].to_numpy().tolist() == [[3, 0], [3, 0]]
+    (motion,) = LineMotion(runtime=TYPES).analyse(given)
+    assert motion.table["particle"].unique().tolist() == [1]
+
+
+def test_velocities_are_those_without_the_stage():
+    given = tables({f: [upright(50 + 5.0 * f)] for f in range(3)})
+    moved = given.tracks["frame"].to_numpy(float)
+    tracks = given.tracks.assign(x=50 + 5 * moved, y=50.0, x_corrected=50 + moved, y_corrected=50.0)
+    (finding,) = LineMotion(runtime=TYPES).analyse(replace(given, tracks=tracks))
+    np.testing.assert_allclose(finding.table["velocity_px_per_frame"][1:], 1.0, atol=1e-6)
+
+
+def test_of_lines_the_part_in_the_region_counts():
+    given = replace(tables({0: [upright(20)]}), roi=(0, 0, 400, 60))
+    (finding,) = LineDensity(runtime=TYPES).analyse(given)
+    assert finding.table["area_px"][0] == 400 * 60
+    assert finding.table["length_px"][0] == pytest.approx(60, abs=1.5)
+
+
+def test_the_density_is_divided_by_the_visible_fraction_and_the_length_is_not():
+    seen, true = (
+        LineDensity(runtime=TYPES)
+        .analyse(
+            tables(
+                {0: [upright(20), upright(60)], 1: []},
+                Calibration(pixel_size_nm=0.5, thickness_nm=100, visible_fraction=given),
+            )
+        )[0]
+        .table
+        for given in ({}, {"dislocation": 0.5})
+    )
+    for suffix in ("", "_error", "_low", "_high"):
+        name = f"dislocation_density_per_m2{suffix}"
+        np.testing.assert_allclose(true[name], 2 * seen[name])
+        np.testing.assert_allclose(true[f"length_px{suffix}"], seen[f"length_px{suffix}"])

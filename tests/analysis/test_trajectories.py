@@ -142,3 +142,12 @@ def test_the_paths_of_fast_and_slow_ones_are_in_a_table(make_tables, drawn):
         np.testing.assert_allclose(line.get_xdata(), rows["x_from_start_nm"])
         np.testing.assert_allclose(line.get_ydata(), rows["up_from_start_nm"])
         assert rows["up_from_start_nm"].iloc[-1] == 4.5
+
+
+@pytest.mark.parametrize("damaged", [5, 0])
+def test_nothing_ends_before_a_damaged_frame(make_tables, damaged):
+    seen = [frame for frame in range(6) if frame != damaged]
+    paths = tracks({1: [(frame, 9.0, 9.0) for frame in seen]})
+    given = make_tables({k: [] for k in range(6)}, damaged=(damaged,), tracks=paths)
+    table = Trajectories().analyse(given)[0].table
+    assert table[["from_start", "to_end"]].to_numpy().tolist() == [[True, True]]

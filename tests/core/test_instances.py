@@ -301,3 +301,13 @@ class TestChanges:
         assert back.units == found.units
         assert_consistent(back)
         assert numbers(back[1:]) == [1, 2]
+
+
+def test_all_positions_move_with_the_frame():
+    given = Instances(
+        (9, 9), [[0, 0, 1, 1]], defect_types=["dislocation"],
+        measurements={"start_x_px": [5.0], "end_y_px": [2.0], "length_px": [4.0]},
+        units={"start_x_px": "px", "end_y_px": "px", "length_px": "px"},
+    )  # fmt: skip
+    moved = given.moved(10, 20, (99, 99)).measurements
+    assert [float(moved[n][0]) for n in ("start_x_px", "end_y_px", "length_px")] == [15, 22, 4]

@@ -101,6 +101,34 @@ def test_boxes_lines_and_what_is_uncertain(tmp_path: Path) -> None:
     assert "number-density.csv" in done.files
 
 
+def labelled(folder: Path, *shapes: tuple[str, str, list[list[float]]]) -> Path:
+    document = {"imagePath": "a.png", "imageWidth": 80, "imageHeight": 60, "shapes": [
+        {"label": label, "shape_type": kind, "points": points} for label, kind, points in shapes
+    ]}  # fmt: skip
+    path = folder / "a.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+SQUARE = [[10.0, 10.0], [22.0, 10.0], [22.0, 20.0], [10.0, 20.0]]
+SLANTED = [[0.0, 5.0], [30.0, 45.0]]
+
+
+def test_a_type_without_sizes_beside_one_that_has_them(tmp_path: Path) -> None:
+    labels = labelled(tmp_path, ("dislocation-loop", "polygon", SQUARE),
+                      ("dislocation", "linestrip", SLANTED))  # fmt: skip
+    done = CliRunner().invoke(cli, ["analyze", str(labels), "--out", str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    assert "nan" not in done.output
+
+
+def test_outlines_of_a_type_of_ones_own_are_no_dislocations(tmp_path: Path) -> None:
+    labels = labelled(tmp_path, ("cavity", "polygon", SQUARE), ("trace", "linestrip", SLANTED))
+    ds.analyze(labels, out=tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out/figures/line-density.csv")
+    assert table["length_px"].tolist() == [pytest.approx(50)]
+
+
 def test_what_is_neither_and_labels_without_a_place_for_results(
     run: ds.Result, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -255,3 +256,9 @@ def test_every_analysis_of_a_run_without_detections(host, tmp_path):
     assert table["count"].tolist() == [0, 0]
     assert pd.notna(table["true_count_high"]).all()
     assert "pixel size" in " ".join(done.warnings)
+
+
+def test_what_is_not_known_is_no_number():
+    endless = KeyNumber("D", 0.2, "px²/frame", -math.inf, math.inf)
+    assert number_text(endless) == ("0.2000 px²/frame", "")
+    assert number_text(KeyNumber("size", math.nan, "nm"))[0] == "not known"

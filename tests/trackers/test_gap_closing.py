@@ -157,3 +157,25 @@ def test_what_flickers_is_dropped_and_not_filled_in():
     assert sorted(linked.loc[linked["x"] == 0, "frame"]) == list(range(1, 40))
     everything = Loops(Loops.Options(remove_drift=False, sighted_share=0)).link(rows)
     assert (everything["x"] == 100).sum() == 37
+
+
+def test_rows_filled_in_at_a_jump_stand_where_the_specimen_is():
+    detections = flickering().assign(x_min=lambda t: t["x"] - 4)
+    linked = (
+        default_host().build("trackers", "loops", {"sighted_share": 0}, Runtime()).link(detections)
+    )
+    away = linked["x"] - linked["x_corrected"]
+    assert (away.groupby(linked["frame"]).agg(np.ptp) < 1e-6).all()
+    np.testing.assert_allclose(linked["x"] - linked["x_min"], 4, atol=1e-6)
+
+
+def test_rows_filled_in_take_no_number_of_a_detection_that_was_left_out():
+    rows = [(frame, 50.0, 50.0, 0) for frame in (0, 2, 3)] + [(1, 200.0, 200.0, 1)]
+    # Of a second particle only, so that the frame is known.
+    rows += [(frame, 90.0, 20.0, 2 if frame == 1 else 1) for frame in (0, 1, 2, 3)]
+    rows.append((1, 300.0, 20.0, 3))
+    detections = pd.DataFrame(rows, columns=["frame", "x", "y", "detection"])
+    options = {"fill_gaps": True, "min_length": 2, "memory": 2}
+    linked = default_host().build("trackers", "trackpy", options, Runtime()).link(detections)
+    (filled,) = linked[linked["origin"] == "interpolated"]["detection"]
+    assert filled == 4
