@@ -95,6 +95,14 @@ class Component(ABC):
     def close(self) -> None:
         """Let it go again."""
 
+    def depends_on(self) -> dict[str, Any]:
+        """Return what decides about its numbers beside its options, as plain values.
+
+        Digests of files that the options name, for example. It goes into ``run.json``; a run is
+        resumed with the same only.
+        """
+        return {}
+
     def __enter__(self) -> Self:
         self.open()
         return self

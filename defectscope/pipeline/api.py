@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from defectscope.core.base import Runtime
+from defectscope.core.base import Component, Runtime
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import DefectscopeError, UsageError
 from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
@@ -21,7 +21,7 @@ from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.lag import Lag
 from defectscope.pipeline.lanes import available_cores, lane_count
 from defectscope.pipeline.masking import masked_parts
-from defectscope.pipeline.named import NamedComponent
+from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.registering import chosen_registration
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
@@ -197,7 +197,7 @@ class Pipeline:
                     "alias": choice.alias,
                     "distribution": self.host.find(family, choice.name).plugin.distribution,
                     "version": self.host.find(family, choice.name).plugin.version,
-                    "options": _plain_options(built, family, choice.alias),
+                    **_recorded(built, family, choice.alias),
                 }
                 for family, choice in self.choices
             ],
@@ -358,12 +358,14 @@ class Pipeline:
         )
 
 
-def _plain_options(
+def _recorded(
     built: Mapping[str, Sequence[NamedComponent]], family: str, alias: str
 ) -> dict[str, Any]:
-    component = next(named.component for named in built[family] if named.alias == alias)
-    options: dict[str, Any] = component.options.model_dump(mode="json")
-    return options
+    named = next(named for named in built[family] if named.alias == alias)
+    component: Component = named.component
+    options = component.options.model_dump(mode="json")
+    depends_on = guarded(named, "at the start", component.depends_on)
+    return {"options": options, **({"depends_on": depends_on} if depends_on else {})}
 
 
 def load_run(folder: str | Path) -> Result:

@@ -57,6 +57,11 @@ def detector_scores(result: Result, weights: Mapping[str, ComponentSpec]) -> Det
     values, where = _scores_and_place(card.scores)
     if not values:
         return DetectorScores({})
+    if _has_changed(detector, card):
+        return DetectorScores(
+            {}, "", f"precision and recall by the card of {named!r} are left out: these weights "
+            "are not those that the run used",
+        )  # fmt: skip
     score = detector["options"].get("score") if detector is not None else None
     reason = ""
     if score is not None and card.threshold is not None and abs(score - card.threshold) > SAME:
@@ -73,8 +78,16 @@ def detector_scores(result: Result, weights: Mapping[str, ComponentSpec]) -> Det
 
 def threshold_of(result: Result, weights: Mapping[str, ComponentSpec]) -> float | None:
     """Return the least score of detections by the card of a run's weights, where it is known."""
-    card = _card(_detector(result)[1], weights)
-    return None if card is None else card.threshold
+    detector, named = _detector(result)
+    card = _card(named, weights)
+    return None if card is None or _has_changed(detector, card) else card.threshold
+
+
+def _has_changed(detector: Mapping[str, Any] | None, card: WeightsCard) -> bool:
+    """Return whether a run used weights of the same name, and others."""
+    now = card.sha256.get(".safetensors")
+    used = (detector or {}).get("depends_on", {}).get("weights_sha256", now)
+    return bool(used != now)
 
 
 def _detector(result: Result) -> tuple[Mapping[str, Any] | None, str]:

@@ -48,11 +48,25 @@ class GrowingTable:
         ):
             pq.write_table(pa.Table.from_pandas(table, preserve_index=False), stream)
 
-    def drop_from(self, start: int) -> None:
-        """Delete parts that begin at position `start` or later: they were never committed."""
+    def drop_from(self, start: int, committed: Collection[int]) -> None:
+        """Delete what was never committed: of the frames from position `start` on.
+
+        Parameters
+        ----------
+        start
+            Parts that begin there or later go.
+        committed
+            Indices of the frames before: the last part left may hold more.
+        """
         for part in self._parts():
             if int(part.stem.removeprefix("part-")) >= start:
                 part.unlink()
+        for part in self._parts()[-1:]:
+            table = _read_part(part)
+            kept = table.filter(pc.is_in(table["frame"], value_set=pa.array(committed, pa.int64())))
+            if kept.num_rows < table.num_rows:
+                with atomic_path(part) as temporary, temporary.open("wb") as stream:
+                    pq.write_table(kept, stream)
 
     def drop_frames(self, frames: Collection[int]) -> None:
         """Delete the rows of frames, which are the last of the table."""
@@ -72,14 +86,11 @@ class GrowingTable:
         Killed at any moment, it can be called again.
         """
         self.recover()
-        csv = self.path.with_suffix(".csv")
-        if csv.is_file():
-            # It came to be in one step, so that it is whole whatever stands beside it.
-            shutil.rmtree(self.path, ignore_errors=True)
-            table = read_csv(csv)
+        if self._csv.is_file():
+            table = read_csv(self._csv)
             kinds = {name: kind for name, kind in self.columns.items() if name in table}
             self.append(0, [table.astype(kinds)])
-            csv.unlink()
+            self._csv.unlink()
         elif self.path.is_file():
             self._set_aside.mkdir()
             shutil.copyfile(self.path, self._set_aside / "part-00000000.parquet")
@@ -99,9 +110,13 @@ class GrowingTable:
         return self.path.with_name(f".{self.path.name}.parts")
 
     @property
+    def _csv(self) -> Path:
+        return self.path.with_suffix(".csv")
+
+    @property
     def is_finished(self) -> bool:
         """Whether the parts have become one file already."""
-        return self.path.is_file() or self.path.with_suffix(".csv").is_file()
+        return self.path.is_file() or self._csv.is_file()
 
     def recover(self) -> None:
         """Complete what :meth:`finish` began, where it was killed between two renames."""
@@ -113,6 +128,9 @@ class GrowingTable:
         if self.path.exists():
             shutil.rmtree(self._set_aside, ignore_errors=True)
             self._joined.unlink(missing_ok=True)
+        if self._csv.is_file() and self.path.is_dir():
+            # The CSV came to be in one step; parts beside it are those not yet deleted.
+            shutil.rmtree(self.path, ignore_errors=True)
 
     def _schema(self, parts: list[Path]) -> pa.Schema:
         # The types of an empty table mean nothing: only rows decide, wherever there are any.
@@ -141,8 +159,8 @@ class GrowingTable:
             The file: ``….parquet``, or ``….csv``.
         """
         self.recover()
-        target = self.path.with_suffix(".csv") if csv else self.path
-        if self.is_finished and not self.path.is_dir():
+        target = self._csv if csv else self.path
+        if self.is_finished:
             return target
         parts = self._parts()
         schema = self._schema(parts)
@@ -231,13 +249,15 @@ def read_table(path: Path) -> pd.DataFrame:
     path
         ``….parquet`` (a file or a folder of parts); where it is absent, ``….csv`` is tried.
     """
-    if path.is_dir():
+    csv = path.with_suffix(".csv")
+    # Parts beside a CSV are those that could not be deleted.
+    if path.is_dir() and not csv.is_file():
         parts = sorted(path.glob("part-*.parquet"))
         tables = [_read_part(part) for part in parts]
         return _pandas(pa.concat_tables(tables, promote_options="permissive"))
-    if path.exists() and path.suffix == ".parquet":
+    if path.is_file() and path.suffix == ".parquet":
         return _pandas(_read_part(path))
-    return read_csv(path.with_suffix(".csv"))
+    return read_csv(csv)
 
 
 def read_csv(path: Path) -> pd.DataFrame:

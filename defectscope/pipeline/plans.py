@@ -23,14 +23,17 @@ def plan_difference(former: Plan, now: Plan) -> str | None:
         if (former.get(key) or None) == (now[key] or None):
             continue
         if key == "components":
-            return _component_difference(former.get(key) or [], now[key])
+            difference = _component_difference(former.get(key) or [], now[key])
+            if difference is None:
+                continue
+            return difference
         if key == "inputs":
             return "its input files have changed, or other files were given"
         return f"its {key} was {_shown(key, former.get(key))}, now it is {_shown(key, now[key])}"
     return None
 
 
-def _component_difference(former: list[Plan], now: list[Plan]) -> str:
+def _component_difference(former: list[Plan], now: list[Plan]) -> str | None:
     one, other = ([f"{c['family']} {c['alias']}" for c in side] for side in (former, now))
     if one != other:
         return f"its components were {', '.join(one)}, now they are {', '.join(other)}"
@@ -43,7 +46,10 @@ def _component_difference(former: list[Plan], now: list[Plan]) -> str:
             if old.get(name) != new[name]:
                 was = old.get(name)
                 return f"{after['alias']}.{name} was {was!r}, now it is {new[name]!r}"
-    return "its components differ"
+        # Plans of earlier versions say nothing of it.
+        if before.get("depends_on", after.get("depends_on")) != after.get("depends_on"):
+            return f"what {after['alias']} depends on has changed, such as a file of weights"
+    return None
 
 
 def _shown(key: str, value: Any) -> str:

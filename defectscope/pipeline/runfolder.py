@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,7 +147,7 @@ class RunFolder:
         for target in self._half_written():
             _remove(target)
         for table in tables:
-            table.drop_from(len(finished))
+            table.drop_from(len(finished), [outcome.index for outcome in finished])
         return finished
 
     def finished_frames(self, plan: Mapping[str, Any]) -> list[FrameOutcome]:
@@ -172,7 +173,7 @@ class RunFolder:
         gone = {outcome.index for outcome in finished[kept:]}
         for table in (self.detections, self.geometry):
             table.reopen()
-            table.drop_from(len(finished))
+            table.drop_from(len(finished), [outcome.index for outcome in finished])
             if gone:
                 table.drop_frames(gone)
         for target in self._half_written():
@@ -220,12 +221,16 @@ class RunFolder:
         self.detections.append(start, [detections])
         self.geometry.append(start, [geometry])
         text = rows.to_csv(index=False, header=False, lineterminator="\n")
+        size = self.frames_path.stat().st_size
         try:
             with self.frames_path.open("a", encoding="utf-8") as stream:
                 stream.write(text)
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
+            # All of them or none.
+            with suppress(OSError):
+                os.truncate(self.frames_path, size)
             raise OutputError(f"cannot write {self.frames_path}: {error.strerror}") from error
 
     def write_mask(self, bitmap: NDArray[np.bool_] | None) -> None:

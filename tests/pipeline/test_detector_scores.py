@@ -10,9 +10,11 @@ from defectscope.pipeline.detector_scores import detector_scores
 from defectscope.plugins.host import default_host
 
 
-def known(score=None, vote=None, weights="loops"):
-    options = {"weights": weights, "score": score}
-    plan = {"components": [{"family": "detectors", "options": options}], "vote": vote}
+def known(score=None, vote=None, weights="loops", digest=None):
+    detector = {"family": "detectors", "options": {"weights": weights, "score": score}}
+    if digest is not None:
+        detector["depends_on"] = {"weights_sha256": digest}
+    plan = {"components": [detector], "vote": vote}
     return detector_scores(SimpleNamespace(info={"plan": plan}), default_host().weights())
 
 
@@ -30,6 +32,7 @@ def test_the_card_says_precision_and_recall_and_on_what():
     [
         ({"score": 0.5}, "the least score was 0.5, and they hold at 0.25"),
         ({"vote": "2/3"}, "the vote 2/3"),
+        ({"digest": "0123"}, "these weights are not those that the run used"),
     ],
 )
 def test_what_does_not_hold_for_the_run_is_left_out(changed, text):

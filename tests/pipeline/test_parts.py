@@ -64,8 +64,30 @@ def test_csv(tmp_path):
 
 def test_what_was_not_committed_is_dropped(tmp_path):
     table = grown(tmp_path / "t.parquet", [0, 4, 7])
-    table.drop_from(4)
+    table.drop_from(4, range(4))
     assert read_table(tmp_path / "t.parquet")["frame"].max() == 3
+
+
+def test_of_a_part_that_was_committed_in_part_the_rest_is_dropped(tmp_path):
+    table = grown(tmp_path / "t.parquet", [0, 4, 7])
+    before = read_table(tmp_path / "t.parquet")
+    table.drop_from(6, range(6))
+    expected = before[before["frame"] < 6].reset_index(drop=True)
+    assert 6 in set(before["frame"])
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet"), expected)
+
+
+def test_parts_that_could_not_be_deleted_beside_a_csv_mean_nothing(tmp_path):
+    table = grown(tmp_path / "t.parquet", [0, 6])
+    table.finish(csv=True)
+    expected = (tmp_path / "t.csv").read_bytes()
+    whole = read_table(tmp_path / "t.parquet")
+    # As a virus scanner, or a kill among the deletions, leaves them.
+    table.append(6, [rows(6, 9)])
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet"), whole)
+    table.finish(csv=True)
+    assert (tmp_path / "t.csv").read_bytes() == expected
+    assert not (tmp_path / "t.parquet").exists()
 
 
 def test_nothing_half_written_stays_behind(tmp_path, monkeypatch):

@@ -84,11 +84,12 @@ def test_a_component_cannot_change_the_frame(pipeline, series, tmp_path):
         pipeline(post=("mutating",)).run(series(2), tmp_path / "run", **PLAIN)
 
 
-def test_resume_gives_the_same_bytes_as_one_go(pipeline, series, tmp_path):
+@pytest.mark.parametrize("committed", [2, 3])
+def test_resume_gives_the_same_bytes_as_one_go(pipeline, series, tmp_path, committed):
     whole = pipeline().run(series(6), tmp_path / "whole", **PLAIN)
     pipeline().run(series(6), tmp_path / "cut", **PLAIN)
     info = json.loads((tmp_path / "cut/run.json").read_text())
-    # As a kill leaves it: parts of three frames, one of them not committed, half a line.
+    # As a kill leaves it: parts of four frames, not all of them committed, half a line.
     (tmp_path / "cut/detections.parquet").unlink()
     (tmp_path / "cut/geometry.parquet").unlink()
     (tmp_path / "cut/tracks.parquet").unlink()
@@ -97,9 +98,11 @@ def test_resume_gives_the_same_bytes_as_one_go(pipeline, series, tmp_path):
         folder.mkdir()
         table = getattr(whole, name)
         table[table["frame"] < 2].to_parquet(folder / "part-00000000.parquet", index=False)
-        table[table["frame"] == 2].to_parquet(folder / "part-00000002.parquet", index=False)
+        late = table[table["frame"].isin([2, 3])]
+        late.to_parquet(folder / "part-00000002.parquet", index=False)
     lines = (tmp_path / "cut/frames.csv").read_text().splitlines(keepends=True)
-    (tmp_path / "cut/frames.csv").write_text("".join(lines[:3]) + lines[3][:7])
+    whole_lines, half = lines[: committed + 1], lines[committed + 1][:7]
+    (tmp_path / "cut/frames.csv").write_text("".join(whole_lines) + half)
     (tmp_path / "cut/run.json").write_text(json.dumps({**info, "status": "running"}))
     pipeline().run(series(6), tmp_path / "cut", resume=True, **PLAIN)
     for table in ("detections.parquet", "tracks.parquet", "geometry.parquet", "frames.csv"):

@@ -63,6 +63,11 @@ class LearnedDetector(TrainableDetector):
         """The weights that the option names."""
         return WeightFiles.open(find_weights(self.options.weights, self.runtime.weights), self.name)
 
+    def depends_on(self) -> dict[str, Any]:
+        """Return digest and threshold of the weights."""
+        card = self.files.card
+        return {"weights_sha256": card.sha256.get(".safetensors"), "threshold": card.threshold}
+
     @property
     def defect_types(self) -> tuple[str, ...]:  # type: ignore[override]
         """What the card of the weights lists."""

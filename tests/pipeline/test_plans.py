@@ -1,0 +1,27 @@
+"""Whether two runs would give the same numbers."""
+
+from __future__ import annotations
+
+from defectscope.pipeline.plans import plan_difference
+
+
+def plan(**depends_on):
+    component = {"family": "detectors", "alias": "fine", "name": "heatmap", "distribution": "d",
+                 "version": "1", "options": {"weights": "mine.safetensors"}}  # fmt: skip
+    return {"components": [component | ({"depends_on": depends_on} if depends_on else {})],
+            "inputs": {"a.png": "00"}}  # fmt: skip
+
+
+def test_other_weights_under_the_same_name_are_told():
+    one, other = plan(weights_sha256="aa"), plan(weights_sha256="bb")
+    assert plan_difference(one, one) is None
+    assert "fine depends on has changed" in (plan_difference(one, other) or "")
+
+
+def test_plans_of_earlier_versions_say_nothing_of_weights():
+    now = plan(weights_sha256="aa")
+    assert plan_difference(plan(), now) is None
+    # ... and what follows is looked at all the same.
+    assert "input files have changed" in (
+        plan_difference(plan() | {"inputs": {"a.png": "11"}}, now) or ""
+    )
