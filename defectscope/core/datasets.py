@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 from defectscope.core.errors import FormatError
 from defectscope.core.instances import Instances
 
-__all__ = ["Dataset", "LabelledImage", "joining_name"]
+__all__ = ["PAGE", "Dataset", "LabelledImage", "joining_name"]
+
+# What a page of a stack, or a frame of a video, has after the name of its file.
+PAGE = re.compile(r"#\d+$")
 
 
 def joining_name(source: str) -> str:

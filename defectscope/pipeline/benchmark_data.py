@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.datasets import Dataset, LabelledImage, joining_name
+from defectscope.core.datasets import PAGE, Dataset, LabelledImage, joining_name
 from defectscope.core.errors import InputError, UsageError
 from defectscope.core.files import inside
 from defectscope.core.frames import FrameSelection, FrameSequence, frame_indices, parse_frame_range
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BenchmarkData", "open_benchmark_data", "with_names", "with_noise"]
 
-PAGE = re.compile(r"#\d+$")
 ANNOTATIONS = "annotations.json"
 NOT_IN_FILE_NAMES = re.compile(r"[^\w.-]+")
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
+from defectscope._version import __version__
 from defectscope.core.coco_text import join_coco_files
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import OutputError, UsageError
@@ -157,7 +158,7 @@ def generate_dataset(
     writer = DatasetWriter(folder, masks)
     with maker:
         pass  # what the components miss is said before anything is written or replaced
-    record = {**plan.as_dict(), "masks": masks}
+    record = {**plan.as_dict(), "masks": masks, "versions": _versions(plan, host)}
     replaces = _prepare(folder, record, count, resume, overwrite)
     if is_complete(folder) and not replaces:
         return _complete(folder, host)
@@ -224,7 +225,8 @@ def _prepare(folder: Path, plan: dict[str, Any], count: int, resume: bool, overw
 
 def _check_resumed(folder: Path, plan: dict[str, Any], count: int) -> None:
     try:
-        former = _flat(json.loads((folder / PLAN).read_text(encoding="utf-8")))
+        before = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        former = _flat(before)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise OutputError(
             f"{folder / PLAN} is no plan of a dataset to go on with; choose another --out, or "
@@ -238,6 +240,14 @@ def _check_resumed(folder: Path, plan: dict[str, Any], count: int) -> None:
                 f"{former.get(key)!r}, now it is {now.get(key)!r}; use the same, or give "
                 "--overwrite in place of --resume"
             )
+    # Plans of earlier versions say nothing of them.
+    versions = before.get("versions", plan["versions"])
+    if versions != plan["versions"]:
+        raise UsageError(
+            f"the dataset in {folder} was begun with {_listed(versions)}, now it is "
+            f"{_listed(plan['versions'])}, which may draw other images; give --overwrite in place "
+            "of --resume"
+        )
     drawn = _drawn(folder)
     if drawn > count or (drawn != count and is_complete(folder)):
         state, more = ("is complete with", "") if is_complete(folder) else ("has", " or more")
@@ -256,6 +266,20 @@ def _flat(plan: dict[str, Any]) -> dict[str, Any]:
     options = {f"{c['alias']}.{name}": v for c in components for name, v in c["options"].items()}
     simple = {"background": named[0], "generators": named[1:], "size": plan["shape"][::-1]}
     return simple | {k: plan[k] for k in ("seed", "length", "bit_depth", "masks")} | options
+
+
+def _listed(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _versions(plan: SamplePlan, host: PluginHost) -> dict[str, str]:
+    """Return the versions of what draws, by distribution."""
+    plugins = [
+        host.find(family, choice.name).plugin
+        for family, choice in (("backgrounds", plan.background),
+                               *(("generators", choice) for choice in plan.generators))
+    ]  # fmt: skip
+    return {"defectscope": __version__} | {p.distribution: p.version for p in plugins}
 
 
 def _drawn(folder: Path) -> int:

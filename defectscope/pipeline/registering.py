@@ -154,7 +154,8 @@ def in_frame(tracks: pd.DataFrame, shifts: pd.DataFrame, given: pd.DataFrame) ->
     beside, as ``x_corrected`` and ``y_corrected`` (px), unless the tracker has added these.
     """
     moved = _table_moved(tracks, shifts, 1)
-    names = [name for name in given if position_axis(name) is not None and name in tracks]
+    positions = [name for name in map(str, given) if position_axis(name) is not None]
+    names = [name for name in positions if name in tracks]
     exact = given.set_index(["frame", "detection"])[names]
     if exact.index.is_unique and "detection" in tracks:
         own = exact.reindex(moved.set_index(["frame", "detection"]).index)
@@ -171,7 +172,7 @@ def _table_moved(table: pd.DataFrame, shifts: pd.DataFrame, sign: int) -> pd.Dat
     own = shifts.reindex(table["frame"].to_numpy()).fillna(0.0).to_numpy(float)
     columns = {
         name: table[name] + sign * own[:, axis]
-        for name in table
+        for name in map(str, table)
         if (axis := position_axis(name)) is not None
     }
     return table.assign(**columns)

@@ -74,11 +74,12 @@ def page_data(
         (pair for pair in AXES if pair[0] in rows and rows[pair[0]].notna().any()), AXES[-1]
     )
     shown = None if particles is None else _longest(particles)
+    places = _places(images, tables.frames)
     return {
         "types": [types[n].title if n in types else n for n in names],
         "colours": [types[n].colour if n in types else FALLBACK_COLOUR for n in names],
         "frames": [
-            _frame(tables, rows, names, images, index, (lines or {}).get(index, {}))
+            _frame(tables, rows, names, images, places, index, (lines or {}).get(index, {}))
             for index in frames
         ],
         "columns": [] if shown is None else [heading(str(c)) for c in shown.columns],
@@ -148,6 +149,7 @@ def _frame(
     rows: pd.DataFrame,
     names: Sequence[str],
     images: FrameSequence | None,
+    places: Mapping[int, int],
     index: int,
     lines: Mapping[int, NDArray[np.float64]],
 ) -> dict[str, Any]:
@@ -164,7 +166,7 @@ def _frame(
         "height": height,
         "bar": None if bar is None else {"px": _plain(bar.length_px), "text": bar.text},
         "unseen": unseen_outlines(unseen_pixels((height, width), tables.roi, tables.masked)),
-        "image": _image(images, index),
+        "image": _image(images, places.get(index)),
         "found": [_outline(found, names, lines) for found in own.to_dict("records")],
     }
 
@@ -194,11 +196,28 @@ def _thinned(course: NDArray[np.float64]) -> list[list[float]]:
     return [[float(v) for v in point] for point in course[places].round(1)]
 
 
-def _image(images: FrameSequence | None, index: int) -> str | None:
-    if images is None or index not in images.indices:
+def _places(images: FrameSequence | None, frames: pd.DataFrame) -> dict[int, int]:
+    """Return at which position among images each frame lies, by its index.
+
+    By name, for a folder may hold more than the run looked at and count its frames otherwise; by
+    index where no name is known, as of frames that were renamed.
+    """
+    if images is None:
+        return {}
+    named = {name: position for position, name in enumerate(images.names)}
+    places = {
+        int(index): named[source]
+        for index, source in zip(frames["frame"], frames["source"], strict=True)
+        if source in named
+    }
+    return places or {index: position for position, index in enumerate(images.indices)}
+
+
+def _image(images: FrameSequence | None, position: int | None) -> str | None:
+    if images is None or position is None:
         return None
     try:
-        picture = to_display(images[images.indices.index(index)].pixels)
+        picture = to_display(images[position].pixels)
     except InputError:
         return None
     if picture.shape[1] > WIDEST_PX:

@@ -154,11 +154,23 @@ class Session:
             self._start_new()
             return []
         finished = self.folder.take_up(self.plan, len(self.frames))
+        self._expect_order(finished)
         if former["status"] == "complete":
             return None
         self._take_over(former)
         self._write_info()
         return finished
+
+    def _expect_order(self, finished: list[FrameOutcome]) -> None:
+        """Refuse the same files in another order than before."""
+        now = zip(self.frames.indices, self.frames.names, strict=True)
+        for outcome, (index, source) in zip(finished, now, strict=False):
+            if (outcome.index, outcome.source) != (index, source):
+                raise UsageError(
+                    f"the run in {self.folder.path} cannot be resumed: its frame {outcome.index} "
+                    f"was {outcome.source}, now frame {index} is {source}; give the files in the "
+                    "same order, or use --overwrite"
+                )
 
     def _start_new(self) -> None:
         self.folder.create(self.settings.overwrite, self._frame_columns)

@@ -146,6 +146,11 @@ def train(
     if files is not None:
         say(f"the training of {out} is already complete")
         return files
+    if resume and out.exists() and not started:
+        raise OutputError(
+            f"{out} holds the weights of another training, and nothing of an interrupted one is "
+            "beside it; choose another --out, or replace it with --overwrite"
+        )
     trained: WeightFiles = component.train(job)
     return trained
 

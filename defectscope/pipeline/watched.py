@@ -131,7 +131,10 @@ class WatchedFolder(FrameSequence):
                 path = self.folder / source.rpartition("#")[0]
             if path.is_file():
                 self._known.add(path.name)
-                self._add(path, open_inputs([path], self._host), self._clock())
+                frames_of_file = open_inputs([path], self._host)
+                self._add(path, frames_of_file, self._clock())
+                # Reading opens it again: so many files cannot all be open.
+                frames_of_file.close()
             now = list(zip(self.indices[start:], self.names[start:], strict=True))
             if not now or now[: len(frames) - start] != list(frames[start : start + len(now)]):
                 raise UsageError(
@@ -164,6 +167,7 @@ class WatchedFolder(FrameSequence):
         try:
             frames = open_inputs([path], self._host)
             pixels = [frames.read(position) for position in range(len(frames))]
+            frames.close()
         except DefectscopeError as error:
             if age < GIVEN_UP_S:
                 return  # it may still be written, slowly
@@ -228,4 +232,8 @@ class WatchedFolder(FrameSequence):
         if position in self._read:
             return self._read.pop(position)
         frames, own = self._places[position]
-        return frames.read(own)
+        try:
+            return frames.read(own)
+        finally:
+            if own == len(frames) - 1:
+                frames.close()

@@ -110,6 +110,14 @@ def failed(done, message, code=1):
     assert "should not happen" not in done.stderr
 
 
+def test_weights_of_another_training_are_not_gone_on_with(whole, train, tmp_path):
+    for suffix in ("safetensors", "onnx", "json"):
+        shutil.copy(whole / f"x.{suffix}", tmp_path)
+    before = (tmp_path / "x.safetensors").read_bytes()
+    failed(train("--resume", steps=1), "holds the weights of another training")
+    assert (tmp_path / "x.safetensors").read_bytes() == before
+
+
 class TestResult:
     def test_files(self, whole):
         names = {path.name for path in whole.iterdir()} - {"stderr.txt"}

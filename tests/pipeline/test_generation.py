@@ -378,3 +378,19 @@ def test_a_writer_counts_what_it_wrote(host, tmp_path):
     with SampleMaker(plan(3), host) as maker:
         DatasetWriter(tmp_path).write(maker.sample(0), lambda: counted.append(1))
     assert len(counted) == 3
+
+
+def test_a_dataset_of_another_version_is_not_gone_on_with(host, tmp_path, monkeypatch):
+    interrupted(tmp_path / "data", host, monkeypatch)
+    assert (tmp_path / "data/dataset.json").is_file()
+    record = json.loads((tmp_path / "data/dataset.json").read_text())
+    assert record["versions"]["defectscope"] == ds.__version__
+    (tmp_path / "data/dataset.json").write_text(
+        json.dumps(record | {"versions": {**record["versions"], "defectscope": "0.0.1"}})
+    )
+    with pytest.raises(UsageError, match=r"begun with .*defectscope 0\.0\.1"):
+        generate_dataset(plan(4), 5, tmp_path / "data", host, resume=True)
+    # Those of earlier versions say nothing of it.
+    del record["versions"]
+    (tmp_path / "data/dataset.json").write_text(json.dumps(record))
+    assert len(generate_dataset(plan(4), 5, tmp_path / "data", host, resume=True).images) == 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import math
@@ -262,3 +263,26 @@ def test_what_is_not_known_is_no_number():
     endless = KeyNumber("D", 0.2, "px²/frame", -math.inf, math.inf)
     assert number_text(endless) == ("0.2000 px²/frame", "")
     assert number_text(KeyNumber("size", math.nan, "nm"))[0] == "not known"
+
+
+def test_frames_are_shown_under_their_own_names(host, tmp_path):
+    """Of a folder that holds more than the run looked at, which numbers them otherwise."""
+    import cv2
+
+    (tmp_path / "frames").mkdir()
+    for k in range(40):
+        for name, level in (("A", 20), ("B", 220)):
+            pixels = np.full((48, 64), level, np.uint8)
+            pixels[k, k] = 128
+            cv2.imwrite(str(tmp_path / f"frames/{name}{k:03d}.png"), pixels)
+    chosen = sorted((tmp_path / "frames").glob("B*.png"))
+    pipeline = ds.Pipeline("steady", analyses=[], host=host)
+    pipeline.run(ds.open(chosen, host=host), tmp_path / "run", overlay=False, figures=False)
+    page = analyse_run(tmp_path / "run", host).report.read_text(encoding="utf-8")
+    frames = [frame for frame in embedded(page)["frames"] if frame["image"]]
+    assert frames
+    for frame in frames:
+        encoded = base64.b64decode(frame["image"].partition(",")[2])
+        picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert frame["source"].startswith("B")
+        assert picture.mean() > 150

@@ -196,3 +196,11 @@ def test_wrong_names_and_options_show_before_any_frame_is_read(pipeline):
         pipeline(find={"box": 2})
     with pytest.raises(ds.OptionError, match=r"find\.boxes = -1"):
         pipeline(find={"boxes": -1})
+
+
+def test_resume_with_the_files_in_another_order_is_refused(pipeline, series, tmp_path):
+    pipeline().run(series(3), tmp_path / "run", **PLAIN)
+    frames = series(3)
+    frames.names = frames.names[::-1]
+    with pytest.raises(ds.UsageError, match=r"frame 0 was frame000\.png, now frame 0 is frame002"):
+        pipeline().run(frames, tmp_path / "run", resume=True, **PLAIN)

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
 from defectscope import Instances
 from defectscope.core.datasets import Dataset, LabelledImage
@@ -286,3 +287,17 @@ def test_readers_that_are_kept_out_read_no_image(tmp_path):
         record.provides.pop("readers", None)
     with data, pytest.raises(InputError, match="no installed reader takes"):
         data.load(0)
+
+
+def test_a_page_of_a_stack_is_an_image(tmp_path):
+    rng = np.random.default_rng(1)
+    pages = rng.integers(0, 60_000, (3, *SHAPE), dtype=np.uint16)
+    folder = write(tmp_path / "mine", [(LOOP, 1)], [])
+    tifffile.imwrite(folder / "images/stack.tif", pages, photometric="minisblack")
+    document = json.loads((folder / "annotations.json").read_text())
+    for entry, name in zip(document["images"], ("stack.tif#1", "stack.tif#2"), strict=True):
+        entry["file_name"] = name
+    (folder / "annotations.json").write_text(json.dumps(document))
+    with read(folder) as data:
+        for number, page in enumerate((1, 2)):
+            np.testing.assert_array_equal(data.load(number)[0], pages[page])

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 import defectscope as ds
 from defectscope.core.calibration import Calibration
@@ -304,3 +305,24 @@ def test_the_lag_says_what_is_held():
         "8 frames done, 4 waiting (2 of them for the vote), lag 1.2 s, 10.0 frames/s"
     )
     assert str(Lag(8, 0, 0.5, 10.0)) == "8 frames done, 0 waiting, lag 0.5 s, 10.0 frames/s"
+
+
+def test_many_files_are_not_all_open(tmp_path):
+    resource = pytest.importorskip("resource")
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    pages = np.arange(128, dtype=np.uint8).reshape(2, 8, 8)
+    for number in range(80):
+        tifffile.imwrite(frames / f"f{number:03d}.tif", pages)
+    watched = WatchedFolder(frames, default_host(), Calibration())
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    known = Path("/proc/self/fd")
+    opened = len(list(known.iterdir())) if known.is_dir() else 60
+    resource.setrlimit(resource.RLIMIT_NOFILE, (opened + 40, limits[1]))
+    try:
+        names = [(2 * k + page, f"f{k:03d}.tif#{page}") for k in range(80) for page in range(2)]
+        watched.recall(names)
+        for position in range(len(names)):
+            assert watched[position].pixels.shape == (8, 8)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)

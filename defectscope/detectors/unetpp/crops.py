@@ -79,9 +79,9 @@ class CropMaker(BatchOfCrops):
         y, x = (int(rng.integers(0, length - side + 1)) for length in level.shape)
         masks = [mask.moved(-x, -y) for mask in masks]
         seen = self._seen(masks[:known])
-        planes = [mask.to_dense((side, side)) for mask in seen]
+        planes = [mask.to_dense((side, side)).astype(np.uint8) for mask in seen]
         planes.append(_counted(masks[:known], masks[known:], (side, side)))
-        crop, stack = level[y : y + side, x : x + side], np.stack(planes).astype(np.uint8)
+        crop, stack = level[y : y + side, x : x + side], np.stack(planes)
         if options.rotate:
             crop, stack = _turned(crop, stack, rng)
         every = np.zeros((options.masks, side, side), np.uint8)

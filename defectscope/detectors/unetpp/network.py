@@ -102,6 +102,7 @@ class Places(nn.Module):
         super().__init__()
         self.head = head
         self.way = nn.Conv2d(architecture.decoder_channels[-1], 2, kernel_size=3, padding=1)
+        assert self.way.bias is not None
         nn.init.zeros_(self.way.bias)
         self.sharpness = nn.Parameter(torch.tensor(FIRST_SHARPNESS))
         self.step = architecture.reduce / architecture.tile_px
@@ -109,6 +110,8 @@ class Places(nn.Module):
         y, x = grid_of_places(architecture.masks)
         # |m - a|² is |m|² - 2 m a + |a|², so one convolution gives it for all outputs.
         weights = torch.stack([torch.ones_like(y), -2 * y, -2 * x], dim=1)[:, :, None, None]
+        self.weights: Tensor
+        self.constants: Tensor
         self.register_buffer("weights", weights, persistent=False)
         self.register_buffer("constants", y**2 + x**2, persistent=False)
 

@@ -160,3 +160,21 @@ def test_any_camera_gives_finite_pixels_and_leaves_the_frame_alone(
     assert found.dtype == np.float32
     assert found.shape == (40, 50)
     np.testing.assert_array_equal(found, again)
+
+
+def test_a_hot_pixel_does_not_drown_a_deep_image():
+    rng = np.random.default_rng(3)
+    frame = rng.normal(1000, 50, (64, 90)).astype(np.uint16)
+    broken = frame.copy()
+    broken[5, 7], broken[9, 9] = 65535, 0
+    alike = []
+    for seed in range(20):
+        seen = degraded(broken, Camera(0.0, 0.02, 1.0, 0.0), np.random.default_rng(seed))
+        alike.append(np.corrcoef(seen[broken == frame], frame[broken == frame])[0, 1])
+    assert min(alike) > 0.9
+
+
+def test_pixels_without_a_value_are_as_the_others():
+    frame = np.random.default_rng(3).normal(1, 0.1, (32, 32)).astype(np.float32)
+    frame[3, 3], frame[4, 4] = np.nan, np.inf
+    assert np.isfinite(degraded(frame, Camera(1.0, 0.02, 1.4, 0.5), np.random.default_rng(0))).all()
