@@ -314,6 +314,25 @@ class TestEndedEarly:
         assert "already complete" not in again.stderr
         same(tmp_path, whole)
 
+    def test_the_best_state_has_its_scores_though_the_curve_forgot_them(self, train, tmp_path):
+        # Killed after a new best state, and a good while after the last one that is gone on with.
+        kill = "os.kill(os.getpid(), signal.SIGKILL)"
+        kept_early = when("training_step", 3, "keeping.EVERY_S = 1e9") + when(
+            "training_step", 5, kill
+        ).replace("calls", "others").replace("done", "then").replace("doing", "also")
+        assert train(before=KEEP + kept_early).returncode == -9
+        assert (tmp_path / "x.training/best.ckpt").is_file()
+        done = train("--resume", "--set", "heatmap.max_minutes=0.0001")
+        assert done.returncode == 0, done.stderr
+
+    def test_minutes_are_counted_anew(self, train, tmp_path):
+        kill = "os.kill(os.getpid(), signal.SIGKILL)"
+        before = KEEP + when("training_step", 5, kill)
+        assert train("--set", "heatmap.max_minutes=60", before=before).returncode == -9
+        done = train("--resume", "--set", "heatmap.max_minutes=0.0001")
+        assert done.returncode == 0, done.stderr
+        assert pd.read_csv(tmp_path / "x.training/curve.csv")["step"].iloc[0] == 3
+
     def test_another_training_is_not_gone_on_with(self, train, whole, tmp_path):
         shutil.copytree(whole / "x.training", tmp_path / "x.training")
         other = {**OPTIONS, "learning_rate": 0.02}

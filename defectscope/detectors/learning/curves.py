@@ -32,8 +32,11 @@ class CurveRecorder(Callback):
         self._start = 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the losses since the last row, for a checkpoint."""
-        return {"losses": dict(self._losses)}
+        """Return the losses since the last row, and that row, for a checkpoint.
+
+        A checkpoint then has the scores of its own validation, whatever becomes of the file.
+        """
+        return {"losses": dict(self._losses), "row": self._rows[-1] if self._rows else {}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the losses back from a checkpoint."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, EarlyStopping, WeightAveraging
+from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer, WeightAveraging
 
 from defectscope.core.errors import FormatError, OptionError, OutputError
 from defectscope.core.files import write_json
@@ -266,6 +266,8 @@ def fit(
         CurveRecorder(folder / "curve.csv"),
         _Teller(job, settings.steps),
     ]  # fmt: skip
+    if settings.max_minutes is not None:
+        callbacks.append(_Minutes(datetime.timedelta(minutes=settings.max_minutes)))
     if settings.patience is not None:
         callbacks.append(EarlyStopping("score", patience=settings.patience, mode="max"))
     with _quiet(), torch_threads.of(max(1, runtime.threads)):
@@ -294,14 +296,22 @@ def fit(
     return best_one
 
 
+class _Minutes(Timer):
+    """Ends training after a time, counted anew where it goes on.
+
+    Were it counted on, training would end before its first step, and before what that sets up.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take nothing from a checkpoint."""
+
+
 def _trainer(settings: Settings, runtime: Runtime, callbacks: list[Callback]) -> Trainer:
     return Trainer(
         accelerator="gpu" if runtime.device == "cuda" else "cpu",
         devices=settings.devices if runtime.device == "cuda" else 1,
         precision=settings.precision,  # type: ignore[arg-type]
         max_steps=settings.steps,
-        max_time=None if settings.max_minutes is None
-        else datetime.timedelta(minutes=settings.max_minutes),
         val_check_interval=settings.validate_every,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
@@ -317,15 +327,18 @@ def _trainer(settings: Settings, runtime: Runtime, callbacks: list[Callback]) ->
 
 
 def _best(folder: Path) -> Fitted | None:
-    """Return the best state so far; validation wrote its scores into the curve."""
+    """Return the best state so far; its scores lie in it, and in the curve."""
     import pandas as pd
 
     if not (folder / "best.ckpt").is_file():
         return None
     checkpoint = _read(folder / "best.ckpt")
     step = int(checkpoint["global_step"])
+    own = checkpoint.get("callbacks", {}).get(CurveRecorder.__qualname__, {}).get("row", {})
     curve = pd.read_csv(folder / "curve.csv")
     rows = curve[curve["step"] == step]
+    if own.get("step") == step:
+        rows = pd.DataFrame([own])
     if not len(rows):
         raise FormatError(
             f"{folder} holds the state of step {step}, but not the scores that go with it: another "
