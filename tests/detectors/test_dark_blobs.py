@@ -43,6 +43,7 @@ class TestShippedDetectors(PluginConformance):
             ("faster-rcnn", "faster-rcnn-loops"),
             ("heatmap", "heatmap-loops"),
             ("line-tracer", "line-tracer-lines"),
+            ("unetpp", "unetpp-lines"),
             ("yolov3", "yolov3-tiny-loops"),
         )
     }
