@@ -131,13 +131,11 @@ def joined_tiles(
     members_of = [[k for k, (tile, _) in enumerate(placed) if tile == n] for n in range(len(parts))]
     pairs = []
     for i, j in combinations(range(len(parts)), 2):
-        agreement = np.array(
-            [
-                [_agreement(placed[k][1].mask, placed[m][1].mask, parts[i][0], parts[j][0])
-                 for m in members_of[j]]
-                for k in members_of[i]
-            ]
-        )  # fmt: skip
+        shared = _shared_window(parts[i][0], parts[j][0])
+        if shared is None:
+            continue
+        one, other = ([_cut(placed[k][1].mask, shared) for k in members_of[n]] for n in (i, j))
+        agreement = np.array([[_agreement(a, b) for b in other] for a in one])
         pairs += [(members_of[i][k], members_of[j][m]) for k, m in _pairs(agreement)]
     found = []
     for group in joined(len(placed), pairs):
@@ -167,13 +165,20 @@ def _pairs(agreement: NDArray[np.float64]) -> list[tuple[int, int]]:
     return [(k, m) for k, m in pairs if agreement[k, m] >= AGREEING]
 
 
-def _agreement(a: Mask, b: Mask, tile: Tile, other: Tile) -> float:
-    """Return the part of the smaller one that two masks share, of what both tiles see of them."""
+def _shared_window(tile: Tile, other: Tile) -> tuple[int, int, int, int] | None:
+    """Return x0, y0, x1, y1 of what two tiles both see; None where that is nothing."""
     x0, y0 = max(tile.x_min, other.x_min), max(tile.y_min, other.y_min)
     x1, y1 = min(tile.x_max, other.x_max), min(tile.y_max, other.y_max)
-    if x1 <= x0 or y1 <= y0:
-        return 0.0
-    first, second = (m.moved(-x0, -y0).clipped((y1 - y0, x1 - x0)) for m in (a, b))
+    return None if x1 <= x0 or y1 <= y0 else (x0, y0, x1, y1)
+
+
+def _cut(mask: Mask, window: tuple[int, int, int, int]) -> Mask:
+    x0, y0, x1, y1 = window
+    return mask.moved(-x0, -y0).clipped((y1 - y0, x1 - x0))
+
+
+def _agreement(first: Mask, second: Mask) -> float:
+    """Return the part of the smaller one that two masks of the same window share."""
     least = min(first.area_px, second.area_px)
     return mask_intersection(first, second) / least if least >= LEAST_SEEN_PX else 0.0
 
