@@ -9,6 +9,7 @@ import math
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -286,3 +287,15 @@ def test_frames_are_shown_under_their_own_names(host, tmp_path):
         picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_GRAYSCALE)
         assert frame["source"].startswith("B")
         assert picture.mean() > 150
+
+
+def test_tracks_of_every_third_frame_are_judged_by_the_frames_looked_at(run, host, tmp_path):
+    images = Path(ds.load_run(run).info["input_paths"][0]).parent
+    pipeline = ds.Pipeline("steady", tracker="loops", analyses=[], host=host)
+    frames = ds.open(images, frames="0:12:3", host=host)
+    pipeline.run(frames, tmp_path / "run", overlay=False, figures=False)
+    known = pd.read_csv(tmp_path / "run/particles.csv")
+    page = embedded(analyse_run(tmp_path / "run", host).report.read_text(encoding="utf-8"))
+    place = page["columns"].index(next(c for c in page["columns"] if "quality" in c.lower()))
+    assert [row[place] for row in page["particles"]] == known["quality"].tolist()
+    assert "good" in known["quality"].tolist()
