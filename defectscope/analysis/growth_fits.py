@@ -165,7 +165,7 @@ def growth_rates(
         {"particle": names, "sightings": n, "mean_size": mean, "rate": rate, "rate_error": error,
          "rate_low": rate - wide, "rate_high": rate + wide}
     )  # fmt: skip
-    enough = (n >= max(min_sightings, 3)) & (spread > 0) & (last > first)
+    enough = (n >= max(min_sightings, 3)) & (last > first)
     return table[enough].reset_index(drop=True)
 
 

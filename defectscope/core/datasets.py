@@ -8,12 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from defectscope.core.errors import FormatError
+from defectscope.core.files import inside
 from defectscope.core.instances import Instances
 
-__all__ = ["PAGE", "Dataset", "LabelledImage", "joining_name"]
+__all__ = ["PAGE", "Dataset", "LabelledImage", "file_of", "joining_name"]
 
 # What a page of a stack, or a frame of a video, has after the name of its file.
 PAGE = re.compile(r"#\d+$")
+
+
+def file_of(folder: Path, name: str) -> Path:
+    """Return the file of an image name; ``stack.tif#3`` is a page of ``stack.tif``."""
+    path = inside(folder, name)
+    return path if path.exists() else inside(folder, PAGE.sub("", name))
 
 
 def joining_name(source: str) -> str:

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.datasets import PAGE, Dataset, LabelledImage, joining_name
+from defectscope.core.datasets import Dataset, LabelledImage, file_of, joining_name
 from defectscope.core.errors import InputError, UsageError
-from defectscope.core.files import inside
 from defectscope.core.frames import FrameSelection, FrameSequence, frame_indices, parse_frame_range
 from defectscope.core.provenance import input_digests
 from defectscope.pipeline.inputs import open_inputs
@@ -209,10 +208,9 @@ def _image_files(truth: Dataset, path: Path) -> tuple[dict[str, Path], list[str]
     files: dict[str, Path] = {}
     missing = []
     for name in (image.file_name for image in truth.images):
-        candidates = [name, PAGE.sub("", name)] if truth.folder is not None else []
-        found = [f for c in candidates if (f := inside(truth.folder or path, c)).is_file()]
-        if found:
-            files[name] = found[0]
+        file = None if truth.folder is None else file_of(truth.folder, name)
+        if file is not None and file.is_file():
+            files[name] = file
         else:
             missing.append(name)
     if not files:

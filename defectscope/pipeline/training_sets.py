@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from defectscope.core.datasets import PAGE, joining_name
+from defectscope.core.datasets import PAGE, file_of, joining_name
 from defectscope.core.errors import DamagedFrameError, FormatError, InputError
-from defectscope.core.files import inside
 from defectscope.core.instances import Instances
 from defectscope.core.training import TrainingData
 from defectscope.pipeline.inputs import open_inputs
@@ -96,7 +95,7 @@ class DatasetData(TrainingData):
         if dataset.folder is None:
             raise InputError(f"{path} does not say where its images are; training needs them")
         for image in dataset.images:
-            if not _image_file(dataset.folder, image.file_name).is_file():
+            if not file_of(dataset.folder, image.file_name).is_file():
                 raise InputError(
                     f"the labelled image {image.file_name} of {path} is not there: looked in "
                     f"{dataset.folder}; training needs every one"
@@ -122,7 +121,7 @@ class DatasetData(TrainingData):
     def _read(self, name: str) -> tuple[NDArray[Any], list[str]]:
         """Return the pixels of an image, and what its reader warns of."""
         try:
-            with open_inputs([_image_file(self._folder, name)], self._host) as images:
+            with open_inputs([file_of(self._folder, name)], self._host) as images:
                 places = {joining_name(source): k for k, source in enumerate(images.names)}
                 position = places.get(joining_name(name), 0) if PAGE.search(name) else 0
                 return images[position].pixels, images.warnings
@@ -159,12 +158,6 @@ class DatasetData(TrainingData):
             "labels_sha256": digest.hexdigest(),
             **({"rename": self._rename} if self._rename else {}),
         }
-
-
-def _image_file(folder: Path, name: str) -> Path:
-    """Return the file of a labelled image, which may be a page of a stack."""
-    path = inside(folder, name)
-    return path if path.is_file() else inside(folder, PAGE.sub("", name))
 
 
 def _label_bytes(name: str, truth: Instances) -> Iterator[bytes]:

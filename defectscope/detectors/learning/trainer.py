@@ -335,10 +335,8 @@ def _best(folder: Path) -> Fitted | None:
     checkpoint = _read(folder / "best.ckpt")
     step = int(checkpoint["global_step"])
     own = checkpoint.get("callbacks", {}).get(CurveRecorder.__qualname__, {}).get("row", {})
-    curve = pd.read_csv(folder / "curve.csv")
-    rows = curve[curve["step"] == step]
-    if own.get("step") == step:
-        rows = pd.DataFrame([own])
+    scores = pd.DataFrame([own]) if own else pd.read_csv(folder / "curve.csv")
+    rows = scores[scores["step"] == step]
     if not len(rows):
         raise FormatError(
             f"{folder} holds the state of step {step}, but not the scores that go with it: another "

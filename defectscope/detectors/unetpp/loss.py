@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional
 
+from defectscope.detectors.unetpp.places import place_cost
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
     "assigned_outputs",
-    "grid_of_places",
     "mask_loss",
-    "middle_loss",
     "pairwise_dice_loss",
-    "place_cost",
     "union_loss",
 ]
 
@@ -40,44 +39,6 @@ def pairwise_dice_loss(predicted: Tensor, true: Tensor) -> Tensor:
     common = torch.bmm(a, b.transpose(1, 2))
     both = a.sum(dim=2)[:, :, None] + b.sum(dim=2)[:, None, :]
     return 1 - (2 * common + SMOOTH_PX) / (both + SMOOTH_PX)
-
-
-def place_cost(true: Tensor, outputs: int) -> Tensor:
-    """Return how far every true mask is from the place of every output.
-
-    Outputs have places on a grid over the image, row by row: what any of them is to show then
-    depends on where a line is, which is learned sooner than an order that has to be found first.
-
-    Parameters
-    ----------
-    true
-        (n, M, h, w) masks.
-    outputs
-        N, the number of outputs.
-
-    Returns
-    -------
-    (n, N, M) squared distances of the middles of the masks from the places, in sides of the image.
-    """
-    height, width = true.shape[-2:]
-    mass = true.sum(dim=(2, 3)).clamp(min=1e-6)
-    down = (torch.arange(height, device=true.device) + 0.5) / height
-    across = (torch.arange(width, device=true.device) + 0.5) / width
-    y = (true.sum(dim=3) * down).sum(dim=2) / mass
-    x = (true.sum(dim=2) * across).sum(dim=2) / mass
-    place_y, place_x = (p.to(true.device)[None, :, None] for p in grid_of_places(outputs))
-    return (place_y - y[:, None, :]) ** 2 + (place_x - x[:, None, :]) ** 2
-
-
-def grid_of_places(outputs: int) -> tuple[Tensor, Tensor]:
-    """Return y and x, 0 to 1, of the places of so many outputs: rows of nearly equal length."""
-    rows = max(1, round(outputs**0.5))
-    y, x = [], []
-    for row, numbers in enumerate(torch.tensor_split(torch.arange(outputs), rows)):
-        count = len(numbers)
-        y += [(row + 0.5) / rows] * count
-        x += [(column + 0.5) / count for column in range(count)]
-    return torch.tensor(y), torch.tensor(x)
 
 
 def assigned_outputs(
@@ -167,37 +128,6 @@ def mask_loss(
         # In units of a line, of which a hundredth of an image is typical.
         total = total + empty_weight * 100 * shown.sum() / free.sum().clamp(min=1)
     return total, chosen
-
-
-def middle_loss(middles: Tensor, true: Tensor, chosen: Tensor, outputs: int) -> Tensor:
-    """Return how far the middles that pixels of lines show are from where they belong.
-
-    A line belongs to the place of its output. Pixels of several lines do not count.
-
-    Parameters
-    ----------
-    middles
-        (n, 2, h, w) y and x of the middle of the line of each pixel, in sides of the image.
-    true
-        (n, M, h, w) masks, 0 to 1.
-    chosen
-        (n, M) of :func:`assigned_outputs`.
-    outputs
-        N, the number of outputs.
-
-    Returns
-    -------
-    Mean distance, in distances of neighbouring places; of far ones it grows linearly.
-    """
-    places = torch.stack(grid_of_places(outputs)).to(middles.device)[:, chosen.clamp(min=0)]
-    weight = true * (chosen >= 0)[:, :, None, None]
-    covered = weight.sum(dim=1)
-    counted = torch.where((covered > 0) & (true.sum(dim=1) <= 1), covered, 0)
-    wanted = torch.einsum("cnm,nmhw->nchw", places, weight) / covered.clamp(min=1e-6)[:, None]
-    apart = functional.smooth_l1_loss(
-        outputs**0.5 * middles, outputs**0.5 * wanted, reduction="none"
-    ).sum(dim=1)
-    return (apart * counted).sum() / counted.sum().clamp(min=1)
 
 
 def union_loss(logits: Tensor, true: Tensor) -> Tensor:

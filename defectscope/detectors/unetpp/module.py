@@ -13,7 +13,8 @@ from defectscope.core.line_metrics import LineScores, score_lines
 from defectscope.detectors.learning.module import LearningModule, true_lines
 from defectscope.detectors.learning.optimising import expect_finite
 from defectscope.detectors.unetpp.decoding import Tiling, masks_in_tiles, spline_of
-from defectscope.detectors.unetpp.loss import mask_loss, middle_loss, union_loss
+from defectscope.detectors.unetpp.loss import mask_loss, union_loss
+from defectscope.detectors.unetpp.places import middle_loss
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,7 +13,7 @@ from torch.nn import functional
 from defectscope.core.weights import read_tensors
 from defectscope.detectors.learning.networks import expect_shapes, with_weights
 from defectscope.detectors.unetpp.architecture import Architecture
-from defectscope.detectors.unetpp.loss import grid_of_places
+from defectscope.detectors.unetpp.places import Places
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,10 +24,6 @@ __all__ = ["UnetppNetwork", "load_encoder", "load_network"]
 
 # Of every output before training: a probability of 5 %.
 FIRST_LOGIT = -3.0
-# By how much the logit of an output is less where the middle is at the next place.
-FIRST_SHARPNESS = 3.0
-# Answers of about 1 are so many pixels long.
-REACH_PX = 16.0
 
 
 class UnetppNetwork(nn.Module):
@@ -82,48 +78,6 @@ class UnetppNetwork(nn.Module):
         """Return the modules of ``encoder`` or of ``all-but-head``, for freezing."""
         encoder = [self.net.encoder]
         return encoder if name == "encoder" else [*encoder, self.net.decoder]
-
-
-class Places(nn.Module):
-    """Last layers of a network whose outputs have places.
-
-    From what the decoder knows of a pixel follows where the middle of its line is; the farther
-    that is from the place of an output, the less the output shows.
-
-    Parameters
-    ----------
-    architecture
-        Number of masks, and the tile.
-    head
-        What gives the logits of all masks otherwise.
-    """
-
-    def __init__(self, architecture: Architecture, head: nn.Module) -> None:
-        super().__init__()
-        self.head = head
-        self.way = nn.Conv2d(architecture.decoder_channels[-1], 2, kernel_size=3, padding=1)
-        assert self.way.bias is not None
-        nn.init.zeros_(self.way.bias)
-        self.sharpness = nn.Parameter(torch.tensor(FIRST_SHARPNESS))
-        self.step = architecture.reduce / architecture.tile_px
-        self.count = architecture.masks
-        y, x = grid_of_places(architecture.masks)
-        # |m - a|² is |m|² - 2 m a + |a|², so one convolution gives it for all outputs.
-        weights = torch.stack([torch.ones_like(y), -2 * y, -2 * x], dim=1)[:, :, None, None]
-        self.weights: Tensor
-        self.constants: Tensor
-        self.register_buffer("weights", weights, persistent=False)
-        self.register_buffer("constants", y**2 + x**2, persistent=False)
-
-    def forward(self, known: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits of all masks, and where the middles are."""
-        ones = torch.ones_like(known[:, :1])
-        # Sums of ones: an exported network then fits inputs of any size.
-        here = torch.cat([ones.cumsum(dim=2), ones.cumsum(dim=3)], dim=1)
-        middles = self.step * (here - 0.5 + REACH_PX * self.way(known))
-        squares = torch.cat([(middles**2).sum(dim=1, keepdim=True), middles], dim=1)
-        apart = functional.conv2d(squares, self.weights, self.constants)
-        return self.head(known) - self.sharpness * self.count * apart, middles
 
 
 def load_encoder(network: UnetppNetwork, path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.datasets import Dataset, LabelledImage, file_of
 from defectscope.core.errors import FormatError
 from defectscope.core.geometry.ellipses import ellipse_boxes
 from defectscope.core.geometry.polylines import polyline_box
@@ -18,7 +18,6 @@ from defectscope.readers.formats.collecting import Annotation, collect
 from defectscope.readers.formats.holdings import Ellipse, Notes, loaded
 from defectscope.readers.formats.image_files import (
     check_size,
-    file_of,
     image_size,
     relative_name,
     resting_place,

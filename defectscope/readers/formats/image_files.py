@@ -11,14 +11,13 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import Field
 
-from defectscope.core.datasets import Dataset
+from defectscope.core.datasets import PAGE, Dataset, file_of
 from defectscope.core.errors import FormatError, InputError
 from defectscope.core.files import atomic_path, inside
 from defectscope.core.options import Options
 
 __all__ = [
     "IMAGE_SUFFIXES",
-    "PAGE",
     "CopyOptions",
     "check_size",
     "copy_images",
@@ -32,7 +31,6 @@ __all__ = [
 ]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-PAGE = re.compile(r"#\d+$")
 
 
 class CopyOptions(Options):
@@ -85,12 +83,6 @@ def relative_name(name: str, below: str = "", where: str = "") -> str:
             "folder; names must be relative and without '..'"
         ) from error
     return slashed
-
-
-def file_of(folder: Path, name: str) -> Path:
-    """Return the file of an image name; ``stack.tif#3`` is a page of ``stack.tif``."""
-    path = inside(folder, name)
-    return path if path.exists() else inside(folder, PAGE.sub("", name))
 
 
 def image_size(path: Path) -> tuple[int, int] | None:

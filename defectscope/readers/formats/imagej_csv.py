@@ -8,14 +8,13 @@ from pathlib import Path
 from pydantic import Field
 
 from defectscope.core.base import AnnotationFormat
-from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.datasets import Dataset, LabelledImage, file_of
 from defectscope.core.errors import FormatError
 from defectscope.core.files import write_text
 from defectscope.core.options import Options
 from defectscope.readers.formats.collecting import collect, smallest_size
 from defectscope.readers.formats.holdings import NO_PLACE, Notes, loaded, note_losses
 from defectscope.readers.formats.image_files import (
-    file_of,
     image_size,
     natural_key,
     page_count,

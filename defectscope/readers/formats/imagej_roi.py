@@ -10,14 +10,13 @@ from pathlib import Path
 from pydantic import Field
 
 from defectscope.core.base import AnnotationFormat
-from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.datasets import Dataset, LabelledImage, file_of
 from defectscope.core.errors import FormatError, InputError, OutputError
 from defectscope.core.options import Options
 from defectscope.readers.formats.collecting import collect, smallest_size
 from defectscope.readers.formats.holdings import Notes, loaded, note_losses
 from defectscope.readers.formats.image_files import (
     IMAGE_SUFFIXES,
-    file_of,
     image_size,
     list_images,
     page_count,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from defectscope.core.base import AnnotationFormat
-from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.datasets import Dataset, LabelledImage, file_of
 from defectscope.core.errors import FormatError, OutputError
 from defectscope.core.files import write_json
 from defectscope.readers.formats.collecting import collect
@@ -17,7 +17,6 @@ from defectscope.readers.formats.image_files import (
     CopyOptions,
     check_size,
     copy_images,
-    file_of,
     image_size,
     label_files,
     natural_key,

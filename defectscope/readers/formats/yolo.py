@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from defectscope.core.base import AnnotationFormat
-from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.datasets import PAGE, Dataset, LabelledImage
 from defectscope.core.errors import FormatError, OutputError
 from defectscope.core.files import write_text
 from defectscope.core.instances import Instances
@@ -16,7 +16,6 @@ from defectscope.readers.formats.collecting import Annotation, collect
 from defectscope.readers.formats.folder_output import left_over, whole_folder
 from defectscope.readers.formats.holdings import Notes, loaded, note_box, note_losses, type_names
 from defectscope.readers.formats.image_files import (
-    PAGE,
     CopyOptions,
     copy_images,
     image_size,

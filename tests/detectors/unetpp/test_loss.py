@@ -9,12 +9,14 @@ torch = pytest.importorskip("torch")
 
 from defectscope.detectors.unetpp.loss import (  # noqa: E402
     assigned_outputs,
-    grid_of_places,
     mask_loss,
-    middle_loss,
     pairwise_dice_loss,
-    place_cost,
     union_loss,
+)
+from defectscope.detectors.unetpp.places import (  # noqa: E402
+    grid_of_places,
+    middle_loss,
+    place_cost,
 )
 
 
