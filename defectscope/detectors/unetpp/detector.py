@@ -9,25 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
-from defectscope import Frame, Instances, WeightFiles
+from defectscope import Frame, Instances, OptionError, WeightFiles
+from defectscope.core.line_masks import mask_of_line
 from defectscope.detectors.learning.cards import read_architecture
 from defectscope.detectors.learning.detector import LearnedDetector, LearnedOptions
 from defectscope.detectors.learning.normalisation import normalised
 from defectscope.detectors.learning.packages import expect_training_packages
 from defectscope.detectors.unetpp.architecture import Architecture
-from defectscope.detectors.unetpp.decoding import (
-    HALO_PX,
-    FoundMask,
-    Tiling,
-    masks_in_tiles,
-    spline_of,
-)
+from defectscope.detectors.unetpp.decoding import HALO_PX, Tiling, lines_in_tiles
 from defectscope.detectors.unetpp.options import UnetppTrainingOptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from defectscope import TrainingJob
+    from defectscope.detectors.unetpp.assembling import FoundLine
     from defectscope.detectors.unetpp.network import UnetppNetwork
 
 __all__ = ["Unetpp", "UnetppOptions"]
@@ -63,9 +59,9 @@ class Unetpp(LearnedDetector):
     """U-Net++ with N output masks, one for each dislocation (P1: Govind et al.).
 
     Masks are cut at a probability of 0.5; empty, tiny and repeated ones are dropped (Dice loss
-    below 0.5), and a spline is laid through the Lee skeleton of each. Frames larger than a tile
-    are looked at in tiles, each with N masks of its own; masks that agree in the halo of two tiles
-    are one line.
+    below 0.5), and Lee's skeleton of each is taken apart into its branches. Frames larger than a
+    tile are looked at in tiles, each with N masks of its own. Pieces of all masks of all tiles that
+    repeat or continue each other are one line, through which a spline is laid.
     """
 
     Options = UnetppOptions
@@ -84,30 +80,53 @@ class Unetpp(LearnedDetector):
         """
         return read_architecture(self.files, Architecture)
 
+    @cached_property
+    def tiling(self) -> Tiling:
+        """How frames are cut.
+
+        Raises
+        ------
+        OptionError
+            The network cannot work on tiles of the side that was asked for.
+        """
+        known, tile_px = self.architecture, self.options.tile_px
+        if tile_px and tile_px % known.multiple_px:
+            raise OptionError(
+                f"tile_px must be a multiple of {known.multiple_px} for these weights, and is "
+                f"{tile_px}"
+            )
+        if tile_px and known.places and tile_px > known.tile_px:
+            raise OptionError(
+                f"tile_px is {tile_px}, but the outputs of these weights have places in tiles of "
+                f"{known.tile_px} px and see nothing beyond; give {known.tile_px} or less"
+            )
+        return Tiling.of(tile_px or known.tile_px, known.multiple_px, self.options.halo_px)
+
     def detect(self, frames: Sequence[Frame]) -> list[Instances]:
         """Return masks and splines of each frame, best score first."""
         return [self._one(frame) for frame in frames]
 
     def _one(self, frame: Frame) -> Instances:
-        options, shape = self.options, frame.shape
-        tile_px = options.tile_px or self.architecture.tile_px
-        tiling = Tiling.of(tile_px, self.architecture.multiple_px, options.halo_px)
-        found = masks_in_tiles(
+        found = lines_in_tiles(
             normalised(frame.pixels), lambda batch: self.engine(batch)[0],
-            tiling, options.least_area_px,
+            self.tiling, self.options.least_area_px,
         )  # fmt: skip
         kept = [f for f in found if f.score >= self.least_score]
-        return self._instances(sorted(kept, key=lambda f: -f.score), shape)
+        return self._instances(sorted(kept, key=lambda f: -f.score), frame.shape)
 
-    def _instances(self, found: list[FoundMask], shape: tuple[int, int]) -> Instances:
+    def _instances(self, found: list[FoundLine], shape: tuple[int, int]) -> Instances:
         limits = np.array([shape[1], shape[0]], float)
-        lines: list[NDArray[np.float64]] = [np.clip(spline_of(f.mask), 0, limits) for f in found]
+        lines: list[NDArray[np.float64]] = [np.clip(line.points, 0, limits) for line in found]
+        masks = [
+            mask_of_line(points, max(1, round(line.width_px))).clipped(shape)
+            for points, line in zip(lines, found, strict=True)
+        ]
         return Instances(
             shape,
-            [f.mask.box for f in found],
-            scores=[f.score for f in found],
+            [mask.box for mask in masks],
+            scores=[line.score for line in found],
             defect_types=self.defect_types[0] if found else None,
-            masks=[f.mask for f in found],
+            masks=masks,
             lines=lines,
         )
 

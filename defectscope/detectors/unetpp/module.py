@@ -12,7 +12,7 @@ from torch.nn import functional
 from defectscope.core.line_metrics import LineScores, score_lines
 from defectscope.detectors.learning.module import LearningModule, true_lines
 from defectscope.detectors.learning.optimising import expect_finite
-from defectscope.detectors.unetpp.decoding import Tiling, masks_in_tiles, spline_of
+from defectscope.detectors.unetpp.decoding import Tiling, lines_in_tiles
 from defectscope.detectors.unetpp.loss import mask_loss, union_loss
 from defectscope.detectors.unetpp.places import middle_loss
 
@@ -76,11 +76,11 @@ class UnetppModule(LearningModule):
     def validation_step(self, batch: Tensor, _: int) -> None:
         """Lay splines through what is found in the frame of a position."""
         pixels, truth = self.frames[int(batch)]
-        masks = masks_in_tiles(
+        lines = lines_in_tiles(
             self.given(pixels), self._shown, Tiling.of(self.options.crop_px, self._multiple),
             self.options.least_area_px,
         )  # fmt: skip
-        found = [(spline_of(f.mask), f.score) for f in masks]
+        found = [(line.points, line.score) for line in lines]
         self._found.append((found, true_lines(truth), true_lines(truth, ignored=True)))
 
     def _shown(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
