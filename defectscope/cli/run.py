@@ -121,8 +121,12 @@ __all__ = ["run"]
     show_default=True,
     help="Format of the large tables.",
 )
-@click.option("--no-overlay", is_flag=True, help="Write no overlay video.")
-@click.option("--no-figures", is_flag=True, help="Write no figures.")
+@click.option("--no-overlay", is_flag=True, help="Write no overlay video, and no stills of it.")
+@click.option(
+    "--no-figures",
+    is_flag=True,
+    help="Do no analyses, and so write none of their figures; stills are part of the overlay.",
+)
 @click.option(
     "--mixed-sizes", is_flag=True, help="Take frames of different sizes as unrelated images."
 )
