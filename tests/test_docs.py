@@ -54,8 +54,6 @@ def shell(line, folder, quick=False, **more):
         assert set(extras) <= set(EXTRAS), line
         return
     assert words[0] == "defectscope", line
-    if "--out" in words:
-        shutil.rmtree(folder / words[words.index("--out") + 1], ignore_errors=True)
     if quick and not {"--watch", "--workers"} & set(words):
         result = CliRunner().invoke(cli, words[1:])
         assert result.exit_code == 0, f"{line}\n{result.output}\n{result.exception!r}"
@@ -131,22 +129,22 @@ def undrawn(figure, target, **_):
         "docs/lines.md",
     ],
 )
-def test_the_documentation_runs(document, sandbox, monkeypatch):
-    monkeypatch.chdir(sandbox)
+def test_the_documentation_runs(document, sandbox, tmp_path, monkeypatch):
+    # From top to bottom, with nothing that another document left.
+    place = tmp_path / "place"
+    shutil.copytree(sandbox, place)
+    monkeypatch.chdir(place)
     if document.startswith("docs/"):
         # Dozens of figures, which other tests look at, would take most of the time.
         monkeypatch.setattr("matplotlib.figure.Figure.savefig", undrawn)
-    shutil.rmtree(sandbox / "results", ignore_errors=True)
     names: dict[str, object] = {}
     for language, text in blocks(document):
         if language == "console":
             for line in commands(text):
-                shell(line, sandbox, quick=document.startswith("docs/"))
+                shell(line, place, quick=document.startswith("docs/"))
         elif language == "toml" and "pixel_size_nm" in text:
-            (sandbox / "scope.toml").write_text(text)
+            (place / "scope.toml").write_text(text)
         elif language == "python" and not text.startswith("#"):
-            if ".run(" in text:
-                shutil.rmtree(sandbox / "results", ignore_errors=True)
             exec(compile(text, document, "exec"), names)
 
 

@@ -21,6 +21,7 @@ from defectscope.cli.common import (
     shown_progress,
     warn,
 )
+from defectscope.cli.unused import check_analyze
 
 __all__ = ["analyze"]
 
@@ -86,6 +87,7 @@ def analyze(context: click.Context, /, **given: Any) -> None:
     from defectscope.pipeline.choices import gather_options, read_config
     from defectscope.pipeline.report import number_text
 
+    check_analyze(context)
     host = current_host(context)
     with shown_progress() as progress:
         done = analyse_run(

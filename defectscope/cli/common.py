@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from defectscope.pipeline.session import Progress
@@ -22,6 +23,8 @@ __all__ = [
     "component_options",
     "current_host",
     "frames_option",
+    "given_by_user",
+    "once",
     "plural",
     "region",
     "rename_option",
@@ -98,37 +101,53 @@ def region(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
     return numbers
 
 
-def _once(*names: str, **settings: Any) -> Callable[[F], F]:
-    """Add an option that may be given once; click would take the last of several in silence."""
+def once(
+    *names: str, read: Callable[[Any, Any, Any], Any] | None = None, **settings: Any
+) -> Callable[[F], F]:
+    """Add an option that may be given once; click would take the last of several in silence.
 
-    def only(_: click.Context, __: click.Parameter, values: tuple[Any, ...]) -> Any:
+    Parameters
+    ----------
+    *names, **settings
+        Of the option; its default, if it has one, is a list of one value.
+    read
+        Callback that makes something of the one value.
+    """
+
+    def only(context: click.Context, option: click.Parameter, values: tuple[Any, ...]) -> Any:
         if len(values) > 1:
             found = " and ".join(map(str, values))
             raise click.BadParameter(f"it takes one value, found {found}; leave out what is wrong")
-        return values[0] if values else None
+        value = values[0] if values else None
+        return value if read is None else read(context, option, value)
 
     return click.option(*names, multiple=True, callback=only, **settings)
+
+
+def given_by_user(context: click.Context, name: str) -> bool:
+    """Whether a parameter stands on the command line, also with what is its default."""
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def calibration_options(command: F) -> F:
     """Add the options that calibrate a series."""
     for option in reversed(
         [
-            _once("--calibration", type=PATH, metavar="FILE.toml",
+            once("--calibration", type=PATH, metavar="FILE.toml",
                   help="Calibration file; single values below overrule it."),
-            _once("--pixel-size", "pixel_size_nm", type=float, metavar="NM",
+            once("--pixel-size", "pixel_size_nm", type=float, metavar="NM",
                   help="Edge of a pixel, nm."),
-            _once("--frame-interval", "frame_interval_s", type=float, metavar="S",
+            once("--frame-interval", "frame_interval_s", type=float, metavar="S",
                   help="Time from one frame index to the next, s."),
-            _once("--dose-start", "dose_start_dpa", type=float, metavar="DPA",
+            once("--dose-start", "dose_start_dpa", type=float, metavar="DPA",
                   help="Dose at frame index 0, dpa."),
-            _once("--dose-per-frame", "dose_per_frame_dpa", type=float, metavar="DPA",
+            once("--dose-per-frame", "dose_per_frame_dpa", type=float, metavar="DPA",
                   help="Dose from one frame index to the next, dpa."),
-            _once("--dose-rate", "dose_rate_dpa_per_s", type=float, metavar="DPA/S",
+            once("--dose-rate", "dose_rate_dpa_per_s", type=float, metavar="DPA/S",
                   help="In place of --dose-per-frame, where times are known; dpa/s."),
-            _once("--thickness", "thickness_nm", type=float, metavar="NM",
+            once("--thickness", "thickness_nm", type=float, metavar="NM",
                   help="Foil thickness, nm."),
-            _once("--visible-fraction", type=float, metavar="F",
+            once("--visible-fraction", type=float, metavar="F",
                   help="Fraction of the defects that this imaging condition shows."),
         ]
     ):  # fmt: skip
@@ -149,7 +168,7 @@ def calibration_values(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def component_options(command: F) -> F:
     """Add the options that set options of components."""
-    command = click.option(
+    command = once(
         "--config",
         type=PATH,
         metavar="FILE.toml",
@@ -200,7 +219,7 @@ def shown_progress() -> Iterator[Progress]:
         yield report
 
 
-frames_option = click.option(
+frames_option = once(
     "--frames", metavar="A:B:S", help="Only frame indices A to B (exclusive), every S-th."
 )
 rename_option = click.option(
@@ -209,6 +228,6 @@ rename_option = click.option(
     metavar="OLD=NEW",
     help="Another name for a defect type; types of one name become one. May be repeated.",
 )
-roi_option = click.option(
-    "--roi", callback=region, metavar="X0,Y0,X1,Y1", help="Only this part of a frame, px."
+roi_option = once(
+    "--roi", read=region, metavar="X0,Y0,X1,Y1", help="Only this part of a frame, px."
 )

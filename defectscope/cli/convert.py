@@ -57,11 +57,13 @@ def convert(
     host.find("formats", to_format)
     of_run = from_format is None and is_run(source)
     from_format = "run" if of_run else from_format or detect_format(source, host)
-    options = _options(assignments, from_format, to_format)
+    options = _options(assignments, from_format, to_format, of_run)
     if copy_images:
         written = host.load_class(host.find("formats", to_format))
         if "copy_images" not in written.Options.model_fields:
-            raise UsageError(f"the format {to_format!r} has no place for images: {target}")
+            raise UsageError(
+                f"the format {to_format!r} has no place for images; leave out --copy-images"
+            )
         options[to_format] = {**options[to_format], "copy_images": True}
     _refuse_existing(target, overwrite)
     if of_run:
@@ -81,7 +83,7 @@ def convert(
 
 
 def _options(
-    assignments: tuple[str, ...], from_format: str, to_format: str
+    assignments: tuple[str, ...], from_format: str, to_format: str, of_run: bool
 ) -> dict[str, dict[str, Any]]:
     from defectscope.core.errors import OptionError
     from defectscope.core.options import parse_assignment
@@ -89,6 +91,11 @@ def _options(
     options: dict[str, dict[str, Any]] = {from_format: {}, to_format: {}}
     for assignment in assignments:
         name, option, value = parse_assignment(assignment)
+        if of_run and name != to_format:
+            raise OptionError(
+                f"--set {assignment}: a run is read without options; this conversion has those of "
+                f"{to_format!r}"
+            )
         if name not in options:
             raise OptionError(
                 f"--set {assignment}: this conversion uses {from_format!r} and {to_format!r}, "

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from defectscope.cli.common import (
     PATH,
     component_options,
     current_host,
+    given_by_user,
     plural,
     say,
     shown_progress,
@@ -132,7 +132,7 @@ def _refuse_others(context: click.Context) -> None:
         "the names of generators" if isinstance(parameter, click.Argument) else parameter.opts[0]
         for parameter in context.command.params
         if parameter.name not in (None, *FOR_ANY_SAMPLE)
-        and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+        and given_by_user(context, parameter.name)
         and context.params[parameter.name] != ()  # no name at all is given, too
     ]
     if others:

@@ -16,12 +16,14 @@ from defectscope.cli.common import (
     component_options,
     current_host,
     frames_option,
+    once,
     plural,
     roi_option,
     say,
     shown_progress,
     warn,
 )
+from defectscope.cli.unused import check_analysis_options, check_run
 
 if TYPE_CHECKING:
     from defectscope.pipeline.api import Pipeline
@@ -44,9 +46,9 @@ __all__ = ["run"]
     metavar="S",
     help="With --watch: end when no frame has come for so long.",
 )
-@click.option(
+@once(
     "--detector",
-    default="heatmap",
+    default=["heatmap"],
     show_default=True,
     metavar="NAME",
     help="Detector: NAME or ALIAS=NAME.",
@@ -57,7 +59,7 @@ __all__ = ["run"]
     metavar="NAME",
     help="Post-processor; may be repeated, they work in this order.",
 )
-@click.option("--tracker", metavar="NAME", help="Tracker that links detections through time.")
+@once("--tracker", metavar="NAME", help="Tracker that links detections through time.")
 @click.option("--out", required=True, type=PATH, metavar="DIR", help="Folder for the results.")
 @component_options
 @frames_option
@@ -70,7 +72,7 @@ __all__ = ["run"]
     help="Drop what is found in this part, px, or where an image of the frames' size is not 0; "
     "may be repeated.",
 )
-@click.option(
+@once(
     "--vote",
     metavar="K/N",
     help="Keep what is found in K of N neighbouring frames, and fill gaps between.",
@@ -119,8 +121,12 @@ __all__ = ["run"]
     show_default=True,
     help="Format of the large tables.",
 )
-@click.option("--no-overlay", is_flag=True, help="Write no overlay video.")
-@click.option("--no-figures", is_flag=True, help="Write no figures.")
+@click.option("--no-overlay", is_flag=True, help="Write no overlay video, and no stills of it.")
+@click.option(
+    "--no-figures",
+    is_flag=True,
+    help="Do no analyses, and so write none of their figures; stills are part of the overlay.",
+)
 @click.option(
     "--mixed-sizes", is_flag=True, help="Take frames of different sizes as unrelated images."
 )
@@ -142,16 +148,17 @@ def run(context: click.Context, /, **given: Any) -> None:
     from defectscope.pipeline.api import Pipeline, open_frames
     from defectscope.pipeline.choices import Choice, gather_options, read_config
     from defectscope.pipeline.reader_options import split_options
+    from defectscope.pipeline.runfolder import is_complete
 
     if given["resume"] and given["overwrite"]:
         raise UsageError("--resume goes on with a run and --overwrite deletes it; give one of them")
+    check_run(context)
     host = current_host(context)
     named = [given["detector"], *given["post"], *filter(None, [given["tracker"]])]
     chosen = [Choice.parse(text) for text in named]
+    called = {name for choice in chosen for name in (choice.name, choice.alias)}
     of_readers, options = split_options(
-        gather_options(given["assignments"], read_config(given["config"])),
-        host,
-        {name for choice in chosen for name in (choice.name, choice.alias)},
+        gather_options(given["assignments"], read_config(given["config"])), host, called
     )
     pipeline = Pipeline(
         given["detector"],
@@ -163,6 +170,9 @@ def run(context: click.Context, /, **given: Any) -> None:
         batch_size=given["batch_size"],
         host=host,
     )
+    if given["no_figures"]:
+        # A file of options may be for several commands.
+        check_analysis_options(gather_options(given["assignments"], {}), {*called, *of_readers})
     if (given["watch"] is None) == (not given["inputs"]):
         raise UsageError("name the INPUT to run on, or a folder to --watch, and not both")
     if given["watch"] is not None:
@@ -187,22 +197,22 @@ def run(context: click.Context, /, **given: Any) -> None:
     said = list(dict.fromkeys(frames.warnings))
     for text in said:
         warn(text)
+    complete = given["resume"] and is_complete(given["out"])
     with _resumable(given["out"]), shown_progress() as progress:
         result = pipeline.run(frames, given["out"], progress=progress, **_settings(given))
     for text in result.warnings:
         if text not in said:
             warn(text)
+    if complete:
+        say(f"the run in {result.folder} is already complete; nothing was done")
     summarise(result)
 
 
 def _watched(pipeline: Pipeline, given: dict[str, Any]) -> Result:
     """Watch a folder, and say every few seconds how far behind the tables are."""
     from defectscope.core.calibration import Calibration
-    from defectscope.core.errors import UsageError
     from defectscope.pipeline.calibrating import merged_calibration
 
-    if given["frames"]:
-        raise UsageError("--frames selects from what is there, and --watch does not wait for it")
     notes: list[str] = []
     calibration = merged_calibration(
         Calibration(), given["calibration"], calibration_values(given), notes

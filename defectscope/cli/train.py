@@ -71,7 +71,7 @@ def train(context: click.Context, /, **given: Any) -> None:
     from defectscope.pipeline.training import train as start
 
     registered = current_host(context).weights()
-    for name in ("data", "config"):
+    for name in ("data", "validation", "config"):
         if given[name] is not None:
             given[name] = shipped_recipe(given[name], registered)
     given["rename"] = parse_renames(given["rename"])

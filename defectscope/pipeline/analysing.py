@@ -190,6 +190,8 @@ def analyse_run(
     result = run_or_labels(Path(run), host)
     if out is None and not is_run(Path(run)):
         raise UsageError(f"{run} is labelled data; name a folder for the results with --out")
+    if tracks is not None and not is_run(Path(run)):
+        raise UsageError("labelled data has no detections to link; leave out --tracks")
     if not len(result.frames):
         raise UsageError(f"the run in {result.folder} has no finished frame; run it first")
     runtime = Runtime(defect_types=host.defect_types(), weights=host.weights())

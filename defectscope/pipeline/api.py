@@ -277,6 +277,10 @@ class Pipeline:
                 "frames of different sizes are unrelated images, which cannot be registered; "
                 "leave out --register or --mixed-sizes"
             )
+        if chosen.workers > 1 and chosen.dask is not None:
+            raise UsageError(
+                "--dask works with the workers of its cluster; leave out --workers or --dask"
+            )
         return chosen
 
     def watch(
@@ -322,6 +326,8 @@ class Pipeline:
             frames.calibration = without_laws(frames.calibration, frames.warnings)
         if chosen.workers > 1 or chosen.dask is not None:
             raise UsageError("--watch works in one process; leave out --workers and --dask")
+        if self.batch_size > 1:
+            raise UsageError("--watch takes frames one by one; leave out --batch-size")
         frames.in_order = chosen.vote is not None or chosen.register is not None
         parts = vars(self._session(frames, Path(out), chosen, progress))
         kept = {name: parts[name] for name in Session.__match_args__ if not name.startswith("_")}

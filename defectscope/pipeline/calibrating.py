@@ -27,6 +27,8 @@ NAMES = {
     "dose_per_frame_dpa": "{:g} dpa a frame",
     "thickness_nm": "a thickness of {:g} nm",
 }
+# Options that say what unrelated images cannot have.
+GIVEN_BY = {"time": "--frame-interval", "dose": "--dose-per-frame"}
 OF_FILES = ("pixel_size_nm", "frame_interval_s")
 
 
@@ -128,6 +130,7 @@ def without_laws(calibration: Calibration, warnings: list[str]) -> Calibration:
         return calibration
     warnings.append(
         f"unrelated images (--mixed-sizes) have no {' and no '.join(lost)} by their numbers; "
-        "leave out what says so, or --mixed-sizes"
+        f"leave out {' and '.join(GIVEN_BY[name] for name in lost)}, also of the calibration file, "
+        "or --mixed-sizes"
     )
     return calibration.model_copy(update={name: None for names in lost.values() for name in names})

@@ -47,11 +47,17 @@ def given_tracks(path: Path, result: Result) -> pd.DataFrame:
     if missing:
         raise FormatError(
             f"the tracks {path} lack the columns {', '.join(missing)}; link the table of the run: "
-            f"track {result.folder}/detections.parquet"
+            f"track {_detections(result)}"
         )
     if table["particle"].isna().any() or not table["frame"].isin(result.frames["frame"]).all():
         raise FormatError(
             f"the tracks {path} have rows without a particle, or of frames that the run lacks; "
-            f"link the table of the run: track {result.folder}/detections.parquet"
+            f"link the table of the run: track {_detections(result)}"
         )
     return table.astype({**DETECTION_COLUMNS, "particle": "int64"})
+
+
+def _detections(result: Result) -> Path:
+    """Return where the detections of a run are, which is told by ``--format``."""
+    found = result.folder / "detections.csv"
+    return found if found.is_file() else found.with_suffix(".parquet")

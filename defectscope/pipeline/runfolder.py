@@ -26,7 +26,7 @@ from defectscope.pipeline.stages import FrameOutcome
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MASK", "RunFolder", "read_info"]
+__all__ = ["MASK", "RunFolder", "is_complete", "read_info"]
 
 INFO = "run.json"
 MASK = "mask.png"
@@ -251,6 +251,12 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a folder holds a run that came to its end."""
+    info = RunFolder(folder).info()
+    return info is not None and info["status"] == "complete"
 
 
 def read_info(folder: Path) -> dict[str, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from defectscope.core.base import Runtime, TrainableDetector
-from defectscope.core.errors import OptionError, OutputError, UsageError
+from defectscope.core.errors import DefectscopeError, OptionError, OutputError, UsageError
 from defectscope.core.options import validate_options
 from defectscope.core.training import TrainingData, TrainingJob
 from defectscope.core.weights import find_weights
@@ -117,7 +118,10 @@ def train(
         )
     detector = host.load_class(host.find("detectors", name))
     if not issubclass(detector, TrainableDetector):
-        raise UsageError(f"the detector {name!r} learns nothing: it has no training")
+        raise UsageError(
+            f"the detector {name!r} learns nothing: it has no training; these have: "
+            f"{_that_learn(host)}"
+        )
     chosen = validate_options(detector.TrainingOptions, options or {}, name)
     runtime = Runtime(
         device, threads or _threads(workers), defect_types=host.defect_types(),
@@ -153,6 +157,16 @@ def train(
         )
     trained: WeightFiles = component.train(job)
     return trained
+
+
+def _that_learn(host: PluginHost) -> str:
+    """Return the names of the detectors that can be trained."""
+    names = []
+    for entry in host.registered("detectors"):
+        with suppress(DefectscopeError):  # one that cannot be loaded learns nothing
+            if issubclass(host.load_class(entry), TrainableDetector):
+                names.append(entry.name)
+    return ", ".join(sorted(names)) or "none"
 
 
 def _check_rename(rename: Mapping[str, str], sources: Sequence[TrainingData]) -> None:

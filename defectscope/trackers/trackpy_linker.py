@@ -81,7 +81,7 @@ class TrackpyOptions(RepairOptions):
         gt=0,
         le=10_000,
         description="where particles are crowded, shrink the search range down to this (px); "
-        "none: stop with an error there",
+        "none: never; only more than 1,000 that compete for the same places are an error",
     )
     adaptive_step: float = Field(
         0.95, gt=0, lt=1, description="factor by which the search range shrinks at a time"

@@ -82,6 +82,14 @@ def test_figures_in_formats_that_are_asked_for(run, tmp_path):
         (["--figures", "png,eps"], "formats of figures are png, svg, pdf"),
         (["--figures", ""], "formats of figures are png, svg, pdf"),
         (["--images", "nowhere"], "no images at nowhere"),
+        (
+            ["--no-report", "--images", "."],
+            "--images: there is no report with --no-report; leave out",
+        ),
+        (
+            ["--no-report", "--images", ".", "--viewer-frames", "24"],
+            "--images and --viewer-frames: there is no report",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(run, words, text):

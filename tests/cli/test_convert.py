@@ -121,7 +121,11 @@ def test_wrong_use(labels: Path) -> None:
         (UnknownNameError, "no format 'cocoa'", ("--to", "yolo", "--from", "cocoa")),
         (OptionError, "uses 'coco' and 'yolo', not 'x'", ("--to", "yolo", "--set", "x.y=1")),
         (OptionError, "'yolo' has no option 'y'", ("--to", "yolo", "--set", "yolo.y=1")),
-        (UsageError, "has no place for images", ("--to", "imagej-roi", "--copy-images")),
+        (
+            UsageError,
+            "has no place for images; leave out --copy",
+            ("--to", "imagej-roi", "--copy-images"),
+        ),
         (FormatError, "the key 'imagePath' is missing", ("--to", "yolo", "--from", "labelme")),
     ]
     for kind, message, arguments in cases:

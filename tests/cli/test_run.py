@@ -182,6 +182,20 @@ BAD = {
         "cannot vote on each other",
     ),
     "resume and overwrite": (["--resume", "--overwrite"], 2, "give one of them"),
+    "detector twice": (["--detector", "heatmap", "--detector", "heatmap"], 2, "takes one value"),
+    "tracker twice": (["--tracker", "loops", "--tracker", "trackpy"], 2, "loops and trackpy"),
+    "vote twice": (["--vote", "2/3", "--vote", "6/9"], 2, "found 2/3 and 6/9"),
+    "roi twice": (["--roi", "0,0,9,9", "--roi", "9,9,20,20"], 2, "'--roi': it takes one value"),
+    "frames twice": (["--frames", "0:3", "--frames", "9:"], 2, "'--frames': it takes one value"),
+    "config twice": (["--config", "a.toml", "--config", "b.toml"], 2, "a.toml and b.toml"),
+    "idle without watch": (["--idle", "3"], 2, "--idle ends a watch; give --watch FOLDER"),
+    "jump without register": (["--jump-px", "5"], 2, "give both, or leave it out"),
+    "dask and workers": (["--dask", "tcp://x:1", "--workers", "2"], 2, "leave out --workers"),
+    "analysis without figures": (
+        ["--no-figures", "--set", "growth.drawn=2", "--set", "dark-blobs.blur_px=2"],
+        2,
+        "leave it out, or --set of growth",
+    ),
     "no such configuration": (["--config", "nowhere.toml"], 1, "cannot be read"),
     "no such scheduler": (["--dask", "tcp://127.0.0.1:9"], 2, "no Dask scheduler"),
 }
@@ -203,7 +217,7 @@ def quick_call(capsys):
 @pytest.mark.parametrize("case", BAD)
 def test_bad_requests(stack, tmp_path, quick_call, case):
     arguments, code, message = BAD[case]
-    if "--dask" in arguments:
+    if "--dask" in arguments and "--workers" not in arguments:
         pytest.importorskip("distributed", reason="the extra dask is not installed")
     if "--detector" not in arguments:
         arguments = ["--detector", "dark-blobs", *arguments]
@@ -211,6 +225,35 @@ def test_bad_requests(stack, tmp_path, quick_call, case):
     assert found == code
     assert message in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--frames", "0:5"], "does not wait for it; leave out --frames"),
+        (["--batch-size", "2"], "takes frames one by one; leave out --batch-size"),
+        (["--workers", "2"], "leave out --workers and --dask"),
+    ],
+)
+def test_what_a_watch_has_no_use_for(tmp_path, quick_call, words, message):
+    arguments = ["--watch", tmp_path, "--idle", 0.1, "--detector", "dark-blobs", *words]
+    code, said = quick_call("run", *arguments, "--out", tmp_path / "out")
+    assert code == 2
+    assert message in said
+
+
+def test_a_complete_run_is_said_to_be(stack, tmp_path, quick_call):
+    out = tmp_path / "out"
+    arguments = ["run", stack, "--detector", "dark-blobs", "--frames", "0:2", "--no-overlay",
+                 "--no-figures", "--out", out, "--resume"]  # fmt: skip
+    code, said = quick_call(*arguments)
+    assert code == 0
+    assert "already complete" not in said
+    before = (out / "run.json").stat().st_mtime_ns
+    code, said = quick_call(*arguments)
+    assert code == 0
+    assert f"the run in {out} is already complete; nothing was done\n2 frames" in said
+    assert (out / "run.json").stat().st_mtime_ns == before
 
 
 def test_one_damaged_frame_among_good_ones(stack, tmp_path):

@@ -9,8 +9,10 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 import defectscope as ds
+from defectscope.cli.main import cli
 from defectscope.core.weights import WeightFiles, read_tensors
 
 RECIPE = """
@@ -532,9 +534,27 @@ def test_wrong_requests(train, case, tmp_path):
 def test_detectors_that_learn_nothing_and_data_that_is_not_there(preloaded, recipe, tmp_path):
     done = preloaded.call("train", "dark-blobs", recipe, "--out", "x.safetensors", folder=tmp_path)
     failed(done, "the detector 'dark-blobs' learns nothing", 2)
+    failed(done, "these have: faster-rcnn, faster-rcnn-detectron2, heatmap, line-tracer, unetpp", 2)
     done = preloaded.call("train", "heatmap", "no.toml", "--out", "x.safetensors", folder=tmp_path)
     failed(done, "cannot read the recipe no.toml")
     assert not list(tmp_path.iterdir())
+
+
+def test_recipes_that_come_with_weights_are_known_by_name(monkeypatch, tmp_path):
+    seen = {}
+    stop = ds.UsageError("no further")
+
+    def train(name, data, out, **given):
+        seen.update(given, data=data)
+        raise stop
+
+    monkeypatch.setattr("defectscope.pipeline.training.train", train)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["train", "heatmap", "loops.toml", "--validation", "types.toml", "--out", "x"]
+    assert CliRunner().invoke(cli, arguments).exception is stop
+    assert seen["data"].is_file()
+    assert seen["validation"].is_file()
+    assert seen["validation"].name == "types.toml"
 
 
 def test_help_names_what_may_be_given(preloaded):

@@ -170,6 +170,7 @@ def test_unrelated_images_have_no_times_and_no_growing_dose() -> None:
     assert result.calibration == ds.Calibration(pixel_size_nm=0.4, thickness_nm=80.0)
     (said,) = [text for text in result.warnings if "unrelated images" in text]
     assert "have no time and no dose by their numbers" in said
+    assert "leave out --frame-interval and --dose-per-frame, also of the" in said
     one = ds.Calibration(dose_start_dpa=1.0, dose_per_frame_dpa=0.0)
     same = [ds.Frame(f.pixels, f.index, one, f.source) for f in frames]
     result = pipeline.run(same, **plain)

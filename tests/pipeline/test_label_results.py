@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from click.testing import CliRunner
 import defectscope as ds
 from defectscope.cli.main import cli
 from defectscope.pipeline.label_results import run_or_labels
+from defectscope.pipeline.labels import save_dataset
+from defectscope.pipeline.run_labels import run_dataset
 from defectscope.plugins.host import default_host
 
 
@@ -164,7 +167,8 @@ def test_tracks_that_are_none_of_the_run(run: ds.Result, tmp_path: Path) -> None
     with pytest.raises(ds.InputError, match="there is no table of tracks"):
         ds.analyze(run, tracks=path, out=tmp_path)
     run.tracks.drop(columns="particle").to_csv(path, index=False)
-    with pytest.raises(ds.FormatError, match="lack the columns particle; link the table"):
+    lacking = rf"lack the columns particle; .* track {run.folder}/detections\.parquet"
+    with pytest.raises(ds.FormatError, match=lacking):
         ds.analyze(run, tracks=path, out=tmp_path)
     run.tracks.assign(frame=99).to_csv(path, index=False)
     with pytest.raises(ds.FormatError, match="of frames that the run lacks"):
@@ -172,3 +176,20 @@ def test_tracks_that_are_none_of_the_run(run: ds.Result, tmp_path: Path) -> None
     path.with_suffix(".parquet").write_text("nothing")
     with pytest.raises(ds.FormatError, match=r"cannot be read as \.csv or \.parquet"):
         ds.analyze(run, tracks=path.with_suffix(".parquet"), out=tmp_path)
+
+
+def test_what_to_link_of_a_run_with_csv_tables_and_of_labels(
+    run: ds.Result, tmp_path: Path
+) -> None:
+    with_csv = tmp_path / "run"
+    shutil.copytree(run.folder, with_csv)
+    run.detections.to_csv(with_csv / "detections.csv", index=False)
+    (with_csv / "detections.parquet").unlink()
+    table = tmp_path / "t.csv"
+    run.detections.to_csv(table, index=False)
+    with pytest.raises(ds.FormatError, match=r"lack the columns particle; .*/detections\.csv"):
+        ds.analyze(with_csv, tracks=table, out=tmp_path / "q")
+    labels = tmp_path / "labels"
+    save_dataset(run_dataset(run.folder), labels, "coco", default_host())
+    with pytest.raises(ds.UsageError, match="no detections to link; leave out --tracks"):
+        ds.analyze(labels, tracks=table, out=tmp_path / "q")

@@ -13,6 +13,7 @@ from roifile import ImagejRoi
 
 import defectscope as ds
 from defectscope.cli.main import cli
+from defectscope.core.errors import OptionError
 from defectscope.core.tables import ORIGINS
 from defectscope.pipeline.labels import open_dataset, save_dataset
 from defectscope.pipeline.run_labels import is_run, run_dataset
@@ -91,3 +92,13 @@ def test_layers_for_napari(run, tmp_path):
         "detector": 14, "interpolated": 2
     }  # fmt: skip
     assert io.StringIO((out / "tracks.csv").read_text()).readline().startswith("track_id,axis-0")
+
+
+def test_a_run_has_no_options_of_its_own(run, tmp_path):
+    for words in (["--set", "run.x=1"], ["--set", "run.tracks=false"]):
+        arguments = ["convert", str(run), str(tmp_path / "out"), "--to", "coco", *words]
+        done = CliRunner().invoke(cli, arguments)
+        assert isinstance(done.exception, OptionError)
+        assert "a run is read without options; this conversion has those of 'coco'" in str(
+            done.exception
+        )
