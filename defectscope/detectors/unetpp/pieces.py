@@ -26,6 +26,8 @@ LEAST_PX = 12.0
 APART_PX = 3
 # Bends that are shorter than this are the steps of pixels.
 SMOOTHING_PX = 7.0
+# A course that turns by more than this between so many points before and after follows two lines.
+MOST_TURN_DEG, TURN_POINTS = 100.0, 12
 
 
 class Piece(NamedTuple):
@@ -83,9 +85,25 @@ def pieces_of(mask: Mask, score: float, source: int, least_area_px: int) -> list
         for path in _branches(skeleton):
             points = path[:, ::-1] + corner
             count = max(2, round(polyline_length(points)) + 1)
-            points = smoothed_curve(points, SMOOTHING_PX, count=count)
-            found.append(Piece(points, score, width_px, source))
+            course = smoothed_curve(points, SMOOTHING_PX, count=count)
+            found += [Piece(part, score, width_px, source) for part in _unfolded(course)]
     return found
+
+
+def _unfolded(points: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Return a course in parts that do not turn back: there it goes over to another line."""
+    if len(points) < 2 * TURN_POINTS + 2:
+        return [points]
+    before = points[TURN_POINTS:-TURN_POINTS] - points[: -2 * TURN_POINTS]
+    after = points[2 * TURN_POINTS :] - points[TURN_POINTS:-TURN_POINTS]
+    lengths = np.hypot(*before.T) * np.hypot(*after.T)
+    cosines = (before * after).sum(axis=1) / np.maximum(lengths, 1e-9)
+    sharpest = int(cosines.argmin())
+    if cosines[sharpest] > np.cos(np.radians(MOST_TURN_DEG)):
+        return [points]
+    fold = sharpest + TURN_POINTS
+    parts = [part for part in (points[: fold + 1], points[fold:]) if len(part) > LEAST_PX]
+    return [whole for part in parts for whole in _unfolded(part)]
 
 
 def _branches(skeleton: NDArray[np.bool_]) -> Iterator[NDArray[np.intp]]:

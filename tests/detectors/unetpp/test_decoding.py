@@ -81,6 +81,16 @@ def test_lines_that_touch_in_one_mask_are_told_apart():
         assert length_of(nearest.points) > least
 
 
+def test_a_mask_of_two_lines_that_meet_in_a_point_is_folded_apart():
+    tip, ends = np.array([30.0, 64.0]), np.array([[230.0, 34.0], [230.0, 94.0]])
+    lines = [np.linspace(tip, end, 200) for end in ends]
+    mask = united(*(mask_of_line(line, 5) for line in lines))
+    found = whole([FoundMask(mask, 0.9)])
+    assert len(found) == 2
+    for line in lines:
+        assert min(mean_curve_distance(f.points, line) for f in found) < 2.0
+
+
 def test_parts_of_a_line_in_several_outputs_are_one():
     wavy = np.stack([np.arange(20.0, 320), 60 + 20 * np.sin(np.arange(300) / 60)], axis=1)
     parts = [wavy[:130], wavy[110:220], wavy[226:]]  # two overlap, then there is a gap
