@@ -31,10 +31,12 @@ from defectscope.plugins.host import default_host
 if TYPE_CHECKING:
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["DatasetWriter", "generate_dataset", "is_complete"]
+__all__ = ["PREVIEW", "DatasetWriter", "generate_dataset", "is_complete"]
 
 PLAN = "dataset.json"
 ANNOTATIONS = "annotations.json"
+# A contact sheet that the command line writes.
+PREVIEW = "preview.png"
 # Truth of single samples, until all of them are there.
 TRUTH = ".truth"
 # The first sample of a dataset that replaces another, until it is there.
@@ -305,7 +307,8 @@ def _replace(
         with maker:
             dataset = new.write_with_truth(maker.sample(0), host, each)
         # What says that the former dataset is whole goes before anything of it.
-        (folder / ANNOTATIONS).unlink(missing_ok=True)
+        for name in (ANNOTATIONS, PREVIEW):
+            (folder / name).unlink(missing_ok=True)
         for name in PARTS:
             shutil.rmtree(folder / name, ignore_errors=True)
         write_json(folder / PLAN, plan)
