@@ -8,7 +8,7 @@ import multiprocessing
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +41,8 @@ PREVIEW = "preview.png"
 TRUTH = ".truth"
 # The first sample of a dataset that replaces another, until it is there.
 FIRST = ".first"
+# Stills that a worker takes at once; more gain nothing.
+MOST_TOGETHER = 4
 PARTS = ("images", "masks", "parameters", TRUTH)
 
 
@@ -220,20 +222,33 @@ def _prepare(folder: Path, plan: dict[str, Any], count: int, resume: bool, overw
                 f"{folder} holds a dataset; choose another --out, give --overwrite to replace it, "
                 "or --resume to go on with an interrupted one"
             )
+        _former_plan(folder)  # others have a file of this name, too
         return True
     write_json(record, plan)
     return False
 
 
-def _check_resumed(folder: Path, plan: dict[str, Any], count: int) -> None:
+def _former_plan(folder: Path) -> dict[str, Any]:
+    """Read the plan of a dataset that is there.
+
+    Raises
+    ------
+    OutputError
+        It is none of ours, and so is the folder.
+    """
     try:
-        before = json.loads((folder / PLAN).read_text(encoding="utf-8"))
-        former = _flat(before)
+        former: dict[str, Any] = json.loads((folder / PLAN).read_text(encoding="utf-8"))
+        _flat(former)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise OutputError(
-            f"{folder / PLAN} is no plan of a dataset to go on with; choose another --out, or "
-            "give --overwrite in place of --resume"
+            f"{folder / PLAN} is no plan of a dataset that generate wrote; choose another --out"
         ) from error
+    return former
+
+
+def _check_resumed(folder: Path, plan: dict[str, Any], count: int) -> None:
+    before = _former_plan(folder)
+    former = _flat(before)
     now = _flat(json.loads(json_text(plan)))
     for key in former | now:
         if former.get(key) != now.get(key):
@@ -350,13 +365,24 @@ def _written(
         initargs=(maker, writer, host),
     )
     try:
-        parts = pool.map(_write_one, numbers, chunksize=4)
+        parts = pool.map(_write_one, numbers, chunksize=_together(maker.plan, numbers, workers))
         for number, part in zip(numbers, parts, strict=True):
             for _ in part.images:
                 each()
             yield number, part
+    except BrokenExecutor as error:
+        raise OutputError(
+            "a worker process died, for want of memory, or because the script that generates runs "
+            'anew in it; put what a script does below if __name__ == "__main__":, ask for fewer '
+            "--workers, and go on with --resume"
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _together(plan: SamplePlan, numbers: list[int], workers: int) -> int:
+    """Return how many samples a worker takes at once: every worker shall have some."""
+    return 1 if plan.length else max(1, min(MOST_TOGETHER, len(numbers) // (4 * workers)))
 
 
 _worker: dict[str, Any] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import weakref
+from concurrent.futures import BrokenExecutor
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydantic import Field
 
 import defectscope as ds
 from defectscope.core.errors import ComponentError, FormatError, OutputError, UsageError
+from defectscope.pipeline import generation
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.generation import DatasetWriter, generate_dataset
 from defectscope.pipeline.labels import open_dataset
@@ -298,10 +300,42 @@ def test_an_interrupted_dataset_may_grow_and_not_shrink(host, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"background": 3, "generators": []}'])
-def test_what_is_no_plan_is_not_gone_on_with(text, host, tmp_path):
+def test_what_is_no_plan_is_neither_gone_on_with_nor_replaced(text, host, tmp_path):
     (tmp_path / "dataset.json").write_text(text)
-    with pytest.raises(OutputError, match="is no plan of a dataset to go on with"):
-        generate_dataset(plan(), 1, tmp_path, host, resume=True)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/mine.png").touch()
+    for how in ("resume", "overwrite"):
+        with pytest.raises(OutputError, match="is no plan of a dataset that generate wrote"):
+            generate_dataset(plan(), 1, tmp_path, host, **{how: True})
+    assert files(tmp_path) == ["dataset.json", "images/mine.png"]
+
+
+class Pool:
+    """Stands in for a pool of processes."""
+
+    chunks: ClassVar[list] = []
+
+    def __init__(self, *_, **__):
+        pass
+
+    def map(self, function, numbers, chunksize):
+        Pool.chunks.append(chunksize)
+        raise BrokenExecutor
+
+    def shutdown(self, **_):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("count", "length", "chunk"), [(4, None, 1), (20, None, 2), (100, None, 4), (100, 3, 1)]
+)
+def test_every_worker_has_something_to_do(count, length, chunk, host, tmp_path, monkeypatch):
+    monkeypatch.setattr(generation, "ProcessPoolExecutor", Pool)
+    message = "a worker process died.*__main__.*fewer --workers.*--resume"
+    with pytest.raises(OutputError, match=message):
+        generate_dataset(plan(length), count, tmp_path / "data", host, workers=2)
+    assert Pool.chunks.pop() == chunk
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_dataset_is_not_both_gone_on_with_and_replaced(host, tmp_path):
