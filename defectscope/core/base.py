@@ -134,6 +134,9 @@ class Generator(Component):
     sample_number
         Number of the sample that is drawn next, set by whoever draws; for generators that go
         through a list. What they draw at random comes from `rng` alone.
+    labelled_types
+        Defect types that the generators of a sample say they draw, all together, set by whoever
+        draws. Nothing that looks like these may be drawn without a label, as a distractor.
     """
 
     defect_types: ClassVar[tuple[str, ...]] = ()
@@ -142,6 +145,7 @@ class Generator(Component):
         super().__init__(options, runtime)
         self.last_parameters: dict[str, Any] = {}
         self.sample_number = 0
+        self.labelled_types: frozenset[str] = frozenset()
 
     @property
     def calibration(self) -> Calibration:

@@ -136,7 +136,11 @@ class LoopsOptions(Options):
         description="how far boxes lie inside the half level of the edge on each side, px: "
         "people draw them about 1 px inside; ellipses and masks stay exact",
     )
-    lines_probability: Fraction = Field(0.6, description="images with dislocation lines")
+    lines_probability: Fraction = Field(
+        0.6,
+        description="images with dislocation lines, which are not labelled; none where another "
+        "generator labels dislocations in the same images",
+    )
     lines_low: int = Field(1, ge=0, le=10_000, description="least number of lines there")
     lines_high: int = Field(10, ge=0, le=10_000, description="largest number of lines")
     broken_lines: Fraction = Field(0.25, description="part of the lines thick and in segments")

@@ -29,6 +29,8 @@ __all__ = ["Loops", "LoopsOptions"]
 ELLIPSE = ("x", "y", "major_px", "minor_px", "angle_deg")
 UNITS = {"x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": "deg",
          "contrast": ""}  # fmt: skip
+# What its distractor lines are; no two of a kind, one labelled and one not, in an image.
+LINE_TYPE = "dislocation"
 # A loop of which burnt-in text leaves less than this part is not labelled.
 UNCOVERED = 0.5
 # What becomes of loops that the truth holds.
@@ -63,6 +65,8 @@ class Loops(Generator):
         """Draw loops and distractors in place, and return the labelled loops."""
         magnification = drawn_magnification(self.options, rng)
         options = magnified(self.options, magnification)
+        if LINE_TYPE in self.labelled_types:
+            options = options.model_copy(update={"lines_probability": 0.0})
         sizes = self._sizes or _resolved(options)
         shape = canvas.shape[0], canvas.shape[1]
         texture = LocalTexture(canvas, options.texture_window_px, options.least_texture)

@@ -186,6 +186,11 @@ class SampleMaker:
             )
         return canvas, parameters
 
+    def _tell(self, component: Generator, number: int) -> None:
+        component.sample_number = number
+        declared = (named.component.defect_types for named in self._generators)
+        component.labelled_types = frozenset().union(*declared)
+
     def _still(
         self,
         number: int,
@@ -196,7 +201,7 @@ class SampleMaker:
         truths, sizes = [], set()
         for named, rng in zip(self._generators, seeds, strict=True):
             component, where = named.component, f"for sample {number}"
-            component.sample_number = number
+            self._tell(component, number)
             truths.append(guarded(named, where, component.draw, canvas, rng))
             record["generators"].append(_parameters(named))
             sizes.add(guarded(named, where, lambda c=component: c.calibration.pixel_size_nm))
@@ -216,7 +221,7 @@ class SampleMaker:
     ) -> Iterator[DrawnFrame]:
         named, length = self._generators[0], self.plan.length or 0
         component, where = named.component, f"for sample {number}"
-        component.sample_number = number
+        self._tell(component, number)
         frames = guarded(named, where, lambda: iter(component.sequence(canvas, seeds[0], length)))
         calibration = guarded(named, where, lambda: component.calibration)
         digits = max(4, len(str(length - 1)))

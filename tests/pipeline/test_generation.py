@@ -82,6 +82,12 @@ class Still(ds.Generator):
         return ds.Instances.empty(canvas.shape)
 
 
+class Lines(Still):
+    """Says that it draws lines."""
+
+    defect_types = ("line",)
+
+
 class Plugin:
     """Registers the components above."""
 
@@ -94,6 +100,7 @@ class Plugin:
         return [
             ds.ComponentSpec("dots", "Dots.", f"{__name__}:Dots"),
             ds.ComponentSpec("still", "Nothing.", f"{__name__}:Still"),
+            ds.ComponentSpec("lines", "Nothing.", f"{__name__}:Lines"),
         ]
 
 
@@ -162,6 +169,17 @@ def test_stills_have_a_scale_and_no_dose(host, tmp_path):
     )
     dataset = generate_dataset(two, 1, tmp_path / "two", host)
     assert dataset.images[0].pixel_size_nm is None
+
+
+def test_a_generator_knows_what_those_beside_it_label(host):
+    both = (Choice("dots", "dots"), Choice("lines", "lines"))
+    told = []
+    for generators, length in ((both, None), (both[::-1], None), (both[:1], 2)):
+        made = SampleMaker(SamplePlan(Choice("plain", "plain"), generators, SHAPE, 0, length), host)
+        with made as maker:
+            maker.make(0)
+            told.append([named.component.labelled_types for named in maker._generators])
+    assert told == [[{"black dot", "line"}] * 2] * 2 + [[{"black dot"}]]
 
 
 def test_what_is_drawn_at_once_is_the_same(host):
