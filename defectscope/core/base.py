@@ -98,8 +98,8 @@ class Component(ABC):
     def depends_on(self) -> dict[str, Any]:
         """Return what decides about its numbers beside its options, as plain values.
 
-        Digests of files that the options name, for example. It goes into ``run.json``; a run is
-        resumed with the same only.
+        Digests of files that the options name, for example. It goes into ``run.json`` and, of what
+        draws, into ``dataset.json``; a run or a dataset is resumed with the same only.
         """
         return {}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -23,7 +24,7 @@ LOW_AND_HIGH = (
 class LoopsOptions(Options):
     """Options of ``loops``; contrast is in multiples of the local texture."""
 
-    sizes: str = Field(
+    sizes: Literal["stem", "in-situ", "stem-published"] | Path = Field(
         "stem",
         description="sizes, aspect ratios and densities: stem (three types, ring contrast), "
         "in-situ (filled dark loops), stem-published (three types, from a published table), "

@@ -11,6 +11,7 @@ from defectscope import Generator, Instances, OptionError
 from defectscope.core.geometry.boxes import clip_boxes
 from defectscope.generators.burnt_in import draw_pointer, draw_scale_bar, draw_text
 from defectscope.generators.distractors import LineLook, draw_bend_contour, draw_line
+from defectscope.generators.input_files import file_digests, file_records
 from defectscope.generators.local_texture import LocalTexture
 from defectscope.generators.loop_drawing import draw_population
 from defectscope.generators.loop_magnification import drawn_magnification, magnified
@@ -56,10 +57,18 @@ class Loops(Generator):
     def __init__(self, options: Any = None, runtime: Any = None) -> None:
         super().__init__(options, runtime)
         self._sizes: LoopSizes | None = None
+        self._files: list[dict[str, str]] = []
 
     def open(self) -> None:
         """Read the file of sizes, where one is given."""
-        self._sizes = _resolved(self.options)
+        self._sizes, self._files = _resolved(self.options), file_records(self._named_files())
+
+    def depends_on(self) -> dict[str, Any]:
+        """Return the digest of the file of sizes, where one is given."""
+        return file_digests(self._named_files())
+
+    def _named_files(self) -> list[Path]:
+        return [self.options.sizes] if isinstance(self.options.sizes, Path) else []
 
     def draw(self, canvas: NDArray[np.float32], rng: np.random.Generator) -> Instances:
         """Draw loops and distractors in place, and return the labelled loops."""
@@ -88,6 +97,7 @@ class Loops(Generator):
             **above,
             "magnification": magnification,
             "sizes": sizes.model_dump(mode="json"),
+            "files": self._files,
             "no_room_for": left_out,
             "loops": [
                 {**loop.model_dump(mode="json"), "shown_contrast": contrast, "label": fate}
@@ -114,7 +124,7 @@ class Loops(Generator):
 def _resolved(options: LoopsOptions) -> LoopSizes:
     """Return the sizes asked for, with shipped ones for types of the mixture they lack."""
     name = options.sizes
-    sizes = SHIPPED_SIZES[name] if name in SHIPPED_SIZES else LoopSizes.load(Path(name))
+    sizes = LoopSizes.load(name) if isinstance(name, Path) else SHIPPED_SIZES[name]
     unknown = sorted(set(sizes.types) - set(LOOP_TYPES))
     if unknown:
         raise OptionError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import multiprocessing
 import shutil
 import signal
@@ -16,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from defectscope._version import __version__
 from defectscope.core.coco_text import join_coco_files
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import OutputError, UsageError
-from defectscope.core.files import json_text, write_bytes, write_json
+from defectscope.core.files import write_bytes, write_json
+from defectscope.pipeline.dataset_plans import check_resumed, former_plan, plan_record
 from defectscope.pipeline.drawn import DrawnFrame, Sample
 from defectscope.pipeline.labels import open_dataset, save_dataset
 from defectscope.pipeline.mask_files import write_masks
@@ -160,9 +159,9 @@ def generate_dataset(
     host = host or default_host()
     maker = SampleMaker(plan, host)
     writer = DatasetWriter(folder, masks)
+    # What the components miss is said before anything is written or replaced.
     with maker:
-        pass  # what the components miss is said before anything is written or replaced
-    record = {**plan.as_dict(), "masks": masks, "versions": _versions(plan, host)}
+        record = plan_record(maker, masks, host)
     replaces = _prepare(folder, record, count, resume, overwrite)
     if is_complete(folder) and not replaces:
         return _complete(folder, host)
@@ -215,56 +214,21 @@ def _prepare(folder: Path, plan: dict[str, Any], count: int, resume: bool, overw
         if not record.is_file():
             raise OutputError(f"{folder} exists and holds something else; choose another --out")
         if resume:
-            _check_resumed(folder, plan, count)
+            check_resumed(record, plan)
+            _check_count(folder, count)
             return False
         if not overwrite:
             raise OutputError(
                 f"{folder} holds a dataset; choose another --out, give --overwrite to replace it, "
                 "or --resume to go on with an interrupted one"
             )
-        _former_plan(folder)  # others have a file of this name, too
+        former_plan(record)  # others have a file of this name, too
         return True
     write_json(record, plan)
     return False
 
 
-def _former_plan(folder: Path) -> dict[str, Any]:
-    """Read the plan of a dataset that is there.
-
-    Raises
-    ------
-    OutputError
-        It is none of ours, and so is the folder.
-    """
-    try:
-        former: dict[str, Any] = json.loads((folder / PLAN).read_text(encoding="utf-8"))
-        _flat(former)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OutputError(
-            f"{folder / PLAN} is no plan of a dataset that generate wrote; choose another --out"
-        ) from error
-    return former
-
-
-def _check_resumed(folder: Path, plan: dict[str, Any], count: int) -> None:
-    before = _former_plan(folder)
-    former = _flat(before)
-    now = _flat(json.loads(json_text(plan)))
-    for key in former | now:
-        if former.get(key) != now.get(key):
-            raise UsageError(
-                f"the dataset in {folder} was begun with another command: {key} was "
-                f"{former.get(key)!r}, now it is {now.get(key)!r}; use the same, or give "
-                "--overwrite in place of --resume"
-            )
-    # Plans of earlier versions say nothing of them.
-    versions = before.get("versions", plan["versions"])
-    if versions != plan["versions"]:
-        raise UsageError(
-            f"the dataset in {folder} was begun with {_listed(versions)}, now it is "
-            f"{_listed(plan['versions'])}, which may draw other images; give --overwrite in place "
-            "of --resume"
-        )
+def _check_count(folder: Path, count: int) -> None:
     drawn = _drawn(folder)
     if drawn > count or (drawn != count and is_complete(folder)):
         state, more = ("is complete with", "") if is_complete(folder) else ("has", " or more")
@@ -272,31 +236,6 @@ def _check_resumed(folder: Path, plan: dict[str, Any], count: int) -> None:
             f"the dataset in {folder} {state} {drawn} samples, and --count asks for {count}; give "
             f"--count {drawn}{more}, or --overwrite in place of --resume"
         )
-
-
-def _flat(plan: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a plan by the names that they have on the command line."""
-    components = [plan["background"], *plan["generators"]]
-    named = [
-        c["name"] if c["alias"] == c["name"] else f"{c['alias']}={c['name']}" for c in components
-    ]
-    options = {f"{c['alias']}.{name}": v for c in components for name, v in c["options"].items()}
-    simple = {"background": named[0], "generators": named[1:], "size": plan["shape"][::-1]}
-    return simple | {k: plan[k] for k in ("seed", "length", "bit_depth", "masks")} | options
-
-
-def _listed(versions: dict[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
-
-
-def _versions(plan: SamplePlan, host: PluginHost) -> dict[str, str]:
-    """Return the versions of what draws, by distribution."""
-    plugins = [
-        host.find(family, choice.name).plugin
-        for family, choice in (("backgrounds", plan.background),
-                               *(("generators", choice) for choice in plan.generators))
-    ]  # fmt: skip
-    return {"defectscope": __version__} | {p.distribution: p.version for p in plugins}
 
 
 def _drawn(folder: Path) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +15,7 @@ from defectscope._version import __version__
 from defectscope.core.base import Generator
 from defectscope.core.errors import ComponentError, DefectscopeError, FormatError, UsageError
 from defectscope.core.instances import Instances
+from defectscope.core.options import as_written
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.drawn import DrawnFrame, Sample
 from defectscope.pipeline.named import NamedComponent, guarded
@@ -114,11 +115,15 @@ class SampleMaker:
     """
 
     def __init__(self, plan: SamplePlan, host: PluginHost) -> None:
-        self.plan = plan
         self._background = NamedComponent.build(host, "backgrounds", plan.background)
         self._generators = [
             NamedComponent.build(host, "generators", choice) for choice in plan.generators
         ]
+        self.plan = replace(
+            plan,
+            background=_written(self._background, plan.background),
+            generators=tuple(map(_written, self._generators, plan.generators)),
+        )
         if plan.length is not None:
             _refuse_stills(self._generators[0], host)
         self._opened = ExitStack()
@@ -128,6 +133,12 @@ class SampleMaker:
         """What its generators say that they can draw, or None where one does not say."""
         declared = [set(named.component.defect_types) for named in self._generators]
         return set[str]().union(*declared) if all(declared) else None
+
+    def depends_on(self) -> dict[str, dict[str, Any]]:
+        """Return what decides about the pixels beside the plan, by alias; of an open maker."""
+        named = (self._background, *self._generators)
+        found = {n.alias: guarded(n, "at the start", n.component.depends_on) for n in named}
+        return {alias: values for alias, values in found.items() if values}
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -243,6 +254,11 @@ class SampleMaker:
         top = 2**self.plan.bit_depth - 1
         kind = np.uint8 if self.plan.bit_depth == 8 else np.uint16
         return np.round(np.clip(pixels, 0, 1) * np.float32(top)).astype(kind)
+
+
+def _written(named: NamedComponent, choice: Choice) -> Choice:
+    """Return a choice whose options can be written down and read again."""
+    return replace(choice, options=as_written(type(named.component.options), choice.options))
 
 
 def _refuse_stills(named: NamedComponent, host: PluginHost) -> None:
