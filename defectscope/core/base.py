@@ -137,6 +137,9 @@ class Generator(Component):
     labelled_types
         Defect types that the generators of a sample say they draw, all together, set by whoever
         draws. Nothing that looks like these may be drawn without a label, as a distractor.
+    covered
+        (H, W) bool: where :meth:`draw` put something that hides all below it, such as a caption;
+        None: nowhere. What generators before it labelled there is then flagged ``ignore``.
     """
 
     defect_types: ClassVar[tuple[str, ...]] = ()
@@ -146,6 +149,7 @@ class Generator(Component):
         self.last_parameters: dict[str, Any] = {}
         self.sample_number = 0
         self.labelled_types: frozenset[str] = frozenset()
+        self.covered: NDArray[np.bool_] | None = None
 
     @property
     def calibration(self) -> Calibration:

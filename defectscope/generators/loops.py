@@ -34,6 +34,8 @@ UNITS = {"x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": 
 LINE_TYPE = "dislocation"
 # A loop of which burnt-in text leaves less than this part is not labelled.
 UNCOVERED = 0.5
+# Opacity, 0 to 255, above which it hides what lies below.
+COVERING = 127
 # What becomes of loops that the truth holds.
 IN_TRUTH = ("labelled", "doubtful")
 
@@ -84,6 +86,7 @@ class Loops(Generator):
         shown = [_paint(canvas, loop, texture) for loop in loops]
         covered = np.zeros(shape, np.uint8)
         above = _draw_above(canvas, covered, options, rng)
+        self.covered = covered > COVERING
         np.clip(canvas, 0, 1, out=canvas)
         kept, masks, fates = [], [], []
         for loop, (contrast, mask) in zip(loops, shown, strict=True):
@@ -115,7 +118,7 @@ class Loops(Generator):
         if seen < self.options.visible_from and (doubtful_from is None or seen < doubtful_from):
             return "faint"
         x0, y0, x1, y1 = mask.box
-        hidden = np.count_nonzero(mask.bitmap & (covered[y0:y1, x0:x1] > 127))
+        hidden = np.count_nonzero(mask.bitmap & (covered[y0:y1, x0:x1] > COVERING))
         if hidden > (1 - UNCOVERED) * mask.area_px:
             return "covered"
         return "labelled" if seen >= self.options.visible_from else "doubtful"

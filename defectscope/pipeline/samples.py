@@ -15,6 +15,7 @@ from defectscope._version import __version__
 from defectscope.core.base import Generator
 from defectscope.core.errors import ComponentError, DefectscopeError, FormatError, UsageError
 from defectscope.core.instances import Instances
+from defectscope.core.masks import Mask
 from defectscope.core.options import as_written
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.drawn import DrawnFrame, Sample
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["SampleMaker", "SamplePlan", "read_parameters"]
 
 PARAMETERS_FORMAT = 1
+# An instance of which a larger part is covered later counts as neither hit nor miss.
+MOST_COVERED = 0.5
 SMALLEST_SIDE_PX, LARGEST_SIDE_PX = 16, 16_384
 
 
@@ -198,7 +201,7 @@ class SampleMaker:
         return canvas, parameters
 
     def _tell(self, component: Generator, number: int) -> None:
-        component.sample_number = number
+        component.sample_number, component.covered = number, None
         declared = (named.component.defect_types for named in self._generators)
         component.labelled_types = frozenset().union(*declared)
 
@@ -209,11 +212,15 @@ class SampleMaker:
         seeds: Sequence[np.random.Generator],
         record: dict[str, Any],
     ) -> Iterator[DrawnFrame]:
-        truths, sizes = [], set()
+        truths: list[Instances] = []
+        sizes = set()
         for named, rng in zip(self._generators, seeds, strict=True):
             component, where = named.component, f"for sample {number}"
             self._tell(component, number)
-            truths.append(guarded(named, where, component.draw, canvas, rng))
+            drawn = guarded(named, where, component.draw, canvas, rng)
+            if component.covered is not None:
+                truths = [_without_covered(truth, component.covered) for truth in truths]
+            truths.append(drawn)
             record["generators"].append(_parameters(named))
             sizes.add(guarded(named, where, lambda c=component: c.calibration.pixel_size_nm))
         truth = Instances.concatenate(truths)
@@ -259,6 +266,18 @@ class SampleMaker:
 def _written(named: NamedComponent, choice: Choice) -> Choice:
     """Return a choice whose options can be written down and read again."""
     return replace(choice, options=as_written(type(named.component.options), choice.options))
+
+
+def _without_covered(truth: Instances, covered: NDArray[np.bool_]) -> Instances:
+    """Flag what is mostly hidden as neither hit nor miss."""
+    ignore = truth.ignore.copy()
+    for k, (x0, y0, x1, y1) in enumerate(np.rint(truth.boxes).astype(int)):
+        mask = Mask(int(x0), int(y0), np.ones((max(y1 - y0, 0), max(x1 - x0, 0)), bool))
+        mask = (mask if truth.masks is None else truth.masks[k]).clipped(truth.image_shape)
+        left, top, right, bottom = mask.box
+        hidden = np.count_nonzero(mask.bitmap & covered[top:bottom, left:right])
+        ignore[k] |= hidden > MOST_COVERED * mask.area_px
+    return replace(truth, ignore=ignore)
 
 
 def _refuse_stills(named: NamedComponent, host: PluginHost) -> None:

@@ -347,6 +347,17 @@ def test_more_loops_than_can_be_drawn_are_refused() -> None:
         drawn((3000, 3000), density=1000)
 
 
+def test_what_captions_cover_is_told() -> None:
+    bare = {**BARE, "count": 0}
+    for probability in (0.0, 1.0):
+        canvas = textured((200, 200))
+        with generator(**{**bare, "text_probability": probability}) as one:
+            one.draw(canvas, np.random.default_rng(0))
+        changed = np.abs(canvas - textured((200, 200))) > 0.2
+        assert one.covered.any() == bool(probability)
+        assert (one.covered | ~changed).mean() > 0.99
+
+
 def test_no_line_is_without_a_label_where_others_have_one() -> None:
     for labelled, lines in (({"dislocation"}, False), (set(LOOP_TYPES), True)):
         with generator(lines_probability=1.0) as one:

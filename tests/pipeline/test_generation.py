@@ -88,6 +88,20 @@ class Lines(Still):
     defect_types = ("line",)
 
 
+class Caption(Still):
+    """Hides a part of the image."""
+
+    def draw(self, canvas, rng):
+        self.covered = np.zeros(canvas.shape, bool)
+        self.covered[4:, 4 : 4 + self.options.width_px] = True
+        return ds.Instances.empty(canvas.shape)
+
+    class Options(ds.Options):
+        """How much."""
+
+        width_px: int = Field(4, description="px")
+
+
 class Plugin:
     """Registers the components above."""
 
@@ -100,6 +114,7 @@ class Plugin:
         return [
             ds.ComponentSpec("dots", "Dots.", f"{__name__}:Dots"),
             ds.ComponentSpec("still", "Nothing.", f"{__name__}:Still"),
+            ds.ComponentSpec("caption", "Text.", f"{__name__}:Caption"),
             ds.ComponentSpec("lines", "Nothing.", f"{__name__}:Lines"),
         ]
 
@@ -180,6 +195,17 @@ def test_a_generator_knows_what_those_beside_it_label(host):
             maker.make(0)
             told.append([named.component.labelled_types for named in maker._generators])
     assert told == [[{"black dot", "line"}] * 2] * 2 + [[{"black dot"}]]
+
+
+@pytest.mark.parametrize(("width", "hidden"), [(4, True), (2, False)])
+def test_what_a_caption_hides_is_neither_hit_nor_miss(width, hidden, host):
+    dots, caption = Choice("dots", "dots"), Choice("caption", "caption", {"width_px": width})
+    flags = []
+    for generators in ((dots, caption), (caption, dots)):
+        with SampleMaker(SamplePlan(Choice("plain", "plain"), generators, SHAPE), host) as maker:
+            flags.append([maker.make(k)[0][0].truth.ignore.tolist() for k in range(2)])
+    # What is drawn later lies on top.
+    assert flags == [[[hidden]] * 2, [[False]] * 2]
 
 
 def test_what_is_drawn_at_once_is_the_same(host):
