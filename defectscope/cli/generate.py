@@ -31,8 +31,9 @@ FOR_ANY_SAMPLE = ("source", "out", "masks", "preview", "assignments")
 
 
 def _shape(_: click.Context, __: click.Parameter, text: str) -> tuple[int, int]:
+    parts = text.lower().split("x")
     try:
-        width, height = (int(part) for part in (text.lower().split("x") * 2)[:2])
+        width, height = (int(part) for part in (parts * 2 if len(parts) == 1 else parts))
     except ValueError:
         raise click.BadParameter(
             f"expected SIDE or WIDTHxHEIGHT in px, such as 512 or 1120x710, found {text!r}"
@@ -131,7 +132,9 @@ def _refuse_others(context: click.Context) -> None:
     others = [
         "the names of generators" if isinstance(parameter, click.Argument) else parameter.opts[0]
         for parameter in context.command.params
-        if parameter.name not in (None, *FOR_ANY_SAMPLE)
+        # Options of every command, such as --debug, are no values of this one.
+        if parameter.name in context.params
+        and parameter.name not in FOR_ANY_SAMPLE
         and given_by_user(context, parameter.name)
         and context.params[parameter.name] != ()  # no name at all is given, too
     ]
@@ -155,16 +158,22 @@ def _preview(dataset: Dataset, out: Path) -> None:
     import cv2
     import numpy as np
 
-    from defectscope.core.files import atomic_path
+    from defectscope.core.files import write_bytes
     from defectscope.pipeline.contact_sheet import contact_sheet
+    from defectscope.pipeline.generation import PREVIEW
 
+    # Spread over all of them: neighbours in a sequence look alike.
+    count = len(dataset.images)
+    places = np.linspace(0, count - 1, min(count, PREVIEWED)).round().astype(int)
     images = [
+        # OpenCV's own reading of files fails on Windows where a path is not plain ASCII.
         (
-            np.asarray(cv2.imread(str(out / image.file_name), cv2.IMREAD_UNCHANGED)),
+            np.asarray(
+                cv2.imdecode(np.fromfile(out / image.file_name, np.uint8), cv2.IMREAD_UNCHANGED)
+            ),
             image.instances,
         )
-        for image in dataset.images[:PREVIEWED]
+        for image in (dataset.images[place] for place in places)
     ]
-    with atomic_path(out / "preview.png") as temporary:
-        sheet = cv2.cvtColor(contact_sheet(images, 2), cv2.COLOR_RGB2BGR)
-        temporary.write_bytes(cv2.imencode(".png", sheet)[1].tobytes())
+    sheet = cv2.cvtColor(contact_sheet(images, 2), cv2.COLOR_RGB2BGR)
+    write_bytes(out / PREVIEW, cv2.imencode(".png", sheet)[1].tobytes())

@@ -98,8 +98,8 @@ class Component(ABC):
     def depends_on(self) -> dict[str, Any]:
         """Return what decides about its numbers beside its options, as plain values.
 
-        Digests of files that the options name, for example. It goes into ``run.json``; a run is
-        resumed with the same only.
+        Digests of files that the options name, for example. It goes into ``run.json`` and, of what
+        draws, into ``dataset.json``; a run or a dataset is resumed with the same only.
         """
         return {}
 
@@ -134,6 +134,12 @@ class Generator(Component):
     sample_number
         Number of the sample that is drawn next, set by whoever draws; for generators that go
         through a list. What they draw at random comes from `rng` alone.
+    labelled_types
+        Defect types that the generators of a sample say they draw, all together, set by whoever
+        draws. Nothing that looks like these may be drawn without a label, as a distractor.
+    covered
+        (H, W) bool: where :meth:`draw` put something that hides all below it, such as a caption;
+        None: nowhere. What generators before it labelled there is then flagged ``ignore``.
     """
 
     defect_types: ClassVar[tuple[str, ...]] = ()
@@ -142,6 +148,8 @@ class Generator(Component):
         super().__init__(options, runtime)
         self.last_parameters: dict[str, Any] = {}
         self.sample_number = 0
+        self.labelled_types: frozenset[str] = frozenset()
+        self.covered: NDArray[np.bool_] | None = None
 
     @property
     def calibration(self) -> Calibration:

@@ -18,6 +18,7 @@ from defectscope.core.errors import OptionError, PluginLoadError, did_you_mean
 __all__ = [
     "OptionRow",
     "Options",
+    "as_written",
     "check_options_model",
     "describe_options",
     "parse_assignment",
@@ -53,6 +54,20 @@ class OptionRow(typing.NamedTuple):
     description: str
 
 
+class _Number:
+    """A number of the command line that keeps how it was written: ``2024_01`` may be a folder."""
+
+    text: str
+
+
+class _Integer(int, _Number):
+    pass
+
+
+class _Real(float, _Number):
+    pass
+
+
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
 
 
@@ -80,7 +95,7 @@ def validate_options(model: type[OptionsT], values: Mapping[str, Any], owner: st
             takes = f"its options are: {', '.join(known)}" if known else "it has no options"
             raise OptionError(f"{owner!r} has no option {name!r}{hint}; {takes}")
     try:
-        return model.model_validate(dict(values))
+        return model.model_validate(as_written(model, values))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -93,6 +108,25 @@ def validate_options(model: type[OptionsT], values: Mapping[str, Any], owner: st
         raise OptionError(
             f"option {name} = {first['input']!r} is not possible: {message[0].lower()}{message[1:]}"
         ) from error
+
+
+def as_written(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of options, with the user's own text where one takes text and no number.
+
+    Parameters
+    ----------
+    model
+        The component's ``Options`` class.
+    values
+        Some of them as :func:`parse_assignment` gave them.
+    """
+    written = dict(values)
+    for name, value in values.items():
+        if isinstance(value, _Number) and name in model.model_fields:
+            kinds = set(_type_name(model.model_fields[name].annotation).split(" | "))
+            if kinds & {"str", "Path"} and not kinds & {"int", "float"}:
+                written[name] = value.text
+    return written
 
 
 def check_options_model(model: Any) -> None:
@@ -121,7 +155,8 @@ def parse_assignment(text: str) -> tuple[str, str, Any]:
     """Split ``NAME.option=value`` into (name, option, value).
 
     The value is read as TOML where it is TOML (numbers, true, lists, quoted text), else as text;
-    a date is text too, since folders are named by dates and no option is one.
+    a date is text too, since folders are named by dates and no option is one. A number remembers
+    how it was written, for :func:`as_written`.
 
     Raises
     ------
@@ -138,6 +173,9 @@ def parse_assignment(text: str) -> tuple[str, str, Any]:
         value = raw.strip()
     if isinstance(value, datetime.date | datetime.time):
         value = raw.strip()
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        value = _Integer(value) if isinstance(value, int) else _Real(value)
+        value.text = raw.strip()
     return name, option.replace("-", "_"), value
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from defectscope import Generator, Instances
 from defectscope.core.errors import OptionError
 from defectscope.generators.dislocation_options import DislocationsOptions
+from defectscope.generators.input_files import file_digests, file_records, labelme_files
 from defectscope.generators.line_contrast import CONTRASTS, LineStyle, TextureCells
 from defectscope.generators.line_painting import PaintedPiece, paint_lines
 from defectscope.generators.line_paths import pieces_inside, spline_paths
@@ -21,6 +22,9 @@ from defectscope.generators.pileups import PileUp, PileUpRules, draw_pileup
 from defectscope.generators.slip_traces import paint_trace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 __all__ = ["Dislocations", "DislocationsOptions"]
@@ -56,6 +60,7 @@ class Dislocations(Generator):
 
     _microstructure: Microstructure | None = None
     _shapes: tuple[NDArray[np.float64], ...] = ()
+    _files: Sequence[dict[str, str]] = ()
 
     def open(self) -> None:
         """Read the files that the options name."""
@@ -66,7 +71,16 @@ class Dislocations(Generator):
         self._shapes = tuple(np.array(shape) for shape in chosen.line_shapes)
         if options.shapes_from is not None:
             self._shapes = normalised_shapes(options.shapes_from)
-        self._microstructure = chosen
+        self._microstructure, self._files = chosen, file_records(self._named_files())
+
+    def depends_on(self) -> dict[str, Any]:
+        """Return digests of the files that the options name."""
+        return file_digests(self._named_files())
+
+    def _named_files(self) -> list[Path]:
+        options = self.options
+        files = [] if options.microstructure is None else [options.microstructure]
+        return files if options.shapes_from is None else files + labelme_files(options.shapes_from)
 
     def draw(self, canvas: NDArray[np.float32], rng: np.random.Generator) -> Instances:
         """Draw the pile-ups of one image, traces first.
@@ -238,6 +252,7 @@ class Dislocations(Generator):
         remaining = zip(styles, around, strict=True)
         self.last_parameters: dict[str, Any] = {
             "microstructure": {"title": microstructure.title, "sha256": digest},
+            "files": list(self._files),
             "pileups": [
                 pileup.record()
                 | {"drawn_traces": drawn}

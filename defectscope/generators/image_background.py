@@ -15,6 +15,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from defectscope import Background, InputError, OptionError, Options
 from defectscope.generators.image_folder import ImageFolder, Scaling
+from defectscope.generators.input_files import file_digests
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,6 +85,11 @@ class ImagePatches(Background):
     def close(self) -> None:
         """Forget the decoded images."""
         self._images = None
+
+    def depends_on(self) -> dict[str, Any]:
+        """Return digests of the images."""
+        images = self._opened()
+        return file_digests([images.folder / name for name in images.names])
 
     def render(
         self, shape: tuple[int, int], rng: np.random.Generator

@@ -15,6 +15,7 @@ import tifffile
 from PIL import Image, UnidentifiedImageError
 
 from defectscope import InputError
+from defectscope.core.tiff_pixels import page_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -99,7 +100,7 @@ class ImageFolder:
         Raises
         ------
         InputError
-            It cannot be read, is a stack, or has values that are not grey.
+            It cannot be read, is a stack, or has values that are neither grey nor RGB.
         """
         if name not in self._decoded:
             self._decoded[name] = grey_image(self.folder / name, self.scaling)
@@ -156,7 +157,7 @@ def grey_image(path: Path, scaling: Scaling = "auto", data: bytes | None = None)
     Raises
     ------
     InputError
-        It cannot be read, is a stack, or has values that are not grey.
+        It cannot be read, is a stack, or has values that are neither grey nor RGB.
     """
     if data is None:
         try:
@@ -187,7 +188,8 @@ def _decode(data: bytes, path: Path) -> NDArray[Any]:
 def _decode_tiff(data: bytes, path: Path) -> NDArray[Any]:
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
-            count, pixels = len(file.pages), np.asarray(file.pages.first.asarray())
+            page, count = file.pages.first, len(file.pages)
+            stored, imagej = np.asarray(page.asarray()), bool(file.is_imagej)
     # Codecs raise errors of their own, RuntimeError among them.
     except (OSError, ValueError, KeyError, RuntimeError, IndexError, TypeError) as error:
         raise InputError(
@@ -197,7 +199,8 @@ def _decode_tiff(data: bytes, path: Path) -> NDArray[Any]:
         raise InputError(
             f"{path} is a stack of {count} images; expected one image a file: save them apart"
         )
-    return pixels
+    # The same grey as where the image is analysed.
+    return page_pixels(page, stored, str(path), with_palette=not imagej)
 
 
 def _one_channel(pixels: NDArray[Any], path: Path) -> NDArray[Any]:

@@ -72,9 +72,7 @@ class LoopPainter:
         depth = depth * self._resolved(major * loops.aspect[alive])
         centres = loops.position[alive] + offset
         labelled = self._labelled(pixels.shape, centres, major)
-        texture = LocalTexture(
-            np.asarray(pixels, np.float32), TEXTURE_PX, max(self._options.noise, LEAST_TEXTURE)
-        )
+        texture = LocalTexture(np.asarray(pixels, np.float32), TEXTURE_PX, LEAST_TEXTURE)
         masks = []
         for row, (k, (x, y), size, contrast) in enumerate(
             zip(alive, centres, major, depth, strict=True)
@@ -85,7 +83,8 @@ class LoopPainter:
             # is weaker in it, and nothing gets darker than black.
             if labelled[row] and profile.any():
                 darker = contrast * float(np.average(pixels[place] * profile, weights=profile))
-                labelled[row] = darker >= self._options.visible_from * texture.at(x, y)
+                unit = float(np.hypot(texture.at(x, y), self._options.noise))
+                labelled[row] = darker >= self._options.visible_from * unit
             pixels[place] *= 1 - contrast * profile
             if labelled[row]:
                 masks.append(_own(mask) if mask.area_px else _one_pixel(x, y))

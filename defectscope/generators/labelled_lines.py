@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from defectscope.core.errors import FormatError, InputError
+from defectscope.generators.input_files import labelme_files
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,9 +67,8 @@ def read_labelled_lines(path: Path, label: str | None = None) -> list[LabelledLi
     """
     if not path.exists():
         raise InputError(f"there is no labelme file or folder {path}")
-    files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
     images = []
-    for file in files:
+    for file in labelme_files(path):
         document = _document(file)
         if isinstance(document, dict) and "shapes" in document:
             images.append(_image(file, document, label))

@@ -192,7 +192,7 @@ def smooth_noise(
     position: NDArray[np.float64],
     line: NDArray[np.intp],
     length_px: NDArray[np.float64],
-    rng: np.random.Generator,
+    rng: np.random.Generator | Sequence[np.random.Generator],
     count: int = 1,
 ) -> NDArray[np.float64]:
     """Return (count, k) noises of unit variance that vary smoothly along lines.
@@ -205,6 +205,9 @@ def smooth_noise(
         (k,) which line each belongs to.
     length_px
         (n,) distance between independent values, by line.
+    rng
+        Source of the values, or one for each line: then a line has the same noise however long
+        the others are, and keeps it where it grows at its end.
     count
         How many, independent of each other.
     """
@@ -214,7 +217,12 @@ def smooth_noise(
     starts = np.searchsorted(line, np.arange(len(length_px)))
     knots = np.ceil(np.maximum.reduceat(x, starts)).astype(np.intp) + 3
     first = np.concatenate([[0], np.cumsum(knots)])
-    values = rng.standard_normal((count, first[-1]))
+    if isinstance(rng, np.random.Generator):
+        values = rng.standard_normal((count, first[-1]))
+    else:
+        # Value by value along the line, so that more of them change nothing.
+        own = [r.standard_normal((k, count)) for r, k in zip(rng, knots.tolist(), strict=True)]
+        values = np.concatenate(own).T
     at = first[line] + whole
     # Cubic B-spline weights: smooth to the second derivative, as the drawn width needs.
     square, rest = t * t, 1 - t

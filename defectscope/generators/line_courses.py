@@ -72,7 +72,7 @@ def lay_out(
     paths: Sequence[NDArray[np.float64]],
     styles: Sequence[LineStyle],
     levels: Sequence[NDArray[np.float64] | None],
-    rng: np.random.Generator,
+    rng: np.random.Generator | Sequence[np.random.Generator],
 ) -> Course:
     """Choose the course of lines.
 
@@ -85,8 +85,11 @@ def lay_out(
     levels
         (k,) strength at each point / its mean, by line; None where it varies at random.
     rng
-        Source of what varies.
+        Source of what varies, or one for each line, as in :func:`.smooth_noise`.
     """
+    varying = waving = rng
+    if not isinstance(rng, np.random.Generator):
+        varying, waving = zip(*(source.spawn(2) for source in rng), strict=True)
     first = np.concatenate([[0], np.cumsum([len(path) for path in paths])])
     line = np.repeat(np.arange(len(paths)), np.diff(first))
     step = np.array([np.hypot(*(path[1] - path[0])) for path in paths])
@@ -95,9 +98,9 @@ def lay_out(
     variation_px = np.array([style.variation_px for style in styles])
     waviness = np.array([style.waviness_px for style in styles])[line]
     width = np.array([style.width_px for style in styles])[line]
-    noise = smooth_noise(along, line, variation_px, rng, 2)
+    noise = smooth_noise(along, line, variation_px, varying, 2)
     bends = np.array([style.waviness_length_px for style in styles])
-    shift = waviness * smooth_noise(along, line, bends, rng)[0]
+    shift = waviness * smooth_noise(along, line, bends, waving)[0]
     tangents = np.concatenate([unit_tangents(path) for path in paths])
     slope, bend = np.zeros(len(line)), np.zeros(len(line))
     slope[1:-1] = (shift[2:] - shift[:-2]) / 2

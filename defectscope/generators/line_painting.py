@@ -68,6 +68,7 @@ def paint_lines(
     grey: Sequence[float],
     rng: np.random.Generator,
     levels: Sequence[NDArray[np.float64] | None] | None = None,
+    own: Sequence[np.random.Generator] | None = None,
 ) -> list[PaintedPiece]:
     """Paint lines onto a canvas in place.
 
@@ -84,6 +85,9 @@ def paint_lines(
     levels
         (k,) strength at each point / its mean, by line; None where it varies at random, as the
         style has it.
+    own
+        Source of what varies along each line, so that lines which move and grow look the same in
+        every frame; left out: `rng`, the source of the grain.
 
     Returns
     -------
@@ -92,7 +96,8 @@ def paint_lines(
     """
     if not len(paths):
         return []
-    course = lay_out(paths, styles, [None] * len(paths) if levels is None else levels, rng)
+    levels = [None] * len(paths) if levels is None else levels
+    course = lay_out(paths, styles, levels, rng if own is None else own)
     strength = np.array([g * s.strength for g, s in zip(grey, styles, strict=True)])
     grain = _grain(styles, rng)
     paint = _paint_under(canvas, paths, styles)

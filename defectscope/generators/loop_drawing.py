@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from defectscope import OptionError
 from defectscope.generators.loop_painting import HALF_LEVEL, Loop
 from defectscope.generators.loop_placement import place_loops
 from defectscope.generators.loop_sizes import PX_PER_MEGAPIXEL
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LOOK_NUMBERS", "FilledLookOptions", "draw_population", "filled_look"]
 
+# What may lie in an image, as ``count`` allows.
+MOST_LOOPS = 100_000
 # Smaller ones leave no trace on a grid of pixels.
 LEAST_MAJOR_PX = 3.0
 LEAST_MINOR_PX = 2.0
@@ -70,6 +73,11 @@ def draw_population(
         What the user asked for.
     rng
         Source of everything.
+
+    Raises
+    ------
+    OptionError
+        There are so many that it could not be computed.
     """
     types, count = _types(shape, sizes, options, rng)
     # The number of faint ones and of those beyond the rim follows that of the others.
@@ -117,13 +125,19 @@ def _types(
         weights = np.ones(len(names))
     count = options.count
     if count is None:
+        if expected > MOST_LOOPS:
+            raise OptionError(
+                f"loops: the densities of the sizes times density = {options.density:g} give about "
+                f"{expected:.0f} loops in {shape[1]} x {shape[0]} px, at most {MOST_LOOPS} can be "
+                "drawn; lower density, or give count"
+            )
         count = max(1, int(rng.poisson(expected)))
     return rng.choice(np.array(names), count, p=weights / weights.sum()), count
 
 
 def _typical_reach(sizes: LoopSizes, options: LoopsOptions) -> float:
     if options.major_low_px is not None and options.major_high_px is not None:
-        return (options.major_low_px + options.major_high_px) / 4
+        return options.size * (options.major_low_px + options.major_high_px) / 4
     medians = [float(np.median(s.major_px)) for s in sizes.types.values()]
     return options.size * float(np.mean(medians)) / 2
 
@@ -139,7 +153,8 @@ def _axes(
         aspect[chosen] = _quantile(known.aspect, at_aspect[chosen])
     bars = (types == "a<100> loop") & (aspect < EDGE_ON_BELOW)
     if options.major_low_px is not None and options.major_high_px is not None:
-        major = options.major_low_px + at_size * (options.major_high_px - options.major_low_px)
+        span = options.major_high_px - options.major_low_px
+        major = options.size * (options.major_low_px + at_size * span)
     if options.aspect_low is not None and options.aspect_high is not None:
         aspect = options.aspect_low + at_aspect * (options.aspect_high - options.aspect_low)
     major = np.maximum(major, LEAST_MAJOR_PX)

@@ -16,7 +16,6 @@ __all__ = ["drawn_magnification", "magnified"]
 # edges widen more slowly than what they surround.
 EDGES = ("edge_low_px", "edge_high_px", "line_low_px", "line_high_px", "rough_px",
          "bar_low_px")  # fmt: skip
-AXES = ("major_low_px", "major_high_px")
 
 
 def drawn_magnification(options: LoopsOptions, rng: np.random.Generator) -> float:
@@ -45,7 +44,4 @@ def magnified(options: LoopsOptions, magnification: float) -> LoopsOptions:
         "density": options.density / magnification**2,
     }
     changes |= {name: getattr(options, name) * math.sqrt(magnification) for name in EDGES}
-    for name in AXES:
-        if (axis := getattr(options, name)) is not None:
-            changes[name] = axis * magnification
     return options.model_copy(update=changes)

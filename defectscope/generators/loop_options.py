@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -23,7 +24,7 @@ LOW_AND_HIGH = (
 class LoopsOptions(Options):
     """Options of ``loops``; contrast is in multiples of the local texture."""
 
-    sizes: str = Field(
+    sizes: Literal["stem", "in-situ", "stem-published"] | Path = Field(
         "stem",
         description="sizes, aspect ratios and densities: stem (three types, ring contrast), "
         "in-situ (filled dark loops), stem-published (three types, from a published table), "
@@ -136,7 +137,11 @@ class LoopsOptions(Options):
         description="how far boxes lie inside the half level of the edge on each side, px: "
         "people draw them about 1 px inside; ellipses and masks stay exact",
     )
-    lines_probability: Fraction = Field(0.6, description="images with dislocation lines")
+    lines_probability: Fraction = Field(
+        0.6,
+        description="images with dislocation lines, which are not labelled; none where another "
+        "generator labels dislocations in the same images",
+    )
     lines_low: int = Field(1, ge=0, le=10_000, description="least number of lines there")
     lines_high: int = Field(10, ge=0, le=10_000, description="largest number of lines")
     broken_lines: Fraction = Field(0.25, description="part of the lines thick and in segments")

@@ -11,6 +11,7 @@ from defectscope import Generator, Instances, OptionError
 from defectscope.core.geometry.boxes import clip_boxes
 from defectscope.generators.burnt_in import draw_pointer, draw_scale_bar, draw_text
 from defectscope.generators.distractors import LineLook, draw_bend_contour, draw_line
+from defectscope.generators.input_files import file_digests, file_records
 from defectscope.generators.local_texture import LocalTexture
 from defectscope.generators.loop_drawing import draw_population
 from defectscope.generators.loop_magnification import drawn_magnification, magnified
@@ -29,8 +30,12 @@ __all__ = ["Loops", "LoopsOptions"]
 ELLIPSE = ("x", "y", "major_px", "minor_px", "angle_deg")
 UNITS = {"x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": "deg",
          "contrast": ""}  # fmt: skip
+# What its distractor lines are; no two of a kind, one labelled and one not, in an image.
+LINE_TYPE = "dislocation"
 # A loop of which burnt-in text leaves less than this part is not labelled.
 UNCOVERED = 0.5
+# Opacity, 0 to 255, above which it hides what lies below.
+COVERING = 127
 # What becomes of loops that the truth holds.
 IN_TRUTH = ("labelled", "doubtful")
 
@@ -54,15 +59,25 @@ class Loops(Generator):
     def __init__(self, options: Any = None, runtime: Any = None) -> None:
         super().__init__(options, runtime)
         self._sizes: LoopSizes | None = None
+        self._files: list[dict[str, str]] = []
 
     def open(self) -> None:
         """Read the file of sizes, where one is given."""
-        self._sizes = _resolved(self.options)
+        self._sizes, self._files = _resolved(self.options), file_records(self._named_files())
+
+    def depends_on(self) -> dict[str, Any]:
+        """Return the digest of the file of sizes, where one is given."""
+        return file_digests(self._named_files())
+
+    def _named_files(self) -> list[Path]:
+        return [self.options.sizes] if isinstance(self.options.sizes, Path) else []
 
     def draw(self, canvas: NDArray[np.float32], rng: np.random.Generator) -> Instances:
         """Draw loops and distractors in place, and return the labelled loops."""
         magnification = drawn_magnification(self.options, rng)
         options = magnified(self.options, magnification)
+        if LINE_TYPE in self.labelled_types:
+            options = options.model_copy(update={"lines_probability": 0.0})
         sizes = self._sizes or _resolved(options)
         shape = canvas.shape[0], canvas.shape[1]
         texture = LocalTexture(canvas, options.texture_window_px, options.least_texture)
@@ -71,6 +86,7 @@ class Loops(Generator):
         shown = [_paint(canvas, loop, texture) for loop in loops]
         covered = np.zeros(shape, np.uint8)
         above = _draw_above(canvas, covered, options, rng)
+        self.covered = covered > COVERING
         np.clip(canvas, 0, 1, out=canvas)
         kept, masks, fates = [], [], []
         for loop, (contrast, mask) in zip(loops, shown, strict=True):
@@ -84,6 +100,7 @@ class Loops(Generator):
             **above,
             "magnification": magnification,
             "sizes": sizes.model_dump(mode="json"),
+            "files": self._files,
             "no_room_for": left_out,
             "loops": [
                 {**loop.model_dump(mode="json"), "shown_contrast": contrast, "label": fate}
@@ -101,7 +118,7 @@ class Loops(Generator):
         if seen < self.options.visible_from and (doubtful_from is None or seen < doubtful_from):
             return "faint"
         x0, y0, x1, y1 = mask.box
-        hidden = np.count_nonzero(mask.bitmap & (covered[y0:y1, x0:x1] > 127))
+        hidden = np.count_nonzero(mask.bitmap & (covered[y0:y1, x0:x1] > COVERING))
         if hidden > (1 - UNCOVERED) * mask.area_px:
             return "covered"
         return "labelled" if seen >= self.options.visible_from else "doubtful"
@@ -110,7 +127,7 @@ class Loops(Generator):
 def _resolved(options: LoopsOptions) -> LoopSizes:
     """Return the sizes asked for, with shipped ones for types of the mixture they lack."""
     name = options.sizes
-    sizes = SHIPPED_SIZES[name] if name in SHIPPED_SIZES else LoopSizes.load(Path(name))
+    sizes = LoopSizes.load(name) if isinstance(name, Path) else SHIPPED_SIZES[name]
     unknown = sorted(set(sizes.types) - set(LOOP_TYPES))
     if unknown:
         raise OptionError(

@@ -98,7 +98,10 @@ class Microstructure(_Model):
     pileups: Discrete = Field(description="pile-ups in an image")
     dislocations: Discrete = Field(description="dislocations in a pile-up")
     slip_width_px: Continuous = Field(description="distance of the two slip traces, px")
-    direction_deg: Continuous = Field(description="angle of the slip traces, deg, modulo 180")
+    direction_deg: Continuous = Field(
+        description="angle of the slip traces, deg, of any turn; a turn of 180 exchanges the two "
+        "traces, so that lines bow to the other side"
+    )
     spacing_px: Continuous = Field(description="offset along the traces to the next line, px")
     lean: Continuous = Field(description="offset of a line's end from its start / slip width")
     bow: Continuous = Field(description="height of a line's arc over its chord / slip width")

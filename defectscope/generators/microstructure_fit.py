@@ -36,6 +36,8 @@ class _Features:
     widths: list[float] = field(default_factory=list)
     directions: list[float] = field(default_factory=list)
     spacings: list[float] = field(default_factory=list)
+    # The pile-up of each line, counted as the widths are.
+    owners: list[int] = field(default_factory=list)
     leans: list[float] = field(default_factory=list)
     bows: list[float] = field(default_factory=list)
     shapes: list[NDArray[np.float64]] = field(default_factory=list)
@@ -78,6 +80,7 @@ def fit_microstructure(
             "width, direction and spacing could be measured; give the lines of a pile-up the "
             "same group_id"
         )
+    _unwrap(features)
     steps = max(len(features.shapes) // MOST_SHAPES, 1)
     return Microstructure(
         title=title or root.stem,
@@ -89,7 +92,7 @@ def fit_microstructure(
         pileups=Discrete.of(features.pileups),
         dislocations=Discrete.of(features.dislocations),
         slip_width_px=Continuous.of(features.widths),
-        direction_deg=Continuous.of(_unwrapped(features.directions)),
+        direction_deg=Continuous.of(features.directions),
         spacing_px=Continuous.of(features.spacings),
         lean=Continuous.of(features.leans),
         bow=Continuous.of(features.bows),
@@ -114,6 +117,7 @@ def normalised_shapes(path: Path) -> tuple[NDArray[np.float64], ...]:
                 _measure_pileup(features, lines, 1.0)
             else:
                 alone.append(_shape_alone(lines[0]))
+    _unwrap(features)
     shapes = [*features.shapes, *(shape for shape in alone if shape is not None)]
     if not shapes:
         raise FormatError(f"the lines in {path} have no length, and so no shape")
@@ -147,6 +151,7 @@ def _measure_pileup(
         points = polyline_resample(line, SHAPE_POINTS) - line[0]
         shape = np.stack([points @ along, points @ across], axis=1) / width
         height = float(np.mean(_over_chord(shape)))
+        features.owners.append(len(features.widths) - 1)
         features.leans.append(float(shape[-1, 0]))
         # The mean of 4x(1 - x) over equally spaced points, ends included.
         x = np.linspace(0, 1, SHAPE_POINTS)
@@ -170,9 +175,21 @@ def _shape_alone(line: NDArray[np.float64]) -> NDArray[np.float64] | None:
     return np.stack([points @ ahead, points @ chord / length], axis=1) / length
 
 
-def _unwrapped(directions_deg: Sequence[float]) -> NDArray[np.float64]:
-    """Return angles modulo 180 as a run without a jump: cut where the circle is emptiest."""
-    angles = np.sort(np.asarray(directions_deg, float) % 180)
-    gaps = np.diff(np.concatenate([angles, [angles[0] + 180]]))
-    cut = int(gaps.argmax()) + 1
-    return np.concatenate([angles[cut:] - 180, angles[:cut]])
+def _unwrap(features: _Features) -> None:
+    """Make the directions a run without a jump: cut where the circle of 180 deg is emptiest.
+
+    A pile-up that is turned by 180 deg has its traces exchanged. A line p(t) along and across them,
+    t from 0 to 1, becomes p(1) - p(1 - t): it leans as before, and bows to the other side.
+    """
+    angles = np.asarray(features.directions, float)
+    if not len(angles):
+        return
+    ordered = np.sort(angles)
+    cut = int(np.diff([*ordered, ordered[0] + 180]).argmax()) + 1
+    turned = angles > ordered[cut - 1]
+    features.directions = (angles - 180 * turned).tolist()
+    for k, owner in enumerate(features.owners):
+        if turned[owner]:
+            shape = features.shapes[k]
+            features.shapes[k] = shape[-1] - shape[::-1]
+            features.bows[k] *= -1

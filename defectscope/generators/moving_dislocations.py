@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["MovingDislocations", "MovingDislocationsOptions"]
+__all__ = ["MovingDislocations", "MovingDislocationsOptions", "painting_sources"]
 
 DEFECT_TYPE = "dislocation"
 UNITS = {"track_id": "", "length_px": "px"}
 SUPPORT_POINTS = 5
 SHORTEST_PX = 8.0
 TRACE_WIDTH_PX = 1.8
+# Slip traces go on beyond the pile-up, distances of neighbours.
+TRACE_MARGIN = 2.0
 
 
 class MovingDislocationsOptions(Options):
@@ -60,6 +62,13 @@ class MovingDislocationsOptions(Options):
     )
     contrast_high: float = Field(5.0, gt=0, le=100, description="largest contrast")
     width_px: float = Field(3.5, ge=1, le=100, description="width of the lines, px, never scaled")
+    visible_from: float = Field(
+        1.2,
+        ge=0,
+        le=100,
+        description="lines with less contrast, in standard deviations of texture and noise around "
+        "them, are painted, not labelled",
+    )
     noise: float = Field(
         0.015, ge=0, le=0.5, description="noise that is new in every frame, grey 0 to 1"
     )
@@ -96,7 +105,9 @@ class MovingDislocations(Generator):
         jitter = 0.012 * rng.standard_normal((options.count, SUPPORT_POINTS))
         jitter[:, [0, -1]] = 0
         styles, seed = self._styles(rng), int(rng.integers(2**31))
-        traces = self._paint_traces(ground, texture, scale, rng)
+        last = self._support(shape, length - 1, float(length > 1), jitter, scale)[0]
+        ends = np.concatenate([self._support(shape, 0, 0.0, jitter, scale)[0], last])[:, [0, -1]]
+        traces = self._paint_traces(ground, texture, ends, scale, rng)
         spacings = []
         for frame in range(length):
             part = frame / max(length - 1, 1)
@@ -105,9 +116,12 @@ class MovingDislocations(Generator):
             pixels, paths = ground.copy(), spline_paths(support)
             grey = [median_along(texture, path) for path in paths]
             # The same in every frame: grain and intensity belong to the lines.
-            pieces = paint_lines(pixels, paths, styles, grey, np.random.default_rng(seed))
+            grain, *own = painting_sources(seed, options.count)
+            pieces = paint_lines(pixels, paths, styles, grey, grain, own=own)
             pixels += np.float32(options.noise) * rng.standard_normal(shape, dtype=np.float32)
-            yield np.clip(pixels, 0, 1), _truth(shape, pieces)
+            least = [options.visible_from * float(np.hypot(g, options.noise)) for g in grey]
+            seen = [piece for piece in pieces if piece.grey >= least[piece.line]]
+            yield np.clip(pixels, 0, 1), _truth(shape, seen)
         self.last_parameters = {
             "spacing_px": spacings,
             "velocity_px_per_frame": options.speed_px * scale,
@@ -156,21 +170,32 @@ class MovingDislocations(Generator):
         self,
         ground: NDArray[np.float32],
         texture: NDArray[np.float32],
+        ends: NDArray[np.float64],
         scale: float,
         rng: np.random.Generator,
     ) -> list[dict[str, Any]]:
-        """Paint both slip traces, and return where they end and how they look."""
-        options, painted = self.options, []
-        along, across = slip_axes(options.direction_deg)
-        middle = np.array([ground.shape[1], ground.shape[0]]) / 2
-        reach = scale * options.spacing_px * (options.count + 3) / 2
-        for side in (-0.5, 0.5):
-            centre = middle + side * scale * options.slip_width_px * across
-            ends = np.stack([centre - reach * along, centre + reach * along])
-            grey = -0.8 * float(median_along(texture, np.linspace(ends[0], ends[1], 200)))
-            paint_trace(ground, ends, grey, TRACE_WIDTH_PX, rng)
-            painted.append({"ends": ends.tolist(), "grey": grey, "width_px": TRACE_WIDTH_PX})
+        """Paint both slip traces, and return where they end and how they look.
+
+        `ends` are (k, 2, 2) ends x, y of lines on the first and on the second trace, in the first
+        and in the last frame; between these the pile-up does not go farther.
+        """
+        painted = []
+        along, _ = slip_axes(self.options.direction_deg)
+        margin = TRACE_MARGIN * scale * self.options.spacing_px
+        for points in ends.swapaxes(0, 1):
+            place = (points - points[0]) @ along
+            reach = np.array([place.min() - margin, place.max() + margin])
+            limits = points[0] + reach[:, None] * along
+            under = np.linspace(limits[0], limits[1], max(200, round(float(np.ptp(reach)))))
+            grey = -0.8 * float(median_along(texture, under))
+            paint_trace(ground, limits, grey, TRACE_WIDTH_PX, rng)
+            painted.append({"ends": limits.tolist(), "grey": grey, "width_px": TRACE_WIDTH_PX})
         return painted
+
+
+def painting_sources(seed: int, count: int) -> list[np.random.Generator]:
+    """Return the sources of the grain, and of what varies along each of `count` lines."""
+    return [np.random.default_rng([seed, k]) for k in range(count + 1)]
 
 
 def _truth(shape: tuple[int, int], pieces: list[PaintedPiece]) -> Instances:

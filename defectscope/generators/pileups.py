@@ -60,7 +60,7 @@ class PileUp:
     Parameters
     ----------
     direction_deg
-        Angle α of the slip traces.
+        Angle α of the slip traces; not reduced to [0, 180), since that would exchange them.
     slip_width_px
         Their distance Δd.
     start
@@ -86,7 +86,7 @@ class PileUp:
     def record(self) -> dict[str, Any]:
         """Return everything as values that JSON can hold."""
         return {
-            "direction_deg": self.direction_deg,
+            "direction_deg": self.direction_deg % 180,
             "slip_width_px": self.slip_width_px,
             "start": self.start.tolist(),
             "offsets_px": self.offsets_px.tolist(),
@@ -97,16 +97,21 @@ class PileUp:
 
     def only(self, keep: list[int]) -> PileUp:
         """Return the pile-up with these dislocations alone."""
+        # A line is near, or crosses, the one before it only where that is still there.
+        neighbours = (self.neighbours[k] if k - 1 in keep else "apart" for k in keep)
         return replace(
             self,
             offsets_px=self.offsets_px[keep],
-            neighbours=tuple(self.neighbours[k] for k in keep),
+            neighbours=tuple(neighbours),
             support=self.support[keep],
         )
 
 
 def slip_axes(direction_deg: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the unit vectors x, y along the traces, and from the first trace to the second."""
+    """Return the unit vectors x, y along the traces, and from the first trace to the second.
+
+    Turned by 180 degrees, both are reversed: the traces are the same, in the other order.
+    """
     angle = np.deg2rad(direction_deg)
     # y points down, so that counter-clockwise as seen is a negative rotation here.
     along = np.array([np.cos(angle), -np.sin(angle)])
@@ -133,7 +138,7 @@ def draw_pileup(
         none, lines have a random curvature.
     """
     count = microstructure.dislocations.sample(rng)
-    direction = float(microstructure.direction_deg.sample(rng, 1)[0]) % 180
+    direction = float(microstructure.direction_deg.sample(rng, 1)[0])
     width = float(microstructure.slip_width_px.sample(rng, 1)[0]) * rules.scale
     along_px, across, neighbours = _lines(count, width, microstructure, rules, line_shapes, rng)
     unit_along, unit_across = slip_axes(direction)

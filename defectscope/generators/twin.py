@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from defectscope import Generator, Instances, Runtime
+from defectscope.generators.input_files import file_digests
 from defectscope.generators.line_contrast import local_texture, median_along
 from defectscope.generators.line_painting import PaintedPiece, paint_lines
 from defectscope.generators.slip_traces import paint_trace
@@ -20,7 +21,7 @@ from defectscope.generators.twin_background import (
 from defectscope.generators.twin_measuring import TwinLine, measured_lines, set_lines
 from defectscope.generators.twin_options import TwinOptions
 from defectscope.generators.twin_placing import placed_in
-from defectscope.generators.twin_sources import Source, grey_of, read_sources
+from defectscope.generators.twin_sources import Source, files_of, grey_of, read_sources
 from defectscope.generators.twin_traces import SlipTrace, inferred_traces, measured_traces
 
 if TYPE_CHECKING:
@@ -74,6 +75,12 @@ class Twin(Generator):
         """
         options = self.options
         self._sources = tuple(read_sources(options.labels, options.label, options.trace_label))
+
+    def depends_on(self) -> dict[str, Any]:
+        """Return digests of the labels, and of the images that can be found."""
+        if not self._sources:
+            self.open()
+        return file_digests(files_of(self._sources, self.options.image))
 
     def close(self) -> None:
         """Forget what was measured."""

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,11 @@ from defectscope.generators.image_folder import SUFFIXES, Scaling, grey_image
 from defectscope.generators.labelled_lines import LabelledLines, read_labelled_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-__all__ = ["Source", "grey_of", "read_sources"]
+__all__ = ["Source", "files_of", "grey_of", "read_sources"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,24 @@ def _source(image: LabelledLines, label: str | None, trace_label: str) -> Source
     )
     groups = tuple(image.groups[k] for k in positions)
     return Source(image, paths, tuple(positions), groups, traces)
+
+
+def files_of(sources: Sequence[Source], image: Path | None) -> list[Path]:
+    """Return the labelme files, and those of their images that are there.
+
+    Parameters
+    ----------
+    sources
+        Whose files.
+    image
+        As for :func:`grey_of`.
+    """
+    files = [source.labels.path for source in sources]
+    for source in sources:
+        # Lines and background may be drawn without the image.
+        with suppress(InputError, OptionError):
+            files.append(_file_of(source.labels, image, len(sources) == 1)[0])
+    return files
 
 
 def grey_of(

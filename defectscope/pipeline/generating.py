@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from defectscope.core.errors import UsageError
 from defectscope.pipeline.choices import make_choices
 from defectscope.pipeline.generation import generate_dataset
 from defectscope.pipeline.samples import SamplePlan
@@ -75,12 +77,38 @@ def generate(
     OutputError
         The folder holds something else, or cannot be written to.
     """
+    width, height = _sides(size)
+    count, seed = _whole("count", count, 1), _whole("seed", seed, 0)
+    workers = _whole("workers", workers, 1)
+    length = None if length is None else _whole("length", length, 1)
     names = [generators] if isinstance(generators, str) else list(generators)
     given = {name: dict(values) for name, values in (options or {}).items()}
     behind, *chosen = make_choices([background, *names], given)
-    width, height = (size, size) if isinstance(size, int) else size
     plan = SamplePlan(behind, tuple(chosen), (height, width), seed, length, bit_depth)
     return generate_dataset(
         plan, count, Path(out), host,
         workers=workers, masks=masks, resume=resume, overwrite=overwrite, progress=progress,
     )  # fmt: skip
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    try:
+        found = operator.index(value)
+    except TypeError:
+        found = least - 1
+    if found < least:
+        raise UsageError(f"{name} must be a whole number of {least} or more, found {value!r}")
+    return found
+
+
+def _sides(size: Any) -> tuple[int, int]:
+    """Return width and height."""
+    try:
+        sides = size if isinstance(size, Sequence) else (size, size)
+        width, height = (operator.index(side) for side in sides)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            "size must be a side or (width, height) in px, such as 512 or (1120, 710), "
+            f"found {size!r}"
+        ) from error
+    return width, height

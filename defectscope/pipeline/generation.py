@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import json
 import multiprocessing
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from defectscope._version import __version__
 from defectscope.core.coco_text import join_coco_files
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import OutputError, UsageError
-from defectscope.core.files import json_text, write_bytes, write_json
+from defectscope.core.files import write_bytes, write_json
+from defectscope.pipeline.dataset_plans import check_resumed, former_plan, plan_record
 from defectscope.pipeline.drawn import DrawnFrame, Sample
 from defectscope.pipeline.labels import open_dataset, save_dataset
 from defectscope.pipeline.mask_files import write_masks
@@ -31,14 +30,18 @@ from defectscope.plugins.host import default_host
 if TYPE_CHECKING:
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["DatasetWriter", "generate_dataset", "is_complete"]
+__all__ = ["PREVIEW", "DatasetWriter", "generate_dataset", "is_complete"]
 
 PLAN = "dataset.json"
 ANNOTATIONS = "annotations.json"
+# A contact sheet that the command line writes.
+PREVIEW = "preview.png"
 # Truth of single samples, until all of them are there.
 TRUTH = ".truth"
 # The first sample of a dataset that replaces another, until it is there.
 FIRST = ".first"
+# Stills that a worker takes at once; more gain nothing.
+MOST_TOGETHER = 4
 PARTS = ("images", "masks", "parameters", TRUTH)
 
 
@@ -156,9 +159,9 @@ def generate_dataset(
     host = host or default_host()
     maker = SampleMaker(plan, host)
     writer = DatasetWriter(folder, masks)
+    # What the components miss is said before anything is written or replaced.
     with maker:
-        pass  # what the components miss is said before anything is written or replaced
-    record = {**plan.as_dict(), "masks": masks, "versions": _versions(plan, host)}
+        record = plan_record(maker, masks, host)
     replaces = _prepare(folder, record, count, resume, overwrite)
     if is_complete(folder) and not replaces:
         return _complete(folder, host)
@@ -211,43 +214,21 @@ def _prepare(folder: Path, plan: dict[str, Any], count: int, resume: bool, overw
         if not record.is_file():
             raise OutputError(f"{folder} exists and holds something else; choose another --out")
         if resume:
-            _check_resumed(folder, plan, count)
+            check_resumed(record, plan)
+            _check_count(folder, count)
             return False
         if not overwrite:
             raise OutputError(
                 f"{folder} holds a dataset; choose another --out, give --overwrite to replace it, "
                 "or --resume to go on with an interrupted one"
             )
+        former_plan(record)  # others have a file of this name, too
         return True
     write_json(record, plan)
     return False
 
 
-def _check_resumed(folder: Path, plan: dict[str, Any], count: int) -> None:
-    try:
-        before = json.loads((folder / PLAN).read_text(encoding="utf-8"))
-        former = _flat(before)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OutputError(
-            f"{folder / PLAN} is no plan of a dataset to go on with; choose another --out, or "
-            "give --overwrite in place of --resume"
-        ) from error
-    now = _flat(json.loads(json_text(plan)))
-    for key in former | now:
-        if former.get(key) != now.get(key):
-            raise UsageError(
-                f"the dataset in {folder} was begun with another command: {key} was "
-                f"{former.get(key)!r}, now it is {now.get(key)!r}; use the same, or give "
-                "--overwrite in place of --resume"
-            )
-    # Plans of earlier versions say nothing of them.
-    versions = before.get("versions", plan["versions"])
-    if versions != plan["versions"]:
-        raise UsageError(
-            f"the dataset in {folder} was begun with {_listed(versions)}, now it is "
-            f"{_listed(plan['versions'])}, which may draw other images; give --overwrite in place "
-            "of --resume"
-        )
+def _check_count(folder: Path, count: int) -> None:
     drawn = _drawn(folder)
     if drawn > count or (drawn != count and is_complete(folder)):
         state, more = ("is complete with", "") if is_complete(folder) else ("has", " or more")
@@ -255,31 +236,6 @@ def _check_resumed(folder: Path, plan: dict[str, Any], count: int) -> None:
             f"the dataset in {folder} {state} {drawn} samples, and --count asks for {count}; give "
             f"--count {drawn}{more}, or --overwrite in place of --resume"
         )
-
-
-def _flat(plan: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a plan by the names that they have on the command line."""
-    components = [plan["background"], *plan["generators"]]
-    named = [
-        c["name"] if c["alias"] == c["name"] else f"{c['alias']}={c['name']}" for c in components
-    ]
-    options = {f"{c['alias']}.{name}": v for c in components for name, v in c["options"].items()}
-    simple = {"background": named[0], "generators": named[1:], "size": plan["shape"][::-1]}
-    return simple | {k: plan[k] for k in ("seed", "length", "bit_depth", "masks")} | options
-
-
-def _listed(versions: dict[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
-
-
-def _versions(plan: SamplePlan, host: PluginHost) -> dict[str, str]:
-    """Return the versions of what draws, by distribution."""
-    plugins = [
-        host.find(family, choice.name).plugin
-        for family, choice in (("backgrounds", plan.background),
-                               *(("generators", choice) for choice in plan.generators))
-    ]  # fmt: skip
-    return {"defectscope": __version__} | {p.distribution: p.version for p in plugins}
 
 
 def _drawn(folder: Path) -> int:
@@ -305,7 +261,8 @@ def _replace(
         with maker:
             dataset = new.write_with_truth(maker.sample(0), host, each)
         # What says that the former dataset is whole goes before anything of it.
-        (folder / ANNOTATIONS).unlink(missing_ok=True)
+        for name in (ANNOTATIONS, PREVIEW):
+            (folder / name).unlink(missing_ok=True)
         for name in PARTS:
             shutil.rmtree(folder / name, ignore_errors=True)
         write_json(folder / PLAN, plan)
@@ -347,13 +304,24 @@ def _written(
         initargs=(maker, writer, host),
     )
     try:
-        parts = pool.map(_write_one, numbers, chunksize=4)
+        parts = pool.map(_write_one, numbers, chunksize=_together(maker.plan, numbers, workers))
         for number, part in zip(numbers, parts, strict=True):
             for _ in part.images:
                 each()
             yield number, part
+    except BrokenExecutor as error:
+        raise OutputError(
+            "a worker process died, for want of memory, or because the script that generates runs "
+            'anew in it; put what a script does below if __name__ == "__main__":, ask for fewer '
+            "--workers, and go on with --resume"
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _together(plan: SamplePlan, numbers: list[int], workers: int) -> int:
+    """Return how many samples a worker takes at once: every worker shall have some."""
+    return 1 if plan.length else max(1, min(MOST_TOGETHER, len(numbers) // (4 * workers)))
 
 
 _worker: dict[str, Any] = {}

@@ -131,10 +131,20 @@ class MaskedParts:
         rectangles = tuple(_rectangle(r) for r in record.get("rectangles", []))
         if record.get("pixels") is None:
             return cls(rectangles)
-        pixels = cv2.imread(str(kept), cv2.IMREAD_GRAYSCALE) if kept.is_file() else None
+        pixels = _stored(kept)
         if pixels is None:
             raise InputError(f"the run was masked, but its mask {kept} is missing or damaged")
         return cls(rectangles, np.asarray(pixels != 0), tuple(record.get("files", [])))
+
+
+def _stored(path: Path) -> NDArray[Any] | None:
+    """Return the pixels of a PNG file, or None where it is missing or damaged."""
+    # OpenCV's own reading of files fails on Windows where a path is not plain ASCII.
+    try:
+        decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_GRAYSCALE)
+    except (OSError, cv2.error):  # an empty one
+        return None
+    return None if decoded is None else np.asarray(decoded)
 
 
 def masked_parts(given: Sequence[Any], host: PluginHost, warnings: list[str]) -> MaskedParts:

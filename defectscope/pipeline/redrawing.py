@@ -129,7 +129,7 @@ def _reason(plan: SamplePlan, source: Path, now: dict[str, Any], host: PluginHos
             where = " and ".join(str(choice.options[name]) for name in used)
             how = " or ".join(f"--set {choice.alias}.{name}=PATH" for name in used)
             names = ", ".join(sorted({name for name, _ in _files(before)}))
-            return f"the files in {where} are others than then ({names}); name those with {how}"
+            return f"the files at {where} are others than then ({names}); name those with {how}"
     return "other versions of numpy, OpenCV or a plugin are installed"
 
 

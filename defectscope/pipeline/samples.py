@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +15,8 @@ from defectscope._version import __version__
 from defectscope.core.base import Generator
 from defectscope.core.errors import ComponentError, DefectscopeError, FormatError, UsageError
 from defectscope.core.instances import Instances
+from defectscope.core.masks import Mask
+from defectscope.core.options import as_written
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.drawn import DrawnFrame, Sample
 from defectscope.pipeline.named import NamedComponent, guarded
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["SampleMaker", "SamplePlan", "read_parameters"]
 
 PARAMETERS_FORMAT = 1
+# An instance of which a larger part is covered later counts as neither hit nor miss.
+MOST_COVERED = 0.5
 SMALLEST_SIDE_PX, LARGEST_SIDE_PX = 16, 16_384
 
 
@@ -114,11 +118,15 @@ class SampleMaker:
     """
 
     def __init__(self, plan: SamplePlan, host: PluginHost) -> None:
-        self.plan = plan
         self._background = NamedComponent.build(host, "backgrounds", plan.background)
         self._generators = [
             NamedComponent.build(host, "generators", choice) for choice in plan.generators
         ]
+        self.plan = replace(
+            plan,
+            background=_written(self._background, plan.background),
+            generators=tuple(map(_written, self._generators, plan.generators)),
+        )
         if plan.length is not None:
             _refuse_stills(self._generators[0], host)
         self._opened = ExitStack()
@@ -128,6 +136,12 @@ class SampleMaker:
         """What its generators say that they can draw, or None where one does not say."""
         declared = [set(named.component.defect_types) for named in self._generators]
         return set[str]().union(*declared) if all(declared) else None
+
+    def depends_on(self) -> dict[str, dict[str, Any]]:
+        """Return what decides about the pixels beside the plan, by alias; of an open maker."""
+        named = (self._background, *self._generators)
+        found = {n.alias: guarded(n, "at the start", n.component.depends_on) for n in named}
+        return {alias: values for alias, values in found.items() if values}
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -186,6 +200,11 @@ class SampleMaker:
             )
         return canvas, parameters
 
+    def _tell(self, component: Generator, number: int) -> None:
+        component.sample_number, component.covered = number, None
+        declared = (named.component.defect_types for named in self._generators)
+        component.labelled_types = frozenset().union(*declared)
+
     def _still(
         self,
         number: int,
@@ -193,11 +212,15 @@ class SampleMaker:
         seeds: Sequence[np.random.Generator],
         record: dict[str, Any],
     ) -> Iterator[DrawnFrame]:
-        truths, sizes = [], set()
+        truths: list[Instances] = []
+        sizes = set()
         for named, rng in zip(self._generators, seeds, strict=True):
             component, where = named.component, f"for sample {number}"
-            component.sample_number = number
-            truths.append(guarded(named, where, component.draw, canvas, rng))
+            self._tell(component, number)
+            drawn = guarded(named, where, component.draw, canvas, rng)
+            if component.covered is not None:
+                truths = [_without_covered(truth, component.covered) for truth in truths]
+            truths.append(drawn)
             record["generators"].append(_parameters(named))
             sizes.add(guarded(named, where, lambda c=component: c.calibration.pixel_size_nm))
         truth = Instances.concatenate(truths)
@@ -216,7 +239,7 @@ class SampleMaker:
     ) -> Iterator[DrawnFrame]:
         named, length = self._generators[0], self.plan.length or 0
         component, where = named.component, f"for sample {number}"
-        component.sample_number = number
+        self._tell(component, number)
         frames = guarded(named, where, lambda: iter(component.sequence(canvas, seeds[0], length)))
         calibration = guarded(named, where, lambda: component.calibration)
         digits = max(4, len(str(length - 1)))
@@ -238,6 +261,23 @@ class SampleMaker:
         top = 2**self.plan.bit_depth - 1
         kind = np.uint8 if self.plan.bit_depth == 8 else np.uint16
         return np.round(np.clip(pixels, 0, 1) * np.float32(top)).astype(kind)
+
+
+def _written(named: NamedComponent, choice: Choice) -> Choice:
+    """Return a choice whose options can be written down and read again."""
+    return replace(choice, options=as_written(type(named.component.options), choice.options))
+
+
+def _without_covered(truth: Instances, covered: NDArray[np.bool_]) -> Instances:
+    """Flag what is mostly hidden as neither hit nor miss."""
+    ignore = truth.ignore.copy()
+    for k, (x0, y0, x1, y1) in enumerate(np.rint(truth.boxes).astype(int)):
+        mask = Mask(int(x0), int(y0), np.ones((max(y1 - y0, 0), max(x1 - x0, 0)), bool))
+        mask = (mask if truth.masks is None else truth.masks[k]).clipped(truth.image_shape)
+        left, top, right, bottom = mask.box
+        hidden = np.count_nonzero(mask.bitmap & covered[top:bottom, left:right])
+        ignore[k] |= hidden > MOST_COVERED * mask.area_px
+    return replace(truth, ignore=ignore)
 
 
 def _refuse_stills(named: NamedComponent, host: PluginHost) -> None:

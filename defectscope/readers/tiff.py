@@ -16,10 +16,10 @@ import tifffile
 from pydantic import Field
 
 from defectscope import DamagedFrameError, FrameSequence, InputError, Options, Reader
+from defectscope.core.tiff_pixels import page_pixels
 from defectscope.readers.pixels import grey_pixels, warn_once
 from defectscope.readers.tiff_axes import chosen_images, image_grid, runs_in_time
 from defectscope.readers.tiff_metadata import calibration_of, declared_images, frame_interval
-from defectscope.readers.tiff_pixels import page_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

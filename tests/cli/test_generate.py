@@ -10,7 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from defectscope.cli.main import cli
 from defectscope.pipeline.labels import open_dataset
 from defectscope.plugins.host import default_host
 
@@ -132,6 +134,7 @@ BAD = {
     ),
     "too small": (["in-situ-loops", "--size", "8"], 2, "16 to 16384 px"),
     "malformed size": (["in-situ-loops", "--size", "big"], 2, "SIDE or WIDTHxHEIGHT"),
+    "too many sides": (["in-situ-loops", "--size", "64x64x3"], 2, "WIDTHxHEIGHT"),
     "no such parameters": (["--from", "nowhere.json"], 1, "no parameters file"),
 }  # fmt: skip
 
@@ -153,6 +156,33 @@ def test_parameters_of_another_version_are_refused(made, tmp_path):
     done = call("--from", old, "--out", tmp_path / "data")
     assert done.returncode == 1
     assert "was written by defectscope 0.0.1" in done.stderr
+
+
+def test_the_preview_is_spread_over_a_sequence(tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(
+        "defectscope.pipeline.contact_sheet.contact_sheet",
+        lambda images, columns: shown.extend(images) or np.zeros((8, 8, 3), np.uint8),
+    )
+    # On Windows it reads no path that is not plain ASCII.
+    monkeypatch.setattr(cv2, "imread", lambda *_: None)
+    out = tmp_path / "Versetzungsschleifen-µ"
+    arguments = [*PLAIN, "--length", "11", "--preview", "--out", str(out)]
+    done = CliRunner().invoke(cli, ["generate", *arguments], catch_exceptions=False)
+    assert done.exit_code == 0
+    frames = [f"images/000000-{frame:04d}.png" for frame in range(0, 11, 2)]
+    assert len(shown) == len(frames)
+    for (pixels, _), name in zip(shown, frames, strict=True):
+        stored = cv2.imdecode(np.fromfile(out / name, np.uint8), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_array_equal(pixels, stored)
+
+
+def test_the_preview_of_a_former_dataset_goes_with_it(tmp_path):
+    for more in (["--preview"], ["--overwrite"]):
+        arguments = [*PLAIN, *more, "--out", str(tmp_path / "data")]
+        done = CliRunner().invoke(cli, ["generate", *arguments], catch_exceptions=False)
+        assert done.exit_code == 0
+        assert (tmp_path / "data/preview.png").exists() == ("--preview" in more)
 
 
 def test_other_folders_are_left_alone(made, tmp_path):

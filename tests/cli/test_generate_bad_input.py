@@ -235,6 +235,12 @@ def test_a_sample_is_drawn_again_as_it_was(case, good, call, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("common", [["--debug"], ["--trace-plugins"], ["--no-plugin", "nobody"]])
+def test_options_of_every_command_go_with_a_sample_drawn_again(common, good, call, tmp_path):
+    done = call("--from", "good/parameters/000000.json", *common, "--out", "out", folder=tmp_path)
+    assert done[0] == 0, done[2]
+
+
 def test_a_sample_is_drawn_again_from_a_folder_that_moved(call, tmp_path):
     image(tmp_path / "frames/a.png", 90)
     asked = [*IMAGES, "--set", "images.folder=frames", "--out", "data"]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import pickle
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from defectscope.core.errors import OptionError
 from defectscope.core.options import (
     Options,
+    as_written,
     describe_options,
     parse_assignment,
     validate_options,
@@ -162,7 +165,7 @@ class TestAssignment:
     def test_forms(self, text, expected):
         found = parse_assignment(text)
         assert found == expected
-        assert type(found[2]) is type(expected[2])
+        assert isinstance(found[2], type(expected[2]))
 
     @pytest.mark.parametrize("text", ["", "blobs", "blur_px=3", "blobs.=3", ".x=3", "blobs.x", "="])
     def test_anything_else_is_refused_with_the_form(self, text):
@@ -198,3 +201,32 @@ class TestDescription:
 
     def test_no_options_no_rows(self):
         assert describe_options(Options) == []
+
+
+class Texts(Options):
+    """Options that take text, and such that take numbers as well."""
+
+    folder: Path | None = Field(None, description="folder")
+    label: str | None = Field(None, description="label")
+    preset: Literal["one"] | Path = Field("one", description="name or file")
+    count: int | str = Field(0, description="number or word")
+    share: float = Field(0.0, description="number")
+
+
+@pytest.mark.parametrize("text", ["2024", "2024_01", "1.50", "+5", "0x10", "1e3"])
+def test_numbers_are_text_where_text_is_asked_for(text: str) -> None:
+    for name in ("folder", "label", "preset"):
+        _, option, value = parse_assignment(f"images.{name}={text}")
+        found = validate_options(Texts, {option: value}, "images")
+        assert str(getattr(found, name)) == text
+        assert as_written(Texts, {option: value}) == {option: text}
+
+
+def test_numbers_stay_numbers_where_one_is_asked_for() -> None:
+    for name in ("count", "share"):
+        value = parse_assignment(f"images.{name}=2_000")[2]
+        assert getattr(validate_options(Texts, {name: value}, "images"), name) == 2000
+        assert json.loads(json.dumps(as_written(Texts, {name: value}))) == {name: 2000}
+        assert pickle.loads(pickle.dumps(value)).text == "2_000"
+    with pytest.raises(OptionError, match="valid string"):
+        validate_options(Texts, {"label": 5}, "images")

@@ -13,6 +13,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import defectscope as ds
 from defectscope import InputError, OptionError
 from defectscope.core.options import validate_options
 from defectscope.generators.image_background import ImagePatches, ImagePatchesOptions
@@ -218,7 +219,7 @@ def test_colours_alpha_and_bits_become_grey(tmp_path):
     red[..., 2] = 200
     write(tmp_path / "red.png", red)
     tifffile.imwrite(tmp_path / "red.tif", red[..., ::-1], photometric="rgb")
-    tifffile.imwrite(tmp_path / "bits.tif", grey > 100)
+    tifffile.imwrite(tmp_path / "bits.tif", grey > 100, photometric="minisblack")
     images = ImageFolder(tmp_path)
     np.testing.assert_array_equal(images.image("grey-alpha.png").pixels, grey)
     np.testing.assert_array_equal(images.image("grey-rgb.tif").pixels, grey)
@@ -226,6 +227,27 @@ def test_colours_alpha_and_bits_become_grey(tmp_path):
         assert (images.image(name).pixels == 60).all()
     bits = images.image("bits.tif")
     np.testing.assert_array_equal(bits.scaled(bits.pixels), grey > 100)
+
+
+def test_negatives_and_palettes_of_tiff_mean_what_they_say(tmp_path):
+    grey = texture((40, 40), 4)
+    tifffile.imwrite(tmp_path / "negative.tif", grey, photometric="miniswhite")
+    palette = np.stack([np.arange(256, dtype=np.uint16)[::-1] * 257] * 3)
+    tifffile.imwrite(tmp_path / "palette.tif", grey, photometric="palette", colormap=palette)
+    images = ImageFolder(tmp_path)
+    for name in ("negative.tif", "palette.tif"):
+        np.testing.assert_array_equal(images.image(name).pixels, 255 - grey)
+        # As they are read where they are analysed.
+        (frame,) = ds.open(tmp_path / name)
+        np.testing.assert_array_equal(images.image(name).pixels, frame.pixels)
+
+
+@pytest.mark.parametrize(("photometric", "what"), [("separated", "CMYK"), ("cfa", "filter array")])
+def test_colours_that_are_no_grey_are_refused(tmp_path, photometric, what):
+    shape = (40, 40, 4) if photometric == "separated" else (40, 40)
+    tifffile.imwrite(tmp_path / "a.tif", np.ones(shape, np.uint8), photometric=photometric)
+    with pytest.raises(InputError, match=rf"a\.tif: expected grey or RGB values, found .*{what}"):
+        ImageFolder(tmp_path).image("a.tif")
 
 
 def test_an_even_image_is_mid_grey(tmp_path):

@@ -231,6 +231,17 @@ def test_what_black_background_hides_is_not_labelled():
     assert column(seen, "x").min() > 120
 
 
+def test_texture_and_noise_hide_loops_together():
+    grain = 0.05 * np.random.default_rng(5).standard_normal((256, 256))
+    canvas = (flat((256, 256)) + grain).astype(np.float32)
+    counts = [
+        len(generator(count=60, visible_from=6, noise=noise).draw(
+            canvas.copy(), np.random.default_rng(3)))
+        for noise in (0.0, 0.045)
+    ]  # fmt: skip
+    assert counts[1] < counts[0] - 3
+
+
 def test_every_loop_keeps_its_identity():
     one = generator(count=30, diffusion_px2_per_frame=0.5, drift_px_per_frame=1.0)
     frames = list(one.sequence(flat((200, 200)), np.random.default_rng(0), 15))

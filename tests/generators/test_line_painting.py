@@ -107,6 +107,21 @@ def test_smooth_noise_has_unit_variance_and_its_length():
     assert jumps[0] == pytest.approx(8 * jumps[1], rel=0.3)
 
 
+def test_a_line_with_a_source_of_its_own_stays_the_same_while_others_grow():
+    style = LineStyle("dark", 3, 3.0, variation=0.3, waviness_px=0.8)
+    noises = []
+    for length in (70, 78, 140):
+        paths = [np.stack([np.arange(n) + 0.0, np.zeros(n)], axis=1) for n in (length, 60)]
+        course = lay_out(paths, [style] * 2, [None] * 2, [RNG([5, k]) for k in range(2)])
+        first, second = (course.line == k for k in range(2))
+        noises.append((course.width[second], course.level[second], course.shift[second]))
+        noises[-1] += (course.width[first][:70], course.shift[first][:70])
+        assert not np.allclose(course.shift[first][:60], course.shift[second])
+    for other in noises[1:]:
+        for one, two in zip(noises[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
 @pytest.mark.parametrize("shape", [(16, 16), (300, 200), (9, 500)])
 def test_the_local_texture_is_the_deviation_around(shape):
     canvas = (0.5 + 0.03 * RNG(0).standard_normal(shape)).astype(np.float32)

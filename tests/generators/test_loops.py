@@ -327,6 +327,45 @@ def test_magnification_enlarges_loops_and_thins_them_out() -> None:
     assert medians[1] > 1.7 * medians[0]
 
 
+@pytest.mark.parametrize(
+    "factor", [{"size": 2}, {"magnification_low": 2, "magnification_high": 2},
+               {"size": 4, "magnification_low": 0.5, "magnification_high": 0.5}],
+)  # fmt: skip
+def test_every_factor_on_axes_holds_for_a_range_of_axes(factor: dict) -> None:
+    _, truth, _ = drawn(
+        (900, 900), count=40, aspect_low=1, aspect_high=1, major_low_px=10, major_high_px=12,
+        touching=0, **factor, **BARE,
+    )  # fmt: skip
+    major = truth.measurements["major_px"]
+    assert len(major) > 20
+    assert major.min() >= 20
+    assert major.max() <= 24
+
+
+def test_more_loops_than_can_be_drawn_are_refused() -> None:
+    with pytest.raises(OptionError, match=r"density = 1000 give .*, at most 100000 can be"):
+        drawn((3000, 3000), density=1000)
+
+
+def test_what_captions_cover_is_told() -> None:
+    bare = {**BARE, "count": 0}
+    for probability in (0.0, 1.0):
+        canvas = textured((200, 200))
+        with generator(**{**bare, "text_probability": probability}) as one:
+            one.draw(canvas, np.random.default_rng(0))
+        changed = np.abs(canvas - textured((200, 200))) > 0.2
+        assert one.covered.any() == bool(probability)
+        assert (one.covered | ~changed).mean() > 0.99
+
+
+def test_no_line_is_without_a_label_where_others_have_one() -> None:
+    for labelled, lines in (({"dislocation"}, False), (set(LOOP_TYPES), True)):
+        with generator(lines_probability=1.0) as one:
+            one.labelled_types = frozenset(labelled)
+            one.draw(textured((200, 200)), np.random.default_rng(0))
+        assert bool(one.last_parameters["lines"]) == lines
+
+
 def test_a_range_of_magnifications_is_drawn_from() -> None:
     found = {
         drawn(seed=k, magnification_low=0.5, magnification_high=2.0)[2]["magnification"]

@@ -137,6 +137,24 @@ def test_directions_on_both_sides_of_zero_are_one_peak(tmp_path):
     assert quantiles[-1] == pytest.approx(2, abs=0.01)
 
 
+def test_lines_on_both_sides_of_zero_bow_to_one_side(tmp_path):
+    # As seen from the left, whatever the direction: 40 px ahead near the first end.
+    shape = np.array([[0, 0], [40, -25], [0, -100]], float)
+    for k, angle in enumerate((-3, -1, 1, 3)):
+        turn = np.deg2rad(angle)
+        matrix = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+        lines = [300 + (shape + [30 * j, 0]) @ matrix.T for j in range(4)]  # noqa: RUF005 - added
+        labelme(tmp_path / f"{k}.json", lines, [0] * 4)
+    fit = fit_microstructure(tmp_path)
+    assert fit.direction_deg.quantiles[0] == pytest.approx(-3, abs=0.01)
+    np.testing.assert_allclose(fit.bow.quantiles, fit.bow.quantiles[0], atol=1e-4)
+    assert fit.bow.quantiles[0] > 0.2
+    for found in (fit.line_shapes, normalised_shapes(tmp_path)):
+        assert len(found) == 16
+        np.testing.assert_allclose(found, np.broadcast_to(found[0], np.shape(found)), atol=2e-4)
+        assert np.argmax(np.array(found[0])[:, 0]) in (2, 3)
+
+
 def test_shapes_of_lines_are_kept_in_units_of_the_slip_width(tmp_path):
     corner = np.array([[100, 300], [140, 250], [100, 200]])
     lines = [corner + np.array([25 * k, 0]) for k in range(3)]

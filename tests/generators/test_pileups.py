@@ -62,6 +62,24 @@ def test_crossing_lines_cross_and_near_ones_come_near():
     assert gaps.max() <= 4
 
 
+def test_pile_ups_on_both_sides_of_zero_bow_to_the_same_side():
+    narrow = {"direction_deg": Continuous(quantiles=(-8, 8)), "lean": Continuous(quantiles=(0, 0)),
+              "bow": Continuous(quantiles=(0.2, 0.2))}  # fmt: skip
+    recorded = []
+    for seed in range(12):
+        pileup = drawn(seed, EIGHT.model_copy(update=narrow), jitter=0)
+        middle = pileup.support[:, 2] - (pileup.support[:, 0] + pileup.support[:, -1]) / 2
+        assert (middle[:, 0] > 0).all()
+        recorded.append(pileup.record()["direction_deg"])
+    assert all(0 <= angle < 8 or 172 < angle < 180 for angle in recorded)
+    assert min(recorded) < 8 < max(recorded)
+
+
+def test_a_line_whose_neighbour_is_left_out_lies_apart():
+    pileup = drawn(3, near_pairs=0, crossings=1).only([0, 1, 4, 5, 7])
+    assert pileup.neighbours == ("apart", "crossing", "apart", "crossing", "apart")
+
+
 def test_labelled_shapes_are_followed():
     shape = np.array([[0, 0], [0.5, 0.5], [0, 1.0]])
     pileup = drawn(0, shapes=[shape], jitter=0, support_points=9)

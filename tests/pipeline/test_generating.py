@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -31,7 +32,7 @@ def test_it_writes_what_the_command_line_does(tmp_path):
 
 
 def test_a_single_name_and_a_single_side_are_enough(tmp_path):
-    made = ds.generate("loops", str(tmp_path / "set"), size=64)
+    made = ds.generate("loops", str(tmp_path / "set"), size=np.int64(64))
     assert len(made.images) == 1
     assert json.loads((tmp_path / "set/dataset.json").read_text())["shape"] == [64, 64]
 
@@ -43,10 +44,17 @@ def test_a_single_name_and_a_single_side_are_enough(tmp_path):
         ("loop", {}, ds.UnknownNameError, "loops"),
         ("loops", {"options": {"loop": {}}}, ds.OptionError, "loop"),
         ("loops", {"bit_depth": 12}, ds.UsageError, "8 or 16 bits"),
+        ("loops", {"count": 0}, ds.UsageError, "count must be a whole number of 1 or more, "),
+        ("loops", {"count": 2.5}, ds.UsageError, "count must be .*, found 2.5"),
+        ("in-situ-loops", {"length": 0}, ds.UsageError, "length must be .* 1 or more, found 0"),
+        ("loops", {"seed": -1}, ds.UsageError, "seed must be .* of 0 or more, found -1"),
+        ("loops", {"workers": 0}, ds.UsageError, "workers must be .* 1 or more, found 0"),
+        ("loops", {"size": "64"}, ds.UsageError, r"\(width, height\) .*, found '64'"),
+        ("loops", {"size": (64, 64, 3)}, ds.UsageError, r"found \(64, 64, 3\)"),
         ("loops", {"options": {"loops": {"density": -1}}}, ds.OptionError, "density"),
     ],
 )
 def test_mistakes_leave_nothing_behind(tmp_path, names, given, error, message):
     with pytest.raises(error, match=message):
-        ds.generate(names, tmp_path / "set", size=64, **given)
+        ds.generate(names, tmp_path / "set", **{"size": 64, **given})
     assert not (tmp_path / "set").exists()

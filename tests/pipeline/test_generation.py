@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import weakref
+from concurrent.futures import BrokenExecutor
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydantic import Field
 
 import defectscope as ds
 from defectscope.core.errors import ComponentError, FormatError, OutputError, UsageError
+from defectscope.pipeline import generation
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.generation import DatasetWriter, generate_dataset
 from defectscope.pipeline.labels import open_dataset
@@ -80,6 +82,26 @@ class Still(ds.Generator):
         return ds.Instances.empty(canvas.shape)
 
 
+class Lines(Still):
+    """Says that it draws lines."""
+
+    defect_types = ("line",)
+
+
+class Caption(Still):
+    """Hides a part of the image."""
+
+    def draw(self, canvas, rng):
+        self.covered = np.zeros(canvas.shape, bool)
+        self.covered[4:, 4 : 4 + self.options.width_px] = True
+        return ds.Instances.empty(canvas.shape)
+
+    class Options(ds.Options):
+        """How much."""
+
+        width_px: int = Field(4, description="px")
+
+
 class Plugin:
     """Registers the components above."""
 
@@ -92,6 +114,8 @@ class Plugin:
         return [
             ds.ComponentSpec("dots", "Dots.", f"{__name__}:Dots"),
             ds.ComponentSpec("still", "Nothing.", f"{__name__}:Still"),
+            ds.ComponentSpec("caption", "Text.", f"{__name__}:Caption"),
+            ds.ComponentSpec("lines", "Nothing.", f"{__name__}:Lines"),
         ]
 
 
@@ -160,6 +184,28 @@ def test_stills_have_a_scale_and_no_dose(host, tmp_path):
     )
     dataset = generate_dataset(two, 1, tmp_path / "two", host)
     assert dataset.images[0].pixel_size_nm is None
+
+
+def test_a_generator_knows_what_those_beside_it_label(host):
+    both = (Choice("dots", "dots"), Choice("lines", "lines"))
+    told = []
+    for generators, length in ((both, None), (both[::-1], None), (both[:1], 2)):
+        made = SampleMaker(SamplePlan(Choice("plain", "plain"), generators, SHAPE, 0, length), host)
+        with made as maker:
+            maker.make(0)
+            told.append([named.component.labelled_types for named in maker._generators])
+    assert told == [[{"black dot", "line"}] * 2] * 2 + [[{"black dot"}]]
+
+
+@pytest.mark.parametrize(("width", "hidden"), [(4, True), (2, False)])
+def test_what_a_caption_hides_is_neither_hit_nor_miss(width, hidden, host):
+    dots, caption = Choice("dots", "dots"), Choice("caption", "caption", {"width_px": width})
+    flags = []
+    for generators in ((dots, caption), (caption, dots)):
+        with SampleMaker(SamplePlan(Choice("plain", "plain"), generators, SHAPE), host) as maker:
+            flags.append([maker.make(k)[0][0].truth.ignore.tolist() for k in range(2)])
+    # What is drawn later lies on top.
+    assert flags == [[[hidden]] * 2, [[False]] * 2]
 
 
 def test_what_is_drawn_at_once_is_the_same(host):
@@ -298,10 +344,42 @@ def test_an_interrupted_dataset_may_grow_and_not_shrink(host, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"background": 3, "generators": []}'])
-def test_what_is_no_plan_is_not_gone_on_with(text, host, tmp_path):
+def test_what_is_no_plan_is_neither_gone_on_with_nor_replaced(text, host, tmp_path):
     (tmp_path / "dataset.json").write_text(text)
-    with pytest.raises(OutputError, match="is no plan of a dataset to go on with"):
-        generate_dataset(plan(), 1, tmp_path, host, resume=True)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/mine.png").touch()
+    for how in ("resume", "overwrite"):
+        with pytest.raises(OutputError, match="is no plan of a dataset that generate wrote"):
+            generate_dataset(plan(), 1, tmp_path, host, **{how: True})
+    assert files(tmp_path) == ["dataset.json", "images/mine.png"]
+
+
+class Pool:
+    """Stands in for a pool of processes."""
+
+    chunks: ClassVar[list] = []
+
+    def __init__(self, *_, **__):
+        pass
+
+    def map(self, function, numbers, chunksize):
+        Pool.chunks.append(chunksize)
+        raise BrokenExecutor
+
+    def shutdown(self, **_):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("count", "length", "chunk"), [(4, None, 1), (20, None, 2), (100, None, 4), (100, 3, 1)]
+)
+def test_every_worker_has_something_to_do(count, length, chunk, host, tmp_path, monkeypatch):
+    monkeypatch.setattr(generation, "ProcessPoolExecutor", Pool)
+    message = "a worker process died.*__main__.*fewer --workers.*--resume"
+    with pytest.raises(OutputError, match=message):
+        generate_dataset(plan(length), count, tmp_path / "data", host, workers=2)
+    assert Pool.chunks.pop() == chunk
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_dataset_is_not_both_gone_on_with_and_replaced(host, tmp_path):

@@ -94,8 +94,11 @@ def test_they_survive_pickling_and_the_run_folder(tmp_path):
     again = MaskedParts.recorded(parts.record(), tmp_path / "mask.png")
     for other in (again, pickle.loads(pickle.dumps(parts))):
         assert other.record() == parts.record()
-    with pytest.raises(ds.InputError, match="missing or damaged"):
-        MaskedParts.recorded(parts.record(), tmp_path / "gone.png")
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.png").write_text("no image")
+    for name in ("gone", "empty", "text"):
+        with pytest.raises(ds.InputError, match="missing or damaged"):
+            MaskedParts.recorded(parts.record(), tmp_path / f"{name}.png")
     assert not MaskedParts.recorded(None, tmp_path / "gone.png")
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from defectscope.core.errors import FormatError, InputError, OptionError
+from defectscope.generators.loop_sizes import LoopSizes, TypeSizes
+from defectscope.generators.microstructure import M1, M2
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.generation import generate_dataset
 from defectscope.pipeline.redrawing import draw_again
@@ -64,6 +66,44 @@ def test_the_same_images_are_not_blamed(source, tmp_path):
     source.write_text(json.dumps({**record, "pixels_sha256": "0" * 64}))
     with pytest.raises(FormatError, match="other versions of numpy"):
         draw_again(source, tmp_path / "out", default_host(), {"mine": {"folder": "../frames"}})
+
+
+@pytest.fixture
+def sizes(tmp_path):
+    """Parameters of a sample whose sizes were in a file that has moved since."""
+    write_sizes(tmp_path / "sizes.json", 14)
+    loops = Choice("loops", "loops", {"sizes": str(tmp_path / "sizes.json"), "count": 3})
+    plan = SamplePlan(Choice("texture", "texture"), (loops,), (64, 64))
+    generate_dataset(plan, 1, tmp_path / "data")
+    (tmp_path / "sizes.json").rename(tmp_path / "moved.json")
+    return tmp_path / "data/parameters/000000.json"
+
+
+def write_sizes(path, major_px):
+    one = TypeSizes(major_px=(major_px,), aspect=(0.8,), per_megapixel=(50,))
+    LoopSizes(types={"black dot": one}).save(path)
+
+
+def test_a_file_of_sizes_may_lie_elsewhere(sizes, tmp_path):
+    with pytest.raises(InputError, match="cannot read loop sizes"):
+        draw_again(sizes, tmp_path / "out", default_host())
+    moved = tmp_path / "moved.json"
+    draw_again(sizes, tmp_path / "out", default_host(), {"loops": {"sizes": str(moved)}})
+    write_sizes(moved, 20)
+    message = r"moved\.json are others than then \(sizes\.json\); name .* loops\.sizes=PATH"
+    with pytest.raises(FormatError, match=message):
+        draw_again(sizes, tmp_path / "other", default_host(), {"loops": {"sizes": str(moved)}})
+
+
+def test_another_microstructure_is_named_as_the_reason(tmp_path):
+    M1.save(tmp_path / "own.json")
+    lines = Choice("dislocations", "dark", {"microstructure": str(tmp_path / "own.json")})
+    plan = SamplePlan(Choice("texture", "texture"), (lines,), (64, 64))
+    generate_dataset(plan, 1, tmp_path / "data")
+    M2.save(tmp_path / "own.json")
+    message = r"own\.json are others than then \(own\.json\); .* dark\.microstructure=PATH"
+    with pytest.raises(FormatError, match=message):
+        draw_again(tmp_path / "data/parameters/000000.json", tmp_path / "out", default_host())
 
 
 REFUSED = {

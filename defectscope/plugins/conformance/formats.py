@@ -116,7 +116,8 @@ def _dataset(folder: Path) -> Dataset:
     images = []
     for position, shape in enumerate(((64, 96), (37, 53))):
         name = f"frame{position + 1}.png"
-        cv2.imwrite(str(folder / name), sample_frame(shape).pixels)
+        # Not by OpenCV itself, which fails on Windows where a path is not plain ASCII.
+        cv2.imencode(".png", sample_frame(shape).pixels)[1].tofile(folder / name)
         found = sample_instances(shape, shapes=("ellipse",))
         images.append(LabelledImage(name, found if position == 0 else found[:0], position + 1))
     return Dataset(images, folder, ("dislocation-loop", "dislocation"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tifffile import PHOTOMETRIC
 
-from defectscope import DamagedFrameError
+from defectscope.core.errors import DamagedFrameError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
