@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from defectscope.core.errors import ComponentError, DefectscopeError
-from defectscope.core.findings import Finding
 from defectscope.core.frame_steps import typical_step
 from defectscope.core.particles import particle_table
 from defectscope.pipeline.detector_scores import detector_scores, known_by
-from defectscope.pipeline.figure_files import write_finding
+from defectscope.pipeline.finding_files import check_findings, write_found
 from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.parts import read_csv, read_table, write_table
 from defectscope.pipeline.registering import in_frame, in_specimen, shifts_by_frame
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from defectscope.core.calibration import Calibration
-    from defectscope.core.findings import Tables
+    from defectscope.core.findings import Finding, Tables
     from defectscope.pipeline.results import Result
 
 __all__ = [
@@ -148,7 +147,8 @@ def write_findings(
     Raises
     ------
     ComponentError
-        An analysis that the user asked for raised, or returned something else than findings.
+        An analysis that the user asked for raised, or returned something else than findings, or
+        one that cannot be drawn.
     """
     about = about_what_was_found(analyses, result)
     geometry = any(named.component.needs_geometry for named in about)
@@ -156,10 +156,8 @@ def write_findings(
     known = detector_scores(result, weights)
     warnings += [known.warning] if known.warning and known.warning not in warnings else []
     tables = known_by(known, result.tables_for_analysis(geometry))
-    written = []
-    for finding in findings_of(about, tables, progress, warnings):
-        written += write_finding(result.folder / "figures", finding)
-    return written
+    folder = result.folder / "figures"
+    return write_found(folder, findings_of(about, tables, progress, warnings), warnings).files
 
 
 def about_what_was_found(
@@ -184,8 +182,10 @@ def findings_of(
     tables: Tables,
     progress: Callable[[str, int, int], None],
     warnings: list[str],
-) -> Iterator[Finding]:
-    """Yield what each analysis finds in tables of its own; `warnings` says why one finds nothing.
+) -> Iterator[tuple[NamedComponent, Finding]]:
+    """Yield each analysis and what it finds in tables of its own.
+
+    `warnings` says why one finds nothing.
 
     Raises
     ------
@@ -206,7 +206,7 @@ def findings_of(
             warnings.append(
                 f"{named.alias} found nothing: {reason or 'the tables hold too little'}"
             )
-        yield from findings
+        yield from ((named, finding) for finding in findings)
     progress("figures", len(analyses), len(analyses))
 
 
@@ -234,8 +234,5 @@ def _findings(named: NamedComponent, tables: Tables) -> tuple[list[Finding], str
             return found, "" if found else str(analysis.why_nothing(replace(tables, **copies)))
 
     findings, reason = guarded(named, "on the tables", analysed)
-    if not isinstance(findings, list) or not all(isinstance(f, Finding) for f in findings):
-        raise ComponentError(
-            f"{named.describe()} must return a list of Finding, found {findings!r:.80}"
-        )
+    check_findings(named, findings)
     return findings, reason
