@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import re
 import signal
 import threading
 import time
@@ -157,7 +158,7 @@ class Session:
         self._expect_order(finished)
         if former["status"] == "complete":
             return None
-        self._take_over(former)
+        self._take_over(former, finished)
         self._write_info()
         return finished
 
@@ -181,9 +182,15 @@ class Session:
         self._write_info()
         self.folder.write_mask(self.settings.masks.bitmap)
 
-    def _take_over(self, former: Mapping[str, Any]) -> None:
+    def _take_over(self, former: Mapping[str, Any], finished: Sequence[FrameOutcome]) -> None:
         self.warnings += [t for t in former.get("warnings", []) if t not in self.warnings]
-        self.damaged += former.get("damaged_frames", [])
+        self.damaged += dict.fromkeys(former.get("damaged_frames", []))
+        # A run that was killed may not have said of all of them what was wrong.
+        self.damaged += [
+            outcome.error
+            for outcome in finished
+            if outcome.error is not None and not _is_named(outcome.source, self.damaged)
+        ]
         self._figures += former.get("figures", [])
         for stage, seconds in former.get("timings_s", {}).items():
             self.timings_s[stage] += seconds
@@ -238,6 +245,7 @@ class Session:
                     with uninterrupted():
                         self._commit(committed, waiting)
                         committed, waiting = committed + len(waiting), []
+                        self._write_info()  # what was said survives a kill
                         last_commit = time.monotonic()
         finally:
             # Also on the way out of an error: nothing finished is lost.
@@ -307,6 +315,8 @@ class Session:
         for stage, seconds in outcome.timings_s.items():
             self.timings_s[stage] += seconds
         if outcome.error is not None:
+            if outcome.error in self.damaged:
+                self.damaged.remove(outcome.error)  # of a frame that is done again
             self.damaged.append(outcome.error)
             if self.settings.strict:
                 raise DamagedFrameError(f"{outcome.error} (stopped because of --strict)")
@@ -386,6 +396,12 @@ class Session:
             "figures": sorted(set(self._figures)),
             "timings_s": {name: round(value, 4) for name, value in self.timings_s.items()},
         }
+
+
+def _is_named(source: str, texts: Sequence[str]) -> bool:
+    """Return whether one of some messages is about a file, and not one whose name holds its own."""
+    name = re.compile(rf"(?<![\w.-]){re.escape(source)}(?![\w-])")
+    return any(name.search(text) for text in texts)
 
 
 def _where(paths: Sequence[Path]) -> list[str]:

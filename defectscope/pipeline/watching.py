@@ -128,9 +128,7 @@ class WatchSession(Session):
         if self._registrar is not None:
             self._register_on(finished, kept)
         self.folder.reopen(finished, kept)
-        self._take_over(former)
-        said = [outcome.error for outcome in finished[:kept] if outcome.error is not None]
-        self.damaged += [t for t in said if not any(t.partition(":")[0] in d for d in self.damaged)]
+        self._take_over(former, finished[:kept])
         self._shape = next((o.shape for o in finished if o.shape is not None), None)
         self._committed = self._submitted = kept
         # What was said about fewer frames; it is said again at the end.
@@ -311,11 +309,6 @@ class WatchSession(Session):
             lag = max(lag, time.time() - self.watched.came_s[self._committed])
         held = 0 if self._votes is None else max(0, len(self._votes) - self._repeated)
         self.said(Lag(self._committed, waiting, lag, frames_per_s, held))
-
-    def _note(self, outcome: FrameOutcome) -> None:
-        if outcome.error is not None and outcome.error in self.damaged:
-            self.damaged.remove(outcome.error)  # of a frame that is done again
-        super()._note(outcome)
 
     def _info(self) -> dict[str, Any]:
         info = super()._info()
