@@ -280,7 +280,7 @@ class Pipeline:
         out
             Run folder.
         calibration
-            What is known about the scale.
+            What is known about the scale; overrules what the first file says.
         idle_s
             It ends when nothing has come for so long, s; None goes on until Ctrl-C.
         update_s
@@ -297,10 +297,9 @@ class Pipeline:
         """
         frames = WatchedFolder(Path(folder), self.host, calibration or Calibration())
         chosen = self._chosen(frames, settings, masks)
-        if chosen.mixed_sizes:
-            frames.calibration = without_laws(frames.calibration, frames.warnings)
         if chosen.workers > 1 or chosen.dask is not None:
             raise UsageError("--watch works in one process; leave out --workers and --dask")
+        frames.unrelated = chosen.mixed_sizes
         frames.in_order = chosen.vote is not None or chosen.register is not None
         parts = vars(self._session(frames, Path(out), chosen, progress))
         kept = {name: parts[name] for name in Session.__match_args__ if not name.startswith("_")}
