@@ -153,5 +153,7 @@ def joined_table(parts: Sequence[Columns], types: Mapping[str, str]) -> pd.DataF
     if not parts:
         return empty_table(types)
     columns = joined_columns(parts)
+    # Another part may have numbers or nothing there, and tables know neither of both.
+    columns = {n: c.astype(float) if c.dtype == bool else c for n, c in columns.items()}
     table = pd.DataFrame(dict(columns))
     return table.astype({name: kind for name, kind in types.items() if name in columns})

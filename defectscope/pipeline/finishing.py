@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from defectscope.core.errors import ComponentError, DefectscopeError
+from defectscope.core.errors import DefectscopeError
 from defectscope.core.frame_steps import typical_step
 from defectscope.core.particles import particle_table
 from defectscope.pipeline.detector_scores import detector_scores, known_by
@@ -16,6 +16,7 @@ from defectscope.pipeline.finding_files import check_findings, write_found
 from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.parts import read_csv, read_table, write_table
 from defectscope.pipeline.registering import in_frame, in_specimen, shifts_by_frame
+from defectscope.pipeline.track_checks import check_tracks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,7 @@ __all__ = [
     "findings_of",
     "linked",
     "linked_in_specimen",
+    "readable_frames",
     "track_detections",
     "write_findings",
 ]
@@ -40,6 +42,7 @@ def linked(
     detections: pd.DataFrame,
     geometry: pd.DataFrame | None = None,
     frame_step: int = 1,
+    looked_at: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Return what a tracker makes of a table.
 
@@ -51,20 +54,22 @@ def linked(
         What it is shown.
     frame_step
         Difference of the indices of two successive frames that were looked at.
+    looked_at
+        Indices of the frames that were looked at and could be read, where that is known.
 
     Raises
     ------
     ComponentError
-        The tracker raised, or returned no particles.
+        The tracker raised, or returned something else than particles, each once a frame.
     """
 
     def link() -> Any:
         with named.component as tracker:
-            tracker.frame_step = frame_step
+            tracker.frame_step, tracker.looked_at = frame_step, looked_at
             return tracker.link(detections, geometry)
 
     tracks: pd.DataFrame = guarded(named, "while it linked", link)
-    _check_tracks(named, tracks, detections)
+    check_tracks(named, tracks, detections, looked_at)
     return tracks
 
 
@@ -74,36 +79,22 @@ def linked_in_specimen(
     geometry: pd.DataFrame | None,
     shifts: pd.DataFrame | None,
     frame_step: int = 1,
+    looked_at: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Return what a tracker makes of a table, which is shown to it without the frames' shifts.
 
     Parameters
     ----------
-    named, detections, geometry, frame_step
+    named, detections, geometry, frame_step, looked_at
         As for :func:`linked`.
     shifts
         ``drift_x_px`` and ``drift_y_px`` by frame index, or None.
     """
     if shifts is None:
-        return linked(named, detections, geometry, frame_step)
+        return linked(named, detections, geometry, frame_step, looked_at)
     still = None if geometry is None else in_specimen(geometry, shifts)
-    tracks = linked(named, in_specimen(detections, shifts), still, frame_step)
+    tracks = linked(named, in_specimen(detections, shifts), still, frame_step, looked_at)
     return in_frame(tracks, shifts, detections)
-
-
-def _check_tracks(named: NamedComponent, tracks: Any, detections: pd.DataFrame) -> None:
-    if not isinstance(tracks, pd.DataFrame) or not {"frame", "particle"} <= set(tracks):
-        raise ComponentError(
-            f"{named.describe()} must return a table with the columns frame and particle, "
-            f"found {type(tracks).__name__}"
-        )
-    if not pd.api.types.is_integer_dtype(tracks["particle"]) or tracks["particle"].isna().any():
-        raise ComponentError(
-            f"{named.describe()} must return whole numbers in the column particle, "
-            f"found {tracks['particle'].dtype}"
-        )
-    if not tracks["frame"].isin(detections["frame"]).all():
-        raise ComponentError(f"{named.describe()} returned rows of frames that it was not given")
 
 
 def track_detections(
@@ -115,9 +106,18 @@ def track_detections(
     geometry = read_table(folder / "geometry.parquet") if wanted else None
     frames = read_csv(folder / "frames.csv")
     step = typical_step(frames["frame"])
-    tracks = linked_in_specimen(named, detections, geometry, shifts_by_frame(frames), step)
+    tracks = linked_in_specimen(
+        named, detections, geometry, shifts_by_frame(frames), step, readable_frames(frames)
+    )
     write_table(folder / f"tracks.{table_format}", tracks)
     write_table(folder / "particles.csv", particle_table(tracks, calibration, step))
+
+
+def readable_frames(frames: pd.DataFrame) -> list[int] | None:
+    """Return the indices of the frames of ``frames.csv`` that could be read, where it says so."""
+    if "status" not in frames:
+        return None
+    return [int(index) for index in frames.loc[frames["status"] == "ok", "frame"]]
 
 
 def write_findings(

@@ -105,6 +105,31 @@ def test_several_files_are_one_series(host, write):
     assert frames.paths == tuple(paths)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda frames: [1], "must return a FrameSequence of a.frames, found list"),
+        (lambda frames: setattr(frames, "calibration", {}) or frames, "found dict"),
+        (lambda frames: setattr(frames, "warnings", None) or frames, "found NoneType"),
+        (lambda frames: setattr(frames, "read", lambda _: [[1]]) or frames, "arrays, found list"),
+    ],
+)
+def test_readers_that_return_other_things_are_named(host, write, monkeypatch, change, message):
+    monkeypatch.setattr(JsonReader, "read", lambda self, path: change(JsonFrames(path)))
+    with pytest.raises(ds.ComponentError, match=f"reader '.*/json' .*{message}"):
+        ds.open(write(), host=host)[0]
+
+
+def test_a_sequence_without_warnings_has_none():
+    class Bare(ds.FrameSequence):
+        def read(self, position):
+            return None
+
+    one, other = Bare(), Bare()
+    one.warnings.append("mine")
+    assert (one.warnings, other.warnings) == (["mine"], [])
+
+
 def test_what_cannot_be_read_is_one_sentence(host, write, tmp_path):
     with pytest.raises(ds.InputError, match=r"there is no file or folder .*nowhere"):
         ds.open(tmp_path / "nowhere.frames", host=host)
