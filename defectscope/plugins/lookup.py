@@ -132,6 +132,15 @@ class Catalogue:
                 groups.setdefault((family, entry.name), []).append(entry)
         return [group for group in groups.values() if _differ(group)]
 
+    def shipped_suffixes(self) -> dict[str, str]:
+        """Return the suffixes that shipped readers take, which no other reader is asked for."""
+        return {
+            suffix.lower(): entry.name
+            for entry in self.registered("readers")
+            if normalized(entry.plugin.distribution) == PROJECT
+            for suffix in entry.spec.suffixes
+        }
+
     def defect_types(self) -> dict[str, DefectType]:
         """Return the defect types by name, without those that two plugins define differently.
 
