@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import pickle
-import re
 import signal
 import threading
 import time
@@ -40,19 +39,17 @@ from defectscope.pipeline.registering import (
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.settings import RunSettings
+from defectscope.pipeline.source_names import is_named, where_inputs_lie
 from defectscope.pipeline.stages import FrameOutcome, FrameStages
 from defectscope.pipeline.voting import Outcomes, check_vote, first_needed, voted
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from defectscope.core.base import Runtime
 
 __all__ = ["Progress", "RunSettings", "Session"]
 
 COMMIT_FRAMES = 64
 COMMIT_SECONDS = 15.0
-MOST_NAMED_INPUTS = 32
 
 # (stage, done, total)
 Progress = Callable[[str, int, int], None]
@@ -189,7 +186,7 @@ class Session:
         self.damaged += [
             outcome.error
             for outcome in finished
-            if outcome.error is not None and not _is_named(outcome.source, self.damaged)
+            if outcome.error is not None and not is_named(outcome.source, self.damaged)
         ]
         self._figures += former.get("figures", [])
         for stage, seconds in former.get("timings_s", {}).items():
@@ -389,23 +386,10 @@ class Session:
                 for name, value in vars(self.settings).items()
                 if name not in {"roi", "masks", "vote", "register", "resume", "overwrite"}
             },
-            "input_paths": _where(self.frames.paths),
+            "input_paths": where_inputs_lie(self.frames.paths),
             "runtime": {"device": self.runtime.device, "threads": self.runtime.threads},
             "warnings": self.warnings,
             "damaged_frames": self.damaged,
             "figures": sorted(set(self._figures)),
             "timings_s": {name: round(value, 4) for name, value in self.timings_s.items()},
         }
-
-
-def _is_named(source: str, texts: Sequence[str]) -> bool:
-    """Return whether one of some messages is about a file, and not one whose name holds its own."""
-    name = re.compile(rf"(?<![\w.-]){re.escape(source)}(?![\w-])")
-    return any(name.search(text) for text in texts)
-
-
-def _where(paths: Sequence[Path]) -> list[str]:
-    """Return where inputs lie: single files by name, of many the folders that hold them."""
-    if len(paths) <= MOST_NAMED_INPUTS:
-        return [str(path.resolve()) for path in paths]
-    return sorted({str(path.resolve().parent) for path in paths})

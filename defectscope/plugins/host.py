@@ -160,23 +160,10 @@ class PluginHost(Catalogue):
             if self.manager.has_plugin(key):
                 self.manager.unregister(plugin)
             raise
-        record.warnings += self._idle_readers(record)
+        record.warnings += self.idle_readers(record)
         record.status = "loaded"
         if not any(known is record for known in self.plugins):
             self.plugins.append(record)
-
-    def _idle_readers(self, record: PluginRecord) -> list[str]:
-        """Return what its author should know of suffixes that shipped readers keep."""
-        if normalized(record.distribution) == PROJECT:
-            return []
-        shipped = self.shipped_suffixes()
-        return [
-            f"its reader {spec.name!r} is never asked for files ending in {suffix}, which the "
-            f"shipped reader {shipped[suffix.lower()]!r} takes"
-            for spec in record.provides.get("readers", ())
-            for suffix in spec.suffixes
-            if suffix.lower() in shipped
-        ]
 
     def _register_quietly(self, plugin: object, key: str, record: PluginRecord) -> None:
         # pluggy warns of what is deprecated without saying in whose plugin.

@@ -141,6 +141,19 @@ class Catalogue:
             for suffix in entry.spec.suffixes
         }
 
+    def idle_readers(self, record: PluginRecord) -> list[str]:
+        """Return what its author should know of suffixes that shipped readers keep."""
+        if normalized(record.distribution) == PROJECT:
+            return []
+        shipped = self.shipped_suffixes()
+        return [
+            f"its reader {spec.name!r} is never asked for files ending in {suffix}, which the "
+            f"shipped reader {shipped[suffix.lower()]!r} takes"
+            for spec in record.provides.get("readers", ())
+            for suffix in spec.suffixes
+            if suffix.lower() in shipped
+        ]
+
     def defect_types(self) -> dict[str, DefectType]:
         """Return the defect types by name, without those that two plugins define differently.
 
