@@ -16,13 +16,14 @@ from defectscope.core.errors import (
 )
 from defectscope.core.options import parse_assignment
 from defectscope.plugins.conformance import CheckResult, check_component
+from defectscope.plugins.conformance.commands import check_command
 from defectscope.plugins.host import FAMILIES
 from defectscope.plugins.records import normalized
 
 if TYPE_CHECKING:
     from defectscope.plugins.host import PluginHost, Registered
 
-__all__ = ["check_entries", "entries_to_check", "show_results"]
+__all__ = ["check_commands", "check_entries", "entries_to_check", "show_results"]
 
 # status -> the word and the colour that it is shown in
 MARKS = {
@@ -113,9 +114,18 @@ def check_entries(
             yield entry, [CheckResult("loads", "It can be imported", "skipped", str(error))]
 
 
-def show_results(entry: Registered, results: Sequence[CheckResult]) -> None:
+def check_commands(host: PluginHost, name: str) -> Iterator[tuple[str, list[CheckResult]]]:
+    """Check the commands of a plugin or distribution; of a component there are none."""
+    for record in host.plugins:
+        named = normalized(name) in (normalized(record.name), normalized(record.distribution))
+        if named and "defectscope_commands" in record.hooks:
+            for command in host.commands_of(record) or [record.name]:
+                yield command, check_command(host, command)
+
+
+def show_results(title: str, results: Sequence[CheckResult]) -> None:
     """Write a line for each check to stdout, and how many came out how to stderr."""
-    click.echo(f"{entry.qualified} ({entry.family})")
+    click.echo(title)
     for result in results:
         word, colour = MARKS[result.status]
         reason = f": {result.message}" if result.message else ""

@@ -37,6 +37,7 @@ def list_plugins(context: click.Context, as_json: bool) -> None:
     Nothing is imported but the plugins themselves. One that failed is listed with its error.
     """
     host = current_host(context)
+    _known_commands(context)  # a hook that fails is then known to have failed
     if as_json:
         found = {
             "plugins": [_plugin_facts(record) for record in host.plugins],
@@ -52,6 +53,15 @@ def list_plugins(context: click.Context, as_json: bool) -> None:
         click.echo()
         show_table(("family", "name", "distribution", "summary", "notes"), _component_rows(host))
     _warn_of_trouble(host)
+
+
+def _known_commands(context: click.Context) -> list[str]:
+    """Return the names of all commands, those of plugins included."""
+    group = context.find_root().command
+    if group is plugins or not isinstance(group, click.Group):
+        group = click.Group()  # called by itself, and not as part of defectscope
+    current_host(context).add_commands(group)
+    return group.list_commands(context)
 
 
 def _warn_of_trouble(host: PluginHost) -> None:
@@ -191,7 +201,7 @@ def new(context: click.Context, family: str, name: str, out: Path | None) -> Non
     """
     from defectscope.plugins.scaffold import new_project
 
-    project = new_project(family, name, current_host(context), out)
+    project = new_project(family, name, current_host(context), out, _known_commands(context))
     for path in project.files:
         click.echo(project.folder / path)
     say(f"next: pip install --editable {project.folder}")
@@ -232,7 +242,12 @@ def check(
     NAME is what 'plugins list' shows, distribution/NAME, or a plugin or distribution, all of
     which is then checked. The exit code is 1 where a check fails.
     """
-    from defectscope.cli.plugin_check import check_entries, entries_to_check, show_results
+    from defectscope.cli.plugin_check import (
+        check_commands,
+        check_entries,
+        entries_to_check,
+        show_results,
+    )
 
     host = current_host(context)
     entries = entries_to_check(host, name, family)
@@ -243,7 +258,13 @@ def check(
         rows.extend({"family": entry.family, "component": entry.qualified, **result._asdict()}
                     for result in results)  # fmt: skip
         if not as_json:
-            show_results(entry, results)
+            show_results(f"{entry.qualified} ({entry.family})", results)
+    for command, results in check_commands(host, name) if family is None else ():
+        failed = failed or any(result.status == "failed" for result in results)
+        rows.extend({"family": "commands", "component": command, **result._asdict()}
+                    for result in results)  # fmt: skip
+        if not as_json:
+            show_results(f"{command} (commands)", results)
     if as_json:
         click.echo(json.dumps(rows, indent=1))
     context.exit(1 if failed else 0)

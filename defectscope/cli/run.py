@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -181,10 +181,8 @@ def run(context: click.Context, /, **given: Any) -> None:
                 f"--watch reads one image a file; leave out the options of {next(iter(of_readers))}"
             )
         with _resumable(given["out"]):
-            result = _watched(pipeline, given)
-        for text in result.warnings:
-            warn(text)
-        summarise(result)
+            result, said = _watched(pipeline, given)
+        _end(result, said)
         return
     frames = open_frames(
         given["inputs"],
@@ -200,6 +198,11 @@ def run(context: click.Context, /, **given: Any) -> None:
     complete = given["resume"] and is_complete(given["out"])
     with _resumable(given["out"]), shown_progress() as progress:
         result = pipeline.run(frames, given["out"], progress=progress, **_settings(given))
+    _end(result, said)
+
+
+def _end(result: Result, said: Collection[str]) -> None:
+    """Say what has not been said before, and what came out."""
     for text in result.warnings:
         if text not in said:
             warn(text)
@@ -208,8 +211,11 @@ def run(context: click.Context, /, **given: Any) -> None:
     summarise(result)
 
 
-def _watched(pipeline: Pipeline, given: dict[str, Any]) -> Result:
-    """Watch a folder, and say every few seconds how far behind the tables are."""
+def _watched(pipeline: Pipeline, given: dict[str, Any]) -> tuple[Result, list[str]]:
+    """Watch a folder, and say every few seconds how far behind the tables are.
+
+    Returns the run and the warnings that were said before.
+    """
     from defectscope.core.calibration import Calibration
     from defectscope.pipeline.calibrating import merged_calibration
 
@@ -220,7 +226,7 @@ def _watched(pipeline: Pipeline, given: dict[str, Any]) -> Result:
     for text in notes:
         warn(text)
     say(f"watching {given['watch']}; Ctrl-C ends it")
-    return pipeline.watch(
+    result = pipeline.watch(
         given["watch"],
         given["out"],
         calibration,
@@ -228,6 +234,7 @@ def _watched(pipeline: Pipeline, given: dict[str, Any]) -> Result:
         said=lambda lag: say(str(lag)),
         **_settings(given),
     )
+    return result, notes
 
 
 def _settings(given: Mapping[str, Any]) -> dict[str, Any]:

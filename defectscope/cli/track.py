@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from defectscope.pipeline.choices import Choice
+    from defectscope.pipeline.linking_tables import LinkingTables
 
 __all__ = ["track"]
 
@@ -70,16 +71,19 @@ def track(
 
     TABLE is a CSV or Parquet file, or a folder of Parquet parts, with at least the columns frame,
     x and y (px). The linked rows are written to FILE as they are, with a column particle; a
-    tracker may leave rows out.
+    tracker may leave rows out. The table detections.* in a run folder is linked as the run would:
+    with its lines, without the shifts of its registration.
     """
     from defectscope.pipeline.choices import gather_options, make_choices
+    from defectscope.pipeline.linking_tables import LinkingTables
 
     _check_target(out, overwrite)
     choice = make_choices([named], gather_options(assignments, {}))[0]
     detections = _read(table)
     _warn_of_repeated(detections)
-    step = _common_step(detections) if frame_step is None else frame_step
-    tracks = _linked(context, choice, detections, step)
+    beside = LinkingTables.beside(table)
+    step = frame_step or beside.frame_step or _common_step(detections)
+    tracks = _linked(context, choice, detections, step, beside)
 
     from defectscope.pipeline.parts import write_table
 
@@ -116,16 +120,24 @@ def _common_step(detections: pd.DataFrame) -> int:
 
 
 def _linked(
-    context: click.Context, choice: Choice, detections: pd.DataFrame, frame_step: int
+    context: click.Context,
+    choice: Choice,
+    detections: pd.DataFrame,
+    frame_step: int,
+    beside: LinkingTables,
 ) -> pd.DataFrame:
     from defectscope.core.base import Runtime
-    from defectscope.pipeline.finishing import linked
     from defectscope.pipeline.named import NamedComponent
 
     host = current_host(context)
     runtime = Runtime(defect_types=host.defect_types())
     named = NamedComponent.build(host, "trackers", choice, runtime)
-    return linked(named, detections, frame_step=frame_step)
+    if named.component.needs_geometry and not beside.has_geometry:
+        warn(
+            f"{named.label} goes by the courses of lines, which stand in geometry.* of a run; "
+            "there is none beside TABLE, so that it goes by positions"
+        )
+    return beside.linked(named, detections, frame_step)
 
 
 def _read(path: Path) -> pd.DataFrame:

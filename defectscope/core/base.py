@@ -251,10 +251,14 @@ class Tracker(Component):
         Difference of the frame indices of two successive frames that were looked at, set by
         whoever links: S under ``--frames A:B:S``. What is counted in frames (memory, gaps) means
         these; an index that is missing beyond that is a frame without detections.
+    looked_at
+        Indices of the frames that were looked at and could be read, set likewise; None where that
+        is not known. Those without detections are not in the table.
     """
 
     needs_geometry: ClassVar[bool] = False
     frame_step: int = 1
+    looked_at: Sequence[int] | None = None
 
     @abstractmethod
     def link(self, detections: pd.DataFrame, geometry: pd.DataFrame | None = None) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from defectscope.core.errors import MissingPackageError, PluginLoadError
 __all__ = ["ComponentSpec", "FormatSpec", "ReaderSpec"]
 
 KEBAB_CASE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+SUFFIX = re.compile(r"\.[^\s/\\]+")
 TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -105,6 +107,16 @@ class ReaderSpec(ComponentSpec):
     """
 
     suffixes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        given: Any = self.suffixes
+        right = not isinstance(given, str) and isinstance(given, Sequence)
+        if not right or not all(isinstance(s, str) and SUFFIX.fullmatch(s) for s in given):
+            raise ValueError(
+                f"reader {self.name!r} needs a tuple of suffixes with their dot, such "
+                f"as ('.tif', '.tiff'), found {given!r}"
+            )
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,7 @@ def joined_columns(parts: Sequence[Columns]) -> Columns:
     lengths = [len(next(iter(part.values()), ())) for part in filled]
     names = dict.fromkeys(name for part in filled for name in part)
     return {
-        name: np.concatenate(
+        name: _concatenated(
             [
                 part[name] if name in part else np.full(length, np.nan)
                 for part, length in zip(filled, lengths, strict=True)
@@ -138,6 +138,14 @@ def joined_columns(parts: Sequence[Columns]) -> Columns:
         )
         for name in names
     }
+
+
+def _concatenated(columns: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    kinds = {column.dtype.kind for column in columns}
+    # Beside numpy's own kind of text NaN would become a word.
+    if "U" in kinds and len(kinds) > 1:
+        columns = [column.astype(object) for column in columns]
+    return np.concatenate(columns)
 
 
 def joined_table(parts: Sequence[Columns], types: Mapping[str, str]) -> pd.DataFrame:

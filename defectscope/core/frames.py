@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
@@ -125,9 +126,13 @@ class FrameSequence(ABC, Sequence[Frame]):
     indices: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
     calibration: Calibration = Calibration()
-    warnings: list[str]
     paths: tuple[Path, ...] = ()
     reader_options: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+
+    @cached_property
+    def warnings(self) -> list[str]:
+        """What a user should know about how the files were read; may grow meanwhile."""
+        return []
 
     @abstractmethod
     def read(self, position: int) -> NDArray[Any]:

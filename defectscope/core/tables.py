@@ -20,6 +20,7 @@ __all__ = [
     "FRAME_COLUMNS",
     "GEOMETRY_COLUMNS",
     "ORIGINS",
+    "RESERVED_COLUMNS",
     "SHIFT_COLUMNS",
     "calibrated",
     "detection_columns",
@@ -66,6 +67,8 @@ DETECTION_COLUMNS: Mapping[str, str] = {
     "x_max": "float64",
     "y_max": "float64",
 }
+# What no component may call a measurement: the tables' own columns, but for the measured centroid.
+RESERVED_COLUMNS = (frozenset(DETECTION_COLUMNS) - {"x", "y"}) | {"particle"}
 GEOMETRY_COLUMNS: Mapping[str, str] = {
     "frame": "int64",
     "detection": "int64",

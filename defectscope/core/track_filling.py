@@ -11,12 +11,14 @@ from defectscope.core.interpolation import NAMES, between
 from defectscope.core.positions import position_axis
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["filled_tracks", "sighted_shares"]
 
 
-def sighted_shares(tracks: pd.DataFrame, rows: pd.DataFrame, window: int) -> NDArray[np.float64]:
+def sighted_shares(
+    tracks: pd.DataFrame, rows: pd.DataFrame, window: int, looked_at: ArrayLike | None = None
+) -> NDArray[np.float64]:
     """Return in what share of the frames around each row its particle was seen.
 
     Parameters
@@ -28,9 +30,12 @@ def sighted_shares(tracks: pd.DataFrame, rows: pd.DataFrame, window: int) -> NDA
         `tracks`.
     window
         Frames, centred on the row's own; those before the first sighting of the particle, after
-        its last one, and those that the table lacks do not count.
+        its last one, and those that were not looked at do not count.
+    looked_at
+        Indices of the frames that were looked at; those of `tracks` count among them anyway.
     """
-    present, rank = np.unique(tracks["frame"].to_numpy(np.int64), return_inverse=True)
+    present = _present(tracks, looked_at)
+    rank = np.searchsorted(present, tracks["frame"].to_numpy(np.int64))
     names, own = np.unique(tracks["particle"].to_numpy(), return_inverse=True)
     first, last = np.full(len(names), len(present)), np.full(len(names), -1)
     np.minimum.at(first, own, rank)
@@ -51,6 +56,7 @@ def filled_tracks(
     least_share: float = 0.0,
     window: int = 9,
     detections: pd.DataFrame | None = None,
+    looked_at: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Return tracks with the rows that are missing between two sightings of a particle.
 
@@ -65,6 +71,9 @@ def filled_tracks(
         around it (:func:`sighted_shares`).
     detections
         What the tracks were linked from, where that is more: numbers of theirs are not given again.
+    looked_at
+        Indices of the frames that were looked at, whether anything was found there or not; by
+        default those of `detections`.
 
     Returns
     -------
@@ -74,14 +83,16 @@ def filled_tracks(
         ``interpolated``. Values are as :func:`defectscope.core.interpolation.between` makes them,
         the earlier of two equally near sightings being the nearer one; where ``x_corrected`` and
         ``y_corrected`` tell how the stage moved, positions are between in the specimen.
-        ``detection`` is numbered on in each frame. Only frames that the table has are filled: one
+        ``detection`` is numbered on in each frame. Only frames that were looked at are filled: one
         that is missing or could not be read stays empty.
     """
     given = tracks if "origin" in tracks else tracks.assign(origin="detector")
-    before, after, at = _missing(tracks, longest_gap)
+    if looked_at is None and detections is not None:
+        looked_at = detections["frame"].to_numpy(np.int64)
+    before, after, at = _missing(tracks, longest_gap, looked_at)
     if least_share > 0 and len(at):
         asked = pd.DataFrame({"frame": at, "particle": tracks["particle"].to_numpy()[before]})
-        enough = sighted_shares(tracks, asked, window) >= least_share
+        enough = sighted_shares(tracks, asked, window, looked_at) >= least_share
         before, after, at = before[enough], after[enough], at[enough]
     if not len(at):
         return given
@@ -115,18 +126,19 @@ def _away(
         return np.zeros((len(given), 2)), np.zeros((len(at), 2))
     away = given[["x", "y"]].to_numpy(float) - given[["x_corrected", "y_corrected"]].to_numpy(float)
     away = np.nan_to_num(away)
-    # Of all rows of a frame the same, but for rounding.
+    # Of all rows of a frame the same, but for rounding; between frames without rows it is unknown.
     of_frame = pd.DataFrame(away).groupby(given["frame"].to_numpy()).median()
-    return away, of_frame.reindex(at).fillna(0.0).to_numpy(float)
+    known = of_frame.index.to_numpy(np.int64)
+    return away, np.stack([np.interp(at, known, of_frame[axis]) for axis in (0, 1)], axis=1)
 
 
 def _missing(
-    tracks: pd.DataFrame, longest_gap: int | None
+    tracks: pd.DataFrame, longest_gap: int | None, looked_at: ArrayLike | None
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64]]:
     """Return for each row to be filled in the rows of the sightings around it, and its frame."""
     frame = tracks["frame"].to_numpy(np.int64)
     particle = tracks["particle"].to_numpy()
-    present = np.unique(frame)
+    present = _present(tracks, looked_at)
     rank = np.searchsorted(present, frame)
     order = np.lexsort((rank, particle))
     first, second = order[:-1], order[1:]
@@ -140,8 +152,13 @@ def _missing(
     return before, after, present[rank[before] + step]
 
 
+def _present(tracks: pd.DataFrame, looked_at: ArrayLike | None) -> NDArray[np.int64]:
+    own = tracks["frame"].to_numpy(np.int64)
+    return np.unique(own if looked_at is None else np.r_[own, np.asarray(looked_at, np.int64)])
+
+
 def _numbers(given: pd.DataFrame, new: pd.DataFrame) -> NDArray[Any]:
     last = given.groupby("frame")["detection"].max()
-    start = last.reindex(new["frame"].to_numpy()).to_numpy(np.int64)
+    start = last.reindex(new["frame"].to_numpy()).fillna(-1).to_numpy(np.int64)
     numbers: NDArray[Any] = start + 1 + new.groupby("frame").cumcount().to_numpy()
     return numbers

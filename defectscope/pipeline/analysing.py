@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +19,8 @@ from defectscope.pipeline.analysis_notes import said_of_run
 from defectscope.pipeline.calibrating import merged_calibration
 from defectscope.pipeline.choices import make_choices
 from defectscope.pipeline.detector_scores import detector_scores, known_by, threshold_of
-from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats, write_finding
+from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats
+from defectscope.pipeline.finding_files import write_found
 from defectscope.pipeline.finishing import about_what_was_found, findings_of
 from defectscope.pipeline.given_tracks import given_tracks
 from defectscope.pipeline.inputs import open_inputs
@@ -34,6 +34,7 @@ from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_labels import is_run
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.stages import check_corners
+from defectscope.pipeline.unasked_analyses import unasked_analyses
 from defectscope.plugins.host import default_host
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def analyse_run(
     if not len(result.frames):
         raise UsageError(f"the run in {result.folder} has no finished frame; run it first")
     runtime = Runtime(defect_types=host.defect_types(), weights=host.weights())
-    wanted = _built(host, analyses, options or {}, runtime)
+    wanted, left_out = _built(host, analyses, options or {}, runtime)
     built = about_what_was_found(wanted, result)
     geometry = any(named.component.needs_geometry for named in built)
     known = detector_scores(result, host.weights())
@@ -206,9 +207,10 @@ def analyse_run(
     merged = merged_calibration(tables.calibration, calibration, values, notes, of_run=True)
     tables = selected_tables(recalibrated(tables, merged), frames, roi)
     folder = result.folder if out is None else Path(out)
-    left_out = _of_other_shapes(wanted, built)
-    findings = list(findings_of(built, tables, progress, left_out))
-    files = [n for f in findings for n in write_finding(folder / "figures", f, formats)]
+    left_out += _of_other_shapes(wanted, built)
+    found = findings_of(built, tables, progress, left_out)
+    written = write_found(folder / "figures", found, left_out, formats)
+    findings, files = written.findings, written.files
     said = [*notes, *said_of_run(result, tables), *filter(None, [known.warning]), *left_out]
     warnings = list(dict.fromkeys(said))
     path = folder / "report.html" if report else None
@@ -248,22 +250,16 @@ def _built(
     analyses: Sequence[str] | None,
     options: Mapping[str, Mapping[str, Any]],
     runtime: Runtime,
-) -> list[NamedComponent]:
-    names = list(analyses or [])
-    optional = not names
-    if optional:
-        # Two plugins of one name are a matter for those who ask for it.
-        found = Counter(entry.name for entry in host.registered("analyses"))
-        names = sorted(name for name, times in found.items() if times == 1)
-    choices = make_choices(names, options)
-    return [
-        NamedComponent(
-            c.alias,
-            host.build("analyses", c.name, c.options, runtime, alias=c.alias),
-            optional=optional,
-        )
-        for c in choices
-    ]
+) -> tuple[list[NamedComponent], list[str]]:
+    """Return the analyses, and what is to be said of those that are left out."""
+    if analyses:
+        choices = make_choices(analyses, options)
+        warnings: list[str] = []
+    else:
+        unasked, warnings = unasked_analyses(host, options)
+        choices = make_choices(unasked, options)
+    built = [NamedComponent.build(host, "analyses", choice, runtime) for choice in choices]
+    return [replace(named, optional=not analyses) for named in built], warnings
 
 
 def _page(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from defectscope.core.base import Component, Runtime
 from defectscope.core.calibration import Calibration
-from defectscope.core.errors import DefectscopeError, UsageError
+from defectscope.core.errors import UsageError
 from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
 from defectscope.core.provenance import input_digests
 from defectscope.pipeline.calibrating import merged_calibration, without_laws
@@ -26,6 +26,7 @@ from defectscope.pipeline.registering import chosen_registration
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.session import Progress, RunSettings, Session
+from defectscope.pipeline.unasked_analyses import unasked_analyses
 from defectscope.pipeline.watched import WatchedFolder
 from defectscope.pipeline.watching import WatchSession
 from defectscope.plugins.host import PluginHost, default_host
@@ -133,36 +134,14 @@ class Pipeline:
         named = [("detectors", detector), *(("postprocessors", name) for name in post)]
         named += [("trackers", tracker)] if tracker is not None else []
         if analyses is None:
-            names = sorted({entry.name for entry in self.host.registered("analyses")})
-            given = {key.rpartition("/")[2] for key in options or {}}
-            # An analysis that the user did not ask for must not stop the run by a name clash.
-            analyses = [n for n in names if n in given or self._is_unique("analyses", n)]
-            analyses, self.warnings = self._working(analyses, given)
+            taken = {_parsed(name).alias for _, name in named}
+            analyses, self.warnings = unasked_analyses(self.host, options, taken)
         named += [("analyses", name) for name in analyses]
         choices = make_choices([name for _, name in named], options or {})
         self.choices = [
             (family, choice) for (family, _), choice in zip(named, choices, strict=True)
         ]
         self._build(self._runtime(1))  # so that a wrong name or option shows at once
-
-    def _working(
-        self, names: Sequence[str | Choice], given: Collection[str]
-    ) -> tuple[list[str | Choice], list[str]]:
-        """Return analyses that nobody named and that can be loaded, and why others cannot."""
-        working: list[str | Choice] = []
-        warnings: list[str] = []
-        for name in names:
-            try:
-                if str(name) not in given:
-                    self.host.build("analyses", str(name))
-            except DefectscopeError as error:
-                warnings.append(f"the analysis {name!r} is left out: {error}")
-                continue
-            working.append(name)
-        return working, warnings
-
-    def _is_unique(self, family: str, name: str) -> bool:
-        return sum(entry.name == name for entry in self.host.registered(family)) == 1
 
     def _runtime(self, at_a_time: int) -> Runtime:
         threads = self.threads or max(1, available_cores() // at_a_time)
@@ -305,7 +284,7 @@ class Pipeline:
         out
             Run folder.
         calibration
-            What is known about the scale.
+            What is known about the scale; overrules what the first file says.
         idle_s
             It ends when nothing has come for so long, s; None goes on until Ctrl-C.
         update_s
@@ -322,12 +301,11 @@ class Pipeline:
         """
         frames = WatchedFolder(Path(folder), self.host, calibration or Calibration())
         chosen = self._chosen(frames, settings, masks)
-        if chosen.mixed_sizes:
-            frames.calibration = without_laws(frames.calibration, frames.warnings)
         if chosen.workers > 1 or chosen.dask is not None:
             raise UsageError("--watch works in one process; leave out --workers and --dask")
         if self.batch_size > 1:
             raise UsageError("--watch takes frames one by one; leave out --batch-size")
+        frames.unrelated = chosen.mixed_sizes
         frames.in_order = chosen.vote is not None or chosen.register is not None
         parts = vars(self._session(frames, Path(out), chosen, progress))
         kept = {name: parts[name] for name in Session.__match_args__ if not name.startswith("_")}
@@ -362,6 +340,10 @@ class Pipeline:
             show,
             lanes,
         )
+
+
+def _parsed(name: str | Choice) -> Choice:
+    return name if isinstance(name, Choice) else Choice.parse(name)
 
 
 def _recorded(

@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -93,9 +93,23 @@ def _in_order(
             "a worker process died, most likely for want of memory; "
             "go on with --resume and fewer --workers"
         ) from error
+    except Exception as error:
+        if not _is_of_cluster(error):
+            raise
+        raise DefectscopeError(
+            f"the Dask cluster lost a worker or its scheduler ({type(error).__name__}), most "
+            "likely for want of memory; go on with --resume and fewer or larger workers"
+        ) from error
     finally:
         for _, future in waiting:
             future.cancel()
+
+
+def _is_of_cluster(error: Exception) -> bool:
+    """Whether it is the cluster that failed, and not what runs on it."""
+    # Only who asked for a cluster has the package; its errors need no import then.
+    package = type(error).__module__.partition(".")[0]
+    return package == "distributed" or isinstance(error, CancelledError)
 
 
 def _result(

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from defectscope.core.errors import ComponentError, DefectscopeError
-from defectscope.core.findings import Finding
+from defectscope.core.errors import DefectscopeError
 from defectscope.core.frame_steps import typical_step
 from defectscope.core.particles import particle_table
 from defectscope.pipeline.detector_scores import detector_scores, known_by
-from defectscope.pipeline.figure_files import write_finding
+from defectscope.pipeline.finding_files import check_findings, write_found
 from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.parts import read_csv, read_table, write_table
 from defectscope.pipeline.registering import in_frame, in_specimen, shifts_by_frame
+from defectscope.pipeline.track_checks import check_tracks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from defectscope.core.calibration import Calibration
-    from defectscope.core.findings import Tables
+    from defectscope.core.findings import Finding, Tables
     from defectscope.pipeline.results import Result
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "findings_of",
     "linked",
     "linked_in_specimen",
+    "readable_frames",
     "track_detections",
     "write_findings",
 ]
@@ -41,6 +42,7 @@ def linked(
     detections: pd.DataFrame,
     geometry: pd.DataFrame | None = None,
     frame_step: int = 1,
+    looked_at: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Return what a tracker makes of a table.
 
@@ -52,20 +54,22 @@ def linked(
         What it is shown.
     frame_step
         Difference of the indices of two successive frames that were looked at.
+    looked_at
+        Indices of the frames that were looked at and could be read, where that is known.
 
     Raises
     ------
     ComponentError
-        The tracker raised, or returned no particles.
+        The tracker raised, or returned something else than particles, each once a frame.
     """
 
     def link() -> Any:
         with named.component as tracker:
-            tracker.frame_step = frame_step
+            tracker.frame_step, tracker.looked_at = frame_step, looked_at
             return tracker.link(detections, geometry)
 
     tracks: pd.DataFrame = guarded(named, "while it linked", link)
-    _check_tracks(named, tracks, detections)
+    check_tracks(named, tracks, detections, looked_at)
     return tracks
 
 
@@ -75,36 +79,22 @@ def linked_in_specimen(
     geometry: pd.DataFrame | None,
     shifts: pd.DataFrame | None,
     frame_step: int = 1,
+    looked_at: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Return what a tracker makes of a table, which is shown to it without the frames' shifts.
 
     Parameters
     ----------
-    named, detections, geometry, frame_step
+    named, detections, geometry, frame_step, looked_at
         As for :func:`linked`.
     shifts
         ``drift_x_px`` and ``drift_y_px`` by frame index, or None.
     """
     if shifts is None:
-        return linked(named, detections, geometry, frame_step)
+        return linked(named, detections, geometry, frame_step, looked_at)
     still = None if geometry is None else in_specimen(geometry, shifts)
-    tracks = linked(named, in_specimen(detections, shifts), still, frame_step)
+    tracks = linked(named, in_specimen(detections, shifts), still, frame_step, looked_at)
     return in_frame(tracks, shifts, detections)
-
-
-def _check_tracks(named: NamedComponent, tracks: Any, detections: pd.DataFrame) -> None:
-    if not isinstance(tracks, pd.DataFrame) or not {"frame", "particle"} <= set(tracks):
-        raise ComponentError(
-            f"{named.describe()} must return a table with the columns frame and particle, "
-            f"found {type(tracks).__name__}"
-        )
-    if not pd.api.types.is_integer_dtype(tracks["particle"]) or tracks["particle"].isna().any():
-        raise ComponentError(
-            f"{named.describe()} must return whole numbers in the column particle, "
-            f"found {tracks['particle'].dtype}"
-        )
-    if not tracks["frame"].isin(detections["frame"]).all():
-        raise ComponentError(f"{named.describe()} returned rows of frames that it was not given")
 
 
 def track_detections(
@@ -116,9 +106,18 @@ def track_detections(
     geometry = read_table(folder / "geometry.parquet") if wanted else None
     frames = read_csv(folder / "frames.csv")
     step = typical_step(frames["frame"])
-    tracks = linked_in_specimen(named, detections, geometry, shifts_by_frame(frames), step)
+    tracks = linked_in_specimen(
+        named, detections, geometry, shifts_by_frame(frames), step, readable_frames(frames)
+    )
     write_table(folder / f"tracks.{table_format}", tracks)
     write_table(folder / "particles.csv", particle_table(tracks, calibration, step))
+
+
+def readable_frames(frames: pd.DataFrame) -> list[int] | None:
+    """Return the indices of the frames of ``frames.csv`` that could be read, where it says so."""
+    if "status" not in frames:
+        return None
+    return [int(index) for index in frames.loc[frames["status"] == "ok", "frame"]]
 
 
 def write_findings(
@@ -148,7 +147,8 @@ def write_findings(
     Raises
     ------
     ComponentError
-        An analysis that the user asked for raised, or returned something else than findings.
+        An analysis that the user asked for raised, or returned something else than findings, or
+        one that cannot be drawn.
     """
     about = about_what_was_found(analyses, result)
     geometry = any(named.component.needs_geometry for named in about)
@@ -156,10 +156,8 @@ def write_findings(
     known = detector_scores(result, weights)
     warnings += [known.warning] if known.warning and known.warning not in warnings else []
     tables = known_by(known, result.tables_for_analysis(geometry))
-    written = []
-    for finding in findings_of(about, tables, progress, warnings):
-        written += write_finding(result.folder / "figures", finding)
-    return written
+    folder = result.folder / "figures"
+    return write_found(folder, findings_of(about, tables, progress, warnings), warnings).files
 
 
 def about_what_was_found(
@@ -184,8 +182,10 @@ def findings_of(
     tables: Tables,
     progress: Callable[[str, int, int], None],
     warnings: list[str],
-) -> Iterator[Finding]:
-    """Yield what each analysis finds in tables of its own; `warnings` says why one finds nothing.
+) -> Iterator[tuple[NamedComponent, Finding]]:
+    """Yield each analysis and what it finds in tables of its own.
+
+    `warnings` says why one finds nothing.
 
     Raises
     ------
@@ -206,7 +206,7 @@ def findings_of(
             warnings.append(
                 f"{named.alias} found nothing: {reason or 'the tables hold too little'}"
             )
-        yield from findings
+        yield from ((named, finding) for finding in findings)
     progress("figures", len(analyses), len(analyses))
 
 
@@ -234,8 +234,5 @@ def _findings(named: NamedComponent, tables: Tables) -> tuple[list[Finding], str
             return found, "" if found else str(analysis.why_nothing(replace(tables, **copies)))
 
     findings, reason = guarded(named, "on the tables", analysed)
-    if not isinstance(findings, list) or not all(isinstance(f, Finding) for f in findings):
-        raise ComponentError(
-            f"{named.describe()} must return a list of Finding, found {findings!r:.80}"
-        )
+    check_findings(named, findings)
     return findings, reason

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from defectscope.core.base import Reader, Runtime
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import (
@@ -206,7 +208,7 @@ class InputSeries(FrameSequence):
                     f"{name}: the file held {file.count} frames when it was opened, and now holds "
                     f"{len(sequence)}"
                 )
-            return sequence.read(position - self._starts[k])
+            return _pixels(file, sequence.read(position - self._starts[k]))
         except DamagedFrameError:
             raise
         except InputError as error:
@@ -252,6 +254,7 @@ class InputSeries(FrameSequence):
             ) from error
         except Exception as error:
             raise ComponentError(_raised(file, error)) from error
+        _check_sequence(file, sequence)
         self._notes.compare(file.path.name, sequence.calibration)
         self._notes.add(file.path.name, sequence.warnings)
         return sequence
@@ -286,6 +289,31 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0  # reading it will say what is wrong
+
+
+def _check_sequence(file: _File, sequence: Any) -> None:
+    calibration: Any = getattr(sequence, "calibration", None)
+    warnings: Any = getattr(sequence, "warnings", None)
+    if not isinstance(sequence, FrameSequence):
+        found = f"found {type(sequence).__name__}"
+    elif not isinstance(calibration, Calibration):
+        found = f"whose calibration is a Calibration, found {type(calibration).__name__}"
+    elif not isinstance(warnings, list):
+        found = f"whose warnings are a list, found {type(warnings).__name__}"
+    else:
+        return
+    raise ComponentError(
+        f"reader {file.reader!r} must return a FrameSequence of {file.path.name}, {found}"
+    )
+
+
+def _pixels(file: _File, pixels: Any) -> NDArray[Any]:
+    if not isinstance(pixels, np.ndarray):
+        raise ComponentError(
+            f"reader {file.reader!r} must return frames of {file.path.name} as arrays, found "
+            f"{type(pixels).__name__}"
+        )
+    return pixels
 
 
 def _raised(file: _File, error: Exception) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from defectscope.core.errors import ComponentError, DefectscopeError
 from defectscope.core.instances import Instances
+from defectscope.core.tables import RESERVED_COLUMNS
 from defectscope.plugins.markers import PROJECT
 from defectscope.plugins.records import normalized
 
@@ -140,6 +141,12 @@ def check_found(named: NamedComponent, found: Any, frames: Sequence[Frame]) -> N
             raise ComponentError(
                 f"{named.describe()} returned instances of an image of {instances.image_shape} "
                 f"on {frame.source}, which is {frame.shape}"
+            )
+        taken = sorted(RESERVED_COLUMNS & set(instances.measurements))
+        if taken:
+            raise ComponentError(
+                f"{named.describe()} must give its measurements names of their own; "
+                f"{', '.join(taken)} of {frame.source} would replace a column of the tables"
             )
         outside = np.any(instances.boxes < -1) or np.any(
             instances.boxes > np.array([*frame.shape[::-1], *frame.shape[::-1]]) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -13,9 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from defectscope.core.errors import OutputError
+from defectscope.core.errors import ComponentError, OutputError
 from defectscope.core.files import atomic_path
 from defectscope.core.tables import empty_table
+from defectscope.pipeline.column_types import OTHER_KIND, known_types, unified
 
 __all__ = ["GrowingTable", "read_csv", "read_table", "write_table"]
 
@@ -37,16 +39,17 @@ class GrowingTable:
     def __init__(self, path: Path, columns: Mapping[str, str]) -> None:
         self.path = path
         self.columns = columns
+        self._known = pa.schema([])
 
     def append(self, start: int, rows: list[pd.DataFrame]) -> None:
         """Write the rows of the frames from position `start` on as one part."""
         filled = [table for table in rows if len(table)] or rows[:1]
         table = pd.concat(filled, ignore_index=True) if filled else empty_table(self.columns)
-        with (
-            atomic_path(self.path / f"part-{start:08d}.parquet") as temporary,
-            temporary.open("wb") as stream,
-        ):
-            pq.write_table(pa.Table.from_pandas(table, preserve_index=False), stream)
+        arrow = _arrow(table)
+        # What cannot be joined at the end is said at once.
+        self._known = unified([self._known, known_types(arrow)])
+        with atomic_path(self.path / f"part-{start:08d}.parquet") as temporary:
+            _write_part(temporary, arrow)
 
     def drop_from(self, start: int, committed: Collection[int]) -> None:
         """Delete what was never committed: of the frames from position `start` on.
@@ -65,8 +68,8 @@ class GrowingTable:
             table = _read_part(part)
             kept = table.filter(pc.is_in(table["frame"], value_set=pa.array(committed, pa.int64())))
             if kept.num_rows < table.num_rows:
-                with atomic_path(part) as temporary, temporary.open("wb") as stream:
-                    pq.write_table(kept, stream)
+                with atomic_path(part) as temporary:
+                    _write_part(temporary, kept)
 
     def drop_frames(self, frames: Collection[int]) -> None:
         """Delete the rows of frames, which are the last of the table."""
@@ -75,8 +78,8 @@ class GrowingTable:
             gone = pc.is_in(table["frame"], value_set=pa.array(list(frames), pa.int64()))
             kept = table.filter(pc.invert(gone))
             if kept.num_rows < table.num_rows:
-                with atomic_path(part) as temporary, temporary.open("wb") as stream:
-                    pq.write_table(kept, stream)
+                with atomic_path(part) as temporary:
+                    _write_part(temporary, kept)
             elif table.num_rows:
                 return
 
@@ -141,7 +144,7 @@ class GrowingTable:
             with part.open("rb") as stream, pq.ParquetFile(stream) as file:
                 schema = file.schema_arrow.remove_metadata()
                 (filled if file.metadata.num_rows else empty).append(schema)
-        joined = pa.unify_schemas(filled or empty, promote_options="permissive")
+        joined = _joined_schema(parts, filled or empty)
         for schema in empty:
             for column in schema:
                 if column.name not in joined.names:
@@ -177,6 +180,34 @@ class GrowingTable:
             self._joined.rename(self.path)
             shutil.rmtree(self._set_aside, ignore_errors=True)
         return target
+
+
+def _arrow(table: pd.DataFrame) -> pa.Table:
+    try:
+        return pa.Table.from_pandas(table, preserve_index=False)
+    except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
+        for name, column in table.items():
+            if column.dtype == object and len({type(v) for v in column.dropna()}) > 1:
+                raise ComponentError(OTHER_KIND.format(name)) from error
+        raise
+
+
+def _write_part(path: Path, table: pa.Table) -> None:
+    with path.open("wb") as stream:
+        pq.write_table(table, stream)
+        # frames.csv says that these rows are there, also after a power cut.
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _joined_schema(parts: list[Path], schemas: list[pa.Schema]) -> pa.Schema:
+    try:
+        return unified(schemas)
+    except ComponentError:
+        # Where text does not apply there may be NaN, which looks like numbers.
+        known = unified([known_types(_read_part(part)) for part in parts])
+        columns = (f.with_type(pa.float64()) if pa.types.is_null(f.type) else f for f in known)
+        return pa.schema(columns)
 
 
 def _groups(schema: pa.Schema, parts: list[Path]) -> Iterator[pa.Table]:
@@ -254,7 +285,13 @@ def read_table(path: Path) -> pd.DataFrame:
     if path.is_dir() and not csv.is_file():
         parts = sorted(path.glob("part-*.parquet"))
         tables = [_read_part(part) for part in parts]
-        return _pandas(pa.concat_tables(tables, promote_options="permissive"))
+        filled = [table for table in tables if len(table)] or tables
+        names = (column for table in tables for column in table.schema.remove_metadata())
+        schema = _joined_schema(parts, [table.schema.remove_metadata() for table in filled])
+        for column in names:
+            if column.name not in schema.names:
+                schema = schema.append(column)
+        return _pandas(pa.concat_tables([_fitted(table, schema) for table in tables]))
     if path.is_file() and path.suffix == ".parquet":
         return _pandas(_read_part(path))
     return read_csv(csv)

@@ -16,7 +16,7 @@ def plan_difference(former: Plan, now: Plan) -> str | None:
     Parameters
     ----------
     former, now
-        Plans as they stand in ``run.json``.
+        Plans as they stand in ``run.json``. Their analyses may differ.
     """
     for key in now:
         # Plans of earlier versions lack what was not there to be chosen.
@@ -34,6 +34,7 @@ def plan_difference(former: Plan, now: Plan) -> str | None:
 
 
 def _component_difference(former: list[Plan], now: list[Plan]) -> str | None:
+    former, now = _of_tables(former), _of_tables(now)
     one, other = ([f"{c['family']} {c['alias']}" for c in side] for side in (former, now))
     if one != other:
         return f"its components were {', '.join(one)}, now they are {', '.join(other)}"
@@ -50,6 +51,11 @@ def _component_difference(former: list[Plan], now: list[Plan]) -> str | None:
         if before.get("depends_on", after.get("depends_on")) != after.get("depends_on"):
             return f"what {after['alias']} depends on has changed, such as a file of weights"
     return None
+
+
+def _of_tables(components: list[Plan]) -> list[Plan]:
+    """Return the components that decide about tables: analyses only read them at the end."""
+    return [component for component in components if component["family"] != "analyses"]
 
 
 def _shown(key: str, value: Any) -> str:

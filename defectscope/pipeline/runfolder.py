@@ -160,13 +160,17 @@ class RunFolder:
         FormatError
             The table cannot be read.
         """
+        self.check_plan(plan)
+        return self._finished_rows()
+
+    def check_plan(self, plan: Mapping[str, Any]) -> None:
+        """Refuse a run whose plan differs in an entry of `plan`; UsageError says in what."""
         difference = plan_difference(read_info(self.path).get("plan", {}), plan)
         if difference:
             raise UsageError(
                 f"the run in {self.path} cannot be resumed: {difference}; "
                 "use the same command, or --overwrite"
             )
-        return self._finished_rows()
 
     def reopen(self, finished: list[FrameOutcome], kept: int) -> None:
         """Open the tables again for frames that follow the first `kept` of the finished ones."""

@@ -39,19 +39,17 @@ from defectscope.pipeline.registering import (
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.settings import RunSettings
+from defectscope.pipeline.source_names import is_named, where_inputs_lie
 from defectscope.pipeline.stages import FrameOutcome, FrameStages
 from defectscope.pipeline.voting import Outcomes, check_vote, first_needed, voted
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from defectscope.core.base import Runtime
 
 __all__ = ["Progress", "RunSettings", "Session"]
 
 COMMIT_FRAMES = 64
 COMMIT_SECONDS = 15.0
-MOST_NAMED_INPUTS = 32
 
 # (stage, done, total)
 Progress = Callable[[str, int, int], None]
@@ -157,7 +155,7 @@ class Session:
         self._expect_order(finished)
         if former["status"] == "complete":
             return None
-        self._take_over(former)
+        self._take_over(former, finished)
         self._write_info()
         return finished
 
@@ -181,9 +179,15 @@ class Session:
         self._write_info()
         self.folder.write_mask(self.settings.masks.bitmap)
 
-    def _take_over(self, former: Mapping[str, Any]) -> None:
+    def _take_over(self, former: Mapping[str, Any], finished: Sequence[FrameOutcome]) -> None:
         self.warnings += [t for t in former.get("warnings", []) if t not in self.warnings]
-        self.damaged += former.get("damaged_frames", [])
+        self.damaged += dict.fromkeys(former.get("damaged_frames", []))
+        # A run that was killed may not have said of all of them what was wrong.
+        self.damaged += [
+            outcome.error
+            for outcome in finished
+            if outcome.error is not None and not is_named(outcome.source, self.damaged)
+        ]
         self._figures += former.get("figures", [])
         for stage, seconds in former.get("timings_s", {}).items():
             self.timings_s[stage] += seconds
@@ -238,6 +242,7 @@ class Session:
                     with uninterrupted():
                         self._commit(committed, waiting)
                         committed, waiting = committed + len(waiting), []
+                        self._write_info()  # what was said survives a kill
                         last_commit = time.monotonic()
         finally:
             # Also on the way out of an error: nothing finished is lost.
@@ -307,6 +312,8 @@ class Session:
         for stage, seconds in outcome.timings_s.items():
             self.timings_s[stage] += seconds
         if outcome.error is not None:
+            if outcome.error in self.damaged:
+                self.damaged.remove(outcome.error)  # of a frame that is done again
             self.damaged.append(outcome.error)
             if self.settings.strict:
                 raise DamagedFrameError(f"{outcome.error} (stopped because of --strict)")
@@ -379,17 +386,10 @@ class Session:
                 for name, value in vars(self.settings).items()
                 if name not in {"roi", "masks", "vote", "register", "resume", "overwrite"}
             },
-            "input_paths": _where(self.frames.paths),
+            "input_paths": where_inputs_lie(self.frames.paths),
             "runtime": {"device": self.runtime.device, "threads": self.runtime.threads},
             "warnings": self.warnings,
             "damaged_frames": self.damaged,
             "figures": sorted(set(self._figures)),
             "timings_s": {name: round(value, 4) for name, value in self.timings_s.items()},
         }
-
-
-def _where(paths: Sequence[Path]) -> list[str]:
-    """Return where inputs lie: single files by name, of many the folders that hold them."""
-    if len(paths) <= MOST_NAMED_INPUTS:
-        return [str(path.resolve()) for path in paths]
-    return sorted({str(path.resolve().parent) for path in paths})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import DefectscopeError, InputError, UsageError
 from defectscope.core.frames import FrameSequence
+from defectscope.pipeline.calibrating import merged_calibration, without_laws
 from defectscope.pipeline.input_files import ReaderTable, natural_key
+from defectscope.pipeline.input_notes import SeriesNotes
 from defectscope.pipeline.inputs import open_inputs
+from defectscope.pipeline.unreadable_file import UnreadableFile
+from defectscope.pipeline.watched_numbers import WatchedNumbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,9 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["WatchedFolder"]
 
-NUMBERED = re.compile(r".*?(\d+)")
-# A file that has not changed for so long is whole; one that cannot be read is tried again until
-# it is that old.
+# A file that has not changed for so long is whole; one that is empty or cannot be read is tried
+# again until it is that old.
 SETTLED_S, GIVEN_UP_S = 0.15, 3.0
 # Frames kept in memory between the look at a file and the work on it.
 MOST_KEPT = 8
@@ -34,7 +36,8 @@ class WatchedFolder(FrameSequence):
     """The frames of a folder in the order in which they appear.
 
     The frame index is the number at the end of a file's name, where the first file has one; else
-    frames count from 0. A file is taken when its size has not changed for 0.15 s.
+    frames count from 0. A file is taken when its size has not changed for 0.15 s. One that cannot
+    be read 3 s later is a damaged frame.
 
     Parameters
     ----------
@@ -43,7 +46,7 @@ class WatchedFolder(FrameSequence):
     host
         Plugins, for readers.
     calibration
-        What is known about the scale; pixel sizes in files are not looked at.
+        What was given about the scale; it overrules what the first file says.
     clock
         Seconds.
 
@@ -52,6 +55,8 @@ class WatchedFolder(FrameSequence):
     in_order : bool
         Whether files are taken in the order of their names alone: a file waits for those before
         it that are being written, and one that comes too late is left out.
+    unrelated : bool
+        Whether frames are unrelated images, without times and doses by their numbers.
 
     Raises
     ------
@@ -76,11 +81,12 @@ class WatchedFolder(FrameSequence):
         self._readers = ReaderTable(host)
         self._sizes: dict[Path, tuple[int, float]] = {}
         self._known: set[str] = set()
-        self.in_order = False
+        self.in_order = self.unrelated = False
+        self._given, self._notes = calibration, SeriesNotes(self.warnings)
         self._places: list[tuple[FrameSequence, int]] = []
         self._files: list[Path] = []
         self._taken: set[int] = set()
-        self._numbered: bool | None = None
+        self._numbers = WatchedNumbers(self._warn)
         self._read: dict[int, NDArray[Any]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -104,6 +110,19 @@ class WatchedFolder(FrameSequence):
                 break
         return len(self._places) - before
 
+    @property
+    def scale_is_known(self) -> bool:
+        """Whether a file that can be read has had its say about the scale."""
+        return self._notes.calibration is not None
+
+    def give_up(self) -> int:
+        """Take the files that were waited for as they are, and return how many frames they add."""
+        before = len(self._places)
+        for path in sorted(self._sizes, key=lambda path: natural_key(path.name)):
+            if path.is_file() and self._clock() - self._sizes[path][1] >= SETTLED_S:
+                self._take(path, at_last=True)
+        return len(self._places) - before
+
     def _may_still_come(self, name: str) -> bool:
         seen = self._sizes.get(self.folder / name)
         return seen is not None and self._clock() - seen[1] < GIVEN_UP_S
@@ -120,8 +139,6 @@ class WatchedFolder(FrameSequence):
         ------
         UsageError
             A file is not there any more, or holds other frames than it did.
-        InputError
-            A file cannot be read any more.
         """
         while len(self._places) < len(frames):
             start = len(self._places)
@@ -131,7 +148,7 @@ class WatchedFolder(FrameSequence):
                 path = self.folder / source.rpartition("#")[0]
             if path.is_file():
                 self._known.add(path.name)
-                frames_of_file = open_inputs([path], self._host)
+                frames_of_file = self._opened(path)
                 self._add(path, frames_of_file, self._clock())
                 # Reading opens it again: so many files cannot all be open.
                 frames_of_file.close()
@@ -160,20 +177,28 @@ class WatchedFolder(FrameSequence):
         if self._sizes.get(path, (-1, 0.0))[0] != size:
             self._sizes[path] = (size, now)
             return False
-        return size > 0 and now - self._sizes[path][1] >= SETTLED_S
+        age = now - self._sizes[path][1]
+        return age >= (SETTLED_S if size else GIVEN_UP_S)
 
-    def _take(self, path: Path) -> None:
-        age = self._clock() - self._sizes[path][1]
+    def _opened(self, path: Path) -> FrameSequence:
         try:
-            frames = open_inputs([path], self._host)
+            return open_inputs([path], self._host)
+        except InputError as error:
+            return UnreadableFile(path.name, str(error))
+
+    def _take(self, path: Path, at_last: bool = False) -> None:
+        pixels: list[NDArray[Any]] = []
+        try:
+            frames: FrameSequence = open_inputs([path], self._host)
             pixels = [frames.read(position) for position in range(len(frames))]
-            frames.close()
         except DefectscopeError as error:
-            if age < GIVEN_UP_S:
+            if not at_last and self._clock() - self._sizes[path][1] < GIVEN_UP_S:
                 return  # it may still be written, slowly
-            self._warn(f"left out: {error}")
-            self._known.add(path.name)
-            return
+            if not isinstance(error, InputError):
+                raise
+            # What can be read of it is; the rest are damaged frames, as in a plain run.
+            frames = self._opened(path)
+        frames.close()
         self._known.add(path.name)
         self._add(path, frames, self._sizes.pop(path)[1], pixels)
 
@@ -184,8 +209,9 @@ class WatchedFolder(FrameSequence):
         came_s: float,
         pixels: Sequence[NDArray[Any]] = (),
     ) -> None:
+        self._look_at_scale(path, frames)
         for position in range(len(frames)):
-            index = self._index(path, len(frames))
+            index = self._numbers.index(path, len(frames), self.indices)
             if index in self._taken:
                 self._warn(f"{path.name} has the frame index {index} of an earlier file; left out")
                 continue
@@ -205,19 +231,22 @@ class WatchedFolder(FrameSequence):
             self.came_s.append(came_s)
         self.paths = (*self.paths, path)
 
+    def _look_at_scale(self, path: Path, frames: FrameSequence) -> None:
+        """Take the calibration of the first file, and note what is to be said of this one."""
+        self._notes.add(path.name, (t.removeprefix(f"{path.name}: ") for t in frames.warnings))
+        if isinstance(frames, UnreadableFile):
+            return
+        first = self._notes.calibration is None
+        self._notes.compare(path.name, frames.calibration)
+        if first:
+            merged = merged_calibration(frames.calibration, self._given, {}, self.warnings)
+            self.calibration = without_laws(merged, self.warnings) if self.unrelated else merged
+
     def _is_late(self, path: Path, index: int) -> bool:
         if not self._files:
             return False
         before = natural_key(path.name) < natural_key(self._files[-1].name)
         return before or index < self.indices[-1]
-
-    def _index(self, path: Path, frames: int) -> int:
-        match = NUMBERED.fullmatch(path.stem)
-        if self._numbered is None:
-            self._numbered = match is not None and frames == 1
-        if self._numbered and match is not None and frames == 1:
-            return int(match[1])
-        return max(self.indices, default=-1) + 1
 
     def _warn(self, text: str) -> None:
         if text not in self.warnings:

@@ -64,6 +64,8 @@ class WatchSession(Session):
     _shape: tuple[int, int] | None = field(default=None, init=False)
     _registrar: Registrar | None = field(default=None, init=False)
     _votes: VotedFrames | None = field(default=None, init=False)
+    _updater: Updater | None = field(default=None, init=False)
+    _good: int = field(default=0, init=False)
     # Frames in the tables; handed to the lanes; of these, done again for the vote on later ones.
     _committed: int = field(default=0, init=False)
     _submitted: int = field(default=0, init=False)
@@ -87,6 +89,10 @@ class WatchSession(Session):
             self._watch()
             if not self._committed:
                 raise InputError(f"no frame came into {self.watched.folder}")
+            if not self._good:
+                raise InputError(
+                    f"none of {self._committed} frames can be used; the first: {self.damaged[0]}"
+                )
             self._status = "tracking"
             self._finish()
             self._status = "complete"
@@ -105,8 +111,6 @@ class WatchSession(Session):
         options = chosen_registration(self.settings.register)
         if options is not None:
             self._registrar, self.shifts = Registrar(options), {}
-        if self._vote is not None:
-            self._votes = VotedFrames(self._vote, self.frames.calibration)
         former = self.folder.info() if self.settings.resume else None
         if former is None:
             self._start_new()
@@ -116,8 +120,13 @@ class WatchSession(Session):
     def _go_on(self, former: Mapping[str, Any]) -> None:
         """Take up a run of the same settings, whether it had come to its end or not."""
         plan = {name: value for name, value in self.plan.items() if name not in GROWING}
+        # The first file has its say about the scale.
+        del plan["calibration"]
         finished = self.folder.finished_frames(plan)
         self.watched.recall([(outcome.index, outcome.source) for outcome in finished])
+        if finished:
+            self._know_scale()
+            self.folder.check_plan({"calibration": self.plan["calibration"]})
         known = former["plan"].get("inputs")
         if known and known != input_digests(self.watched.paths):
             raise UsageError(
@@ -128,9 +137,8 @@ class WatchSession(Session):
         if self._registrar is not None:
             self._register_on(finished, kept)
         self.folder.reopen(finished, kept)
-        self._take_over(former)
-        said = [outcome.error for outcome in finished[:kept] if outcome.error is not None]
-        self.damaged += [t for t in said if not any(t.partition(":")[0] in d for d in self.damaged)]
+        self._take_over(former, finished[:kept])
+        self._good = sum(outcome.error is None for outcome in finished[:kept])
         self._shape = next((o.shape for o in finished if o.shape is not None), None)
         self._committed = self._submitted = kept
         # What was said about fewer frames; it is said again at the end.
@@ -140,6 +148,18 @@ class WatchSession(Session):
             self._submitted = first_to_repeat(self._vote, self.frames.indices[:kept])
             self._repeated = kept - self._submitted
         self._write_info()
+
+    def _know_scale(self) -> None:
+        """Make what needs the calibration, as soon as the first file has been looked at."""
+        calibration = self.frames.calibration
+        self.plan = {**self.plan, "calibration": calibration.model_dump()}
+        if self._vote is not None:
+            self._votes = VotedFrames(self._vote, calibration)
+        update = Update(
+            self.folder.path, self.tracker, self.analyses, calibration,
+            self.settings.table_format, self.settings.figures,
+        )  # fmt: skip
+        self._updater = Updater(update, self.update_s, time.monotonic())
 
     def _final(self, finished: Sequence[FrameOutcome]) -> int:
         """Return how many of the finished frames stay as they are, whatever comes after them."""
@@ -181,15 +201,10 @@ class WatchSession(Session):
             self.frames, self.detector, self.post, self.settings.roi, self.settings.mixed_sizes,
             self._shape, self.runtime.defect_types, self.settings.masks,
         )  # fmt: skip
-        update = Update(
-            self.folder.path, self.tracker, self.analyses, self.frames.calibration,
-            self.settings.table_format, self.settings.figures,
-        )  # fmt: skip
-        updater = Updater(update, self.update_s, time.monotonic())
         stages.open()
         try:
             with working_lanes(stages, self.lanes) as (submit, most_waiting):
-                self._follow(stages, submit, most_waiting, updater)
+                self._follow(stages, submit, most_waiting)
             self._release()
         except KeyboardInterrupt:
             # What the lanes were at has been finished meanwhile; the rest is for --resume.
@@ -200,23 +215,30 @@ class WatchSession(Session):
             with uninterrupted():
                 self._write_done()
                 self._waiting.clear()
-                updater.stop()
+                if self._updater is not None:
+                    self._updater.stop()
 
     def _follow(
         self,
         stages: FrameStages,
         submit: Callable[[list[int]], Future[list[FrameOutcome]]],
         most_waiting: int,
-        updater: Updater,
     ) -> None:
         last_frame = last_commit = last_said = time.monotonic()
-        last_poll, said_at = 0.0, self._committed
+        last_poll, said_at, strict = 0.0, self._committed, self.settings.strict
         while True:
             if time.monotonic() - last_poll > POLL_S:
                 last_poll = time.monotonic()
                 if self.watched.poll():
                     last_frame = last_poll
-            while self._submitted < len(self.frames) and len(self._waiting) < most_waiting:
+                    if self._updater is None and (self.watched.scale_is_known or strict):
+                        self._know_scale()
+                        self._write_info()
+            while (
+                self._updater is not None
+                and self._submitted < len(self.frames)
+                and len(self._waiting) < most_waiting
+            ):
                 self._waiting.append(self._handed(submit))
                 self._submitted += 1
             self._collect(stages)
@@ -227,13 +249,18 @@ class WatchSession(Session):
             if now - last_said > SAY_S:
                 self._say((self._committed - said_at) / (now - last_said))
                 last_said, said_at = now, self._committed
-            if updater.is_due(now) and self._committed:
+            if self._updater is not None and self._committed and self._updater.is_due(now):
                 self._write_info()
-                updater.start(now)
+                self._updater.start(now)
             all_seen = self._submitted == len(self.frames)
-            nothing_left = all_seen and not self._waiting and not self._done
-            if self.idle_s is not None and nothing_left and now - last_frame > self.idle_s:
-                return
+            nothing_left = (all_seen or self._updater is None) and not self._waiting
+            idle = self.idle_s is not None and now - last_frame > self.idle_s
+            if idle and nothing_left and not self._done:
+                if self.watched.give_up():
+                    continue
+                if all_seen:
+                    return
+                self._know_scale()  # no file can be read that knows it
             time.sleep(POLL_S if all_seen else POLL_S / 5)
 
     def _handed(
@@ -288,6 +315,7 @@ class WatchSession(Session):
                 self._repeated -= 1
                 continue
             self._note(outcome)
+            self._good += outcome.error is None
             self._done.append(outcome if self._votes is None else self._shifted_by(outcome, 1))
 
     def _shifted_by(self, outcome: FrameOutcome, sign: int) -> FrameOutcome:
@@ -311,11 +339,6 @@ class WatchSession(Session):
             lag = max(lag, time.time() - self.watched.came_s[self._committed])
         held = 0 if self._votes is None else max(0, len(self._votes) - self._repeated)
         self.said(Lag(self._committed, waiting, lag, frames_per_s, held))
-
-    def _note(self, outcome: FrameOutcome) -> None:
-        if outcome.error is not None and outcome.error in self.damaged:
-            self.damaged.remove(outcome.error)  # of a frame that is done again
-        super()._note(outcome)
 
     def _info(self) -> dict[str, Any]:
         info = super()._info()

@@ -160,6 +160,7 @@ class PluginHost(Catalogue):
             if self.manager.has_plugin(key):
                 self.manager.unregister(plugin)
             raise
+        record.warnings += self.idle_readers(record)
         record.status = "loaded"
         if not any(known is record for known in self.plugins):
             self.plugins.append(record)
@@ -287,6 +288,19 @@ class PluginHost(Catalogue):
                     if f"{record.distribution}:{record.name}" == implementation.plugin_name:
                         record.error = f"defectscope_commands: {one_line(error)}"
                         record.status = "failed"
+
+    def commands_of(self, record: PluginRecord) -> list[str]:
+        """Return the names of the commands that a plugin adds; none where its hook fails."""
+        import click
+
+        cli = click.Group(PROJECT)
+        for implementation in self.manager.hook.defectscope_commands.get_hookimpls():
+            if implementation.plugin_name == f"{record.distribution}:{record.name}":
+                try:
+                    _add_commands(cli, implementation)
+                except (Exception, SystemExit):
+                    return []
+        return sorted(cli.commands)
 
 
 def _add_commands(cli: click.Group, implementation: pluggy.HookImpl) -> None:

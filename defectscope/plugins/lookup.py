@@ -132,6 +132,28 @@ class Catalogue:
                 groups.setdefault((family, entry.name), []).append(entry)
         return [group for group in groups.values() if _differ(group)]
 
+    def shipped_suffixes(self) -> dict[str, str]:
+        """Return the suffixes that shipped readers take, which no other reader is asked for."""
+        return {
+            suffix.lower(): entry.name
+            for entry in self.registered("readers")
+            if normalized(entry.plugin.distribution) == PROJECT
+            for suffix in entry.spec.suffixes
+        }
+
+    def idle_readers(self, record: PluginRecord) -> list[str]:
+        """Return what its author should know of suffixes that shipped readers keep."""
+        if normalized(record.distribution) == PROJECT:
+            return []
+        shipped = self.shipped_suffixes()
+        return [
+            f"its reader {spec.name!r} is never asked for files ending in {suffix}, which the "
+            f"shipped reader {shipped[suffix.lower()]!r} takes"
+            for spec in record.provides.get("readers", ())
+            for suffix in spec.suffixes
+            if suffix.lower() in shipped
+        ]
+
     def defect_types(self) -> dict[str, DefectType]:
         """Return the defect types by name, without those that two plugins define differently.
 

@@ -18,6 +18,7 @@ Fixtures, in a ``conftest.py``::
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from defectscope.core.base import Runtime
 from defectscope.core.components import ComponentSpec
 from defectscope.core.defect_types import DefectType
 from defectscope.core.errors import MissingPackageError
@@ -39,6 +41,7 @@ from defectscope.plugins.conformance import (
     check_import_cost,
     checks_of,
 )
+from defectscope.plugins.conformance.basics import SAMPLE_TYPES
 from defectscope.plugins.conformance.commands import CHECKS as COMMAND_CHECKS
 from defectscope.plugins.conformance.runner import (
     check_defect_type,
@@ -133,6 +136,17 @@ def register(
     return record
 
 
+@functools.cache
+def _runtime(plugin: str | None) -> Runtime:
+    """Return what a component is given: sample types, and the weights that it may name."""
+    host = PluginHost(allowed=())  # the shipped plugins
+    types = dict(SAMPLE_TYPES)
+    if plugin is not None:
+        register(host, importlib.import_module(plugin))
+        types |= host.defect_types()
+    return Runtime(defect_types=types, weights=host.weights())
+
+
 class _Conformance:
     """One test for each check of a family.
 
@@ -144,12 +158,16 @@ class _Conformance:
         Option values, where it cannot work with its defaults.
     spec
         What the hook returns for it; readers and formats have a check that needs it.
+    plugin
+        Dotted name of a plugin module, whose weights and defect types the component may name
+        beside the shipped ones.
     """
 
     family: ClassVar[str]
     component: ClassVar[type[Any]]
     options: ClassVar[Mapping[str, Any]] = {}
     spec: ClassVar[ComponentSpec | None] = None
+    plugin: ClassVar[str | None] = None
 
     def example_file(self, folder: Path) -> Path | None:
         """Return a file that a reader must be able to read, written into `folder`; or None."""
@@ -164,7 +182,8 @@ class _Conformance:
 
     def test_conformance(self, conformance_check: Check, tmp_path: Path) -> None:
         """The component keeps what its family promises."""
-        setup = Setup(self.options, self.spec, example=self.example_file(tmp_path))
+        example = self.example_file(tmp_path)
+        setup = Setup(self.options, self.spec, _runtime(self.plugin), example)
         try:
             conformance_check(self.component, setup)
         except (NotCheckedError, MissingPackageError) as reason:

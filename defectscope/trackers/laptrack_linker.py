@@ -84,7 +84,7 @@ class LapTracker(Tracker):
             size = sizes_as_places(sizes[order], self.options.size_weight_px)
             places = np.column_stack([places, size])
         tracks = self._link(frames, places)
-        return kept_tracks(detections, tracks, order, self.options)
+        return kept_tracks(detections, tracks, order, self.options, looked_at=self.looked_at)
 
     def _link(self, frames: NDArray[np.int64], positions: NDArray[np.float64]) -> NDArray[np.int64]:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -128,6 +129,7 @@ def kept_tracks(
     order: NDArray[np.intp] | slice,
     options: RepairOptions,
     columns: dict[str, NDArray[Any]] | None = None,
+    looked_at: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """Return the rows of tracks that are long enough, with gaps filled where that is asked for.
 
@@ -143,7 +145,10 @@ def kept_tracks(
         Which to keep, and whether to fill.
     columns
         More columns, in the order of the rows.
+    looked_at
+        Indices of the frames that were looked at; those of `detections` where that is not known.
     """
+    looked_at = detections["frame"].tolist() if looked_at is None else looked_at
     particles, kept = _long_enough(tracks, options.min_length)
     added = {"particle": in_rows(particles, order), **(columns or {})}
     if kept.all():
@@ -152,15 +157,16 @@ def kept_tracks(
         rows = np.flatnonzero(in_rows(kept, order))
         result = detections.take(rows).assign(**{k: v[rows] for k, v in added.items()})
     if options.sighted_share > 0 and len(result):
-        result = _steady(result, options)
+        result = _steady(result, options, looked_at)
     if not options.fill_gaps:
         return result
-    return filled_tracks(result, None, options.sighted_share, options.share_window, detections)
+    share, window = options.sighted_share, options.share_window
+    return filled_tracks(result, None, share, window, detections, looked_at)
 
 
-def _steady(tracks: pd.DataFrame, options: RepairOptions) -> pd.DataFrame:
+def _steady(tracks: pd.DataFrame, options: RepairOptions, looked_at: Sequence[int]) -> pd.DataFrame:
     """Leave out rows of particles that flicker, and what is too short without them."""
-    shares = sighted_shares(tracks, tracks, options.share_window)
+    shares = sighted_shares(tracks, tracks, options.share_window, looked_at)
     steady = tracks[shares >= options.sighted_share]
     if len(steady) == len(tracks):
         return tracks

@@ -185,7 +185,7 @@ class Trackpy(Tracker):
         if self.options.remove_drift:
             still = positions - in_rows(drift, order)
             columns = {"x_corrected": still[:, 1], "y_corrected": still[:, 0]}
-        return kept_tracks(detections, tracks, order, self.options, columns)
+        return kept_tracks(detections, tracks, order, self.options, columns, self.looked_at)
 
     def _link(
         self,

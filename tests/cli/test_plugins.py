@@ -394,3 +394,36 @@ def test_blocking_keeps_a_plugin_from_being_imported(outside):
         records = {r["distribution"]: r for r in json.loads(result.stdout)["plugins"]}
         assert records["outsider"]["status"] == "blocked"
         assert "printed on import" not in result.stderr
+
+
+class Commands:
+    """Adds a command with a help text, or one without."""
+
+    def __init__(self, text, fails=False):
+        self.text, self.fails = text, fails
+
+    @ds.hookimpl
+    def defectscope_commands(self, cli):
+        if self.fails:
+            raise RuntimeError("no idea")
+        cli.add_command(click.Command("counts", help=self.text))
+
+
+@pytest.mark.parametrize(
+    ("text", "fails", "word"),
+    [("Count.", False, "pass"), ("", False, "needs a docstring"), ("", True, "no idea")],
+)
+def test_check_looks_at_commands(text, fails, word):
+    host = isolated_host()
+    register(host, Commands(text, fails), "counting", "of-counts")
+    result = CliRunner().invoke(plugins, ["check", "of-counts"], obj=host)
+    assert result.exit_code == (word != "pass"), result.output
+    assert "(commands)" in result.output
+    assert word in result.output
+
+
+def test_list_tells_of_commands_that_fail():
+    host = isolated_host()
+    register(host, Commands("", fails=True), "counting", "of-counts")
+    result = CliRunner().invoke(plugins, ["list"], obj=host)
+    assert "defectscope_commands: RuntimeError: no idea" in " ".join(result.output.split())

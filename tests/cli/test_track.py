@@ -259,7 +259,7 @@ def test_folders_that_are_no_tables(tmp_path):
 
 @pytest.mark.parametrize(
     ("tracker", "message"),
-    [("failing", "'failing' .*ZeroDivisionError: seven"), ("silent", "columns frame and particle")],
+    [("failing", "'failing' .*ZeroDivisionError: seven"), ("silent", "missing: particle")],
 )
 def test_a_tracker_that_misbehaves_is_named(tmp_path, csv, tracker, message):
     host = PluginHost()
@@ -290,3 +290,58 @@ def test_the_step_of_the_indices_is_found_and_said(tmp_path, detections, csv):
     result = run(csv, "--out", tmp_path / "b.csv", "--frame-step", "1")
     assert "steps of" not in result.stderr
     assert pd.read_csv(tmp_path / "b.csv")["particle"].nunique() == 200
+
+
+class Shown(Tracker):
+    """Writes what it is shown into its table."""
+
+    needs_geometry = True
+
+    def link(self, detections, geometry=None):
+        vertices = 0 if geometry is None else len(geometry)
+        return detections.assign(
+            particle=range(len(detections)),
+            shown_x=detections["x"],
+            vertices=vertices,
+            step=self.frame_step,
+            frames=str(self.looked_at),
+        )
+
+
+class ShownPlugin:
+    @hookimpl
+    def defectscope_trackers(self):
+        return [ComponentSpec("shown", "Shows.", f"{__name__}:Shown")]
+
+
+def shown_host():
+    host = PluginHost(entry_points=())
+    host.register(ShownPlugin(), PluginRecord("p", "other", "1", __name__))
+    return host
+
+
+def test_the_table_of_a_run_is_linked_as_the_run_would(tmp_path):
+    found = pd.DataFrame({"frame": [0, 4], "detection": 0, "x": [5.0, 9.0], "y": 1.0})
+    found.to_parquet(tmp_path / "detections.parquet")
+    vertices = {"frame": [0], "detection": [0], "vertex": [0], "x": [1.0], "y": [2.0]}
+    pd.DataFrame(vertices).to_parquet(tmp_path / "geometry.parquet")
+    pd.DataFrame(
+        {"frame": [0, 2, 4], "status": "ok", "drift_x_px": [0.0, 1.0, 4.0], "drift_y_px": 0.0,
+         "jump": 0, "correlation": 1.0}
+    ).to_csv(tmp_path / "frames.csv", index=False)  # fmt: skip
+    (tmp_path / "run.json").write_text('{"plan": {}, "versions": {}, "status": "complete"}')
+    out = tmp_path / "out" / "tracks.csv"
+    result = run(tmp_path / "detections.parquet", "--out", out, tracker="shown", host=shown_host())
+    tracks = pd.read_csv(out)
+    assert tracks["shown_x"].tolist() == [5, 5]  # in the specimen
+    assert tracks["x"].tolist() == [5, 9]
+    assert tracks["vertices"].tolist() == [1, 1]
+    assert tracks["step"].tolist() == [2, 2]
+    assert tracks["frames"].tolist() == ["[0, 2, 4]"] * 2
+    assert "goes by positions" not in result.stderr
+
+
+def test_a_tracker_of_lines_says_that_it_has_none(tmp_path, csv):
+    result = run(csv, "--out", tmp_path / "t.csv", tracker="shown", host=shown_host())
+    assert "warning: 'shown' of other 1" in result.stderr
+    assert "so that it goes by positions" in result.stderr

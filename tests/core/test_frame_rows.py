@@ -94,3 +94,10 @@ def test_columns_of_a_table():
     columns = columns_of(pd.DataFrame({"frame": [1, 2], "name": ["a", "b"]}))
     assert columns["name"].dtype == object
     assert columns["frame"].tolist() == [1, 2]
+
+
+def test_text_that_a_part_lacks_is_no_word():
+    text = {"frame": np.zeros(1), "grade": np.array(["a"])}
+    joined = joined_columns([text, {"frame": np.ones(1)}])["grade"]
+    assert joined[0] == "a"
+    assert np.isnan(joined[1])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from defectscope.core.frame_rows import FrameRows, columns_of
 from defectscope.core.gap_filling import Gap, rows_between
-from defectscope.core.track_filling import filled_tracks
+from defectscope.core.track_filling import filled_tracks, sighted_shares
 
 
 def rows(*entries):
@@ -83,3 +83,24 @@ def test_every_particle_is_in_every_frame_of_its_life(places):
     for _, own in filled.groupby("particle"):
         life = set(range(own["frame"].min(), own["frame"].max() + 1))
         assert set(own["frame"]) == life & present
+
+
+def test_frames_in_which_nothing_was_found_are_filled_and_count():
+    tracks = rows((1, 0, 0.0, 0.0, 0.0, "a", 0), (4, 0, 3.0, 0.0, 0.0, "a", 0)).assign(
+        x_corrected=[0.0, 1.0], y_corrected=0.0
+    )
+    filled = filled_tracks(tracks, looked_at=[1, 2, 4, 5])
+    assert filled["frame"].tolist() == [1, 4, 2]  # frame 3 could not be read
+    assert filled["x"].iloc[-1] == pytest.approx(1.0)
+    assert filled["detection"].iloc[-1] == 0
+    assert sighted_shares(tracks, tracks, 9).tolist() == [1, 1]
+    assert sighted_shares(tracks, tracks, 9, [1, 2, 4, 5]) == pytest.approx([2 / 3, 2 / 3])
+    assert filled_tracks(tracks, None, 0.7, 9, looked_at=[1, 2, 4, 5])["frame"].tolist() == [1, 4]
+
+
+def test_frames_with_detections_of_no_track_are_filled():
+    tracks = rows((1, 0, 0.0, 0.0, 0.0, "a", 0), (3, 0, 3.0, 0.0, 0.0, "a", 0))
+    others = rows((2, 9, 9.0, 9.0, 0.0, "a", 0))
+    filled = filled_tracks(tracks, detections=pd.concat([tracks, others]))
+    assert filled["frame"].tolist() == [1, 3, 2]
+    assert filled["detection"].iloc[-1] == 1

@@ -75,6 +75,14 @@ class Outside(ds.Detector):
         return [ds.Instances(frame.shape, box, defect_types="x") for frame in frames]
 
 
+class Named(ds.Detector):
+    """Gives a measurement the name of a column that every table has."""
+
+    def detect(self, frames):
+        boxes, own = [[0, 0, 9, 9]], {"detection": [3.0]}
+        return [ds.Instances(f.shape, boxes, defect_types="x", measurements=own) for f in frames]
+
+
 class ByRank(ds.Tracker):
     """The n-th detection of every frame is particle n."""
 
@@ -90,6 +98,7 @@ class Plugin:
         return [
             ds.ComponentSpec("find", "Test detector.", f"{__name__}:Find"),
             ds.ComponentSpec("too-many", "Wrong length.", f"{__name__}:TooMany"),
+            ds.ComponentSpec("named", "Wrong columns.", f"{__name__}:Named"),
             ds.ComponentSpec("outside", "Wrong boxes.", f"{__name__}:Outside"),
         ]
 

@@ -105,6 +105,31 @@ def test_several_files_are_one_series(host, write):
     assert frames.paths == tuple(paths)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda frames: [1], "must return a FrameSequence of a.frames, found list"),
+        (lambda frames: setattr(frames, "calibration", {}) or frames, "found dict"),
+        (lambda frames: setattr(frames, "warnings", None) or frames, "found NoneType"),
+        (lambda frames: setattr(frames, "read", lambda _: [[1]]) or frames, "arrays, found list"),
+    ],
+)
+def test_readers_that_return_other_things_are_named(host, write, monkeypatch, change, message):
+    monkeypatch.setattr(JsonReader, "read", lambda self, path: change(JsonFrames(path)))
+    with pytest.raises(ds.ComponentError, match=f"reader '.*/json' .*{message}"):
+        ds.open(write(), host=host)[0]
+
+
+def test_a_sequence_without_warnings_has_none():
+    class Bare(ds.FrameSequence):
+        def read(self, position):
+            return None
+
+    one, other = Bare(), Bare()
+    one.warnings.append("mine")
+    assert (one.warnings, other.warnings) == (["mine"], [])
+
+
 def test_what_cannot_be_read_is_one_sentence(host, write, tmp_path):
     with pytest.raises(ds.InputError, match=r"there is no file or folder .*nowhere"):
         ds.open(tmp_path / "nowhere.frames", host=host)
@@ -356,10 +381,50 @@ def test_every_installed_analysis_runs_unless_its_name_clashes(
         register(host, plugin, f"analyses{k}", f"distribution{k}")
     result = ds.Pipeline("find", host=host).run(frames_in_memory(), tmp_path / "run", overlay=False)
     assert (result.folder / "figures/rows.csv").exists() is found
+    said = [text for text in result.warnings if "because another one has its name" in text]
+    assert len(said) == (0 if found else 2)
     if not found:
+        with pytest.raises(ds.PluginClashError, match="distribution0/count"):
+            ds.Pipeline("find", options={"count": {}}, host=host)
         with pytest.raises(ds.PluginClashError, match="distribution0/count"):
             ds.Pipeline("find", analyses=["count"], host=host)
         ds.Pipeline("find", analyses=["distribution1/count"], host=host)
+
+
+def counting(host, monkeypatch, name, distribution):
+    """Register an analysis that counts."""
+
+    @ds.hookimpl
+    def defectscope_analyses():
+        return [ds.ComponentSpec(name, "Counts.", "analysis_of_the_interface_tests:Count")]
+
+    monkeypatch.setitem(
+        sys.modules, "analysis_of_the_interface_tests", SimpleNamespace(Count=Count)
+    )
+    plugin = SimpleNamespace(defectscope_analyses=defectscope_analyses)
+    register(host, plugin, f"of-{distribution}", distribution)
+
+
+def test_an_analysis_named_as_the_detector_has_its_distributions_name(host, tmp_path, monkeypatch):
+    counting(host, monkeypatch, "find", "other")
+    pipeline = ds.Pipeline("find", options={"find": {"boxes": 2}}, host=host)
+    assert [choice.alias for _, choice in pipeline.choices] == ["find", "other/find"]
+    result = pipeline.run(frames_in_memory(), tmp_path / "run", overlay=False)
+    assert (result.folder / "figures/rows.csv").exists()
+    with pytest.raises(ds.OptionError, match="other/find"):
+        ds.Pipeline("find", options={"other/find": {"boxes": 2}}, host=host)
+
+
+def test_a_shipped_analysis_stays_where_a_plugin_has_one_of_its_name(host, tmp_path, monkeypatch):
+    for distribution in ("other", "defectscope"):
+        counting(host, monkeypatch, "count", distribution)
+    pipeline = ds.Pipeline("find", host=host)
+    assert [choice.name for _, choice in pipeline.choices] == ["find", "defectscope/count"]
+    (text,) = pipeline.warnings
+    assert "'count' of other 0" in text
+    assert "--analysis other/count" in text
+    chosen = ds.Pipeline("find", options={"other/count": {}}, host=host)
+    assert [choice.name for _, choice in chosen.choices] == ["find", "other/count"]
 
 
 def test_a_folder_that_holds_no_run_is_said(tmp_path):

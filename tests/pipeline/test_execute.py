@@ -6,6 +6,7 @@ import importlib
 import multiprocessing
 import pickle
 import sys
+from concurrent.futures import CancelledError, Future
 from types import SimpleNamespace
 
 import numpy as np
@@ -295,3 +296,20 @@ def test_no_more_batches_wait_than_asked_for():
     outcomes.close()
     # What nobody will ask for any more is given up.
     assert [batch[0] for batch in done] == list(range(4, len(submitted)))
+
+
+@pytest.mark.parametrize("kind", ["killed", "cancelled"])
+def test_a_cluster_that_is_lost_is_one_sentence(stages, kind):
+    scheduler = pytest.importorskip("distributed.scheduler")
+    error = CancelledError() if kind == "cancelled" else scheduler.KilledWorker("task", None, 3)
+
+    def submit(batch):
+        future = Future()
+        future.set_exception(error)
+        return future
+
+    with pytest.raises(ds.DefectscopeError, match="go on with --resume"):
+        list(execute._in_order(stages(), submit, [[0]], 2))
+    error = RuntimeError("mine")
+    with pytest.raises(RuntimeError, match="mine"):
+        list(execute._in_order(stages(), submit, [[0]], 2))

@@ -8,7 +8,12 @@ import pandas as pd
 import pytest
 
 import defectscope as ds
-from defectscope.pipeline.finishing import about_what_was_found, findings_of, track_detections
+from defectscope.pipeline.finishing import (
+    about_what_was_found,
+    findings_of,
+    linked,
+    track_detections,
+)
 from defectscope.pipeline.named import NamedComponent
 from defectscope.plugins.shipped_types import SHIPPED
 
@@ -85,3 +90,38 @@ def test_trackers_count_the_frames_that_a_run_looked_at(tmp_path, looked_at, fou
     first, last = min(found), max(found)
     assert (particle["first_frame"], particle["last_frame"]) == (first, last)
     assert particle["lifetime_s"] == 2.0 * (last - first + 1)
+
+
+@pytest.mark.parametrize(("status", "filled"), [("ok", [0, 1, 2]), ("damaged", [0, 2])])
+def test_gaps_are_filled_in_frames_without_detections(tmp_path, status, filled):
+    from defectscope.plugins.host import default_host
+
+    looked_at = pd.DataFrame({"frame": [0, 1, 2], "status": ["ok", status, "ok"]})
+    looked_at.to_csv(tmp_path / "frames.csv", index=False)
+    found = pd.DataFrame({"frame": [0, 2], "x": 5.0, "y": 5.0})
+    found.to_parquet(tmp_path / "detections.parquet")
+    options = {"memory": 1, "fill_gaps": True}
+    tracker = default_host().build("trackers", "trackpy", options, ds.Runtime())
+    track_detections(tmp_path, NamedComponent("trackpy", tracker), ds.Calibration(), "csv")
+    assert sorted(pd.read_csv(tmp_path / "tracks.csv")["frame"]) == filled
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t["frame"], "found Series"),
+        (lambda t: t.drop(columns=["y"]), "missing: y"),
+        (lambda t: t.assign(x="here"), "numbers in the column x"),
+        (lambda t: t.assign(particle=0.5), "whole numbers in the column particle, found float64"),
+        (lambda t: t.assign(frame=t["frame"] + 7), "frames that it was not given"),
+        (lambda t: t.assign(particle=3), "found particle 3 twice in frame 0"),
+    ],
+)
+def test_what_are_no_tracks_is_refused(change, message):
+    class Wrong(ds.Tracker):
+        def link(self, detections, geometry=None):
+            return change(detections.assign(particle=range(len(detections))))
+
+    found = pd.DataFrame({"frame": [0, 0, 1], "x": 1.0, "y": [1.0, 2.0, 3.0]})
+    with pytest.raises(ds.ComponentError, match=message):
+        linked(NamedComponent("wrong", Wrong(runtime=ds.Runtime())), found)

@@ -127,6 +127,70 @@ def test_damaged_frames_warnings_and_times_survive_a_resume(
     assert result.info["timings_s"]["find"] > 0
 
 
+def cut(run, frames, whole):
+    """Leave a run as a kill does after so many frames: run.json knows of none of them."""
+    tables = ds.load_run(whole)
+    shutil.copytree(whole, run)
+    (run / "tracks.parquet").unlink(missing_ok=True)
+    for name in ("detections", "geometry"):
+        (run / f"{name}.parquet").unlink()
+        (run / f"{name}.parquet").mkdir()
+        table = getattr(tables, name)
+        table[table["frame"] < frames].to_parquet(run / f"{name}.parquet/part-00000000.parquet")
+    lines = (run / "frames.csv").read_text().splitlines(keepends=True)
+    (run / "frames.csv").write_text("".join(lines[: frames + 1]))
+    info = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(
+        json.dumps({**info, "status": "running", "damaged_frames": [], "warnings": []})
+    )
+
+
+def test_damaged_frames_survive_a_kill(pipeline, series, tmp_path):
+    frames = series(6, damaged=(1, 4))
+    pipeline.run(frames, tmp_path / "whole", **PLAIN)
+    cut(tmp_path / "run", 3, tmp_path / "whole")
+    shutil.copytree(tmp_path / "run", tmp_path / "strict")
+    result = pipeline.run(frames, tmp_path / "run", resume=True, **PLAIN)
+    assert result.info["damaged_frames"] == [
+        "frame001.png: damaged", "frame004.png: the file is truncated",
+    ]  # fmt: skip
+    same(tmp_path / "run", tmp_path / "whole")
+    with pytest.raises(ds.DamagedFrameError, match=r"frame001\.png"):
+        pipeline.run(frames, tmp_path / "strict", resume=True, strict=True, **PLAIN)
+
+
+def test_what_was_said_is_kept_with_every_part(pipeline, series, tmp_path, monkeypatch):
+    seen = []
+
+    def joined(self):
+        seen.append(json.loads((tmp_path / "run/run.json").read_text())["damaged_frames"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(session, "COMMIT_FRAMES", 2)
+    monkeypatch.setattr(session.Session, "_join_tables", joined)
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(series(6, damaged=(1,)), tmp_path / "run", **PLAIN)
+    assert seen == [["frame001.png: the file is truncated"]]
+
+
+def test_a_run_of_damaged_frames_alone_is_said_after_a_kill(host, series, tmp_path):
+    pipeline = ds.Pipeline("find", host=host)
+    with pytest.raises(ds.InputError, match="none of 3 frames"):
+        pipeline.run(series(3, damaged=(0, 1, 2)), tmp_path / "run", **PLAIN)
+    info = json.loads((tmp_path / "run/run.json").read_text())
+    (tmp_path / "run/run.json").write_text(json.dumps({**info, "damaged_frames": []}))
+    with pytest.raises(ds.InputError, match=r"none of 3 frames .*frame000\.png: damaged"):
+        pipeline.run(series(3, damaged=(0, 1, 2)), tmp_path / "run", resume=True, **PLAIN)
+
+
+def test_a_frame_at_which_a_strict_run_stopped_is_told_once(pipeline, series, tmp_path):
+    frames = series(4, damaged=(2,))
+    with pytest.raises(ds.DamagedFrameError):
+        pipeline.run(frames, tmp_path / "run", strict=True, **PLAIN)
+    result = pipeline.run(frames, tmp_path / "run", resume=True, **PLAIN)
+    assert result.info["damaged_frames"] == ["frame002.png: the file is truncated"]
+
+
 def test_strict_also_stops_at_a_frame_that_was_damaged_before(pipeline, series, tmp_path):
     frames = series(6, damaged=(2,))
     pipeline.run(frames, tmp_path / "run", **PLAIN)

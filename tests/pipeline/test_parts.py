@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from defectscope.core.errors import OutputError
+from defectscope.core.errors import ComponentError, OutputError
 from defectscope.pipeline import parts
 from defectscope.pipeline.parts import GrowingTable, read_table, write_table
 
@@ -103,3 +103,40 @@ def test_nothing_half_written_stays_behind(tmp_path, monkeypatch):
 def test_tables_have_one_of_two_suffixes(tmp_path):
     with pytest.raises(OutputError, match=r"\.parquet or \.csv"):
         write_table(tmp_path / "t.xlsx", rows(0, 1))
+
+
+@pytest.mark.parametrize("finish", [True, False])
+@pytest.mark.parametrize("csv", [True, False])
+def test_flags_beside_numbers_become_numbers(tmp_path, finish, csv):
+    table = GrowingTable(tmp_path / "t.parquet", COLUMNS)
+    table.append(0, [rows(0, 2, sure=[True, False])])
+    table.append(1, [rows(1, 2, sure=[float("nan"), 1.0])])
+    if finish:
+        table.finish(csv)
+    assert read_table(tmp_path / "t.parquet")["sure"].fillna(-1).tolist() == [1, 0, -1, 1]
+
+
+def test_flags_alone_stay_flags(tmp_path):
+    table = GrowingTable(tmp_path / "t.parquet", COLUMNS)
+    for frame in range(2):
+        table.append(frame, [rows(frame, 2, sure=[True, False])])
+    table.finish()
+    assert read_table(tmp_path / "t.parquet")["sure"].dtype == bool
+
+
+def test_text_that_does_not_apply_everywhere(tmp_path):
+    table = GrowingTable(tmp_path / "t.parquet", COLUMNS)
+    table.append(0, [rows(0, 2, grade=["a", "b"])])
+    table.append(1, [rows(1, 1, grade=[float("nan")])])
+    assert read_table(tmp_path / "t.parquet")["grade"].fillna("").tolist() == ["a", "b", ""]
+    table.finish()
+    assert read_table(tmp_path / "t.parquet")["grade"].fillna("").tolist() == ["a", "b", ""]
+
+
+def test_text_and_numbers_in_one_column_are_refused_at_once(tmp_path):
+    table = GrowingTable(tmp_path / "t.parquet", COLUMNS)
+    table.append(0, [rows(0, 2, grade=["a", "b"])])
+    with pytest.raises(ComponentError, match="'grade' holds text in some frames and numbers"):
+        table.append(1, [rows(1, 1, grade=[3.0])])
+    with pytest.raises(ComponentError, match="'grade' holds text in some frames and numbers"):
+        table.append(1, [rows(1, 2, grade=["a", 3.0])])

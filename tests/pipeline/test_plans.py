@@ -25,3 +25,16 @@ def test_plans_of_earlier_versions_say_nothing_of_weights():
     assert "input files have changed" in (
         plan_difference(plan() | {"inputs": {"a.png": "11"}}, now) or ""
     )
+
+
+def test_analyses_decide_about_no_table():
+    one, other = plan(), plan()
+    analysis = {"family": "analyses", "alias": "sizes", "name": "sizes", "distribution": "d",
+                "version": "1", "options": {}}  # fmt: skip
+    one["components"] = [*one["components"], analysis]
+    assert plan_difference(one, other) is None
+    assert plan_difference(other, one) is None
+    other["components"] = [*other["components"], analysis | {"version": "2"}]
+    assert plan_difference(one, other) is None
+    other["components"][0] = other["components"][0] | {"version": "2"}
+    assert "fine had the version 1" in (plan_difference(one, other) or "")

@@ -72,7 +72,11 @@ def test_a_component_that_raises_is_named_and_the_rest_is_kept(pipeline, series,
 
 @pytest.mark.parametrize(
     ("detector", "message"),
-    [("too-many", "one Instances for each of 1 frames, found 2"), ("outside", "boxes outside")],
+    [
+        ("too-many", "one Instances for each of 1 frames, found 2"),
+        ("outside", "boxes outside"),
+        ("named", "detection of frame000.png would replace a column"),
+    ],
 )
 def test_nonsense_from_a_detector_is_named(pipeline, series, tmp_path, detector, message):
     with pytest.raises(ds.ComponentError, match=message):

@@ -8,10 +8,11 @@ import time
 import cv2
 import numpy as np
 import pytest
+import tifffile
 
 import defectscope as ds
 from defectscope.core.calibration import Calibration
-from defectscope.core.errors import InputError, UsageError
+from defectscope.core.errors import DamagedFrameError, InputError, UsageError
 from defectscope.pipeline.watched import GIVEN_UP_S, SETTLED_S, WatchedFolder
 from defectscope.plugins.host import default_host
 
@@ -56,18 +57,73 @@ def test_a_file_is_taken_when_it_does_not_grow_any_more(watched):
     assert later() == 0
 
 
-def test_a_file_that_stays_half_is_given_up_with_a_word(watched):
+@pytest.mark.parametrize("half", [picture(1)[:100], b""])
+def test_a_file_that_stays_half_is_a_damaged_frame(watched, half):
     folder, series, later = watched
-    (folder / "f_001.png").write_bytes(picture(1)[:100])
+    (folder / "f_001.png").write_bytes(half)
     assert [later(), later()] == [0, 0]
-    assert series.warnings == []
-    assert later(GIVEN_UP_S) == 0
-    (text,) = series.warnings
-    assert text.startswith("left out: ")
-    assert "f_001.png" in text
+    assert later(GIVEN_UP_S) == 1
+    assert (series.indices, series.names) == ((1,), ("f_001.png",))
+    with pytest.raises(DamagedFrameError, match=r"f_001\.png"):
+        series[0]
     (folder / "f_002.png").write_bytes(picture(2))
     assert later() == 0
     assert later() == 1
+
+
+def test_what_is_half_at_the_end_is_taken_as_it_is(watched):
+    folder, series, later = watched
+    (folder / "f_001.png").write_bytes(picture(1)[:100])
+    later()
+    assert later(2 * SETTLED_S) == 0
+    (folder / "f_002.png").write_bytes(picture(2)[:100])
+    assert later(0) == 0
+    assert series.give_up() == 1  # the other may be growing
+    assert series.names == ("f_001.png",)
+
+
+@pytest.mark.parametrize("given_nm", [None, 0.5])
+def test_the_first_file_says_the_scale_and_is_overruled(tmp_path, given_nm):
+    clock = Clock()
+    given = Calibration(frame_interval_s=2, pixel_size_nm=given_nm)
+    series = WatchedFolder(tmp_path, default_host(), given, clock)
+    for number, size_nm in ((1, 0.4), (2, 0.4), (3, 0.8)):
+        pixels = np.random.default_rng(number).integers(0, 256, (48, 64), dtype=np.uint8)
+        tifffile.imwrite(
+            tmp_path / f"f{number}.tif", pixels, imagej=True, resolution=(1 / size_nm, 1 / size_nm),
+            metadata={"unit": "nm"},
+        )  # fmt: skip
+    series.poll()
+    assert not series.scale_is_known
+    clock.now += SETTLED_S
+    assert series.poll() == 3
+    assert series.scale_is_known
+    assert series.calibration.pixel_size_nm == pytest.approx(given_nm or 0.4)
+    assert series.calibration.frame_interval_s == 2
+    assert series[2].calibration == series.calibration
+    differ, *overruled = sorted(series.warnings, key=lambda text: "files say" in text)
+    assert "the files differ in pixel size" in differ
+    assert len(overruled) == (given_nm is not None)
+    assert all("but 0.5 nm/px was given" in text for text in overruled)
+
+
+def test_another_stem_is_said_once(watched):
+    folder, series, later = watched
+    for name in ("a_1.png", "b_2.png", "c_3.png"):
+        (folder / name).write_bytes(picture(1))
+    later()
+    later()
+    assert series.indices == (1, 2, 3)
+    (text,) = series.warnings
+    assert "b_2.png is not named as the first file, a_ and a number" in text
+
+
+def test_no_index_is_too_large_for_a_table(watched):
+    folder, series, later = watched
+    (folder / f"f{2**63}.png").write_bytes(picture(1))
+    later()
+    later()
+    assert series.indices == (0,)
 
 
 def test_numbers_in_names_are_indices_and_come_once(watched):
@@ -137,3 +193,63 @@ def test_nothing_that_comes_is_said(host, with_readers, tmp_path):
         pipeline.watch(tmp_path, tmp_path / "run", idle_s=0.1)
     with pytest.raises(UsageError, match="takes a folder"):
         pipeline.watch(tmp_path / "nowhere", tmp_path / "other", idle_s=0.1)
+
+
+def test_damaged_files_are_rows_and_stop_a_strict_watch(host, with_readers, tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for k in range(4):
+        data = picture(k)
+        (folder / f"f{k}.png").write_bytes(data[:100] if k in (0, 2) else data)
+    pipeline = ds.Pipeline("find", analyses=[], host=host)
+    pipeline.host = with_readers
+    given = {"idle_s": 0.4, "overlay": False}
+    result = pipeline.watch(folder, tmp_path / "run", **given)
+    assert sorted(result.frames["frame"]) == [0, 1, 2, 3]
+    bad = result.frames.loc[result.frames["status"] == "damaged", "frame"]
+    assert sorted(bad) == [0, 2]
+    assert len(result.info["damaged_frames"]) == 2
+    again = pipeline.watch(folder, tmp_path / "run", resume=True, **given)
+    assert again.frames.equals(result.frames)
+    assert again.info["damaged_frames"] == result.info["damaged_frames"]
+    with pytest.raises(DamagedFrameError, match="because of --strict"):
+        pipeline.watch(folder, tmp_path / "strict", strict=True, **given)
+
+
+def test_a_watch_of_damaged_files_alone_is_an_error(host, with_readers, tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    (folder / "f0.png").write_bytes(picture(0)[:100])
+    pipeline = ds.Pipeline("find", analyses=[], host=host)
+    pipeline.host = with_readers
+    with pytest.raises(InputError, match=r"none of 1 frames can be used; the first: .*f0\.png"):
+        pipeline.watch(folder, tmp_path / "run", idle_s=0.2, overlay=False)
+
+
+def test_the_scale_of_the_files_is_that_of_the_run_and_of_a_resume(host, with_readers, tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+
+    def write(number):
+        pixels = np.random.default_rng(number).integers(0, 256, (48, 64), dtype=np.uint8)
+        tifffile.imwrite(
+            folder / f"f{number}.tif", pixels, imagej=True, resolution=(2.5, 2.5),
+            metadata={"unit": "nm"},
+        )  # fmt: skip
+
+    write(1)
+    pipeline = ds.Pipeline("find", ["axes"], analyses=[], host=host)
+    pipeline.host = with_readers
+    given = {"idle_s": 0.3, "overlay": False, "vote": "2/3"}
+    pipeline.watch(folder, tmp_path / "run", Calibration(frame_interval_s=2), **given)
+    write(2)
+    result = pipeline.watch(
+        folder, tmp_path / "run", Calibration(frame_interval_s=2), resume=True, **given
+    )
+    assert result.info["plan"]["calibration"]["pixel_size_nm"] == pytest.approx(0.4)
+    assert result.frames["time_s"].tolist() == [2, 4]
+    assert "diameter_nm" in result.detections
+    with pytest.raises(UsageError, match=r"its calibration was .*frame_interval_s=2"):
+        pipeline.watch(
+            folder, tmp_path / "run", Calibration(frame_interval_s=3), resume=True, **given
+        )

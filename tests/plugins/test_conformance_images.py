@@ -388,6 +388,10 @@ class CamelCase(BoxArea):
     columns: ClassVar = {"BoxArea": ""}
 
 
+class TakenName(BoxArea):
+    columns: ClassVar = {"score": ""}
+
+
 class WrongUnit(BoxArea):
     columns: ClassVar = {"box_area_px": "um"}
 
@@ -551,6 +555,7 @@ BROKEN = [
     ("detectors", Unpicklable, "survives_pickling", "survive pickling"),
     ("postprocessors", NoShapes, "declares_its_columns", "shapes must name"),
     ("postprocessors", CamelCase, "declares_its_columns", "snake_case, found 'BoxArea'"),
+    ("postprocessors", TakenName, "declares_its_columns", "'score' would replace one"),
     ("postprocessors", WrongUnit, "declares_its_columns", "found 'um'"),
     ("postprocessors", NoTwin, "declares_its_columns", "must end in _px"),
     ("postprocessors", NoDegrees, "declares_its_columns", "must end in _deg"),

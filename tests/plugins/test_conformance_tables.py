@@ -75,6 +75,13 @@ class NoGeometry(Loners):
         return super().link(detections)
 
 
+class NeverForgets(Loners):
+    """The n-th detection of a frame is particle n, however long ago the last one was."""
+
+    def link(self, detections, geometry=None):
+        return detections.assign(particle=detections.groupby("frame").cumcount())
+
+
 class FickleTracker(Loners):
     def link(self, detections, geometry=None):
         start = next(COUNTER)
@@ -223,12 +230,19 @@ class Counts(ds.AnnotationFormat):
             raise ds.FormatError(f"{path.name} is no list of boxes: {error}") from error
         return ds.Dataset(images)
 
-    def image(self, name, shape, boxes):
-        return ds.LabelledImage(name, ds.Instances(shape, boxes, defect_types="black dot"))
+    def image(self, name, shape, boxes, types, ignore):
+        found = ds.Instances(shape, boxes, defect_types=types, ignore=ignore)
+        return ds.LabelledImage(name, found)
 
     def save(self, dataset, path):
         rows = [
-            (i.file_name, i.instances.image_shape, i.instances.boxes.tolist())
+            (
+                i.file_name,
+                i.instances.image_shape,
+                i.instances.boxes.tolist(),
+                i.instances.defect_types.tolist(),
+                i.instances.ignore.tolist(),
+            )
             for i in dataset.images
         ]
         path.write_text(json.dumps(rows))
@@ -290,6 +304,22 @@ class LosesImages(Counts):
         return super().save(ds.Dataset(dataset.images[:1]), path)
 
 
+class ShiftsBoxes(Counts):
+    def image(self, name, shape, boxes, types, ignore):
+        boxes = [[x0 + 3, y0, x1 + 3, y1] for x0, y0, x1, y1 in boxes]
+        return super().image(name, shape, boxes, types, ignore)
+
+
+class ForgetsTypes(Counts):
+    def image(self, name, shape, boxes, types, ignore):
+        return super().image(name, shape, boxes, ["black dot"] * len(types), ignore)
+
+
+class ForgetsIgnore(Counts):
+    def image(self, name, shape, boxes, types, ignore):
+        return super().image(name, shape, boxes, types, None)
+
+
 class LoadsADict(Counts):
     def load(self, path):
         super().load(path)
@@ -314,6 +344,7 @@ BROKEN = [
     ("trackers", LosesColumns, "links_rows", "missing: time_s"),
     ("trackers", Repeats, "links_rows", "not return a row twice"),
     ("trackers", NeedsRows, "links_nothing", "raised IndexError"),
+    ("trackers", NeverForgets, "long_holes", "goes on after 100,000 frames"),
     ("trackers", NoGeometry, "takes_geometry", "raised TypeError"),
     ("trackers", FickleTracker, "linking_repeats", "same rows and particles"),
     ("analyses", ADict, "finds_in_tables", "list of defectscope.Finding"),
@@ -342,6 +373,9 @@ BROKEN = [
     ("formats", WritesElsewhere, "writes", "write to the path"),
     ("formats", RefusesAll, "writes", "refuses every path; for 'out': out is not good enough"),
     ("formats", LosesImages, "writes", "must come back"),
+    ("formats", ShiftsBoxes, "writes", "boxes .* became"),
+    ("formats", ForgetsTypes, "writes", "defect types .* became"),
+    ("formats", ForgetsIgnore, "writes", "ignore .* became"),
     ("formats", LoadsADict, "writes", "Dataset, found dict"),
 ]
 GOOD = [
@@ -384,7 +418,13 @@ def test_broken_components_fail(family, component, check, message, setups):
         raise AssertionError(failed[check])
 
 
-@pytest.mark.parametrize("suffixes", [(), ("npy",), (".NPY",), ".npy", (".",)])
+@pytest.mark.parametrize("suffixes", [("npy",), ".npy", (".",), (3,), None])
+def test_suffixes_that_no_file_has_are_refused(suffixes):
+    with pytest.raises(ValueError, match="reader 'npy' needs a tuple of suffixes with their dot"):
+        ds.ReaderSpec("npy", "One array.", "a:B", suffixes=suffixes)
+
+
+@pytest.mark.parametrize("suffixes", [(), (".NPY",)])
 def test_suffixes(suffixes):
     spec = ds.ReaderSpec("npy", "One array.", "a:B", suffixes=suffixes)
     results = {r.name: r for r in check_class("readers", Npy, Setup(spec=spec))}

@@ -6,6 +6,7 @@ import importlib.metadata
 import pickle
 import sys
 import textwrap
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import defectscope as ds
 from defectscope.plugins import host as host_module
 from defectscope.plugins.host import PluginHost, PluginRecord, allowed_by_environment, default_host
+from defectscope.plugins.testing import register
 
 DETECTORS = """
 import defectscope as ds
@@ -579,3 +581,20 @@ def test_a_pickled_host_keeps_out_what_was_kept_out(site):
         "one": "blocked",
         "two": "loaded",
     }
+
+
+def test_a_reader_of_a_shipped_suffix_is_said_to_be_idle():
+    def plugin(*suffixes):
+        @ds.hookimpl
+        def defectscope_readers():
+            return [ds.ReaderSpec("own", "Frames.", "a:B", suffixes=suffixes)]
+
+        return SimpleNamespace(defectscope_readers=defectscope_readers)
+
+    host = PluginHost(entry_points=())
+    assert register(host, plugin(".tif"), "shipped", "defectscope").warnings == []
+    record = register(host, plugin(".TIF", ".mine"), "own", "other")
+    assert record.warnings == [
+        "its reader 'own' is never asked for files ending in .TIF, which the shipped reader "
+        "'own' takes"
+    ]

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from defectscope.plugins.conformance.basics import expect
+from defectscope.plugins.conformance.basics import Check, CheckResult, Setup, expect, run_check
 
 if TYPE_CHECKING:
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "check_command"]
 
 
 def _added(host: PluginHost, name: str) -> click.Command:
     cli = click.Group("defectscope")
     host.add_commands(cli)
-    errors = [record.error for record in host.plugins if record.error is not None]
+    said = (record.error for record in host.plugins if record.error is not None)
+    errors = [text for text in said if text.startswith("defectscope_commands")]
     expect(not errors, f"the hook must add its commands without an error, found {errors}")
     command = cli.commands.get(name)
     known = ", ".join(cli.commands) or "none"
@@ -51,6 +53,19 @@ def check_help_works(host: PluginHost, name: str) -> None:
     with click.Context(command, info_name=name) as context:
         text = command.get_help(context)
     expect(name in text, f"the help of {name!r} must show how it is called, found {text!r:.80}")
+
+
+def check_command(host: PluginHost, name: str) -> list[CheckResult]:
+    """Run all checks on a command, and return what came out."""
+    return [run_check(_bound(check, host, name), None) for check in CHECKS]
+
+
+def _bound(check: Callable[[PluginHost, str], None], host: PluginHost, name: str) -> Check:
+    @functools.wraps(check)
+    def bound(component: Any, setup: Setup) -> None:
+        check(host, name)
+
+    return bound
 
 
 CHECKS: tuple[Callable[[PluginHost, str], None], ...] = (

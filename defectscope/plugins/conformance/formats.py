@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from defectscope.core.base import AnnotationFormat
 from defectscope.core.components import FormatSpec
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import DefectscopeError
+from defectscope.core.instances import Instances
 from defectscope.plugins.conformance.basics import (
     Check,
     ConformanceError,
@@ -24,6 +26,7 @@ from defectscope.plugins.conformance.samples import sample_frame, sample_instanc
 __all__ = ["CHECKS"]
 
 GARBAGE_SUFFIXES = (".json", ".xml", ".csv", ".txt", ".zip", ".bin")
+BOX_TOLERANCE_PX = 1.0
 OUTPUT_NAMES = ("out", *(f"out{suffix}" for suffix in GARBAGE_SUFFIXES))
 
 
@@ -87,15 +90,20 @@ def check_writes(component: type[AnnotationFormat], setup: Setup) -> None:
     if not writes:
         raise NotCheckedError("it cannot be written")
     with setup.opened(component) as form, temporary_folder() as folder:
-        dataset = _dataset(folder / "images")
-        path, warnings = _saved(form, dataset, folder)
-        expect(
-            isinstance(warnings, list) and all(isinstance(w, str) for w in warnings),
-            f"save must return a list of warnings, empty or not, found {warnings!r:.80}",
-        )
-        expect(path.exists(), f"save must write to the path that it is given ({path.name})")
-        if reads and not warnings:
-            _expect_same(dataset, form.load(path))
+        for name, ignored in (("plain", False), ("ignored", True)):
+            (folder / name).mkdir()
+            _expect_written(form, _dataset(folder / name / "images", ignored), folder / name, reads)
+
+
+def _expect_written(form: AnnotationFormat, dataset: Dataset, folder: Path, reads: bool) -> None:
+    path, warnings = _saved(form, dataset, folder)
+    expect(
+        isinstance(warnings, list) and all(isinstance(w, str) for w in warnings),
+        f"save must return a list of warnings, empty or not, found {warnings!r:.80}",
+    )
+    expect(path.exists(), f"save must write to the path that it is given ({path.name})")
+    if reads and not warnings:
+        _expect_same(dataset, form.load(path))
 
 
 def _saved(form: AnnotationFormat, dataset: Dataset, folder: Path) -> tuple[Path, Any]:
@@ -109,7 +117,7 @@ def _saved(form: AnnotationFormat, dataset: Dataset, folder: Path) -> tuple[Path
     raise ConformanceError(f"save refuses every path; for {OUTPUT_NAMES[0]!r}: {refusals[0]}")
 
 
-def _dataset(folder: Path) -> Dataset:
+def _dataset(folder: Path, ignored: bool) -> Dataset:
     import cv2
 
     folder.mkdir()
@@ -119,6 +127,7 @@ def _dataset(folder: Path) -> Dataset:
         # Not by OpenCV itself, which fails on Windows where a path is not plain ASCII.
         cv2.imencode(".png", sample_frame(shape).pixels)[1].tofile(folder / name)
         found = sample_instances(shape, shapes=("ellipse",))
+        found = replace(found, ignore=np.arange(len(found)) == 0) if ignored else found
         images.append(LabelledImage(name, found if position == 0 else found[:0], position + 1))
     return Dataset(images, folder, ("dislocation-loop", "dislocation"))
 
@@ -128,12 +137,32 @@ def _expect_same(dataset: Dataset, back: Any) -> None:
         isinstance(back, Dataset),
         f"load must return a defectscope.Dataset, found {type(back).__name__}",
     )
-    counts = [{image.stem: len(image.instances) for image in one.images} for one in (dataset, back)]
+    expected, found = ({image.stem: image.instances for image in d.images} for d in (dataset, back))
+    counts = [{stem: len(one) for stem, one in images.items()} for images in (expected, found)]
     expect(
         counts[0] == counts[1],
         f"what was written must come back (or save must warn of what is lost): expected "
         f"{counts[0]} instances, found {counts[1]}",
     )
+    for stem, instances in expected.items():
+        differs = _lost(instances, found[stem])
+        expect(
+            not differs,
+            f"what was written must come back (or save must warn of what is lost): in {stem} "
+            f"{differs}",
+        )
+
+
+def _lost(expected: Instances, found: Instances) -> str:
+    """Return what came back otherwise, in any order, boxes within a pixel; empty for nothing."""
+    one, other = (x[np.lexsort(np.round(x.boxes).T)] for x in (expected, found))
+    if not np.allclose(one.boxes, other.boxes, rtol=0, atol=BOX_TOLERANCE_PX):
+        return f"boxes {one.boxes.tolist()} became {other.boxes.tolist()}"
+    if one.defect_types.tolist() != other.defect_types.tolist():
+        return f"defect types {one.defect_types.tolist()} became {other.defect_types.tolist()}"
+    if one.ignore.tolist() != other.ignore.tolist():
+        return f"ignore {one.ignore.tolist()} became {other.ignore.tolist()}"
+    return ""
 
 
 CHECKS: tuple[Check, ...] = (

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 from defectscope.core.base import Runtime, TrainableDetector
 from defectscope.core.components import ComponentSpec
 from defectscope.core.defect_types import DefectType
-from defectscope.core.errors import PluginLoadError
+from defectscope.core.errors import DefectscopeError, PluginLoadError
+from defectscope.core.weights import WeightFiles
 from defectscope.plugins.conformance import common
 from defectscope.plugins.conformance.basics import (
     SAMPLE_TYPES,
     Check,
     CheckResult,
+    ConformanceError,
     NotCheckedError,
     Setup,
     described,
@@ -234,7 +236,7 @@ def check_defect_type(value: DefectType, setup: Setup | None = None) -> None:
 
 
 def check_weights(spec: ComponentSpec, setup: Setup | None = None) -> None:
-    """Its function returns the path of a file of weights that is safe to read."""
+    """Its function returns the path of weights that are safe to read, as their card says."""
     path = spec.load()()
     expect(
         isinstance(path, Path),
@@ -246,3 +248,12 @@ def check_weights(spec: ComponentSpec, setup: Setup | None = None) -> None:
         f"weights must be one of {', '.join(WEIGHT_SUFFIXES)}, which hold no code; "
         f"found {path.name}",
     )
+    if not path.with_suffix(".json").is_file():
+        return  # a detector of one's own may do without a card
+    try:
+        weights = WeightFiles.open(path)
+        for suffix in WEIGHT_SUFFIXES:
+            if suffix == path.suffix or path.with_suffix(suffix).is_file():
+                weights.checked(suffix)
+    except DefectscopeError as error:
+        raise ConformanceError(str(error)) from error

@@ -17,6 +17,8 @@ __all__ = ["CHECKS"]
 MINIMAL_COLUMNS = ["frame", "x", "y"]
 # Some objects hash by their address: results must not depend on where memory lies.
 REPEATS = 3
+# Frames without detections after which nobody can tell which particle is which.
+LONG_HOLE = 100_000
 
 
 def _linked(tracker: Tracker, detections: pd.DataFrame) -> pd.DataFrame:
@@ -94,6 +96,22 @@ def check_links_nothing(component: type[Tracker], setup: Setup) -> None:
             expect(tracks.empty, f"nothing in must give nothing out, found {len(tracks)} rows")
 
 
+def check_long_holes(component: type[Tracker], setup: Setup) -> None:
+    """No particle is taken up again after a hole of 100,000 frames."""
+    early = sample_detections()
+    late = early.assign(frame=early["frame"] + LONG_HOLE)
+    detections = pd.concat([early, late], ignore_index=True)
+    with setup.opened(component) as tracker:
+        tracks = _linked(tracker, detections)
+    after = tracks["frame"] >= LONG_HOLE
+    both = sorted(set(tracks.loc[after, "particle"]) & set(tracks.loc[~after, "particle"]))
+    expect(
+        not both,
+        f"memory and gaps count frames by their indices, also those without detections, which are "
+        f"not in the table: particle {both[:1]} goes on after {LONG_HOLE:,} frames",
+    )
+
+
 def check_takes_geometry(component: type[Tracker], setup: Setup) -> None:
     """It takes a table of vertices, here without any."""
     detections = sample_detections()
@@ -127,6 +145,7 @@ def check_linking_repeats(component: type[Tracker], setup: Setup) -> None:
 CHECKS: tuple[Check, ...] = (
     check_links_rows,
     check_links_nothing,
+    check_long_holes,
     check_takes_geometry,
     check_linking_repeats,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from defectscope.core.errors import UsageError
@@ -27,7 +28,7 @@ def distribution_of(name: str) -> str:
     return f"{PREFIX}{name}"
 
 
-def checked_name(family: str, name: str, host: PluginHost) -> str:
+def checked_name(family: str, name: str, host: PluginHost, commands: Collection[str] = ()) -> str:
     """Return the name of a new component, where it is possible.
 
     Parameters
@@ -38,6 +39,8 @@ def checked_name(family: str, name: str, host: PluginHost) -> str:
         As the user gave it; ``defectscope-`` before it is left out.
     host
         What is installed.
+    commands
+        Names of commands that are taken.
 
     Raises
     ------
@@ -58,6 +61,8 @@ def checked_name(family: str, name: str, host: PluginHost) -> str:
             f"a name has at most {LONGEST_NAME} characters, found {len(bare)} in {name!r}"
         )
     _expect_free(family, bare, host)
+    if family == "commands" and bare in commands:
+        raise UsageError(f"there is a command {bare!r} already; choose another name")
     return bare
 
 
@@ -75,6 +80,12 @@ def _expect_free(family: str, name: str, host: PluginHost) -> None:
             raise UsageError(
                 f"the name {name!r} is taken in {family} by {taken.plugin.label}; choose another"
             )
+    reader = host.shipped_suffixes().get(f".{name}") if family == "readers" else None
+    if reader is not None:
+        raise UsageError(
+            f"files ending in .{name} are read by the shipped reader {reader!r}, and no other one "
+            "is asked; choose another name"
+        )
     try:
         version = importlib.metadata.version(distribution_of(name))
     except importlib.metadata.PackageNotFoundError:

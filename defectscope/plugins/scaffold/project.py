@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -49,7 +49,13 @@ class NewProject(NamedTuple):
     usage: str
 
 
-def new_project(family: str, name: str, host: PluginHost, folder: Path | None = None) -> NewProject:
+def new_project(
+    family: str,
+    name: str,
+    host: PluginHost,
+    folder: Path | None = None,
+    commands: Collection[str] = (),
+) -> NewProject:
     """Write a plugin project that can be installed, and whose tests pass.
 
     Parameters
@@ -62,6 +68,8 @@ def new_project(family: str, name: str, host: PluginHost, folder: Path | None = 
         What is installed, so that no name is taken twice.
     folder
         Where to; ``defectscope-NAME`` here by default.
+    commands
+        Names of the commands that there are.
 
     Raises
     ------
@@ -71,7 +79,7 @@ def new_project(family: str, name: str, host: PluginHost, folder: Path | None = 
         The folder exists, or cannot be written.
     """
     family = family_of(family)
-    name = checked_name(family, name, host)
+    name = checked_name(family, name, host, commands)
     target = Path(distribution_of(name)) if folder is None else folder
     if target.exists() or target.is_symlink():
         raise OutputError(f"{target} exists; choose another --out, or remove it first")
@@ -112,6 +120,7 @@ def _values(family: str, name: str) -> dict[str, str]:
         "constant": f"{name.replace('-', '_').upper()}_TYPE",
         "function": f"{name.replace('-', '_')}_command",
         "summary": kind.summary,
+        "explained": f"{name} --help" if family == "commands" else f"plugins info {name}",
         "usage": _filled(kind.usage, {"name": name}),
         "defectscope_version": __version__,
         "api_version": API_VERSION,

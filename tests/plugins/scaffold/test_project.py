@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 import tomllib
 
+import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 import defectscope as ds
 from defectscope.cli.plugins import plugins
-from defectscope.plugins.host import PluginHost
+from defectscope.plugins.host import PluginHost, default_host
 from defectscope.plugins.records import FAMILIES
 from defectscope.plugins.scaffold import new_project
 from defectscope.plugins.scaffold.kinds import KINDS, family_of
@@ -89,6 +92,56 @@ def test_names_that_are_not_possible(name, host, tmp_path, monkeypatch):
         new_project("detector", name, host)
     assert caught.value.exit_code == code
     assert not list(tmp_path.iterdir())
+
+
+def test_names_of_commands_and_suffixes_are_taken(tmp_path):
+    with pytest.raises(ds.UsageError, match="there is a command 'run' already"):
+        new_project("command", "run", default_host(), tmp_path / "new", ["run"])
+    with pytest.raises(ds.UsageError, match=r"files ending in \.png are read by the shipped"):
+        new_project("reader", "png", default_host(), tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_readme_of_a_command_shows_its_help(host, tmp_path):
+    new_project("command", "counts", host, tmp_path / "new")
+    text = (tmp_path / "new/README.md").read_text()
+    assert "defectscope counts --help" in text
+    assert "plugins info" not in text
+
+
+def load(project, stem):
+    """Import a module of a new project."""
+    (path,) = project.folder.glob(f"*/{stem}.py")
+    spec = importlib.util.spec_from_file_location(f"new_{stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # pydantic looks for it
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_generator_draws_the_smallest_discs(host, tmp_path):
+    module = load(new_project("generator", "tiny", host, tmp_path / "new"), "generator")
+    generator = module.TinyGenerator(module.TinyOptions(radius_px=1, count=200))
+    found = generator.draw(np.full((40, 40), 0.8, np.float32), np.random.default_rng(0))
+    assert len(found) == 200
+
+
+def test_the_tracker_counts_frames_in_steps(host, tmp_path):
+    module = load(new_project("tracker", "near", host, tmp_path / "new"), "tracker")
+    tracker = module.NearTracker()
+    rows = pd.DataFrame({"frame": [0, 2, 4, 8], "x": 1.0, "y": 1.0})
+    assert tracker.link(rows)["particle"].tolist() == [0, 1, 2, 3]
+    tracker.frame_step = 2
+    assert tracker.link(rows)["particle"].tolist() == [0, 0, 0, 1]
+
+
+def test_the_format_keeps_what_is_ignored(host, tmp_path):
+    module = load(new_project("format", "boxes", host, tmp_path / "new"), "annotations")
+    found = ds.Instances((9, 9), [[1, 1, 3, 3]], defect_types="black dot", ignore=[True])
+    form = module.BoxesFormat()
+    assert form.save(ds.Dataset([ds.LabelledImage("a.png", found)]), tmp_path / "a.csv") == []
+    assert form.load(tmp_path / "a.csv").images[0].instances.ignore.tolist() == [True]
+    assert [path.name for path in tmp_path.glob("*.*")] == ["a.csv"]
 
 
 def test_a_name_is_free_in_another_family(host, tmp_path):
