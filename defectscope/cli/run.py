@@ -198,10 +198,10 @@ def run(context: click.Context, /, **given: Any) -> None:
     complete = given["resume"] and is_complete(given["out"])
     with _resumable(given["out"]), shown_progress() as progress:
         result = pipeline.run(frames, given["out"], progress=progress, **_settings(given))
-    _end(result, said)
+    _end(result, said, complete)
 
 
-def _end(result: Result, said: Collection[str]) -> None:
+def _end(result: Result, said: Collection[str], complete: bool = False) -> None:
     """Say what has not been said before, and what came out."""
     for text in result.warnings:
         if text not in said:
