@@ -18,7 +18,13 @@ from defectscope.readers.scale import in_nanometres, in_seconds, note_unknown_un
 if TYPE_CHECKING:
     from tifffile import TiffFile
 
-__all__ = ["calibration_of", "declared_images", "frame_interval", "ome_pixels"]
+__all__ = [
+    "calibration_of",
+    "declared_images",
+    "frame_interval",
+    "ome_is_of_one_file",
+    "ome_pixels",
+]
 
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 # In ImageJ units from here on are what a picture without calibration gets, from its printing
@@ -101,17 +107,37 @@ def _imagej_interval(metadata: dict[str, Any], warnings: list[str]) -> float | N
     return interval
 
 
+def ome_is_of_one_file(file: TiffFile) -> bool:
+    """Return whether no image of OME metadata lies in another file.
+
+    Programs name the file of each image, also where that is this one. A file that was renamed
+    keeps its UUID, and one that another program copied its name.
+    """
+    root = _ome_root(file, [])
+    own = None if root is None else root.attrib.get("UUID")
+    named = [] if root is None else [e for e in root.iter() if e.tag.rpartition("}")[2] == "UUID"]
+    return all(
+        (e.text or "").strip() == own or e.attrib.get("FileName") == file.filename for e in named
+    )
+
+
 def ome_pixels(file: TiffFile, warnings: list[str] | None = None) -> list[ElementTree.Element]:
     """Return the ``Pixels`` elements of OME metadata, one a series; none where there are none."""
-    if not file.is_ome or not file.ome_metadata:
-        return []
-    try:
-        root = ElementTree.fromstring(file.ome_metadata)
-    except ElementTree.ParseError as error:
-        text = f"the OME metadata cannot be read, so the scale is unknown: {error}"
-        warn_once([] if warnings is None else warnings, text)
+    root = _ome_root(file, [] if warnings is None else warnings)
+    if root is None:
         return []
     return [element for element in root.iter() if element.tag.rpartition("}")[2] == "Pixels"]
+
+
+def _ome_root(file: TiffFile, warnings: list[str]) -> ElementTree.Element | None:
+    if not file.is_ome or not file.ome_metadata:
+        return None
+    try:
+        return ElementTree.fromstring(file.ome_metadata)
+    except ElementTree.ParseError as error:
+        text = f"the OME metadata cannot be read, so the scale is unknown: {error}"
+        warn_once(warnings, text)
+        return None
 
 
 def _ome_axes(file: TiffFile, warnings: list[str]) -> tuple[Axis, Axis] | None:
