@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from defectscope.core.datasets import Dataset, joining_name
+from defectscope.core.datasets import PAGE, Dataset, joining_name
 from defectscope.core.errors import UsageError
 from defectscope.core.geometry.boxes import box_centres
 from defectscope.core.instances import Instances
@@ -104,7 +104,7 @@ def _from_run(run: Result) -> dict[str, tuple[Instances, int | None]]:
             )
         sources[name] = source
         found[name] = (instances, index)
-        if "#" in source:
+        if PAGE.search(source):
             # A frame of a stack or video has no file of its own: its index will do as well.
             found[f"#{index}"] = (instances, index)
     return found
