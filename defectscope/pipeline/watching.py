@@ -106,7 +106,7 @@ class WatchSession(Session):
         if options is not None:
             self._registrar, self.shifts = Registrar(options), {}
         if self._vote is not None:
-            self._votes = VotedFrames(self._vote, self.frames.calibration)
+            self._votes = VotedFrames(self._vote, self.frames.calibration, options is not None)
         former = self.folder.info() if self.settings.resume else None
         if former is None:
             self._start_new()
