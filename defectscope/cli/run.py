@@ -199,7 +199,7 @@ def _watched(pipeline: Pipeline, given: dict[str, Any]) -> Result:
     """Watch a folder, and say every few seconds how far behind the tables are."""
     from defectscope.core.calibration import Calibration
     from defectscope.core.errors import UsageError
-    from defectscope.pipeline.calibrating import merged_calibration
+    from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions
 
     if given["frames"]:
         raise UsageError("--frames selects from what is there, and --watch does not wait for it")
@@ -207,6 +207,7 @@ def _watched(pipeline: Pipeline, given: dict[str, Any]) -> Result:
     calibration = merged_calibration(
         Calibration(), given["calibration"], calibration_values(given), notes
     )
+    notes += unknown_fractions(calibration, pipeline.host.defect_types())
     for text in notes:
         warn(text)
     say(f"watching {given['watch']}; Ctrl-C ends it")
