@@ -217,12 +217,13 @@ def _watched(pipeline: Pipeline, given: dict[str, Any]) -> tuple[Result, list[st
     Returns the run and the warnings that were said before.
     """
     from defectscope.core.calibration import Calibration
-    from defectscope.pipeline.calibrating import merged_calibration
+    from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions
 
     notes: list[str] = []
     calibration = merged_calibration(
         Calibration(), given["calibration"], calibration_values(given), notes
     )
+    notes += unknown_fractions(calibration, pipeline.host.defect_types())
     for text in notes:
         warn(text)
     say(f"watching {given['watch']}; Ctrl-C ends it")

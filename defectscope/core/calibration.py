@@ -83,7 +83,7 @@ class Calibration(BaseModel):
     def from_toml(cls, path: Path) -> Calibration:
         """Read a calibration file: the fields of this class as top-level keys."""
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise FormatError(f"the calibration file {path} cannot be read: {error}") from error
         return _validated(values)

@@ -29,9 +29,12 @@ def joining_name(source: str) -> str:
     The file name without folders and suffix; a page of a stack keeps its number, so that
     ``run/stack.tif#3`` gives ``stack#3``.
     """
-    file_name, hash_sign, page = source.rsplit("/", 1)[-1].partition("#")
+    file_name = source.rsplit("/", 1)[-1]
+    page = PAGE.search(file_name)
+    if page is not None:
+        file_name = file_name[: page.start()]
     stem = file_name.rsplit(".", 1)[0] if not file_name.startswith(".") else file_name
-    return f"{stem}{hash_sign}{page}"
+    return stem if page is None else f"{stem}{page[0]}"
 
 
 @dataclass(frozen=True)

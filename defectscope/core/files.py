@@ -12,11 +12,12 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from defectscope.core.errors import FormatError, OutputError
+from defectscope.core.errors import FormatError, InputError, OutputError
 
 __all__ = [
     "atomic_folder",
     "atomic_path",
+    "check_encoding",
     "compact_json",
     "inside",
     "json_text",
@@ -169,6 +170,21 @@ def _write_and_close(handle: int, data: bytes) -> None:
             rest = rest[os.write(handle, rest) :]
     finally:
         os.close(handle)
+
+
+def check_encoding(path: Path) -> None:
+    """Refuse a path that no table and no JSON file can hold.
+
+    Raises
+    ------
+    InputError
+        Its name is not valid UTF-8, as of files that came from an old system.
+    """
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise InputError(f"the file name {shown} is not valid UTF-8; rename it") from error
 
 
 def inside(folder: Path, name: str) -> Path:

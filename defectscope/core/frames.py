@@ -252,7 +252,7 @@ def parse_frame_range(text: str) -> tuple[int | None, int | None, int | None]:
     Raises
     ------
     OptionError
-        The text is no range, or its step is not positive.
+        The text is no range, its step is not positive, or it counts from the end.
     """
     parts = text.split(":")
     try:
@@ -267,4 +267,9 @@ def parse_frame_range(text: str) -> tuple[int | None, int | None, int | None]:
             f"(461:661 selects frame indices 461 to 660), found {text!r}"
         )
     first, stop, step = [*numbers, None][:3]
+    if min(first or 0, stop or 0) < 0:
+        raise OptionError(
+            "frames are selected by their index, which is never below 0, so that FIRST and STOP "
+            f"cannot count from the end; found {text!r}, give the indices themselves"
+        )
     return first, stop, step

@@ -3,7 +3,8 @@
 P1's score is the mean over all true lines of 1 - relative length error of the line's match, at
 least 0, and 0 where there is none. Here a match also needs a mean distance of at most 5 px: the
 right length in the wrong place is a miss. Lines that were invented do not lower the score; they
-show in precision, beside it.
+show in precision, beside it. Precision, recall and F1 count matches of any length: a fragment on a
+true line is a hit there, and only the score tells how little of the line was found.
 """
 
 from __future__ import annotations

@@ -51,7 +51,10 @@ def count_error(pairs: Pairs, iou: float) -> dict[str, Any]:
 
 
 def statistics_by_type(
-    pairs: Pairs, iou: float, types: Mapping[str, DefectType]
+    pairs: Pairs,
+    iou: float,
+    types: Mapping[str, DefectType],
+    area_px: float | None = None,
 ) -> dict[str, dict[str, float | None]]:
     """Return number, mean diameter and area fraction of each type, found and true (P3, Table 3).
 
@@ -66,16 +69,19 @@ def statistics_by_type(
         Overlap that fitting needs.
     types
         Defect types, for what "diameter" means.
+    area_px
+        Area that was looked at, px², of all frames together; all of it where that is None.
 
     Returns
     -------
     dict
         For each type and for both sides (``predicted_``, ``true_``): ``count``,
         ``mean_diameter_px`` with ``diameter_error_px``, the standard error of the mean, and
-        ``area_fraction``, the sum of π·a·b over the area of the frames, where axes are known; and
-        ``density_error`` and ``mean_diameter_error``, relative to the truth.
+        ``area_fraction``, the sum of π·a·b over the area of the frames that was looked at, where
+        axes are known; and ``density_error`` and ``mean_diameter_error``, relative to the truth.
     """
-    area_px = float(sum(t.image_shape[0] * t.image_shape[1] for _, t in pairs))
+    if area_px is None:
+        area_px = float(sum(t.image_shape[0] * t.image_shape[1] for _, t in pairs))
     sides = {
         "predicted": [counted(p, t, iou) for p, t in pairs],
         "true": [t[~t.ignore] for _, t in pairs],

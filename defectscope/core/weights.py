@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from defectscope.core.errors import FormatError, InputError, UnknownNameError, did_you_mean
+from defectscope.core.errors import (
+    FormatError,
+    InputError,
+    PluginClashError,
+    UnknownNameError,
+    did_you_mean,
+)
 from defectscope.core.files import atomic_path, write_json
 
 if TYPE_CHECKING:
@@ -88,6 +94,8 @@ def find_weights(name: str, registered: Mapping[str, ComponentSpec]) -> Path:
     ------
     UnknownNameError
         It is neither a name nor an existing file.
+    PluginClashError
+        It is a name that several plugins offer.
     FormatError
         It is a pickle.
     """
@@ -97,6 +105,12 @@ def find_weights(name: str, registered: Mapping[str, ComponentSpec]) -> Path:
     refuse_pickles(path)
     if path.suffix in SUFFIXES and path.is_file():
         return path
+    # Where plugins clash, each has its name with its distribution only.
+    candidates = sorted(key for key in registered if key.rpartition("/")[2] == name)
+    if name and len(candidates) > 1:
+        raise PluginClashError(
+            f"several plugins offer the weights {name!r}; name one of {', '.join(candidates)}"
+        )
     known = ", ".join(sorted(registered)) or "none"
     raise UnknownNameError(
         f"there are no weights {name!r}{did_you_mean(name, registered)}; give the path of a "

@@ -89,7 +89,7 @@ class LoopSizes(BaseModel):
             It is neither JSON nor TOML, or a value is missing or out of its limits.
         """
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(
                 f"cannot read loop sizes from {path}: {getattr(error, 'strerror', None) or error}; "

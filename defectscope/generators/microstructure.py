@@ -143,7 +143,7 @@ class Microstructure(_Model):
             It is malformed, or of another version; says which value.
         """
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
             values = tomllib.loads(text) if path.suffix.lower() == ".toml" else json.loads(text)
             return cls.model_validate(values)
         except OSError as error:

@@ -13,7 +13,7 @@ from defectscope.core.calibration import Calibration
 from defectscope.core.errors import UsageError
 from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
 from defectscope.core.provenance import input_digests
-from defectscope.pipeline.calibrating import merged_calibration, without_laws
+from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions, without_laws
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.given_frames import GivenFrames
@@ -72,8 +72,10 @@ def open_frames(
         A path cannot be read; a value is outside its limits.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
-    sequence = open_inputs([Path(path) for path in given], host or default_host(), options=options)
+    host = host or default_host()
+    sequence = open_inputs([Path(path) for path in given], host, options=options)
     merged = merged_calibration(sequence.calibration, calibration, values, sequence.warnings)
+    sequence.warnings += unknown_fractions(merged, host.defect_types())
     selected: FrameSequence = sequence.calibrated(merged)
     if frames is not None:
         selected = selected.select(*parse_frame_range(frames))

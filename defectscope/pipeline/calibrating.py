@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from defectscope.core.calibration import Calibration
-from defectscope.core.errors import OptionError
+from defectscope.core.errors import OptionError, did_you_mean
 from defectscope.pipeline.plausibility import implausible
 
-__all__ = ["HALF_A_LAW", "given_calibration", "merged_calibration", "without_laws"]
+__all__ = [
+    "HALF_A_LAW",
+    "given_calibration",
+    "merged_calibration",
+    "unknown_fractions",
+    "without_laws",
+]
 
 TOLERANCE = 0.01
 DOSE_RATE = "dose_rate_dpa_per_s"
@@ -76,6 +82,24 @@ def merged_calibration(
         warnings.append(HALF_A_LAW)
     warnings += implausible(merged)
     return merged
+
+
+def unknown_fractions(calibration: Calibration, known: Collection[str]) -> list[str]:
+    """Return warnings about visible fractions of what is no known defect type.
+
+    Parameters
+    ----------
+    calibration
+        May hold a fraction under ``"*"``, which stands for every type that is not named.
+    known
+        Names of defect types that are registered, or were found.
+    """
+    return [
+        f"visible_fraction names {name!r}, which is no known defect type"
+        f"{did_you_mean(name, known)}; it counts for detections of exactly that name only"
+        for name in calibration.visible_fraction
+        if name != "*" and name not in known
+    ]
 
 
 def given_calibration(

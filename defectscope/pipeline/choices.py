@@ -56,7 +56,7 @@ def read_config(path: Path | None) -> dict[str, dict[str, Any]]:
     if path is None:
         return {}
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise FormatError(f"the configuration file {path} cannot be read: {error}") from error
     for name, table in content.items():

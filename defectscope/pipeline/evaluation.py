@@ -23,7 +23,13 @@ from defectscope.core.sizes import (
     statistics_by_type,
 )
 from defectscope.core.tracking_metrics import tracking_scores
-from defectscope.pipeline.joining import Joined, join_frames, outside_masks, within_roi
+from defectscope.pipeline.joining import (
+    Joined,
+    join_frames,
+    looked_at_px,
+    outside_masks,
+    within_roi,
+)
 from defectscope.pipeline.labels import open_dataset
 from defectscope.pipeline.line_evaluation import frame_line_scores, has_lines, line_columns
 from defectscope.pipeline.renaming import check_renames, names_in, renamed
@@ -145,9 +151,11 @@ def evaluate(
             replace(j, predicted=renamed(j.predicted, rename), true=renamed(j.true, rename))
             for j in joined
         ]
+    area_px = None
     if isinstance(predictions, Result):
         joined = within_roi(joined, predictions.roi, warnings)
         joined = outside_masks(joined, predictions.masks, warnings)
+        area_px = looked_at_px(joined, predictions.roi, predictions.masks)
     names = _type_names(joined)
     warnings += _foreign_names(joined)
     if all(j.true.ignore.all() for j in joined):
@@ -166,7 +174,7 @@ def evaluate(
         {
             **count_error(pairs, iou),
             **size_errors(pairs, iou, host.defect_types()),
-            "by_type": statistics_by_type(pairs, iou, host.defect_types()),
+            "by_type": statistics_by_type(pairs, iou, host.defect_types(), area_px),
         },
         sum(line_frames, LineScores()) if line_frames else None,
         line_frames,

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from defectscope.core.errors import InputError, PluginClashError, UsageError, did_you_mean
+from defectscope.core.files import check_encoding
 from defectscope.plugins.host import PluginHost, Registered
 from defectscope.plugins.markers import PROJECT
 
@@ -95,7 +96,8 @@ def input_files(paths: Sequence[Path], table: ReaderTable, warnings: list[str]) 
     Raises
     ------
     InputError
-        A path does not exist, cannot be read, or holds nothing that a reader takes.
+        A path does not exist, cannot be read, is not valid UTF-8, or holds nothing that a reader
+        takes.
     UsageError
         No path was given.
     """
@@ -111,6 +113,8 @@ def input_files(paths: Sequence[Path], table: ReaderTable, warnings: list[str]) 
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
     unique = {os.path.abspath(file): file for file in reversed(files)}  # noqa: PTH100
+    for file in unique.values():
+        check_encoding(file)
     if len(unique) < len(files):
         twice = len(files) - len(unique)
         what = "1 file was" if twice == 1 else f"{twice} files were"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from defectscope.core.datasets import Dataset, joining_name
+from defectscope.core.datasets import PAGE, Dataset, joining_name
 from defectscope.core.errors import UsageError
 from defectscope.core.geometry.boxes import box_centres
 from defectscope.core.instances import Instances
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from defectscope.pipeline.masking import MaskedParts
 
-__all__ = ["Joined", "join_frames", "outside_masks", "within_roi"]
+__all__ = ["Joined", "join_frames", "looked_at_px", "outside_masks", "within_roi"]
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _from_run(run: Result) -> dict[str, tuple[Instances, int | None]]:
             )
         sources[name] = source
         found[name] = (instances, index)
-        if "#" in source:
+        if PAGE.search(source):
             # A frame of a stack or video has no file of its own: its index will do as well.
             found[f"#{index}"] = (instances, index)
     return found
@@ -140,6 +140,20 @@ def outside_masks(joined: list[Joined], masks: MaskedParts, warnings: list[str])
             "centre in them are left out"
         )
     return result
+
+
+def looked_at_px(
+    joined: list[Joined], roi: tuple[int, int, int, int] | None, masks: MaskedParts
+) -> float:
+    """Return the area of all frames together that a run looked at, px²."""
+    areas: dict[tuple[int, int], int] = {}
+    for j in joined:
+        shape = j.true.image_shape
+        if shape not in areas:
+            seen = ~masks.pixels(shape) if masks else np.ones(shape, bool)
+            x0, y0, x1, y1 = (0, 0, shape[1], shape[0]) if roi is None else roi
+            areas[shape] = int(np.count_nonzero(seen[max(0, y0) : y1, max(0, x0) : x1]))
+    return float(sum(areas[j.true.image_shape] for j in joined))
 
 
 def _left_out(

@@ -143,7 +143,7 @@ class RecipeData(TrainingData):
             It is malformed; says which value.
         """
         try:
-            content = {"title": path.stem, **tomllib.loads(path.read_text(encoding="utf-8"))}
+            content = {"title": path.stem, **tomllib.loads(path.read_text(encoding="utf-8-sig"))}
             return cls(Recipe.model_validate(content), host)
         except OSError as error:
             raise InputError(f"cannot read the recipe {path}: {error.strerror or error}") from error

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from defectscope.core.datasets import PAGE
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -99,8 +101,7 @@ def _inputs(given: Sequence[str], frames: pd.DataFrame) -> str:
     many = re.fullmatch(r"(\d+) files", given[0]) if len(given) == 1 else None
     total = int(many[1]) if many else len(given)
     # "v.mp4#3" is a frame of a file.
-    files = list(dict.fromkeys(str(name).rpartition("#")[0] or str(name)
-                               for name in frames["source"]))  # fmt: skip
+    files = list(dict.fromkeys(PAGE.sub("", str(name)) for name in frames["source"]))
     names = ", ".join(files) if len(files) <= MOST_NAMED else f"{files[0]} to {files[-1]}"
     if len(files) < total:
         return f"{len(files)} of {total} files: {names}"

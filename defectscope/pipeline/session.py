@@ -267,7 +267,9 @@ class Session:
         outcomes = self._outcomes(stages, range(first, len(indices)))
         if vote is not None:
             # Votes compare places of the specimen.
-            outcomes = voted(self._shifted(outcomes, -1), vote, self.frames.calibration)
+            outcomes = voted(
+                self._shifted(outcomes, -1), vote, self.frames.calibration, self.shifts is not None
+            )
             outcomes = self._shifted(outcomes, 1)
         with closing(outcomes):
             yield from itertools.islice(outcomes, start - first, None)

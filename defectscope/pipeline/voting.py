@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcomes", "VotedFrames", "check_vote", "first_needed", "first_to_repeat", "voted"]
 
+# A frame with fewer detections may lose them by chance.
+FEWEST_TO_TELL = 4
+EMPTIED_SHARE, FULL_SHARE = 0.1, 0.5
+
 # Closed when no more are wanted.
 Outcomes: TypeAlias = Generator[FrameOutcome, None, None]
 
@@ -79,11 +83,14 @@ class VotedFrames:
         K and N.
     calibration
         For the times and doses of rows that are filled in.
+    registered
+        Whether the frames lie on each other; else one that a jump of the stage emptied is told.
     """
 
-    def __init__(self, vote: Vote, calibration: Calibration) -> None:
+    def __init__(self, vote: Vote, calibration: Calibration, registered: bool = False) -> None:
         self._window = VotingWindow(vote, calibration)
         self._held: deque[FrameOutcome] = deque()
+        self._losses = None if registered else _Losses(vote)
 
     def __len__(self) -> int:
         return len(self._held)
@@ -101,10 +108,55 @@ class VotedFrames:
         return self._let_go(self._window.rest())
 
     def _let_go(self, decided: Sequence[FrameRows | None]) -> list[FrameOutcome]:
-        return [replace(self._held.popleft(), rows=rows) for rows in decided]
+        return [self._after_vote(self._held.popleft(), rows) for rows in decided]
+
+    def _after_vote(self, outcome: FrameOutcome, rows: FrameRows | None) -> FrameOutcome:
+        said = None
+        if self._losses is not None and outcome.rows is not None and rows is not None:
+            said = self._losses.add(outcome.index, len(outcome.rows), _kept(rows))
+        warnings = outcome.warnings if said is None else [*outcome.warnings, said]
+        return replace(outcome, rows=rows, warnings=warnings)
 
 
-def voted(outcomes: Outcomes, vote: Vote, calibration: Calibration) -> Outcomes:
+def _kept(rows: FrameRows) -> int:
+    origins = rows.detections.get("origin")
+    return len(rows) if origins is None else int((origins != "interpolated").sum())
+
+
+class _Losses:
+    """Looks for frames that a vote empties while it keeps most of those before and after them."""
+
+    def __init__(self, vote: Vote) -> None:
+        self._vote = vote
+        self._follows_full = False
+        self._emptied: list[int] = []
+        self._said = False
+
+    def add(self, index: int, before: int, after: int) -> str | None:
+        """Take the numbers of detections before and after the vote; return what is to be said."""
+        if before < FEWEST_TO_TELL:
+            return None
+        share = after / before
+        if share <= EMPTIED_SHARE and self._follows_full:
+            self._emptied.append(index)
+            return None
+        emptied, self._emptied = self._emptied, []
+        self._follows_full = share >= FULL_SHARE
+        # At a jump, no more frames than the window has on one side are far from it.
+        if not emptied or not self._follows_full or len(emptied) > self._vote.window:
+            return None
+        if self._said:
+            return None
+        self._said = True
+        return (
+            f"the vote {self._vote} leaves nearly nothing of frame {emptied[0]}, while it keeps "
+            "most of the frames around it; if the stage jumped there, use --register"
+        )
+
+
+def voted(
+    outcomes: Outcomes, vote: Vote, calibration: Calibration, registered: bool = False
+) -> Outcomes:
     """Yield the outcomes of frames, in order, with the rows that the vote leaves.
 
     Parameters
@@ -115,8 +167,10 @@ def voted(outcomes: Outcomes, vote: Vote, calibration: Calibration) -> Outcomes:
         K and N.
     calibration
         For the times and doses of rows that are filled in.
+    registered
+        Whether the frames lie on each other.
     """
-    frames = VotedFrames(vote, calibration)
+    frames = VotedFrames(vote, calibration, registered)
     with closing(outcomes):
         for outcome in outcomes:
             yield from frames.add(outcome)

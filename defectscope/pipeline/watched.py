@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from defectscope.core.calibration import Calibration
+from defectscope.core.datasets import PAGE
 from defectscope.core.errors import DefectscopeError, InputError, UsageError
 from defectscope.core.frames import FrameSequence
 from defectscope.pipeline.calibrating import merged_calibration, without_laws
@@ -145,7 +146,7 @@ class WatchedFolder(FrameSequence):
             source = frames[start][1]
             path = self.folder / source
             if not path.is_file():
-                path = self.folder / source.rpartition("#")[0]
+                path = self.folder / PAGE.sub("", source)
             if path.is_file():
                 self._known.add(path.name)
                 frames_of_file = self._opened(path)

@@ -154,7 +154,7 @@ class WatchSession(Session):
         calibration = self.frames.calibration
         self.plan = {**self.plan, "calibration": calibration.model_dump()}
         if self._vote is not None:
-            self._votes = VotedFrames(self._vote, calibration)
+            self._votes = VotedFrames(self._vote, calibration, self._registrar is not None)
         update = Update(
             self.folder.path, self.tracker, self.analyses, calibration,
             self.settings.table_format, self.settings.figures,

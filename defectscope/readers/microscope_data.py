@@ -11,7 +11,7 @@ import numpy as np
 
 from defectscope import Calibration
 from defectscope.readers.pixels import warn_once
-from defectscope.readers.scale import in_seconds, square_pixel_nm
+from defectscope.readers.scale import in_seconds, note_unknown_unit, square_pixel_nm
 
 __all__ = ["ImageStack", "NoImageError", "image_stack"]
 
@@ -77,11 +77,13 @@ class ImageStack:
             image = part.compute(scheduler="synchronous") if hasattr(part, "compute") else part
         return np.asarray(image if self.y_axis < self.x_axis else image.T)
 
-    def first_value(self) -> float:
-        """Return one stored value, which is enough to see whether the images can be reached."""
+    def first_value(self) -> Any:
+        """Return one stored value, which is enough to see whether the images can be reached.
+
+        It is a number, or the fields R, G, B of one pixel.
+        """
         part = self.data[(0,) * self.data.ndim]
-        value = part.compute(scheduler="synchronous") if hasattr(part, "compute") else part
-        return float(value)
+        return part.compute(scheduler="synchronous") if hasattr(part, "compute") else part
 
     def close(self) -> None:
         """Close the HDF5 file behind the array, if there is one."""
@@ -109,7 +111,7 @@ def image_stack(dataset: Mapping[str, Any]) -> ImageStack:
     warnings: list[str] = []
     calibration = Calibration(
         pixel_size_nm=_pixel_size(axes[x], axes[y], dataset, warnings),
-        frame_interval_s=None if frame_axis is None else _interval(axes[frame_axis]),
+        frame_interval_s=None if frame_axis is None else _interval(axes[frame_axis], warnings),
     )
     return ImageStack(data, frame_axis, y, x, title, calibration, tuple(warnings))
 
@@ -150,7 +152,7 @@ def _pixel_size(
                 "they do not know; check it",
             )
     units = {str(axis.get("units") or "") for axis in (x, y)}
-    odd = sorted(unit for unit in units if unit.casefold() in NO_IMAGE_AXES)
+    odd = sorted(unit for unit in units if unit.casefold().replace(" ", "") in NO_IMAGE_AXES)
     if odd:
         warn_once(
             warnings,
@@ -161,8 +163,10 @@ def _pixel_size(
     return square_pixel_nm(sizes[0], sizes[1], warnings)
 
 
-def _interval(axis: Mapping[str, Any]) -> float | None:
-    return in_seconds(float(axis.get("scale") or 0), str(axis.get("units") or ""))
+def _interval(axis: Mapping[str, Any], warnings: list[str]) -> float | None:
+    unit = str(axis.get("units") or "")
+    note_unknown_unit(unit, "the frame interval is", warnings)
+    return in_seconds(float(axis.get("scale") or 0), unit)
 
 
 def _hdf5_datasets(data: Any) -> list[Any]:

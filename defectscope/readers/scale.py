@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
+from collections.abc import Mapping
 
-__all__ = ["in_nanometres", "in_seconds", "sizes_differ", "square_pixel_nm"]
+from defectscope.readers.pixels import warn_once
+
+__all__ = ["in_nanometres", "in_seconds", "note_unknown_unit", "sizes_differ", "square_pixel_nm"]
 
 TOLERANCE = 0.01
+# Units go without the s of a plural, and metre is spelled meter.
 NANOMETRES = {
     "pm": 1e-3,
     "picometer": 1e-3,
     "a": 0.1,
     "å": 0.1,
     "angstrom": 0.1,
+    "angström": 0.1,
+    "ångstrom": 0.1,
     "ångström": 0.1,
     "nm": 1.0,
     "nanometer": 1.0,
@@ -22,25 +29,41 @@ NANOMETRES = {
     "micron": 1e3,
     "micrometer": 1e3,
     "mm": 1e6,
+    "millimeter": 1e6,
     "cm": 1e7,
+    "centimeter": 1e7,
     "inch": 2.54e7,
+    "inche": 2.54e7,
     "m": 1e9,
+    "meter": 1e9,
 }
 SECONDS = {
     "s": 1.0,
     "sec": 1.0,
     "second": 1.0,
     "ns": 1e-9,
+    "nsec": 1e-9,
+    "nanosecond": 1e-9,
     "μs": 1e-6,
     "us": 1e-6,
     "usec": 1e-6,
+    "μsec": 1e-6,
+    "microsecond": 1e-6,
     "ms": 1e-3,
     "msec": 1e-3,
+    "millisecond": 1e-3,
+    "ks": 1e3,
     "min": 60.0,
     "minute": 60.0,
     "h": 3600.0,
+    "hr": 3600.0,
     "hour": 3600.0,
 }
+# What programs write for an axis without a scale: nothing, or what it counts.
+COUNTED = ("", "<undefined>", "none", "px", "pixel", "frame", "image", "slice", "page", "time",
+           "reference frame")  # fmt: skip
+# Of diffraction patterns and spectra.
+OTHER_QUANTITY = re.compile(r"1 ?/.*|.*\^?[-\u2212]1|m?rad|k?ev|deg(ree)?|°")
 
 
 def in_nanometres(size: float, unit: str | None) -> float | None:
@@ -53,9 +76,7 @@ def in_nanometres(size: float, unit: str | None) -> float | None:
     unit
         As the file spells it: ``nm``, ``Å``, ``micron``, ``µm``, ...
     """
-    # NFKC makes one character each of the two that stand for micro and for Ångström.
-    spelled = unicodedata.normalize("NFKC", unit or "").strip().casefold()
-    factor = NANOMETRES.get(spelled, NANOMETRES.get(spelled.removesuffix("s")))
+    factor = _factor(unit, NANOMETRES)
     length = abs(float(size))
     if factor is None or not math.isfinite(length) or length == 0:
         return None
@@ -72,12 +93,44 @@ def in_seconds(time: float, unit: str | None) -> float | None:
     unit
         As the file spells it: ``s``, ``ms``, ``µs``, ``min``, ...
     """
-    spelled = unicodedata.normalize("NFKC", unit or "").strip().casefold()
-    factor = SECONDS.get(spelled, SECONDS.get(spelled.removesuffix("s")))
+    factor = _factor(unit, SECONDS)
     seconds = float(time)
     if factor is None or not math.isfinite(seconds) or seconds <= 0:
         return None
     return seconds * factor
+
+
+def note_unknown_unit(unit: str | None, unknown: str, warnings: list[str]) -> None:
+    """Say where a unit is none that is known, so that nobody takes the file for one without scale.
+
+    Parameters
+    ----------
+    unit
+        As the file spells it. None, ``pixel`` and the like, and those of diffraction patterns and
+        spectra are nothing to tell.
+    unknown
+        What is left unknown for that, as a noun phrase.
+    warnings
+        Where to say it.
+    """
+    spelled = _spelled(unit)
+    if spelled in COUNTED or spelled.removesuffix("s") in COUNTED:
+        return
+    if OTHER_QUANTITY.fullmatch(spelled):
+        return
+    if _factor(unit, NANOMETRES) is None and _factor(unit, SECONDS) is None:
+        warn_once(warnings, f"the unit {unit!r} in the file is not known; {unknown} left unknown")
+
+
+def _spelled(unit: str | None) -> str:
+    # NFKC makes one character each of the two that stand for micro and for Ångström.
+    spelled = unicodedata.normalize("NFKC", unit or "").strip().casefold()
+    return re.sub(r"metre(s?)$", r"meter\1", spelled)
+
+
+def _factor(unit: str | None, factors: Mapping[str, float]) -> float | None:
+    spelled = _spelled(unit)
+    return factors.get(spelled, factors.get(spelled.removesuffix("s")))
 
 
 def square_pixel_nm(
@@ -90,18 +143,19 @@ def square_pixel_nm(
     x, y
         (size, unit) along each axis.
     warnings
-        Where to say that the pixels are not square: by more than 1 %.
+        Where to say that the pixels are not square, by more than 1 %, or that a unit is not known.
     """
+    for _, unit in (x, y):
+        note_unknown_unit(unit, "the pixel size is", warnings)
     x_nm, y_nm = in_nanometres(*x), in_nanometres(*y)
     if x_nm is None or y_nm is None:
         return None
     if sizes_differ(x_nm, y_nm):
-        text = (
+        warn_once(
+            warnings,
             f"the pixels are not square: {x[0]:.6g} {x[1]} ({x_nm:.6g} nm) along x, "
-            f"{y[0]:.6g} {y[1]} ({y_nm:.6g} nm) along y; the pixel size is left unknown"
+            f"{y[0]:.6g} {y[1]} ({y_nm:.6g} nm) along y; the pixel size is left unknown",
         )
-        if text not in warnings:
-            warnings.append(text)
         return None
     return (x_nm + y_nm) / 2
 

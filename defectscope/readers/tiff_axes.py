@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from defectscope import InputError
-from defectscope.readers.tiff_metadata import ome_pixels
+from defectscope.readers.tiff_metadata import ome_is_of_one_file, ome_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +70,8 @@ def _shaped_grid(metadata: dict[str, Any], count: int) -> NDArray[np.int64] | No
 
 def _ome_grid(file: TiffFile, count: int) -> NDArray[np.int64] | None:
     found = ome_pixels(file)
-    if len(found) != 1:
+    # Images in other files are inputs of their own.
+    if len(found) != 1 or not ome_is_of_one_file(file):
         return None
     try:
         sizes = {axis: int(found[0].attrib[f"Size{axis}"]) for axis in "TZC"}
@@ -86,8 +87,6 @@ def _ome_grid(file: TiffFile, count: int) -> NDArray[np.int64] | None:
 def _placed(grid: NDArray[np.int64], pixels: Any, order: str) -> NDArray[np.int64] | None:
     """Return `grid` with images where the file's ``TiffData`` say, if they say it one by one."""
     blocks = [e for e in pixels if e.tag.rpartition("}")[2] == "TiffData"]
-    if any(len(block) for block in blocks):
-        return None  # some lie in other files, which are inputs of their own
     if not any("IFD" in block.attrib for block in blocks):
         return grid
     placed = np.full_like(grid, -1)

@@ -13,19 +13,27 @@ from typing import TYPE_CHECKING, Any
 
 from defectscope import Calibration
 from defectscope.readers.pixels import warn_once
-from defectscope.readers.scale import in_nanometres, in_seconds, square_pixel_nm
+from defectscope.readers.scale import in_nanometres, in_seconds, note_unknown_unit, square_pixel_nm
 
 if TYPE_CHECKING:
     from tifffile import TiffFile
 
-__all__ = ["calibration_of", "declared_images", "frame_interval", "ome_pixels"]
+__all__ = [
+    "calibration_of",
+    "declared_images",
+    "frame_interval",
+    "ome_is_of_one_file",
+    "ome_pixels",
+]
 
 ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
-# In ImageJ these are what a picture without calibration gets, from its printing resolution.
-PRINTING_UNITS = ("inch", "cm", "mm", "m")
+# In ImageJ units from here on are what a picture without calibration gets, from its printing
+# resolution.
+PRINTING_UNIT_NM = 1e6
 # No printer draws dots that are smaller, and no microscope resolves less.
 PRINTED_NM = 1e3
 RESOLVED_NM = 1e-3
+UNKNOWN_INTERVAL = "the frame interval is"
 
 Axis = tuple[float, str | None]
 
@@ -67,22 +75,25 @@ def frame_interval(file: TiffFile, warnings: list[str]) -> float | None:
     file
         An open file.
     warnings
-        Where to say that it is none of the experiment.
+        Where to say that it is none of the experiment, or has a unit that is not known.
     """
     if file.is_imagej and file.imagej_metadata:
         return _imagej_interval(file.imagej_metadata, warnings)
-    intervals = {
-        in_seconds(
-            _number(element.attrib["TimeIncrement"]), element.attrib.get("TimeIncrementUnit", "s")
-        )
+    given = {
+        (_number(element.attrib["TimeIncrement"]), element.attrib.get("TimeIncrementUnit", "s"))
         for element in ome_pixels(file)
         if "TimeIncrement" in element.attrib
     }
+    for _, unit in given:
+        note_unknown_unit(unit, UNKNOWN_INTERVAL, warnings)
+    intervals = {in_seconds(*interval) for interval in given}
     return intervals.pop() if len(intervals) == 1 else None
 
 
 def _imagej_interval(metadata: dict[str, Any], warnings: list[str]) -> float | None:
     unit = _unescaped(str(metadata.get("tunit", "s")))
+    if "finterval" in metadata:
+        note_unknown_unit(unit, UNKNOWN_INTERVAL, warnings)
     interval = in_seconds(_number(metadata.get("finterval")), unit)
     rate = _number(metadata.get("fps"))
     # That is how ImageJ imports videos.
@@ -96,17 +107,37 @@ def _imagej_interval(metadata: dict[str, Any], warnings: list[str]) -> float | N
     return interval
 
 
+def ome_is_of_one_file(file: TiffFile) -> bool:
+    """Return whether no image of OME metadata lies in another file.
+
+    Programs name the file of each image, also where that is this one. A file that was renamed
+    keeps its UUID, and one that another program copied its name.
+    """
+    root = _ome_root(file, [])
+    own = None if root is None else root.attrib.get("UUID")
+    named = [] if root is None else [e for e in root.iter() if e.tag.rpartition("}")[2] == "UUID"]
+    return all(
+        (e.text or "").strip() == own or e.attrib.get("FileName") == file.filename for e in named
+    )
+
+
 def ome_pixels(file: TiffFile, warnings: list[str] | None = None) -> list[ElementTree.Element]:
     """Return the ``Pixels`` elements of OME metadata, one a series; none where there are none."""
-    if not file.is_ome or not file.ome_metadata:
-        return []
-    try:
-        root = ElementTree.fromstring(file.ome_metadata)
-    except ElementTree.ParseError as error:
-        text = f"the OME metadata cannot be read, so the scale is unknown: {error}"
-        warn_once([] if warnings is None else warnings, text)
+    root = _ome_root(file, [] if warnings is None else warnings)
+    if root is None:
         return []
     return [element for element in root.iter() if element.tag.rpartition("}")[2] == "Pixels"]
+
+
+def _ome_root(file: TiffFile, warnings: list[str]) -> ElementTree.Element | None:
+    if not file.is_ome or not file.ome_metadata:
+        return None
+    try:
+        return ElementTree.fromstring(file.ome_metadata)
+    except ElementTree.ParseError as error:
+        text = f"the OME metadata cannot be read, so the scale is unknown: {error}"
+        warn_once(warnings, text)
+        return None
 
 
 def _ome_axes(file: TiffFile, warnings: list[str]) -> tuple[Axis, Axis] | None:
@@ -132,7 +163,7 @@ def _imagej_axes(file: TiffFile, warnings: list[str]) -> tuple[Axis, Axis] | Non
         return None
     x_unit = _unescaped(str(metadata["unit"]))
     axes = _resolution(file, x_unit, _unescaped(str(metadata.get("yunit", x_unit))))
-    printed = axes is not None and x_unit.casefold() in PRINTING_UNITS
+    printed = axes is not None and (in_nanometres(1, x_unit) or 0) >= PRINTING_UNIT_NM
     return None if printed and not _is_microscopic(axes) else axes
 
 

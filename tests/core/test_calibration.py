@@ -140,6 +140,12 @@ def test_a_calibration_file_of_one_fraction(tmp_path):
     assert Calibration.from_toml(file).visible("anything") == 0.5714
 
 
+def test_a_calibration_file_of_the_windows_notepad(tmp_path):
+    file = tmp_path / "c.toml"
+    file.write_text("pixel_size_nm = 0.5\n", encoding="utf-8-sig")
+    assert Calibration.from_toml(file).pixel_size_nm == 0.5
+
+
 @pytest.mark.parametrize("content", [b"pixel_size_nm =", b"\xff\xfe\x00", None])
 def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
     file = tmp_path / "c.toml"

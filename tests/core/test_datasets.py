@@ -15,6 +15,9 @@ NOTHING = Instances.empty((10, 10))
         ("Frame461.jpg", "Frame461"),
         ("images/train/Frame461.jpg", "Frame461"),
         ("a.b.tif", "a.b"),
+        ("run/stack.tif#3", "stack#3"),
+        ("foil #2 hot.png", "foil #2 hot"),
+        ("foil#2.tif#3", "foil#2#3"),
         ("images.v2/Frame461", "Frame461"),
     ],
 )

@@ -285,3 +285,9 @@ class TestRange:
         with pytest.raises(OptionError, match="FIRST:STOP:STEP with STEP at least 1") as caught:
             parse_frame_range(text)
         assert repr(text) in str(caught.value)
+
+    @pytest.mark.parametrize("text", ["-10:", ":-1", "-5:10", "0:-1:2"])
+    def test_counting_from_the_end_is_refused(self, text):
+        with pytest.raises(OptionError, match="cannot count from the end") as caught:
+            parse_frame_range(text)
+        assert repr(text) in str(caught.value)

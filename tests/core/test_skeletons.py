@@ -45,6 +45,38 @@ def test_a_closed_loop_begins_and_ends_at_one_place():
     assert polyline_length(path) == pytest.approx(2 * np.pi * 30, rel=0.1)
 
 
+def ring_mask(radius=30):
+    angle = np.linspace(0, 2 * np.pi, 100)
+    return line_mask(50 + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1))
+
+
+@pytest.mark.parametrize("spur", [[[78, 50], [86, 50]], [[50, 20], [50, 8]], [[30, 71], [24, 80]]])
+def test_a_closed_loop_with_a_rough_rim_is_as_long_as_without(spur):
+    rough = skeleton_path(united(ring_mask(), line_mask(spur, 3)))
+    assert np.array_equal(rough[0], rough[-1])
+    assert polyline_length(rough) == pytest.approx(
+        polyline_length(skeleton_path(ring_mask())), 0.02
+    )
+    assert len(np.unique(rough, axis=0)) == len(rough) - 1
+
+
+def test_one_pixel_on_the_rim_of_a_skeleton():
+    skeleton = np.zeros((12, 14), bool)
+    skeleton[1:11, 1:13] = True
+    skeleton[2:10, 2:12] = False
+    plain = longest_path(skeleton)
+    skeleton[0, 5] = True
+    path = longest_path(skeleton)
+    assert tuple(path[0]) == tuple(path[-1])
+    assert polyline_length(path) == pytest.approx(polyline_length(plain), abs=2)
+
+
+def test_a_line_that_is_longer_than_a_loop_at_its_end_stays_a_line():
+    path = skeleton_path(united(ring_mask(8), line_mask([[58, 50], [200, 50]])))
+    assert not np.array_equal(path[0], path[-1])
+    assert polyline_length(path) > 155
+
+
 def test_a_gap_is_closed_and_specks_are_left_out():
     bitmap = np.zeros((20, 60), bool)
     bitmap[8:12, 5:28] = bitmap[8:12, 30:55] = True

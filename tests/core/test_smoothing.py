@@ -67,3 +67,16 @@ def test_the_course_between_points_is_the_natural_spline_of_scipy(steps, seed):
     at = np.linspace(0, x[-1], 200)
     expected = CubicSpline(x, y, bc_type="natural")(at)
     np.testing.assert_allclose(_natural_spline(x, y, at), expected, atol=1e-7)
+
+
+def test_a_closed_curve_stays_closed_and_round():
+    angle = np.linspace(0, 2 * np.pi, 190)
+    ring = np.round(50 + 30 * np.stack([np.cos(angle), np.sin(angle)], axis=1))
+    ring[-1] = ring[0]
+    curve = smoothed_curve(ring, 20, count=50)
+    assert np.array_equal(curve[0], curve[-1])
+    radius = np.hypot(*(curve - 50).T)
+    assert np.abs(radius - 30).max() < 0.7
+    # It does not matter where the curve was cut.
+    turned = smoothed_curve(np.concatenate([ring[95:-1], ring[:96]]), 20, count=50)
+    assert np.abs(np.hypot(*(turned - 50).T) - 30).max() < 0.7

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from defectscope import ComponentSpec
-from defectscope.core.errors import FormatError, InputError, UnknownNameError
+from defectscope.core.errors import FormatError, InputError, PluginClashError, UnknownNameError
 from defectscope.core.weights import (
     PICKLES,
     WeightFiles,
@@ -177,6 +177,13 @@ class TestNames:
     def test_neither(self, name, monkeypatch):
         with pytest.raises(UnknownNameError, match="registered names: loops"):
             find_weights(name, registered(monkeypatch))
+
+    def test_a_name_that_two_plugins_offer(self, monkeypatch):
+        spec = registered(monkeypatch)["loops"]
+        both = {"lab/loops": spec, "defectscope/loops": spec, "defectscope/types": spec}
+        with pytest.raises(PluginClashError, match="name one of defectscope/loops, lab/loops"):
+            find_weights("loops", both)
+        assert find_weights("lab/loops", both) == shipped_file()
 
     def test_a_near_miss_is_suggested(self, monkeypatch):
         with pytest.raises(UnknownNameError, match="did you mean 'loops'"):

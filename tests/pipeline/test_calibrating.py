@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 import defectscope as ds
 from defectscope.core.recalibration import recalibrated
-from defectscope.pipeline.calibrating import HALF_A_LAW, merged_calibration
+from defectscope.pipeline.calibrating import HALF_A_LAW, merged_calibration, unknown_fractions
 
 KNOWN: dict[str, Any] = {
     "pixel_size_nm": 0.4,
@@ -104,6 +105,23 @@ def test_what_the_run_knows_is_overruled_with_a_word(known: ds.Result, tmp_path:
     done = ds.analyze(known, out=tmp_path, pixel_size_nm=0.2, thickness_nm=80.1, **more)
     said = "the run has 0.4 nm/px, but 0.2 nm/px was given and is used"
     assert [text for text in done.warnings if "the run has" in text] == [said]
+
+
+def test_a_visible_fraction_of_no_type_is_said(unknown: ds.Result, tmp_path: Path) -> None:
+    file = tmp_path / "scope.toml"
+    file.write_text('[visible_fraction]\n"dislocation-lop" = 0.5\n"black dot" = 0.7\n"*" = 0.9\n')
+    expected = [
+        "visible_fraction names 'dislocation-lop', which is no known defect type (did you mean "
+        "'dislocation-loop'?); it counts for detections of exactly that name only"
+    ]
+    cv2.imwrite(str(tmp_path / "a.png"), np.arange(400, dtype=np.uint8).reshape(20, 20))
+    frames = ds.open(tmp_path / "a.png", calibration=file)
+    assert [text for text in frames.warnings if "visible_fraction" in text] == expected
+    known = {"dislocation-loop", "dislocation-line"}
+    assert unknown_fractions(frames.calibration, {*known, "black dot"}) == expected
+    assert unknown_fractions(frames.calibration, {*known, "dislocation-lop", "black dot"}) == []
+    done = ds.analyze(unknown, out=tmp_path / "out", report=False, calibration=file)
+    assert expected[0] in done.warnings
 
 
 def test_half_a_dose_law_that_is_filled_up() -> None:

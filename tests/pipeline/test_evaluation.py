@@ -374,6 +374,21 @@ def test_truth_outside_the_region_that_was_looked_at_is_left_out(run, host):
     assert evaluate(result, inside, host=host).warnings == []
 
 
+def test_area_fractions_are_of_what_was_looked_at(run, host):
+    result = run(roi=(0, 0, 40, 48), masks=["0,0,10,48"])
+    axes = {"major_px": "px", "minor_px": "px"}
+    images = [
+        replace(i, instances=i.instances.with_measurements(
+            {name: np.full(len(i.instances), 6.0) for name in axes}, axes))
+        for i in truth_of(result).images
+    ]  # fmt: skip
+    scores = evaluate(result, Dataset(images), host=host)
+    (row,) = scores.sizes["by_type"].values()
+    looked_at = len(images) * 30 * 48
+    expected = row["true_count"] * np.pi / 4 * 36 / looked_at
+    assert row["true_area_fraction"] == pytest.approx(expected)
+
+
 def test_sizes_and_counts_by_hand(host):
     axes = {"major_px": "px", "minor_px": "px"}
     true = instances(

@@ -79,6 +79,16 @@ def test_a_folder_is_in_natural_order_with_the_numbers_as_indices(
     assert frames[1:][0].index == 2
 
 
+def test_names_that_no_table_can_hold_are_refused(tmp_path: Path, host: PluginHost) -> None:
+    write_images(tmp_path / "a", ["img1.png", "img2.png"])
+    try:
+        (tmp_path / "a/img1.png").rename(tmp_path / "a" / os.fsdecode(b"img\xff1.png"))
+    except OSError:
+        pytest.skip("this file system holds UTF-8 only")
+    with pytest.raises(InputError, match=r"img\\xff1\.png is not valid UTF-8; rename it"):
+        open_inputs([tmp_path / "a"], host)
+
+
 def test_names_without_common_stem_count_from_zero(tmp_path: Path, host: PluginHost) -> None:
     write_images(tmp_path / "a", ["b10.png", "a7.png", "b9.png"])
     frames = open_inputs([tmp_path / "a"], host)

@@ -31,6 +31,19 @@ class Blink(ds.Detector):
         return found
 
 
+class Jump(ds.Detector):
+    """Six defects, which a jump of the stage moves before frame 10."""
+
+    def detect(self, frames):
+        corners = np.array([[x, y] for x in (1, 22, 43) for y in (1, 25)], float)
+        found = []
+        for frame in frames:
+            places = corners + (10 if frame.index >= 10 else 0)
+            boxes = np.hstack([places, places + 6])
+            found.append(ds.Instances(frame.shape, boxes, defect_types="black dot"))
+        return found
+
+
 class Mask(ds.PostProcessor):
     """A mask for each box, so that there are outlines."""
 
@@ -52,7 +65,10 @@ class Rank(ds.Tracker):
 class Plugin:
     @ds.hookimpl
     def defectscope_detectors(self):
-        return [ds.ComponentSpec("blink", "Test detector.", f"{__name__}:Blink")]
+        return [
+            ds.ComponentSpec("blink", "Test detector.", f"{__name__}:Blink"),
+            ds.ComponentSpec("jump", "Test detector.", f"{__name__}:Jump"),
+        ]
 
     @ds.hookimpl
     def defectscope_postprocessors(self):
@@ -86,6 +102,22 @@ def test_noise_goes_and_the_gap_is_filled(pipeline, series, tmp_path):
     assert info["plan"]["vote"] == "2/3"
     assert info["timings_s"]["vote"] > 0
     assert result.warnings == []
+
+
+def test_frames_that_a_jump_of_the_stage_empties_are_said(pipeline, series, tmp_path):
+    jump = ds.Pipeline("jump", host=pipeline.host)
+    result = jump.run(series(20), tmp_path / "run", vote="6/9", **PLAIN)
+    assert result.frames["count"].tolist()[7:13] == [6, 6, 0, 0, 6, 6]
+    said = [text for text in result.info["warnings"] if "--register" in text]
+    assert said == [
+        "the vote 6/9 leaves nearly nothing of frame 9, while it keeps most of the frames around "
+        "it; if the stage jumped there, use --register"
+    ]
+    # Noise that a vote takes away is none, and neither is a series that it keeps.
+    for detector, length in (("blink", 12), ("jump", 9)):
+        other = ds.Pipeline(detector, host=pipeline.host)
+        result = other.run(series(length), tmp_path / detector, vote="6/9", **PLAIN)
+        assert not any("--register" in text for text in result.info["warnings"])
 
 
 def test_a_damaged_frame_is_no_vote_against(pipeline, series, tmp_path):

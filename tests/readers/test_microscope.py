@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import pickle
 import sys
 import tracemalloc
@@ -11,8 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from defectscope import DamagedFrameError, InputError, MissingPackageError
-from defectscope.readers.microscope import SUFFIXES, MicroscopeFrames, MicroscopeReader
+from defectscope import DamagedFrameError, InputError, MissingPackageError, Runtime
+from defectscope.readers.microscope import (
+    SUFFIXES,
+    MicroscopeFrames,
+    MicroscopeOptions,
+    MicroscopeReader,
+)
 from defectscope.readers.microscope_data import NoImageError, image_stack
 
 DATA = Path(__file__).parents[2] / "../shared/data/microscope"
@@ -27,8 +34,8 @@ def _rsciio() -> None:
 needs_rsciio = pytest.mark.usefixtures("_rsciio")
 
 
-def opened(path: Path) -> MicroscopeFrames:
-    return MicroscopeReader().read(path)
+def opened(path: Path, **options: Any) -> MicroscopeFrames:
+    return MicroscopeReader(MicroscopeOptions(**options), Runtime()).read(path)
 
 
 def real(name: str) -> MicroscopeFrames:
@@ -65,6 +72,41 @@ def write_emd(path: Path, datasets: dict[str, tuple[np.ndarray, list[tuple[str, 
             for k, (name, unit) in enumerate(axes):
                 axis = group.create_dataset(f"dim{k + 1}", data=np.arange(data.shape[k]) * 0.5)
                 axis.attrs["name"], axis.attrs["units"] = name, unit
+    return path
+
+
+def write_velox(path: Path, stacks: dict[str, np.ndarray], with_spectra: bool = False) -> Path:
+    """Write Thermo Fisher's EMD by hand: stacks (n, y, x) of 0.4 nm a pixel, 1.75 s a frame."""
+    h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+    metadata = {
+        "BinaryResult": {
+            "PixelSize": {"height": "4e-10", "width": "4e-10"},
+            "PixelUnitX": "m",
+            "PixelUnitY": "m",
+            "Offset": {"x": "0", "y": "0"},
+            "DetectorIndex": "0",
+        },
+        "Scan": {"FrameTime": "1.75"},
+        "Detectors": {"Detector-0": {"DetectorName": "HAADF", "DetectorType": "ScanningDetector"}},
+        "Acquisition": {"AcquisitionStartDatetime": {"DateTime": "1481000000"}},
+        "Optics": {"AccelerationVoltage": "200000", "CameraLength": "0.1"},
+        "Stage": {"AlphaTilt": "0", "Position": {"x": "0", "y": "0", "z": "0"}},
+        "Instrument": {"InstrumentModel": "Talos", "InstrumentId": "1"},
+        "Core": {"MetadataDefinitionVersion": "7.9"},
+    }
+    text = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
+    with h5py.File(path, "w") as file:
+        version = json.dumps({"format": "Velox", "version": "7"})
+        file.create_dataset("Version", data=np.array([version.encode()], object),
+                            dtype=h5py.string_dtype())  # fmt: skip
+        for identity, stack in stacks.items():
+            group = file.create_group(f"Data/Image/{identity}")
+            data = np.moveaxis(stack, 0, -1)
+            group.create_dataset("Data", data=data, chunks=(*data.shape[:2], 1))
+            group["Metadata"] = np.tile(text[:, None], len(stack))
+        if with_spectra:
+            file.create_group("Data/SpectrumImage")
+            file.create_group("Presentation/Displays/ImageDisplay")
     return path
 
 
@@ -244,6 +286,57 @@ def test_emd_axes_go_by_their_names(tmp_path: Path, order: str) -> None:
 
 
 @needs_rsciio
+def test_a_stack_of_velox(tmp_path: Path) -> None:
+    frames = opened(write_velox(tmp_path / "a.emd", {"0123": STACK}))
+    assert frames.names == tuple(f"a.emd#{k}" for k in range(5))
+    for position in (0, 4, 1):
+        assert np.array_equal(frames[position].pixels, STACK[position])
+    assert frames.calibration.pixel_size_nm == pytest.approx(0.4)
+    assert frames.calibration.frame_interval_s == pytest.approx(1.75)
+    assert frames.warnings == []
+    copy = pickle.loads(pickle.dumps(frames))
+    frames.close()
+    assert np.array_equal(copy.read(3), STACK[3])
+    copy.close()
+
+
+@needs_rsciio
+def test_spectra_beside_images_of_velox_name_the_package_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "sparse" else found(name)
+    )
+    path = write_velox(tmp_path / "a.emd", {"0123": STACK[:1]}, with_spectra=True)
+    with pytest.raises(MissingPackageError) as caught:
+        opened(path)
+    assert "needs the package sparse" in str(caught.value)
+    assert 'pip install "rosettasciio[eds-stream]"' in str(caught.value)
+
+
+@needs_rsciio
+def test_one_of_several_stacks_is_chosen(tmp_path: Path) -> None:
+    second = STACK[:2] + np.uint16(7)
+    path = write_velox(tmp_path / "a.emd", {"a": STACK, "b": second})
+    with opened(path) as frames:
+        assert len(frames) == 7
+        assert frames.calibration.pixel_size_nm == pytest.approx(0.4)
+        # Where one stack ends and the next begins, no frame interval lies between.
+        assert frames.calibration.frame_interval_s is None
+        assert any("--set microscope.dataset=1" in text for text in frames.warnings)
+    with opened(path, dataset=2) as frames:
+        assert [np.array_equal(f.pixels, s) for f, s in zip(frames, second, strict=True)] == [
+            True,
+            True,
+        ]
+        assert frames.calibration.frame_interval_s == pytest.approx(1.75)
+        assert frames.warnings == []
+    with pytest.raises(InputError, match=r"no dataset 3 of images; it holds 1 .*5 of 32 x 24 px"):
+        opened(path, dataset=3)
+
+
+@needs_rsciio
 def test_images_are_taken_out_of_several_datasets(tmp_path: Path) -> None:
     first, second = STACK[0], STACK[1, :16]
     spectrum = (np.arange(50.0), [("energy", "[eV]")])
@@ -322,6 +415,16 @@ def test_a_file_that_disappears_is_a_damaged_frame(tmp_path: Path) -> None:
         frames.read(1)
 
 
+def test_colours_of_digital_micrograph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    colours = np.zeros(STACK[0].shape, [(name, "u1") for name in "BGRA"])
+    for name in "RGB":
+        colours[name] = STACK[0] % 256
+    datasets = [dataset(colours, ["nm", "nm"], [0.4, 0.4])]
+    monkeypatch.setattr("defectscope.readers.microscope.load_datasets", lambda *_: datasets)
+    frames = opened(tmp_path / "a.dm4")
+    assert np.array_equal(frames[0].pixels, STACK[0] % 256)
+
+
 @pytest.mark.parametrize("module", ["rsciio", "rsciio.mrc"])
 def test_without_rosettasciio_the_extra_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str
@@ -337,6 +440,32 @@ def test_lengths_are_converted() -> None:
     stack = image_stack(dataset(STACK[0], ["pm", "Å"], [200.0, 2.0]))
     assert stack.calibration.pixel_size_nm == pytest.approx(0.2)
     assert stack.count == 1
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale", "seconds"),
+    [("ks", 0.002, 2.0), ("hrs", 1.0, 3600.0), ("milliseconds", 40.0, 0.04), ("nm", 3.0, None)],
+)
+def test_times_are_converted(unit: str, scale: float, seconds: float | None) -> None:
+    stack = image_stack(dataset(STACK, [unit, "nm", "nm"], [scale, 1.0, 1.0], navigate=1))
+    assert stack.calibration.frame_interval_s == (seconds and pytest.approx(seconds))
+    assert stack.warnings == ()
+
+
+def test_units_that_are_not_known_are_named() -> None:
+    stack = image_stack(dataset(STACK, ["fortnight", "ell", "ell"], [1.0, 1.0, 1.0], navigate=1))
+    assert stack.calibration.pixel_size_nm is None
+    assert set(stack.warnings) == {
+        "the unit 'fortnight' in the file is not known; the frame interval is left unknown",
+        "the unit 'ell' in the file is not known; the pixel size is left unknown",
+    }
+
+
+@pytest.mark.parametrize("unit", ["", None, "pixels", "px", "<undefined>", "1/nm", "nm⁻¹", "mrad"])
+def test_axes_without_a_length_are_no_unknown_unit(unit: str | None) -> None:
+    stack = image_stack(dataset(STACK[0], [unit, unit], [1.0, 1.0]))
+    assert stack.calibration.pixel_size_nm is None
+    assert not any("not known" in text for text in stack.warnings)
 
 
 def test_a_diffraction_pattern_has_no_pixel_size() -> None:

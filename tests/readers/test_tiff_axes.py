@@ -99,27 +99,61 @@ def test_colours_of_ome_are_no_channels(tmp_path: Path) -> None:
         assert holds(frames, PLANES[:, 0, 0])
 
 
-@pytest.mark.parametrize("broken", ["", ' FirstC="1"'])
-def test_order_of_the_planes_of_ome(tmp_path: Path, broken: str) -> None:
-    path = tmp_path / "a.ome.tif"
-    planes = PLANES[:2, 0, :2].reshape(-1, 24, 32)
-    # The file holds channel 1 of both times, and then channel 0.
+UUID = "urn:uuid:00000000-0000-0000-0000-000000000001"
+
+
+def write_ome(path: Path, planes: np.ndarray, attributes: str, inside: str) -> None:
+    """Write channel 1 of both times, and then channel 0, with blocks that hold `inside`."""
+    places = [(0, 1), (1, 1), (0, 0), (1, 0)]
     blocks = "".join(
-        f'<TiffData IFD="{k}" PlaneCount="1" FirstT="{t}" FirstZ="0"{broken or f" FirstC={c}"}/>'
-        for k, (t, c) in enumerate([(0, '"1"'), (1, '"1"'), (0, '"0"'), (1, '"0"')])
+        f'<TiffData IFD="{k}" PlaneCount="1" FirstT="{t}" FirstZ="0" '
+        f'{attributes or f"""FirstC="{c}" """}>{inside}</TiffData>'
+        for k, (t, c) in enumerate(places)
     )
     xml = (
-        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
-        '<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="32" SizeY="24" '
-        f'SizeC="2" SizeZ="1" SizeT="2">{blocks}</Pixels></Image></OME>'
+        f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="{UUID}">'
+        '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" '
+        f'SizeX="32" SizeY="24" SizeC="2" SizeZ="1" SizeT="2">{blocks}</Pixels></Image></OME>'
     )
     with tifffile.TiffWriter(path) as writer:
         for k, page in enumerate(planes):
             text = xml if k == 0 else None
             writer.write(page, contiguous=False, metadata=None, description=text)
-    with opened(path, channel=1) as frames:
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "",
+        f'<UUID FileName="before-it-was-renamed.ome.tif">{UUID}</UUID>',
+        '<UUID FileName="a.ome.tif">urn:uuid:00000000-0000-0000-0000-00000000000f</UUID>',
+    ],
+)
+def test_order_of_the_planes_of_ome(tmp_path: Path, inside: str) -> None:
+    planes = PLANES[:2, 0, :2].reshape(-1, 24, 32)
+    write_ome(tmp_path / "a.ome.tif", planes, "", inside)
+    with pytest.raises(InputError, match="2 channels at each of 2 times"):
+        opened(tmp_path / "a.ome.tif")
+    with opened(tmp_path / "a.ome.tif", channel=1) as frames:
+        assert holds(frames, planes[2:])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "inside"),
+    [
         # Planes that some block leaves out are not guessed at: then it is a series as stored.
-        assert holds(frames, planes if broken else planes[2:])
+        ('FirstC="1"', ""),
+        # Where images lie in another file, it is not known which of them this one holds.
+        ("", '<UUID FileName="b.tif">urn:uuid:00000000-0000-0000-0000-00000000000f</UUID>'),
+    ],
+)
+def test_planes_of_ome_whose_order_is_not_told(
+    tmp_path: Path, attributes: str, inside: str
+) -> None:
+    planes = PLANES[:2, 0, :2].reshape(-1, 24, 32)
+    write_ome(tmp_path / "a.ome.tif", planes, attributes, inside)
+    with opened(tmp_path / "a.ome.tif", channel=1) as frames:
+        assert holds(frames, planes)
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,9 @@ def cleaned(bitmap: NDArray[np.bool_], close_px: int) -> NDArray[np.bool_]:
 def longest_path(skeleton: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Return the (k, 2) rows and columns of the longest way through a skeleton.
 
-    Branches that are shorter are left out. A closed loop without ends is cut at one pixel, and
-    begins and ends there. The way is the shortest between the two pixels that lie farthest apart
-    along the skeleton, exact where it has no loops.
+    Branches that are shorter are left out. The way is the shortest between the two pixels that lie
+    farthest apart along the skeleton, exact where it has no loops. Where the way round its largest
+    hole is longer, that is returned: it begins and ends at one pixel.
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import dijkstra
@@ -79,7 +79,56 @@ def longest_path(skeleton: NDArray[np.bool_]) -> NDArray[np.intp]:
         here = int(before[here])
     if closed:
         way = [0, *way, 0]
+    elif len(a) >= n:  # else it is a tree
+        round_way, length_px = _round_hole(skeleton, rows, columns, (a, b, d))
+        if length_px > distance[way[0]]:
+            way = round_way
     return np.stack([rows[way], columns[way]], axis=1)
+
+
+def _round_hole(
+    skeleton: NDArray[np.bool_],
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    steps: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]],
+) -> tuple[list[int], float]:
+    """Return the shortest way round the largest hole and its length, px; 0 where there is no hole.
+
+    It is closed: its last pixel is its first. `steps` are the two pixels and the length of each
+    step from pixel to pixel.
+    """
+    from scipy import ndimage
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import dijkstra
+
+    labels, count = ndimage.label(np.pad(~skeleton, 1, constant_values=True))
+    if count < 2:
+        return [], 0.0
+    sizes = np.bincount(labels.ravel())
+    sizes[[0, labels[0, 0]]] = 0
+    row, column = np.argwhere(labels == sizes.argmax())[0] - 1
+    # What goes round the hole crosses a ray from it an odd number of times. Each pixel is there
+    # twice, and steps across the ray lead from the one to the other.
+    a, b, d = steps
+    below = np.where(rows[a] > rows[b], a, b)
+    above = np.where(rows[a] > rows[b], b, a)
+    crosses = (rows[above] == row) & (rows[below] == row + 1) & (columns[above] > column)
+    n = len(rows)
+    other = np.where(crosses, n, 0)
+    ends = np.r_[a, a + n], np.r_[b + other, b + n - other]
+    graph = csr_array(
+        (np.tile(d, 4), (np.r_[ends[0], ends[1]], np.r_[ends[1], ends[0]])), shape=(2 * n, 2 * n)
+    )
+    starts = np.unique(above[crosses])
+    shortest: Any = dijkstra
+    distance, before = shortest(graph, indices=starts, return_predecessors=True)
+    around = distance[np.arange(len(starts)), starts + n]
+    best = int(around.argmin())
+    here, way = int(starts[best] + n), list[int]()
+    while here >= 0:
+        way.append(here % n)
+        here = int(before[best, here])
+    return way, float(around[best])
 
 
 def _closed(a: NDArray[np.intp], b: NDArray[np.intp], n: int) -> bool:

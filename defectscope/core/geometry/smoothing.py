@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,8 @@ __all__ = ["smoothed_curve"]
 
 # Points nearer than this are one: the spline's parameter must grow.
 SAME_PX = 1e-3
+# What is farther away than this changes nothing that one would see.
+REACH_WAVELENGTHS = 2
 
 
 def smoothed_curve(
@@ -27,7 +30,7 @@ def smoothed_curve(
     """Return equally spaced points on a cubic smoothing spline.
 
     It minimises the weighted squares of the distances plus a penalty on the second derivative, so
-    chosen that bends of `wavelength_px` are halved.
+    chosen that bends of `wavelength_px` are halved. A curve that ends where it begins stays closed.
 
     Parameters
     ----------
@@ -57,13 +60,31 @@ def smoothed_curve(
     keep = np.concatenate([[True], chords > SAME_PX])[: len(p)]
     p = p[keep]
     w = np.ones(len(p)) if weights is None else np.asarray(weights, float)[keep]
+    is_closed = len(p) >= 4 and bool((p[0] == p[-1]).all())
     if len(p) >= 4 and wavelength_px > 0:
-        p = _smoothed(p, w / w.mean(), wavelength_px)
+        smoothed = _smoothed_round if is_closed else _smoothed
+        p = smoothed(p, w / w.mean(), wavelength_px)
     length = polyline_length(p)
     number = count if count is not None else max(2, int(np.ceil(length / step_px)) + 1)
     if len(p) < 2 or length <= 0:
         return np.repeat(p[:1], number, axis=0)
-    return _between(p, number)
+    curve = _between(p, number)
+    if is_closed:
+        curve[-1] = curve[0]
+    return curve
+
+
+def _smoothed_round(
+    p: NDArray[np.float64], w: NDArray[np.float64], wavelength_px: float
+) -> NDArray[np.float64]:
+    """Smooth a closed curve, with what follows its end and precedes its begin as one course."""
+    round_px = polyline_length(p)
+    count = len(p) - 1
+    # Farther than this the ends of what is smoothed are not felt.
+    more = math.ceil(REACH_WAVELENGTHS * wavelength_px / round_px * count)
+    places = np.arange(-more, count + more) % count
+    found = _smoothed(p[places], w[places], wavelength_px)[more : more + count]
+    return np.concatenate([found, found[:1]])
 
 
 def _smoothed(

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from defectscope.core.datasets import PAGE, Dataset, file_of
 from defectscope.core.errors import FormatError, InputError
-from defectscope.core.files import atomic_path, inside
+from defectscope.core.files import atomic_path, check_encoding, inside
 from defectscope.core.options import Options
 
 __all__ = [
@@ -48,11 +48,20 @@ def natural_key(path: Path | str) -> list[tuple[int, str]]:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Return the image files in and below `folder`, in natural order."""
+    """Return the image files in and below `folder`, in natural order.
+
+    Raises
+    ------
+    InputError
+        A name is not valid UTF-8.
+    """
     if not folder.is_dir():
         return []
     found = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
-    return sorted(found, key=natural_key)
+    images = sorted(found, key=natural_key)
+    for image in images:
+        check_encoding(image)
+    return images
 
 
 def relative_name(name: str, below: str = "", where: str = "") -> str:

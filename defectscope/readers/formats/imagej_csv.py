@@ -26,10 +26,12 @@ from defectscope.readers.formats.imagej_results import (
     is_results_table,
     read_rows,
 )
+from defectscope.readers.formats.imagej_slices import rows_of_images
 from defectscope.readers.formats.imagej_table import table_text
 
 __all__ = ["ImageJCsv"]
 
+FOLDERS = ("images", "frames")
 # Frame indices are counted apart: pages of stacks keep theirs.
 HELD = ("scores", "ignore", "ellipses", "tracks", "frames")
 
@@ -85,8 +87,9 @@ class ImageJCsv(AnnotationFormat):
             raise FormatError(f"{path} holds no results table of ImageJ")
         notes = Notes()
         rows = [row for file in files for row in read_rows(file, notes)]
-        folder = resting_place(root, {row.title for row in rows}, ("images", "frames"))
         known = tuple(self.runtime.defect_types)
+        rows = rows_of_images(rows, root, FOLDERS, known, notes)
+        folder = resting_place(root, {row.title for row in rows}, FOLDERS)
         images = []
         for name, page, members in _by_image(rows, folder):
             annotations = [

@@ -32,6 +32,9 @@ TYPE_COLUMNS = ("defect_type", "Class")
 # What Summarize appends below the measurements.
 SUMMARY = ("Mean", "SD", "Min", "Max")
 _SLICE = re.compile(r"[1-9]\d{0,8}")
+# The label of a slice of a hyperstack: place and number of channels, slices and times.
+_HYPERSTACK = re.compile(r"(?:^|:)\s*((?:[czt]:\d+/\d+\s*)+)(?:-.*)?$")
+_PLACE = re.compile(r"[czt]:(\d+)/(\d+)")
 
 
 @dataclass(frozen=True)
@@ -44,19 +47,28 @@ class Row:
         File and line, for messages.
     title
         Name of the image.
-    page
-        Slice of a stack, from 0.
+    slice
+        Slice of a stack, from 1; 0 where no number tells it.
     region
-        Name of the region of interest, or an empty text.
+        Name of the region of interest, or an empty text. It is the label of the slice where the
+        window showed a stack and the region had no name.
+    label
+        What is the label of a slice for certain, or an empty text.
     cells
         Text by column.
     """
 
     where: str
     title: str
-    page: int
+    slice: int
     region: str
+    label: str
     cells: dict[str, str]
+
+    @property
+    def page(self) -> int:
+        """Page of a stack, from 0."""
+        return max(self.slice - 1, 0)
 
     def number(self, column: str) -> float | None:
         """Return a number, or None where the cell is absent, empty or NaN (does not apply)."""
@@ -145,18 +157,48 @@ def read_rows(path: Path, notes: Notes) -> Iterator[Row]:
 
 def _row(cells: dict[str, str], path: Path, where: str) -> Row:
     """Understand ``Label``: title[:region][:slice label or number]."""
-    title, *rest = [part.strip() for part in cells.get("Label", "").split(":")]
-    slices = [Row(where, "", 0, "", cells).number(column) for column in ("Slice", "Frame")]
-    page = int(max((number for number in slices if number is not None), default=0))
+    text = cells.get("Label", "")
+    number = _slice_number(cells, where)
+    place = _HYPERSTACK.search(text)
+    if place is not None:
+        text, number = text[: place.start()], _place_in_hyperstack(place[1], where)
+    title, *rest = [part.strip() for part in text.split(":")]
+    label = ""
     if rest and rest[-1].lower().endswith(IMAGE_SUFFIXES):
         # Slices of an image sequence carry the names of their files.
-        title, page = rest.pop(), 0
-    elif rest and _SLICE.fullmatch(rest[-1]) and not page:
-        page = int(rest.pop())
+        title, number = rest.pop(), 0
+    elif rest and _SLICE.fullmatch(rest[-1]) and not (number and len(rest) == 1):
+        number = number or int(rest[-1])
+        rest.pop()
+    elif len(rest) > 1:
+        label = rest.pop()
     title = title or _namesake(path)
     if title not in SUMMARY:
         title = relative_name(title, where=where)
-    return Row(where, title, max(page - 1, 0), rest[0] if rest else "", cells)
+    return Row(where, title, number, rest[0] if rest else "", label, cells)
+
+
+def _slice_number(cells: dict[str, str], where: str) -> int:
+    row = Row(where, "", 0, "", "", cells)
+    given = [int(row.number(column) or 0) for column in ("Slice", "Frame")]
+    if min(given) > 1:
+        raise FormatError(
+            f"{where}: slice {given[0]} of time {given[1]} is no frame of a series; measure in "
+            "a stack of one slice or of one time"
+        )
+    return max(*given, 0)
+
+
+def _place_in_hyperstack(text: str, where: str) -> int:
+    """Return the slice that ``c:1/1 z:1/1 t:3/10`` is."""
+    places = [(int(place), int(count)) for place, count in _PLACE.findall(text)]
+    longer = [place for place, count in places if count > 1]
+    if len(longer) > 1:
+        raise FormatError(
+            f"{where}: the label {text.strip()!r} is of a hyperstack of several axes, which is no "
+            "series; measure in a stack of one channel and one slice, or of one time"
+        )
+    return longer[0] if longer else 1
 
 
 def _namesake(path: Path) -> str:

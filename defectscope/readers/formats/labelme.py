@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,9 @@ class LabelMe(AnnotationFormat):
     def load(self, path: Path) -> Dataset:
         """Return the images of one file, or of all labelme files in and below a folder.
 
+        Images may lie in a folder beside it, as ``../images/a.png``; the dataset's folder is the
+        one above then.
+
         Raises
         ------
         FormatError
@@ -65,9 +69,10 @@ class LabelMe(AnnotationFormat):
             files = sorted(filter(_is_labelme, path.rglob("*.json")), key=natural_key)
         if not files:
             raise FormatError(f"{path} holds no labelme .json file")
-        notes = Notes()
-        images = [_image(file, root, notes) for file in files]
-        return loaded(images, root, (), notes)
+        try:
+            return _loaded(files, root)
+        except _BesideError:
+            return _loaded(files, root, beside=True)
 
     def save(self, dataset: Dataset, path: Path) -> list[str]:
         """Write a folder with one file an image, or a single ``.json`` for a single image."""
@@ -111,10 +116,35 @@ def _is_labelme(path: Path) -> bool:
     return b'"shapes"' in content and b'"imagePath"' in content
 
 
-def _image(file: Path, root: Path, notes: Notes) -> LabelledImage:
+class _BesideError(Exception):
+    """An image lies in a folder beside that of the labels."""
+
+
+def _loaded(files: Sequence[Path], root: Path, beside: bool = False) -> Dataset:
+    """Return the images of label files in `root`; `beside`, in the folder above it."""
+    folder, prefix = root, ""
+    if beside:
+        prefix, folder = root.resolve().name, root.resolve().parent
+    notes = Notes()
+    images = []
+    for file in files:
+        below = posixpath.join(prefix, file.parent.relative_to(root).as_posix())
+        images.append(_image(file, folder, below, beside, notes))
+    return loaded(images, folder, (), notes)
+
+
+def _image(file: Path, root: Path, below: str, beside: bool, notes: Notes) -> LabelledImage:
     top = Entry(read_json(file), str(file))
-    below = file.parent.relative_to(root).as_posix()
-    name = relative_name(top.text("imagePath"), below, top.where)
+    given = top.text("imagePath")
+    levels = posixpath.normpath(posixpath.join(below, given.replace("\\", "/"))).split("/")
+    if levels[0] == "..":
+        if not beside and levels[1:2] != [".."]:
+            raise _BesideError
+        raise FormatError(
+            f"{top.where}: the image {given!r} lies more than one folder up; give the folder that "
+            "holds both labels and images, with --from labelme"
+        )
+    name = relative_name(given, below, top.where)
     if top.has("imageWidth") or top.has("imageHeight"):
         size = top.size("imageWidth", "imageHeight")
         check_size(root, name, size, top.where)

@@ -131,14 +131,15 @@ class Napari(AnnotationFormat):
         images, written = _read_labels(folder / LABELS)
         notes = Notes()
         by_image: dict[int, list[Annotation]] = defaultdict(list)
-        known = _Known(written)
-        for shape in _read_shapes(folder / SHAPES, notes):
+        shapes = list(_read_shapes(folder / SHAPES, notes))
+        for shape in shapes:
             if not 0 <= shape.image < len(images):
                 raise FormatError(
                     f"{shape.where}: axis-0 must be an image from 0 to {len(images) - 1}, found "
                     f"{shape.image}"
                 )
-            label = known.label(shape) or {"defect_type": self.options.defect_type}
+        for shape, known in zip(shapes, _known_labels(shapes, written), strict=True):
+            label = known or {"defect_type": self.options.defect_type}
             by_image[shape.image].append(_annotation(shape, label))
         found = []
         for number, image in enumerate(images):
@@ -151,37 +152,41 @@ class Napari(AnnotationFormat):
         return loaded(found, folder, (), notes)
 
 
-class _Known:
-    """The shapes that were written, each of which is found again once."""
+def _known_labels(
+    shapes: list[_Shape], written: list[dict[str, Any]]
+) -> list[dict[str, Any] | None]:
+    """Return which of the shapes that were written each is; of one moved, with origin ``human``.
 
-    def __init__(self, written: list[dict[str, Any]]) -> None:
-        self._exact: dict[tuple[Any, ...], dict[str, Any]] = {}
-        self._near: dict[int, list[tuple[_Shape, dict[str, Any]]]] = defaultdict(list)
-        for entry in written:
-            vertices = np.array(entry["vertices"], float)
-            shape = _Shape("", entry["kind"], entry["image"], vertices)
-            self._exact[shape.key] = entry
-            self._near[shape.image].append((shape, entry))
-        self._gone: set[int] = set()
+    Those that stayed as they were are found first, and then, the nearest first, those that were
+    moved, so that none takes the place of another.
+    """
+    left: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    for entry in written:
+        left[_of_entry(entry).key].append(entry)
+    labels = [left[shape.key].pop(0) if left.get(shape.key) else None for shape in shapes]
+    near: dict[int, list[tuple[_Shape, dict[str, Any]]]] = defaultdict(list)
+    for entries in left.values():
+        for entry in entries:
+            near[entry["image"]].append((_of_entry(entry), entry))
+    pairs = []
+    for k, shape in enumerate(shapes):
+        if labels[k] is not None:
+            continue
+        centre, size = shape.vertices.mean(axis=0), float(np.ptp(shape.vertices, axis=0).max())
+        for j, (other, entry) in enumerate(near[shape.image]):
+            distance = float(np.hypot(*(other.vertices.mean(axis=0) - centre)))
+            if distance <= SAME_SHAPE * size:
+                pairs.append((distance, k, j, entry))
+    gone: set[int] = set()
+    for _, k, _, entry in sorted(pairs, key=lambda pair: pair[:3]):
+        if labels[k] is None and id(entry) not in gone:
+            gone.add(id(entry))
+            labels[k] = {**entry, "origin": "human"}
+    return labels
 
-    def label(self, shape: _Shape) -> dict[str, Any] | None:
-        """Return what stands for a shape; of one that is moved, with the origin ``human``."""
-        entry = self._exact.get(shape.key)
-        if entry is not None:
-            self._gone.add(id(entry))
-            return entry
-        centre = shape.vertices.mean(axis=0)
-        size = float(np.ptp(shape.vertices, axis=0).max())
-        near = [
-            (float(np.hypot(*(other.vertices.mean(axis=0) - centre))), k, entry)
-            for k, (other, entry) in enumerate(self._near[shape.image])
-            if id(entry) not in self._gone
-        ]
-        distance, _, entry = min(near, default=(math.inf, 0, None), key=lambda found: found[:2])
-        if entry is None or distance > SAME_SHAPE * size:
-            return None
-        self._gone.add(id(entry))
-        return {**entry, "origin": "human"}
+
+def _of_entry(entry: dict[str, Any]) -> _Shape:
+    return _Shape("", entry["kind"], entry["image"], np.array(entry["vertices"], float))
 
 
 def _outline(

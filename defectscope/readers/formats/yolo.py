@@ -12,7 +12,7 @@ from defectscope.core.datasets import PAGE, Dataset, LabelledImage
 from defectscope.core.errors import FormatError, OutputError
 from defectscope.core.files import write_text
 from defectscope.core.instances import Instances
-from defectscope.readers.formats.collecting import Annotation, collect
+from defectscope.readers.formats.collecting import collect
 from defectscope.readers.formats.folder_output import left_over, whole_folder
 from defectscope.readers.formats.holdings import Notes, loaded, note_box, note_losses, type_names
 from defectscope.readers.formats.image_files import (
@@ -23,9 +23,9 @@ from defectscope.readers.formats.image_files import (
     list_images,
     natural_key,
 )
-from defectscope.readers.formats.json_values import read_text
-from defectscope.readers.formats.outlines import mask_polygons, polygon_box, united
+from defectscope.readers.formats.outlines import mask_polygons, polygon_box
 from defectscope.readers.formats.yolo_classes import CLASSES, DATA, data_yaml, read_classes
+from defectscope.readers.formats.yolo_lines import TrackNumbers, annotation_of, read_lines
 
 __all__ = ["Yolo"]
 
@@ -35,9 +35,10 @@ LABELS, IMAGES = "labels", "images"
 class Yolo(AnnotationFormat):
     """A folder with ``labels/*.txt``, ``images/`` and data.yaml or classes.txt.
 
-    A line is ``class cx cy width height`` or ``class x1 y1 x2 y2 x3 y3 ...``, with a score at
-    its end where a detector wrote it. Written are polygons where every instance has a mask,
-    else boxes, with nine digits after the point: box corners come back within 0.001 px.
+    A line is ``class cx cy width height`` or ``class x1 y1 x2 y2 x3 y3 ...``, with a score, the
+    number of a track or both at its end where a detector wrote it. Written are polygons where
+    every instance has a mask, else boxes, with nine digits after the point: box corners come back
+    within 0.001 px.
     """
 
     Options = CopyOptions
@@ -53,7 +54,7 @@ class Yolo(AnnotationFormat):
         Raises
         ------
         FormatError
-            A line is malformed, or the image of a label file is missing.
+            A line is malformed, or a label file has no image or two.
         """
         if not self.accepts(path):
             raise FormatError(f"{path}: expected a folder with {LABELS}/ and {IMAGES}/ in it")
@@ -65,17 +66,21 @@ class Yolo(AnnotationFormat):
         }
         notes = Notes()
         folder = path / IMAGES
+        lines = {stem: read_lines(file) for stem, file in labels.items()}
+        tracks = TrackNumbers.found_in([line for those in lines.values() for line in those])
+        if tracks:
+            notes.add("the whole numbers at the end of lines are read as those of tracks")
         images = []
-        for image in list_images(folder):
+        for stem, image in _images_by_stem(folder).items():
             size = image_size(image)
             if size is None:
                 raise FormatError(f"{image}: the size of the image cannot be read")
-            relative = image.relative_to(folder)
-            file = labels.pop(relative.with_suffix(""), None)
-            rows = [] if file is None else _annotations(file, names, size)
-            images.append(LabelledImage(relative.as_posix(), collect(rows, size, notes)))
-        if labels:
-            stem, file = next(iter(labels.items()))
+            rows = [annotation_of(line, tracks, names, size) for line in lines.pop(stem, ())]
+            name = image.relative_to(folder).as_posix()
+            images.append(LabelledImage(name, collect(rows, size, notes)))
+        if lines:
+            stem = next(iter(lines))
+            file = labels[stem]
             raise FormatError(
                 f"{file}: there is no image {stem.as_posix()} in {folder}; YOLO labels are "
                 "fractions of the image's size, so the images are needed"
@@ -116,40 +121,18 @@ class Yolo(AnnotationFormat):
         return [*notes.texts(), *stale]
 
 
-def _annotations(file: Path, names: Sequence[str], shape: tuple[int, int]) -> Iterator[Annotation]:
-    for number, line in enumerate(read_text(file).splitlines(), 1):
-        if line.strip():
-            yield _annotation(line.split(), names, shape, f"{file}, line {number}")
-
-
-def _annotation(
-    words: Sequence[str], names: Sequence[str], shape: tuple[int, int], where: str
-) -> Annotation:
-    try:
-        values = np.array([float(word) for word in words[1:]])
-        index = int(words[0])
-    except ValueError as error:
-        raise FormatError(f"{where}: expected a class number and fractions: {error}") from error
-    if not np.isfinite(values).all():
-        raise FormatError(f"{where}: expected finite numbers, found {' '.join(words)}")
-    if not 0 <= index < len(names):
-        raise FormatError(
-            f"{where}: there is no class {index}; {len(names)} "
-            f"{'is' if len(names) == 1 else 'are'} named, counted from 0"
-        )
-    if len(values) < 4:
-        raise FormatError(
-            f"{where}: expected a class and at least 4 fractions, found {len(values)}"
-        )
-    # Coordinates come in pairs: one number more is a detector's score.
-    values, score = (values[:-1], float(values[-1])) if len(values) % 2 else (values, 1.0)
-    points = values.reshape(-1, 2) * shape[::-1]
-    if len(points) > 2:
-        box = polygon_box([points])
-        return Annotation(where, box, names[index], score, mask=united([points], shape, where))
-    (x, y), (width, height) = points
-    box = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-    return Annotation(where, box, names[index], score)
+def _images_by_stem(folder: Path) -> dict[Path, Path]:
+    """Return the images of a folder by what they share with their label files."""
+    found: dict[Path, Path] = {}
+    for image in list_images(folder):
+        stem = image.relative_to(folder).with_suffix("")
+        if stem in found:
+            raise FormatError(
+                f"{image}: {found[stem].name} beside it would share its label file; rename one of "
+                "them, or take one away"
+            )
+        found[stem] = image
+    return found
 
 
 def _all_outlined(instances: Instances) -> bool:

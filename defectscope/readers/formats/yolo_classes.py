@@ -29,27 +29,35 @@ _BLOCK_ITEM = re.compile(r"\s*(?:-\s+(?P<item>.+)|(?P<pair>\d+\s*:\s.+))")
 def read_classes(folder: Path) -> tuple[str, ...]:
     """Return the class names of a dataset, in the order of their numbers.
 
-    They stand in data.yaml (in the folder, or beside it, where splits share one), else in
-    classes.txt (in the folder or in labels/).
+    They stand in data.yaml, else in classes.txt (in the folder or in labels/), else in the
+    data.yaml beside the folder, which splits share.
 
     Raises
     ------
     FormatError
         There is neither, or it is malformed.
     """
-    for place in (folder, folder.resolve().parent):
-        for name in YAML_NAMES:
-            if (place / name).is_file():
-                return names_from_yaml(read_text(place / name), place / name)
+    names = _from_yaml_in(folder) or _from_text_in(folder) or _from_yaml_in(folder.resolve().parent)
+    if names:
+        return names
+    raise FormatError(
+        f"{folder}: there is neither {DATA} nor {CLASSES}; add {CLASSES} with the name of one "
+        "class a line"
+    )
+
+
+def _from_yaml_in(folder: Path) -> tuple[str, ...]:
+    files = (folder / name for name in YAML_NAMES)
+    return next((names_from_yaml(read_text(file), file) for file in files if file.is_file()), ())
+
+
+def _from_text_in(folder: Path) -> tuple[str, ...]:
     for file in (folder / CLASSES, folder / "labels" / CLASSES):
         if file.is_file():
             names = tuple(line.strip() for line in read_text(file).splitlines() if line.strip())
             if names:
                 return names
-    raise FormatError(
-        f"{folder}: there is neither {DATA} nor {CLASSES}; add {CLASSES} with the name of one "
-        "class a line"
-    )
+    return ()
 
 
 def data_yaml(names: Sequence[str]) -> str:

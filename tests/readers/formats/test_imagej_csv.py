@@ -115,6 +115,66 @@ def test_slice_labels_name_the_files_of_a_sequence(tmp_path: Path) -> None:
     assert [i.file_name for i in images] == ["Frame461.jpg", "Frame462.jpg"]
 
 
+@pytest.mark.parametrize("below", ["", "images", "frames"])
+@pytest.mark.parametrize("between", ["", "0001-0023:", "loop:"])
+def test_labels_of_slices_go_without_the_suffix_of_their_file(
+    tmp_path: Path, below: str, between: str
+) -> None:
+    (tmp_path / below).mkdir(exist_ok=True)
+    for number in (461, 462):
+        Image.new("L", (40, 30)).save(tmp_path / below / f"Frame{number}.jpg")
+    rows = [f"Frames:{between}Frame{number},1,1,2,2" for number in (461, 462, 461)]
+    dataset = load(write(tmp_path / "r.csv", *rows, header="Label,BX,BY,Width,Height"))
+    found = [(i.file_name, len(i.instances)) for i in dataset.images]
+    assert found == [("Frame461.jpg", 2), ("Frame462.jpg", 1)]
+    assert dataset.folder == tmp_path / below
+    assert dataset.images[0].instances.image_shape == (30, 40)
+
+
+def test_slices_whose_files_are_not_there_stay_apart(tmp_path: Path) -> None:
+    rows = [f"Frames:0001-0023:Frame{number},1,1,2,2" for number in (461, 462)]
+    images = load(write(tmp_path / "r.csv", *rows, header="Label,BX,BY,Width,Height")).images
+    assert [image.stem for image in images] == ["Frame461", "Frame462"]
+
+
+def test_names_that_may_be_slices_are_never_merged_in_silence(tmp_path: Path) -> None:
+    header = "Label,BX,BY,Width,Height"
+    sequence = write(tmp_path / "r.csv", "Frames:a,1,1,2,2", "Frames:b,1,1,2,2", header=header)
+    with pytest.raises(FormatError, match=r"line 2: 2 names stand behind Frames, such as 'a';.*"):
+        load(sequence)
+    rows = ("foil.png:a,1,1,2,2", "foil.png:b,1,1,2,2")
+    path = write(tmp_path / "r.csv", *rows, header=header)
+    assert len(load(path).images) == 1
+    assert any("taken for regions of one image" in text for text in load(path).warnings)
+    # Behind the name of a single image stand regions, also where another image is called so.
+    for name in ("foil.png", "a.png"):
+        Image.new("L", (40, 30)).save(tmp_path / name)
+    assert [i.file_name for i in load(path).images] == ["foil.png"]
+    assert load(path).warnings == ()
+
+
+def test_a_label_does_not_tell_a_page_of_a_stack(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "s.tif", np.zeros((4, 20, 30), np.uint8), photometric="minisblack")
+    path = write(tmp_path / "r.csv", "s.tif:heated,1,1,2,2", header="Label,BX,BY,Width,Height")
+    with pytest.raises(
+        FormatError, match=r"'heated' does not tell which of the 4 slices of s\.tif"
+    ):
+        load(path)
+
+
+def test_slices_of_hyperstacks_have_their_place_in_the_label(tmp_path: Path) -> None:
+    header = "Label,BX,BY,Width,Height"
+    label = "h.tif:0001-0002:c:1/1 z:1/1 t:3/10 - h"
+    (image,) = load(write(tmp_path / "r.csv", f"{label},1,1,2,2", header=header)).images
+    assert (image.file_name, image.frame) == ("h.tif#2", 2)
+    several = write(tmp_path / "r.csv", "h.tif:c:2/2 t:3/10 - h,1,1,2,2", header=header)
+    with pytest.raises(FormatError, match="hyperstack of several axes"):
+        load(several)
+    both = write(tmp_path / "r.csv", "h.tif,1,1,2,2,3,2", header=f"{header},Slice,Frame")
+    with pytest.raises(FormatError, match="slice 3 of time 2 is no frame"):
+        load(both)
+
+
 def test_summary_rows_are_left_out(tmp_path: Path) -> None:
     tail = [
         f"{i},{name},1,1,1,1,1,1,1,1,1,1" for i, name in enumerate(("Mean", "SD", "Min", "Max"))

@@ -175,3 +175,18 @@ def test_what_is_malformed_is_said(tmp_path):
     (folder / "labels.json").write_text("{}")
     with pytest.raises(FormatError, match="no labels for napari"):
         Napari().load(folder)
+
+
+def test_a_moved_shape_never_takes_the_place_of_another(tmp_path):
+    boxes = [[10, 10, 20, 20], [16, 10, 26, 20]]
+    tracks = {"track_id": np.array([4, 7])}
+    found = Instances((50, 60), boxes, None, ["x", "y"], measurements=tracks,
+                      units={"track_id": ""})  # fmt: skip
+    Napari().save(Dataset([LabelledImage("a.png", found)]), tmp_path / "layers")
+    # Nearer to where the second one is, which stays.
+    edited(tmp_path / "layers", lambda rows: [
+        {**r, "axis-2": r["axis-2"] + 4.0} if r["index"] == "0" else r for r in rows
+    ])  # fmt: skip
+    (image,) = Napari().load(tmp_path / "layers").images
+    assert image.instances.measurements["track_id"].tolist() == [4, 7]
+    assert image.instances.defect_types.tolist() == ["x", "y"]

@@ -48,6 +48,49 @@ def test_boxes_polygons_and_scores(tmp_path: Path) -> None:
     assert [mask.area_px for mask in found.masks] == [0, 400, 0, 400]
 
 
+@pytest.mark.parametrize("score", ["", " 0.75"])
+@pytest.mark.parametrize("numbers", [(3, 1), (1, 12)])
+def test_tracks_of_boxes(tmp_path: Path, score: str, numbers: tuple[int, int]) -> None:
+    lines = [f"0 0.5 0.5 0.2 0.4{score} {number}" for number in numbers]
+    dataset = Yolo().load(folder_with(tmp_path, *lines))
+    found = dataset.images[0].instances
+    np.testing.assert_allclose(found.boxes, [[40, 15, 60, 35]] * 2)
+    assert found.scores.tolist() == [0.75 if score else 1] * 2
+    assert found.masks is None
+    assert found.measurements["track_id"].tolist() == list(numbers)
+    assert "the whole numbers at the end of lines are read as those of tracks" in dataset.warnings
+
+
+def test_tracks_of_polygons_and_of_one_box(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    polygon = "0 0.1 0.2 0.3 0.2 0.3 0.6 0.1 0.6"
+    lines = [f"{polygon} 0.5 1", f"{polygon} 0.5 2", "0 0.5 0.5 0.2 0.4"]
+    found = Yolo().load(folder_with(tmp_path / "a", *lines)).images[0].instances
+    assert found.masks is not None
+    assert [mask.area_px for mask in found.masks] == [400, 400, 0]
+    np.testing.assert_array_equal(found.measurements["track_id"], [1, 2, np.nan])
+    (tmp_path / "b").mkdir()
+    alone = folder_with(tmp_path / "b", "0 0.5 0.5 0.2 0.4 0.5 1")
+    found = Yolo().load(alone).images[0].instances
+    assert found.measurements["track_id"].tolist() == [1]
+
+
+def test_triangles_and_scores_of_one_are_no_tracks(tmp_path: Path) -> None:
+    lines = ["0 0.1 0.2 0.3 0.2 0.3 1", "0 0.1 0.2 0.3 0.2 0.3 0.6", "0 0.5 0.5 0.2 0.4 1"]
+    found = Yolo().load(folder_with(tmp_path, *lines)).images[0].instances
+    assert found.masks is not None
+    assert [mask.area_px > 0 for mask in found.masks] == [True, True, False]
+    assert found.scores.tolist() == [1, 1, 1]
+    assert "track_id" not in found.measurements
+
+
+def test_two_images_of_one_label_file_are_refused(tmp_path: Path) -> None:
+    path = folder_with(tmp_path, "0 0.5 0.5 0.2 0.4")
+    Image.new("L", (100, 50)).save(path / "images/a.tif")
+    with pytest.raises(FormatError, match=r"a\.tif: a\.png beside it would share its label file"):
+        Yolo().load(path)
+
+
 def test_images_without_labels_have_no_instances(tmp_path: Path) -> None:
     path = folder_with(tmp_path, "0 0.5 0.5 0.2 0.4")
     (path / "images/sub").mkdir()
@@ -81,6 +124,8 @@ def test_damaged_image_is_refused(tmp_path: Path) -> None:
         ("-1 0.5 0.5 0.2 0.2", "there is no class -1"),
         ("0 0.5 0.5 nan 0.2", "expected finite numbers"),
         ("0 0.5 0.5 1e400 0.2", "expected finite numbers"),
+        ("0 0.5 0.5 0.2 0.2 1.5", "expected a score from 0 to 1 at the end, found 1.5"),
+        ("0 0.5 0.5 0.2 0.2 -0.5", "expected a score from 0 to 1 at the end, found -0.5"),
         ("0 0.5 0.5 0 0.2", "positive width and height, found 0 x 10 px"),
     ],
 )
@@ -138,10 +183,13 @@ def test_classes_of_splits_lie_beside_them(tmp_path: Path) -> None:
     (split / "labels").mkdir(parents=True)
     with pytest.raises(FormatError, match=r"neither data\.yaml nor classes\.txt; add"):
         read_classes(split)
-    (split / "labels/classes.txt").write_text("x\n")
-    assert read_classes(split) == ("x",)
     (tmp_path / "data.yaml").write_text("names: [y]")
     assert read_classes(split) == ("y",)
+    # A dataset's own come first: the folder around it may hold another one.
+    (split / "labels/classes.txt").write_text("x\n")
+    assert read_classes(split) == ("x",)
+    (split / "data.yaml").write_text("names: [z]")
+    assert read_classes(split) == ("z",)
 
 
 def dataset(**values: object) -> Dataset:
