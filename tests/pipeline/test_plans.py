@@ -25,3 +25,13 @@ def test_plans_of_earlier_versions_say_nothing_of_weights():
     assert "input files have changed" in (
         plan_difference(plan() | {"inputs": {"a.png": "11"}}, now) or ""
     )
+
+
+def test_digests_that_are_not_known_differ_from_none():
+    former, now = (plan(weights_sha256=digest, threshold=0.5) for digest in (None, "aa"))
+    assert plan_difference(former, now) is None
+    assert plan_difference(now, former) is None
+    changed = plan(weights_sha256="aa", threshold=0.4)
+    assert "fine depends on has changed" in (plan_difference(former, changed) or "")
+    gone = plan(threshold=0.5)
+    assert "fine depends on has changed" in (plan_difference(now, gone) or "")
