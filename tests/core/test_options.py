@@ -11,6 +11,7 @@ from defectscope.core.options import (
     Options,
     describe_options,
     parse_assignment,
+    set_in_vain,
     validate_options,
 )
 
@@ -198,3 +199,18 @@ class TestDescription:
 
     def test_no_options_no_rows(self):
         assert describe_options(Options) == []
+
+
+class Switched(Options):
+    """Options of which one needs another."""
+
+    on: bool = Field(False, description="switch")
+    length_px: float = Field(3.0, description="of no use without it")
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [({}, None), ({"length_px": 3}, None), ({"length_px": 4}, "length_px"), ({"on": True}, "on")],
+)
+def test_what_was_set_to_something_else_than_its_default_is_named(given, found):
+    assert set_in_vain(Switched(**given), "length_px", "on") == found

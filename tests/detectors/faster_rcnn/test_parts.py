@@ -7,8 +7,11 @@ import io
 import numpy as np
 import pytest
 
+from defectscope.core.errors import OptionError
+from defectscope.core.options import validate_options
 from defectscope.detectors.faster_rcnn.anchors import anchors_of
 from defectscope.detectors.faster_rcnn.decoding import decoded
+from defectscope.detectors.faster_rcnn.options import FasterRcnnTrainingOptions
 
 
 def test_anchors_are_where_sizes_are():
@@ -97,3 +100,10 @@ def test_openvino_counts_proposals_of_large_frames():
     # Of 32 bits, which OpenVINO takes for whole numbers, this area times 1200 is too much.
     wide = np.zeros((1, 1, 256, 32_768), np.float32)
     assert model(wide)[0].shape == (128 + wide.size * 1200 // 1_000_000,)
+
+
+@pytest.mark.parametrize("options", [{"momentum": 0.8}, {"decay_every": 100}])
+def test_options_of_sgd_are_refused_beside_adamw(options):
+    with pytest.raises(OptionError, match=f"{next(iter(options))} is of sgd alone"):
+        validate_options(FasterRcnnTrainingOptions, options, "faster-rcnn")
+    assert validate_options(FasterRcnnTrainingOptions, options | {"optimiser": "sgd"}, "x")

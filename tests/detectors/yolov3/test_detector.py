@@ -193,7 +193,7 @@ def test_info_names_the_head_and_the_licence():
                           check=False, timeout=120)  # fmt: skip
     facts = json.loads(done.stdout)
     assert "anchor-free head" in facts["description"]
-    assert facts["licence"] == "AGPL-3.0"
+    assert "weights (AGPL-3.0)" in facts["summary"]
     assert facts["trainable"]
     assert {"overlap", "scale", "score"} <= {row["name"] for row in facts["options"]}
 
