@@ -52,8 +52,8 @@ def chosen_detectors(
         if options.get(REFERENCE):
             raise OptionError(
                 f"{REFERENCE} as it is takes part in every benchmark, so that options of it would "
-                f"change what others are compared with; name another one, such as mine={REFERENCE}, "
-                "and set options of mine"
+                "change what others are compared with; name another one, such as "
+                f"mine={REFERENCE}, and set options of mine"
             )
         parsed.append(Choice(REFERENCE, REFERENCE))
     if not parsed:
