@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from defectscope import Options, Tables
 from defectscope.analysis.counting import detection_factor, detection_spread
+from defectscope.core.options import set_in_vain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Self
 
     from defectscope.core.fields import Fields
 
@@ -28,6 +30,14 @@ class DetectorScoreOptions(Options):
         None, gt=0, le=1, description="recall of the detector; else as its weights' card says"
     )
     recall_error: float = Field(0.0, ge=0, le=1, description="standard error of the recall")
+
+    @model_validator(mode="after")
+    def _errors_have_values(self) -> Self:
+        for name in ("precision", "recall"):
+            error = set_in_vain(self, f"{name}_error")
+            if getattr(self, name) is None and error:
+                raise ValueError(f"{error} is that of {name}, which is not given; set {name} too")
+        return self
 
     def scores(self, known: Mapping[str, float]) -> dict[str, float]:
         """Return precision, recall and their errors, over those that the detector is known by."""

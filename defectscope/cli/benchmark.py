@@ -203,13 +203,18 @@ def _lines(title: str, lines: Sequence[Line]) -> Table:
     return table
 
 
+def _change(lost: float) -> str:
+    # Where nothing was found without noise, there is nothing to lose.
+    return "–" if math.isnan(lost) else f"{-100 * lost:+.0f} %"
+
+
 def _noise(title: str, rows: pd.DataFrame) -> Table:
     """Return F1 and, in brackets, the part of that on the frames as they are that is lost."""
     table = score_table(title, "noise", "level", *dict.fromkeys(rows["detector"]))
     noisy = rows[rows["noise"] != ""]
     for (kind, level), own in noisy.groupby(["noise", "level"], sort=False):
         cells = [
-            "–" if math.isnan(f1) else f"{f1:.3f} ({-100 * lost:+.0f} %)"
+            "–" if math.isnan(f1) else f"{f1:.3f} ({_change(lost)})"
             for f1, lost in own[["f1", "lost"]].astype(float).itertuples(index=False)
         ]
         table.add_row(str(kind), f"{level:g}", *cells)

@@ -22,6 +22,7 @@ __all__ = [
     "check_options_model",
     "describe_options",
     "parse_assignment",
+    "set_in_vain",
     "validate_options",
 ]
 
@@ -69,6 +70,27 @@ class _Real(float, _Number):
 
 
 OptionsT = TypeVar("OptionsT", bound=BaseModel)
+
+
+def set_in_vain(options: BaseModel, *names: str) -> str | None:
+    """Return the first of some options that was set to something else than its default.
+
+    Parameters
+    ----------
+    options
+        Of a component.
+    names
+        Those that change nothing beside its other options; whoever sets one should be told.
+    """
+    fields = type(options).model_fields
+    return next(
+        (
+            name
+            for name in names
+            if name in options.model_fields_set and getattr(options, name) != fields[name].default
+        ),
+        None,
+    )
 
 
 def validate_options(model: type[OptionsT], values: Mapping[str, Any], owner: str) -> OptionsT:

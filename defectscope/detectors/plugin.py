@@ -36,14 +36,14 @@ def defectscope_detectors() -> list[ComponentSpec]:
         ),
         ComponentSpec(
             "unetpp",
-            "U-Net++ with a fixed number of masks, one a line (Govind et al.); to be trained.",
+            "U-Net++ with a fixed number of masks, one a line (Govind et al.); needs no torch.",
             "defectscope.detectors.unetpp.detector:Unetpp",
         ),
         ComponentSpec(
             "yolov3",
-            "YOLOv3, -SPP and -tiny of ultralytics, with its anchor-free head; -tiny has weights.",
+            "YOLOv3, -SPP and -tiny of ultralytics; -tiny has weights; only training needs the "
+            "extra [yolo].",
             "defectscope.detectors.yolov3.detector:YoloV3",
-            extra="yolo",
             licence="AGPL-3.0",
         ),
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from defectscope.pipeline.benchmark_scores import score_line
 from defectscope.pipeline.bootstrap import PERCENTILES, RESAMPLES, SEED
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.evaluation import NOTHING_TRUE, check_overlap
+from defectscope.pipeline.lanes import available_cores
 from defectscope.pipeline.renaming import renamed_dataset
 from defectscope.plugins.host import PluginHost, default_host
 
@@ -115,7 +115,7 @@ def benchmark(
     """
     check_overlap(iou)
     host = host or default_host()
-    threads = threads or os.cpu_count() or 1
+    threads = threads or available_cores()
     warnings: list[str] = []
     runtime = Runtime(device, threads, defect_types=host.defect_types(), weights=host.weights())
     choices = chosen_detectors(detectors, options or {}, host)

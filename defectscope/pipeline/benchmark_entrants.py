@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.errors import DefectscopeError, UsageError
+from defectscope.core.errors import DefectscopeError, OptionError, UsageError
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.named import NamedComponent
 
@@ -49,6 +49,12 @@ def chosen_detectors(
     parsed = [item if isinstance(item, Choice) else Choice.parse(item) for item in given]
     aliases = [choice.alias for choice in parsed]
     if REFERENCE not in aliases and host.matching("detectors", REFERENCE):
+        if options.get(REFERENCE):
+            raise OptionError(
+                f"{REFERENCE} as it is takes part in every benchmark, so that options of it would "
+                "change what others are compared with; name another one, such as "
+                f"mine={REFERENCE}, and set options of mine"
+            )
         parsed.append(Choice(REFERENCE, REFERENCE))
     if not parsed:
         raise UsageError("name at least one detector")

@@ -85,9 +85,10 @@ def threshold_of(result: Result, weights: Mapping[str, ComponentSpec]) -> float 
 
 def _has_changed(detector: Mapping[str, Any] | None, card: WeightsCard) -> bool:
     """Return whether a run used weights of the same name, and others."""
-    now = card.sha256.get(".safetensors")
-    used = (detector or {}).get("depends_on", {}).get("weights_sha256", now)
-    return bool(used != now)
+    now = card.sha256.get("safetensors")
+    used = (detector or {}).get("depends_on", {}).get("weights_sha256")
+    # Runs of earlier versions recorded none, and so may cards that somebody wrote.
+    return None not in (used, now) and used != now
 
 
 def _detector(result: Result) -> tuple[Mapping[str, Any] | None, str]:

@@ -23,18 +23,13 @@ from defectscope.core.sizes import (
     statistics_by_type,
 )
 from defectscope.core.tracking_metrics import tracking_scores
-from defectscope.pipeline.joining import (
-    Joined,
-    join_frames,
-    looked_at_px,
-    outside_masks,
-    within_roi,
-)
+from defectscope.pipeline.joining import Joined, join_frames
 from defectscope.pipeline.labels import open_dataset
 from defectscope.pipeline.line_evaluation import frame_line_scores, has_lines, line_columns
 from defectscope.pipeline.renaming import check_renames, names_in, renamed
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_labels import is_run, run_dataset
+from defectscope.pipeline.truth_seen import looked_at_px, outside_masks, within_roi
 from defectscope.plugins.host import PluginHost, default_host
 
 if TYPE_CHECKING:
@@ -153,7 +148,7 @@ def evaluate(
         ]
     area_px = None
     if isinstance(predictions, Result):
-        joined = within_roi(joined, predictions.roi, warnings)
+        joined = within_roi(joined, predictions.roi, host.defect_types(), warnings)
         joined = outside_masks(joined, predictions.masks, warnings)
         area_px = looked_at_px(joined, predictions.roi, predictions.masks)
     names = _type_names(joined)

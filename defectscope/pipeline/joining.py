@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from defectscope.core.datasets import PAGE, Dataset, joining_name
 from defectscope.core.errors import UsageError
-from defectscope.core.geometry.boxes import box_centres
 from defectscope.core.instances import Instances
 from defectscope.pipeline.results import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pandas as pd
     from numpy.typing import NDArray
 
-    from defectscope.pipeline.masking import MaskedParts
-
-__all__ = ["Joined", "join_frames", "looked_at_px", "outside_masks", "within_roi"]
+__all__ = ["Joined", "join_frames"]
 
 
 @dataclass(frozen=True)
@@ -55,8 +51,13 @@ def join_frames(predictions: Result | Dataset, truth: Dataset, warnings: list[st
         else {name: (image.instances, image.frame) for name, image in predictions.by_stem().items()}
     )
     joined, missing = [], []
-    for name, image in truth.by_stem().items():
-        key = name if name in found else f"#{image.frame}"
+    images = truth.by_stem()
+    indices = Counter(image.frame for image in images.values())
+    named = {found[name][1] for name in images if name in found}
+    for name, image in images.items():
+        # A page of another file, and an index of several images, say nothing of where they belong.
+        unsure = PAGE.search(name) or indices[image.frame] > 1 or image.frame in named
+        key = name if name in found or unsure else f"#{image.frame}"
         if key not in found:
             missing.append(image.file_name)
             continue
@@ -89,7 +90,7 @@ def _some(names: list[str]) -> str:
 def _from_run(run: Result) -> dict[str, tuple[Instances, int | None]]:
     by_frame = dict(tuple(run.detections.groupby("frame")))
     nothing = run.detections.iloc[:0]
-    lines = _lines_by_frame(run.geometry)
+    lines = _lines_by_frame(_of_lines(run))
     found: dict[str, tuple[Instances, int | None]] = {}
     sources: dict[str, str] = {}
     for row in run.frames[run.frames["status"] == "ok"].to_dict("records"):
@@ -110,62 +111,12 @@ def _from_run(run: Result) -> dict[str, tuple[Instances, int | None]]:
     return found
 
 
-def within_roi(
-    joined: list[Joined], roi: tuple[int, int, int, int] | None, warnings: list[str]
-) -> list[Joined]:
-    """Flag truth that the run did not look at, so that it counts as neither hit nor miss."""
-    if roi is None:
-        return joined
-
-    def outside(centres: NDArray[np.float64]) -> NDArray[np.bool_]:
-        return np.asarray(((centres < roi[:2]) | (centres >= roi[2:])).any(axis=1))
-
-    result, left_out = _left_out(joined, outside)
-    if left_out:
-        warnings.append(
-            f"the run looked at the region {','.join(map(str, roi))} only; {left_out} labelled "
-            "defects with their centre outside of it are left out"
-        )
-    return result
-
-
-def outside_masks(joined: list[Joined], masks: MaskedParts, warnings: list[str]) -> list[Joined]:
-    """Flag truth in the masked parts of a run, so that it counts as neither hit nor miss."""
-    if not masks:
-        return joined
-    result, left_out = _left_out(joined, masks.hold)
-    if left_out:
-        warnings.append(
-            f"parts of the frames were masked in the run; {left_out} labelled defects with their "
-            "centre in them are left out"
-        )
-    return result
-
-
-def looked_at_px(
-    joined: list[Joined], roi: tuple[int, int, int, int] | None, masks: MaskedParts
-) -> float:
-    """Return the area of all frames together that a run looked at, px²."""
-    areas: dict[tuple[int, int], int] = {}
-    for j in joined:
-        shape = j.true.image_shape
-        if shape not in areas:
-            seen = ~masks.pixels(shape) if masks else np.ones(shape, bool)
-            x0, y0, x1, y1 = (0, 0, shape[1], shape[0]) if roi is None else roi
-            areas[shape] = int(np.count_nonzero(seen[max(0, y0) : y1, max(0, x0) : x1]))
-    return float(sum(areas[j.true.image_shape] for j in joined))
-
-
-def _left_out(
-    joined: list[Joined], which: Callable[[NDArray[np.float64]], NDArray[np.bool_]]
-) -> tuple[list[Joined], int]:
-    """Flag the truth of which the centres are told, and count what was not flagged before."""
-    result, count = [], 0
-    for j in joined:
-        out = which(box_centres(j.true.boxes))
-        count += int((out & ~j.true.ignore).sum())
-        result.append(replace(j, true=replace(j.true, ignore=j.true.ignore | out)))
-    return result, count
+def _of_lines(run: Result) -> pd.DataFrame:
+    """Return the vertices of lines without those of outlines, where it is known which they are."""
+    if "length_px" not in run.detections:
+        return run.geometry
+    measured = run.detections.loc[run.detections["length_px"].notna(), ["frame", "detection"]]
+    return run.geometry.merge(measured, on=["frame", "detection"])
 
 
 def _lines_by_frame(geometry: pd.DataFrame) -> dict[int, dict[int, NDArray[np.float64]]]:

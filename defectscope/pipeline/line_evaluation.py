@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FRAME_COLUMNS", "LINE_SCORE_NAMES", "frame_line_scores", "has_lines", "line_columns",
-    "line_limits",
+    "line_limits", "line_positions",
 ]  # fmt: skip
 
 LINE_SCORE_NAMES = ("score", "precision", "recall", "mean_distance_px")
@@ -49,14 +49,17 @@ def frame_line_scores(
 def _lines(
     instances: Instances, types: Mapping[str, DefectType], chosen: NDArray[np.bool_]
 ) -> list[NDArray[np.float64]]:
-    if instances.lines is None:
-        return []
+    lines = instances.lines or ()
+    return [lines[k] for k in line_positions(instances, types) if chosen[k]]
+
+
+def line_positions(instances: Instances, types: Mapping[str, DefectType]) -> list[int]:
+    """Return which instances have a line and may: the outline of another defect is none."""
     names = instances.defect_types
     return [
-        instances.lines[k]
-        for k in np.flatnonzero(chosen)
-        if len(instances.lines[k]) > 1
-        and (str(names[k]) not in types or types[str(names[k])].shape == "line")
+        k
+        for k, line in enumerate(instances.lines or ())
+        if len(line) > 1 and (str(names[k]) not in types or types[str(names[k])].shape == "line")
     ]
 
 

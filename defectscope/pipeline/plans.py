@@ -47,8 +47,7 @@ def _component_difference(former: list[Plan], now: list[Plan]) -> str | None:
             if old.get(name) != new[name]:
                 was = old.get(name)
                 return f"{after['alias']}.{name} was {was!r}, now it is {new[name]!r}"
-        # Plans of earlier versions say nothing of it.
-        if before.get("depends_on", after.get("depends_on")) != after.get("depends_on"):
+        if _differ(before.get("depends_on"), after.get("depends_on")):
             return f"what {after['alias']} depends on has changed, such as a file of weights"
     return None
 
@@ -56,6 +55,18 @@ def _component_difference(former: list[Plan], now: list[Plan]) -> str | None:
 def _of_tables(components: list[Plan]) -> list[Plan]:
     """Return the components that decide about tables: analyses only read them at the end."""
     return [component for component in components if component["family"] != "analyses"]
+
+
+def _differ(former: Any, now: Any) -> bool:
+    """Return whether what a component depends on has changed, as far as both plans say."""
+    # Plans of earlier versions say nothing of it.
+    if former is None:
+        return False
+    one, other = former, now or {}
+    names = one.keys() | other.keys()
+    # A value of None is not known: plans of earlier versions hold it for the digest of weights.
+    known = (name for name in names if None not in (one.get(name, 0), other.get(name, 0)))
+    return any(one.get(name) != other.get(name) for name in known)
 
 
 def _shown(key: str, value: Any) -> str:

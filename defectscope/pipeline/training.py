@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from defectscope.core.errors import DefectscopeError, OptionError, OutputError, 
 from defectscope.core.options import validate_options
 from defectscope.core.training import TrainingData, TrainingJob
 from defectscope.core.weights import find_weights
+from defectscope.pipeline.lanes import available_cores
 from defectscope.pipeline.recipes import RecipeData
 from defectscope.pipeline.renaming import check_renames
 from defectscope.pipeline.training_sets import DatasetData
@@ -177,4 +177,4 @@ def _check_rename(rename: Mapping[str, str], sources: Sequence[TrainingData]) ->
 
 
 def _threads(workers: int) -> int:
-    return max(1, (os.cpu_count() or 1) - workers)
+    return max(1, available_cores() - workers)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from defectscope import Tracker
 from defectscope.core.errors import MissingPackageError
 from defectscope.core.frame_steps import in_steps
+from defectscope.core.options import set_in_vain
 from defectscope.trackers.detection_columns import frame_column, position_columns
 from defectscope.trackers.repairing import (
     GapRange,
@@ -26,6 +27,8 @@ from defectscope.trackers.repairing import (
 )
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from numpy.typing import NDArray
 
 __all__ = ["LapTrackOptions", "LapTracker"]
@@ -48,6 +51,12 @@ class LapTrackOptions(RepairOptions):
         description="how far apart particles count as being when one is e times as large, px; "
         "0: sizes are not looked at",
     )
+
+    @model_validator(mode="after")
+    def _gaps_are_closed(self) -> Self:
+        if not self.max_gap and (name := set_in_vain(self, "gap_range_px")):
+            raise ValueError(f"{name} changes nothing while max_gap is 0; set that too")
+        return self
 
 
 class LapTracker(Tracker):

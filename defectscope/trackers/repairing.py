@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from defectscope import Options as BaseOptions
+from defectscope.core.options import set_in_vain
 from defectscope.core.track_filling import filled_tracks, sighted_shares
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from numpy.typing import NDArray
 
 __all__ = [
@@ -71,6 +74,12 @@ class RepairOptions(BaseOptions):
     share_window: int = Field(
         9, ge=1, le=10_000, description="frames that this share is of, the row's own in the middle"
     )
+
+    @model_validator(mode="after")
+    def _window_has_a_share(self) -> Self:
+        if not self.sighted_share and (name := set_in_vain(self, "share_window")):
+            raise ValueError(f"{name} changes nothing while sighted_share is 0; set that too")
+        return self
 
 
 def row_order(frames: NDArray[np.int64]) -> NDArray[np.intp] | slice:

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from defectscope import Tracker
 from defectscope.core.frame_steps import in_steps
+from defectscope.core.options import set_in_vain
 from defectscope.trackers.detection_columns import frame_column, position_columns
 from defectscope.trackers.drift import estimate_drift
 from defectscope.trackers.gap_closing import GapLimits, close_gaps
@@ -108,6 +109,17 @@ class TrackpyOptions(RepairOptions):
                 f"adaptive_stop_px ({self.adaptive_stop_px:g}) must be smaller than "
                 f"search_range_px ({self.search_range_px:g})"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_in_vain(self) -> Self:
+        for used, switch, names in (
+            (self.max_gap, "max_gap is 0", ("gap_range_px", "size_ratio")),
+            (self.remove_drift, "remove_drift is false", ("drift_smoothing",)),
+            (self.adaptive_stop_px, "adaptive_stop_px is none", ("adaptive_step",)),
+        ):
+            if not used and (name := set_in_vain(self, *names)):
+                raise ValueError(f"{name} changes nothing while {switch}; set that too")
         return self
 
 

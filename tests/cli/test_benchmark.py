@@ -13,6 +13,8 @@ import cv2
 import pandas as pd
 import pytest
 
+from defectscope.cli.benchmark import _noise
+
 COMMAND = [sys.executable, "-m", "defectscope"]
 PLUGIN = """
 import os, signal, time
@@ -239,3 +241,12 @@ def test_a_wrong_request_is_one_sentence_and_leaves_nothing(data, tmp_path):
     (said,) = done.stderr.splitlines()
     assert said.startswith("error: options are given for 'fine'")
     assert not (tmp_path / "out").exists()
+
+
+def test_where_nothing_was_found_without_noise_nothing_can_be_lost():
+    rows = pd.DataFrame({
+        "detector": ["a", "a"], "noise": ["", "gaussian"], "level": [None, 5.0],
+        "f1": [0.0, 0.0], "lost": [None, None],
+    })  # fmt: skip
+    assert list(_noise("", rows).columns[2].cells) == ["0.000 (–)"]
+    assert list(_noise("", rows.assign(lost=0.25)).columns[2].cells) == ["0.000 (-25 %)"]

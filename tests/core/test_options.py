@@ -14,6 +14,7 @@ from defectscope.core.options import (
     as_written,
     describe_options,
     parse_assignment,
+    set_in_vain,
     validate_options,
 )
 
@@ -230,3 +231,18 @@ def test_numbers_stay_numbers_where_one_is_asked_for() -> None:
         assert pickle.loads(pickle.dumps(value)).text == "2_000"
     with pytest.raises(OptionError, match="valid string"):
         validate_options(Texts, {"label": 5}, "images")
+
+
+class Switched(Options):
+    """Options of which one needs another."""
+
+    on: bool = Field(False, description="switch")
+    length_px: float = Field(3.0, description="of no use without it")
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [({}, None), ({"length_px": 3}, None), ({"length_px": 4}, "length_px"), ({"on": True}, "on")],
+)
+def test_what_was_set_to_something_else_than_its_default_is_named(given, found):
+    assert set_in_vain(Switched(**given), "length_px", "on") == found

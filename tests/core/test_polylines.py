@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defectscope.core.geometry.polylines import polyline_box, polyline_length, polyline_resample
+from defectscope.core.geometry.polylines import (
+    polyline_box,
+    polyline_inside,
+    polyline_length,
+    polyline_resample,
+)
 
 coordinate = st.floats(-100, 100, width=32)
 lines = st.lists(st.tuples(coordinate, coordinate), min_size=2, max_size=12)
@@ -60,3 +65,27 @@ def test_a_box_is_never_empty():
     assert polyline_box([[3, 7]], margin=2) == (1, 5, 5, 9)
     x0, y0, x1, y1 = polyline_box([[3, 7], [1, 9], [2, 2]])
     assert (x0, y0, x1, y1) == (0.5, 1.5, 3.5, 9.5)
+
+
+BOX = (0, 0, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("line", "inside"),
+    [
+        ([(1, 1), (9, 9)], [(1, 1), (9, 9)]),
+        ([(-5, 5), (15, 5)], [(0, 5), (10, 5)]),
+        ([(5, -5), (5, 4), (5, 4), (15, 4)], [(5, 0), (5, 4), (5, 4), (10, 4)]),
+        # Of two pieces the longer one.
+        ([(2, 5), (2, -5), (4, -5), (4, 9)], [(4, 0), (4, 9)]),
+        # Along the border, and past a corner.
+        ([(-1, 0), (4, 0)], [(0, 0), (4, 0)]),
+        ([(-2, 1), (1, -2)], []),
+        ([(20, 20), (30, 5)], []),
+        ([(3, 3)], []),
+        ([], []),
+    ],
+)
+def test_the_piece_inside_of_a_box(line, inside):
+    found = polyline_inside(np.array(line, float).reshape(-1, 2), BOX)
+    np.testing.assert_allclose(found, np.array(inside, float).reshape(-1, 2), atol=1e-12)

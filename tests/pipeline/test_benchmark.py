@@ -193,9 +193,16 @@ def test_from_python_nothing_is_written_unless_asked(folder, tmp_path):
     [
         ({"detectors": "dark-blob"}, "did you mean 'dark-blobs'"),
         ({"options": {"fine": {"blur_px": 2}}}, "options are given for 'fine'"),
-        ({"options": {"dark-blobs": {"blur": 2}}}, "did you mean 'blur_px'"),
+        (
+            {"detectors": "dark-blobs", "options": {"dark-blobs": {"blur": 2}}},
+            "did you mean 'blur_px'",
+        ),
         ({"iou": 0}, "--iou must be above 0"),
         ({"frames": "7:9"}, "no labelled frame of"),
+        (
+            {"detectors": "x=dark-blobs", "options": {"dark-blobs": {"blur_px": 2}}},
+            "dark-blobs as it is takes part in every benchmark",
+        ),
         ({"detectors": "a/b=dark-blobs"}, "becomes part of file names"),
         ({"detectors": ["x=dark-blobs", "x=dark-blobs"]}, "names two components"),
         ({"rename": {"lop": "x"}}, "no defect type 'lop'.*there are: .*dislocation-loop"),
@@ -239,12 +246,12 @@ def test_a_truth_without_labels_gives_no_f1_and_is_warned_of(folder):
 
 
 def test_types_have_the_names_that_were_asked_for_on_both_sides(folder):
-    result = ds.benchmark(folder, threads=1, rename={"dislocation-loop": "loop"},
+    result = ds.benchmark(folder, "dark-blobs", threads=1, rename={"dislocation-loop": "loop"},
                           options={"dark-blobs": {"defect_type": "black dot"}})  # fmt: skip
     (line,) = result.lines
     assert set(line.scores.evaluation.by_type) == {"loop", "black dot"}
     assert result.info["rename"] == {"dislocation-loop": "loop"}
-    both = ds.benchmark(folder, threads=1, rename={"black dot": "dislocation-loop"},
+    both = ds.benchmark(folder, "dark-blobs", threads=1, rename={"black dot": "dislocation-loop"},
                         options={"dark-blobs": {"defect_type": "black dot"}})  # fmt: skip
     (line,) = both.lines
     assert line.scores.evaluation.by_type["dislocation-loop"].f1 == 1

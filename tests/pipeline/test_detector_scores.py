@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import pytest
 
+from defectscope import Runtime
+from defectscope.detectors.heatmap.detector import Heatmap
 from defectscope.pipeline.detector_scores import detector_scores
 from defectscope.plugins.host import default_host
 
 
-def known(score=None, vote=None, weights="loops", digest=None):
+def known(score=None, vote=None, weights="loops", **depends_on):
     detector = {"family": "detectors", "options": {"weights": weights, "score": score}}
-    if digest is not None:
-        detector["depends_on"] = {"weights_sha256": digest}
+    if depends_on:
+        detector["depends_on"] = depends_on
     plan = {"components": [detector], "vote": vote}
     return detector_scores(SimpleNamespace(info={"plan": plan}), default_host().weights())
 
@@ -27,12 +30,20 @@ def test_the_card_says_precision_and_recall_and_on_what():
     assert known(score=0.25) == found
 
 
+def test_the_weights_of_the_run_are_those_of_the_card():
+    depends_on = Heatmap(None, Runtime(weights=default_host().weights())).depends_on()
+    assert re.fullmatch("[0-9a-f]{64}", depends_on["weights_sha256"])
+    assert known(**depends_on) == known()
+    # As runs of earlier versions recorded it.
+    assert known(weights_sha256=None) == known()
+
+
 @pytest.mark.parametrize(
     ("changed", "text"),
     [
         ({"score": 0.5}, "the least score was 0.5, and they hold at 0.25"),
         ({"vote": "2/3"}, "the vote 2/3"),
-        ({"digest": "0123"}, "these weights are not those that the run used"),
+        ({"weights_sha256": "0123"}, "these weights are not those that the run used"),
     ],
 )
 def test_what_does_not_hold_for_the_run_is_left_out(changed, text):

@@ -10,7 +10,7 @@ import pytest
 from pydantic import Field
 
 import defectscope as ds
-from defectscope.pipeline import api, lanes
+from defectscope.pipeline import api, lanes, training
 from defectscope.pipeline.execute import outcomes_in_order
 from defectscope.pipeline.lanes import lane_count
 from defectscope.pipeline.named import NamedComponent
@@ -177,3 +177,8 @@ def test_cores_are_shared_among_lanes_and_workers(host, series, tmp_path, monkey
         session = pipeline._session(series(count), tmp_path / "run", api.RunSettings(**more), None)
         assert session.runtime.threads == threads
         assert session.lanes == (2 if count > 1 and not more else 1)
+
+
+def test_training_takes_the_cores_that_this_process_may_use(monkeypatch):
+    monkeypatch.setattr(training, "available_cores", lambda: 3)
+    assert [training._threads(workers) for workers in (0, 1, 5)] == [3, 2, 1]

@@ -38,3 +38,13 @@ def test_analyses_decide_about_no_table():
     assert plan_difference(one, other) is None
     other["components"][0] = other["components"][0] | {"version": "2"}
     assert "fine had the version 1" in (plan_difference(one, other) or "")
+
+
+def test_digests_that_are_not_known_differ_from_none():
+    former, now = (plan(weights_sha256=digest, threshold=0.5) for digest in (None, "aa"))
+    assert plan_difference(former, now) is None
+    assert plan_difference(now, former) is None
+    changed = plan(weights_sha256="aa", threshold=0.4)
+    assert "fine depends on has changed" in (plan_difference(former, changed) or "")
+    gone = plan(threshold=0.5)
+    assert "fine depends on has changed" in (plan_difference(now, gone) or "")

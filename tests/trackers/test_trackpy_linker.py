@@ -185,3 +185,31 @@ def test_crowds_are_an_error_that_says_what_to_do(monkeypatch):
         tracker(search_range_px=10).link(rows)
     linked = tracker(search_range_px=10, adaptive_stop_px=0.5).link(rows)
     assert not linked.duplicated(["frame", "particle"]).any()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "text"),
+    [
+        ("trackpy", {"gap_range_px": 9}, "gap_range_px changes nothing while max_gap is 0"),
+        ("trackpy", {"size_ratio": 3}, "size_ratio changes nothing while max_gap is 0"),
+        ("loops", {"max_gap": 0, "gap_range_px": 9}, "gap_range_px changes nothing"),
+        ("trackpy", {"drift_smoothing": 9}, "drift_smoothing changes nothing while remove_drift"),
+        ("trackpy", {"adaptive_step": 0.9}, "adaptive_step changes nothing while adaptive_stop_px"),
+        ("trackpy", {"share_window": 5}, "share_window changes nothing while sighted_share is 0"),
+        ("laptrack", {"share_window": 5}, "share_window changes nothing while sighted_share is 0"),
+        ("laptrack", {"max_gap": 0, "gap_range_px": 9}, "gap_range_px changes nothing while max"),
+    ],
+)
+def test_options_that_change_nothing_are_refused(name, options, text):
+    host = default_host()
+    with pytest.raises(OptionError, match=text):
+        host.build("trackers", name, options, Runtime())
+
+
+@pytest.mark.parametrize("name", ["trackpy", "loops", "laptrack"])
+def test_defaults_may_be_written_out(name):
+    host = default_host()
+    usual = host.build("trackers", name, {}, Runtime()).options
+    assert host.build("trackers", name, usual.model_dump(), Runtime()).options == usual
+    # ... and one of them changed, as plans of runs hold them.
+    assert host.build("trackers", name, usual.model_dump() | {"max_gap": 0}, Runtime())

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from defectscope.core.options import set_in_vain
 from defectscope.detectors.faster_rcnn.architecture import BackboneName, InputName
 from defectscope.detectors.learning.options import LearningOptions
+
+if TYPE_CHECKING:
+    from typing import Self
 
 __all__ = ["FasterRcnnTrainingOptions"]
 
@@ -64,3 +68,10 @@ class FasterRcnnTrainingOptions(LearningOptions):
     )
     crops_per_frame: int = Field(2, ge=1, le=64, description="crops of each frame that is loaded")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="largest learning rate")
+
+    @model_validator(mode="after")
+    def _sgd_is_chosen(self) -> Self:
+        name = set_in_vain(self, "momentum", "decay_every")
+        if self.optimiser != "sgd" and name:
+            raise ValueError(f"{name} is of sgd alone; set optimiser to sgd, or leave it out")
+        return self

@@ -30,7 +30,10 @@ SAMPLES, RIGHT_PART = 256, 0.5
 def proposals_in(shape: tuple[int, int], per_mpx: int) -> int:
     """Return how many proposals a frame of (height, width) px has."""
     height, width = shape
-    return LEAST_PROPOSALS + height * width * per_mpx // PX2_PER_MPX
+    megas, rest = height * width // PX2_PER_MPX, height * width % PX2_PER_MPX
+    # In two steps of a thousand: OpenVINO computes whole numbers with 32 bits.
+    thousands = rest // 1000 * per_mpx + rest % 1000 * per_mpx // 1000
+    return LEAST_PROPOSALS + megas * per_mpx + thousands // 1000
 
 
 def grid_anchors(maps: list[Tensor], sizes: list[Tensor], strides: tuple[int, ...]) -> Tensor:

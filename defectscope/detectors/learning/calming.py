@@ -94,7 +94,8 @@ def calmed(pixels: NDArray[Any]) -> NDArray[Any]:
         values = cv2.GaussianBlur(values, (0, 0), blur)
     elif not spiky:
         return pixels
-    return np.asarray(values, pixels.dtype)
+    # Nothing else would be left of one grey level with a few pixels beside it.
+    return pixels if values.min() == values.max() else np.asarray(values, pixels.dtype)
 
 
 def _thinned(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -66,7 +66,7 @@ class LearnedDetector(TrainableDetector):
     def depends_on(self) -> dict[str, Any]:
         """Return digest and threshold of the weights."""
         card = self.files.card
-        return {"weights_sha256": card.sha256.get(".safetensors"), "threshold": card.threshold}
+        return {"weights_sha256": card.sha256.get("safetensors"), "threshold": card.threshold}
 
     @property
     def defect_types(self) -> tuple[str, ...]:  # type: ignore[override]

@@ -95,6 +95,14 @@ class _Onnx(Engine):
             raise FormatError(
                 f"{path} is no network that ONNX Runtime can read: {error}"
             ) from error
+        if provider not in self._session.get_providers():
+            raise OptionError(
+                "CUDA was asked for, but ONNX Runtime cannot use it here and would take the CPU: "
+                "the driver, CUDA or cuDNN is missing or does not fit onnxruntime-gpu; mend that, "
+                'set engine = "torch", or leave out --device'
+            )
+        # Nor later, when the memory of a GPU is full.
+        self._session.disable_fallback()
         self._input = self._session.get_inputs()[0].name
 
     def __call__(self, batch: NDArray[np.float32]) -> Arrays:

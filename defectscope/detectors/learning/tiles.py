@@ -46,9 +46,11 @@ def _spans(
     length: int, tile_px: int, overlap_px: int, grid_px: int
 ) -> list[tuple[int, int, int, int]]:
     """Return (start, end, core start, core end) along one axis."""
+    whole, tile, overlap = (-(-side // grid_px) for side in (length, tile_px, overlap_px))
+    tile = max(tile, overlap + 1)
+    tile_px = tile * grid_px
     if length <= tile_px:
         return [(0, length, 0, length)]
-    whole, tile, overlap = (-(-side // grid_px) for side in (length, tile_px, overlap_px))
     count = -(-(whole - overlap) // (tile - overlap))
     starts = [grid_px * round(k * (whole - tile) / (count - 1)) for k in range(count)]
     ends = [min(start + tile_px, length) for start in starts]
@@ -68,7 +70,7 @@ def tiles_of(shape: tuple[int, int], tile_px: int, overlap_px: int, grid_px: int
     shape
         (height, width) of the frame.
     tile_px
-        Side of a tile, a multiple of `grid_px`.
+        Side of a tile; rounded up to a multiple of `grid_px`, to which it would be padded.
     overlap_px
         What neighbours share at least; at most half of `tile_px`.
     grid_px

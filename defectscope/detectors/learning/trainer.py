@@ -152,8 +152,10 @@ def expect_device(runtime: Runtime, devices: int) -> None:
     Raises
     ------
     OptionError
-        There are not.
+        There are not, or several were asked for without CUDA.
     """
+    if runtime.device != "cuda" and devices > 1:
+        raise OptionError(f"devices = {devices} are GPUs; add --device cuda, or leave it out")
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if runtime.device == "cuda" and not found:
         raise OptionError("CUDA was asked for, but torch finds no CUDA device; leave out --device")

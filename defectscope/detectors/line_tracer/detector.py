@@ -110,7 +110,8 @@ class LineTracer(LearnedDetector):
         values = scaled_input(frame, self.options.scale)
         shape = values.shape[0], values.shape[1]
         tokens, presence, ends = self._seen(values)
-        return self._instances(traced(tokens, presence, shape, self.rules, ends), frame.shape)
+        lines = traced(tokens, presence, shape, self.rules, ends)
+        return self._instances(lines, frame.shape, shape)
 
     def _seen(
         self, values: NDArray[np.float32]
@@ -149,9 +150,12 @@ class LineTracer(LearnedDetector):
         tokens = tokens_of(logits, offsets, self.rules)
         return tokens._replace(points=tokens.points + np.array([left, top]) * STRIDE)
 
-    def _instances(self, lines: list[TracedLine], shape: tuple[int, int]) -> Instances:
-        scale = self.options.scale
-        points = [line.points / scale for line in lines]
+    def _instances(
+        self, lines: list[TracedLine], shape: tuple[int, int], given: tuple[int, int]
+    ) -> Instances:
+        # Sides are rounded to whole px: the factor is not quite the option.
+        ratio = np.divide(given, shape)[::-1]
+        points = [np.clip(line.points / ratio, 0, shape[::-1]) for line in lines]
         return Instances(
             shape,
             [polyline_box(p) for p in points],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from defectscope.detectors.line_tracer.lattice import STRIDE
+from defectscope.detectors.line_tracer.tokens import near_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,14 +97,15 @@ def join_chains(
         return []
     points, directions = _ends(chains)
     partner = [-1] * (2 * n)
-    line_of = list(range(n))
+    # The other end of the line that a free end belongs to.
+    far = [end ^ 1 for end in range(2 * n)]
     for a, b in _ordered(points, directions, evidence, rules):
         if ended is not None and ended[a] and ended[b]:
             continue
-        if partner[a] < 0 and partner[b] < 0 and line_of[a // 2] != line_of[b // 2]:
+        if partner[a] < 0 and partner[b] < 0 and far[a] != b:
             partner[a], partner[b] = b, a
-            old, new = line_of[b // 2], line_of[a // 2]
-            line_of = [new if own == old else own for own in line_of]
+            first, last = far[a], far[b]
+            far[first], far[last] = last, first
     return _walked(partner, n)
 
 
@@ -114,7 +116,8 @@ def _ordered(
     rules: JoinRules,
 ) -> list[tuple[int, int]]:
     """Return pairs of ends that may be joined, the most plausible first."""
-    a, b = np.triu_indices(len(points), 1)
+    # A little more, for those at the limit: it is the distance here that decides.
+    a, b = near_pairs(points, rules.gap_px + 1e-6).T
     apart = points[b] - points[a]
     distance = np.hypot(*apart.T)
     near = (distance <= rules.gap_px) & (a // 2 != b // 2)

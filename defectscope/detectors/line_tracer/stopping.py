@@ -21,6 +21,8 @@ COMPARED_PX = 60
 TURN_PX = 6
 # Lines with fewer points, 1 px apart, are left as they are.
 LEAST_POINTS = 8
+# Places are looked up in rows of so many.
+ROW = 1024
 
 
 class StopRules(NamedTuple):
@@ -79,11 +81,14 @@ def stopped(
 
 
 def along(values: NDArray[np.float32], points: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return (h, w) values of cells at (n, 2) places in px, any number of them."""
     # The centre of the first cell lies half a cell from the corner of the frame.
     places = (points / STRIDE - 0.5).astype(np.float32)
-    x, y = np.ascontiguousarray(places.T)
-    return np.asarray(cv2.remap(values, x[None], y[None], cv2.INTER_LINEAR,
-                                borderMode=cv2.BORDER_REPLICATE)[0], np.float32)  # fmt: skip
+    # OpenCV takes no rows of more than 32 766.
+    rows = np.pad(places, ((0, -len(places) % ROW), (0, 0)))
+    x, y = np.ascontiguousarray(rows.T).reshape(2, -1, ROW)
+    found = cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found.reshape(-1)[: len(places)], np.float32)
 
 
 def _first(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 
+from defectscope.core.errors import OptionError
+from defectscope.core.options import validate_options
 from defectscope.detectors.faster_rcnn.anchors import anchors_of
 from defectscope.detectors.faster_rcnn.decoding import decoded
+from defectscope.detectors.faster_rcnn.options import FasterRcnnTrainingOptions
 
 
 def test_anchors_are_where_sizes_are():
@@ -64,3 +69,41 @@ def test_wrong_ones_on_ignored_boxes_are_left_out_of_both_stages():
     heads._ignored = [target["ignored"]]
     _, kinds = heads.assign_targets_to_proposals([boxes], [boxes[:1]], [target["labels"]])
     assert kinds[0].tolist() == [1, -1, 0]
+
+
+@pytest.mark.parametrize("per_mpx", [10, 1200, 99_999])
+@pytest.mark.parametrize(
+    "shape", [(32, 32), (1024, 1024), (1000, 1000), (1408, 1312), (8192, 8192)]
+)
+def test_a_frame_has_as_many_proposals_as_it_should(shape, per_mpx):
+    pytest.importorskip("torchvision")
+    from defectscope.detectors.faster_rcnn.proposals import proposals_in
+
+    assert proposals_in(shape, per_mpx) == 128 + shape[0] * shape[1] * per_mpx // 1_000_000
+
+
+def test_openvino_counts_proposals_of_large_frames():
+    torch, openvino = pytest.importorskip("torch"), pytest.importorskip("openvino")
+    for package in ("torchvision", "onnx"):
+        pytest.importorskip(package)
+    from defectscope.detectors.faster_rcnn.proposals import proposals_in
+    from defectscope.detectors.learning.export import onnx_bytes
+
+    class Counting(torch.nn.Module):
+        def forward(self, pixels):
+            return pixels[0, 0, 0, : proposals_in((pixels.shape[2], pixels.shape[3]), 1200)]
+
+    axes = {"pixels": {2: "height", 3: "width"}, "kept": {0: "k"}}
+    twin = onnx_bytes(Counting(), torch.zeros(1, 1, 64, 64), ("kept",), axes)
+    core = openvino.Core()
+    model = core.compile_model(core.read_model(io.BytesIO(twin)), "CPU")
+    # Of 32 bits, which OpenVINO takes for whole numbers, this area times 1200 is too much.
+    wide = np.zeros((1, 1, 256, 32_768), np.float32)
+    assert model(wide)[0].shape == (128 + wide.size * 1200 // 1_000_000,)
+
+
+@pytest.mark.parametrize("options", [{"momentum": 0.8}, {"decay_every": 100}])
+def test_options_of_sgd_are_refused_beside_adamw(options):
+    with pytest.raises(OptionError, match=f"{next(iter(options))} is of sgd alone"):
+        validate_options(FasterRcnnTrainingOptions, options, "faster-rcnn")
+    assert validate_options(FasterRcnnTrainingOptions, options | {"optimiser": "sgd"}, "x")

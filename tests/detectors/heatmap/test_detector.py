@@ -74,6 +74,13 @@ def test_boxes_lie_inside_and_are_no_slivers(make):
     assert (found.boxes[:, 2:] - found.boxes[:, :2] >= 1).all()
 
 
+def test_a_frame_of_almost_one_grey_level_is_no_error(make):
+    pixels = np.full((96, 128), 100, np.uint8)
+    pixels[np.random.default_rng(0).random(pixels.shape) < 0.01] += 1
+    (found,) = make().detect([Frame(pixels, 0)])
+    assert found.image_shape == (96, 128)
+
+
 def test_a_large_frame_in_tiles_gives_what_it_gives_in_one_piece(make):
     # What a cell of this network sees is less than half of the overlap.
     large = frame(150, 500)

@@ -76,6 +76,14 @@ def test_dead_and_hot_pixels_take_the_median_of_their_neighbours(image, dtype):
     assert off.sum() < 0.03 * hit.sum()
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.parametrize("share", [0.003, 0.01, 0.1])
+def test_an_image_of_almost_one_grey_level_keeps_what_it_has(dtype, share):
+    pixels = np.full((240, 320), 100, dtype)
+    pixels[np.random.default_rng(0).random(pixels.shape) < share] += 1
+    assert np.ptp(calmed(pixels)) > 0
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(["uint8", "uint16", "float32"]).flatmap(
@@ -90,3 +98,4 @@ def test_any_image_gives_one_of_its_shape_and_type(pixels):
     found = calmed(pixels)
     assert (found.shape, found.dtype) == (pixels.shape, pixels.dtype)
     assert np.isfinite(found).all()
+    assert (found.min() == found.max()) <= (pixels.min() == pixels.max())

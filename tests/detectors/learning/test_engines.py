@@ -151,6 +151,23 @@ class TestCuda:
         with pytest.raises(OptionError, match=r"runs on the CPU only; install onnxruntime-gpu"):
             engine("onnx", tiny_weights, device="cuda")
 
+    def test_onnx_runtime_whose_cuda_does_not_start(self, tiny_weights, monkeypatch):
+        import onnxruntime
+
+        start = onnxruntime.InferenceSession
+        both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: both)
+        # Without its libraries it goes on with the CPU, and says so in its log alone.
+        monkeypatch.setattr(
+            onnxruntime, "InferenceSession",
+            lambda path, options, providers: start(path, options, providers=both[1:]),
+        )  # fmt: skip
+        with pytest.raises(OptionError, match=r"cannot use it here and would take the CPU"):
+            engine("onnx", tiny_weights, device="cuda")
+
+    def test_onnx_runtime_does_not_turn_to_the_cpu_later(self, tiny_weights):
+        assert not engine("onnx", tiny_weights)._session._enable_fallback
+
     @pytest.mark.parametrize("name", ["openvino", "openvino-16bit"])
     def test_openvino_has_none(self, tiny_weights, name):
         with pytest.raises(OptionError, match=f"'{name}' has no CUDA"):

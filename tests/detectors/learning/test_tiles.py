@@ -48,6 +48,16 @@ def test_neighbours_share_the_overlap_and_are_equal_once_padded(width, units, pa
     assert {-(-(t.x_max - t.x_min) // GRID) * GRID for t in tiles} == {tile_px}
 
 
+@settings(max_examples=120, deadline=None)
+@given(width=SIDES, tile_px=st.integers(20, 1000), part=st.floats(0.05, 0.5))
+def test_tiles_of_any_side_see_all_of_a_frame(width, tile_px, part):
+    tiles = list(tiles_of((50, width), tile_px, max(1, int(part * tile_px)), GRID))
+    assert tiles[-1].x_max == width
+    for tile in tiles:
+        assert tile.x_min <= tile.core[0] < tile.core[2] <= tile.x_max
+    assert sum(tile.core[2] - tile.core[0] for tile in tiles) == width
+
+
 def test_a_known_row():
     tiles = list(tiles_of((100, 300), 128, 64, GRID))
     assert [(t.x_min, t.x_max) for t in tiles] == [(0, 128), (64, 192), (128, 256), (192, 300)]

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 from defectscope import OutputError, Runtime  # noqa: E402
+from defectscope.core.errors import OptionError  # noqa: E402
 from defectscope.detectors.learning import trainer  # noqa: E402
 
 
@@ -35,3 +36,9 @@ def test_torch_gets_its_threads_back(tmp_path, monkeypatch, threads):
         trainer.fit(torch.nn.Linear(1, 1), None, None, job, settings, Runtime(threads=2))
     assert seen == [2]
     assert torch.get_num_threads() == 3
+
+
+def test_several_gpus_without_cuda_are_refused():
+    with pytest.raises(OptionError, match=r"devices = 2 are GPUs; add --device cuda"):
+        trainer.expect_device(Runtime("cpu"), 2)
+    trainer.expect_device(Runtime("cpu"), 1)

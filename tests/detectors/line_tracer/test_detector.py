@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,13 @@ from defectscope import Frame
 from defectscope.core.errors import FormatError, OptionError, UnknownNameError
 from defectscope.core.line_metrics import score_lines
 from defectscope.core.options import validate_options
+from defectscope.detectors.learning.detector import scaled_shape
 from defectscope.detectors.line_tracer.detector import LineTracer, LineTracerOptions
 from defectscope.detectors.line_tracer.targets import line_targets
+from defectscope.pipeline.named import check_found
 from defectscope.plugins.testing import DetectorConformance
+
+NAMED = SimpleNamespace(describe=lambda: "line-tracer")
 
 
 @pytest.fixture
@@ -53,7 +58,7 @@ def oracle(make, monkeypatch):
     def detect(lines, height, width, **options):
         detector = make(**options)
         detector._engine = Oracle(lines)
-        rows, columns = np.indices((height, width), np.float64)
+        rows, columns = np.indices(scaled_shape((height, width), options.get("scale", 1)), float)
         monkeypatch.setattr(
             "defectscope.detectors.line_tracer.detector.scaled_input",
             lambda frame, scale: 1e4 * columns + rows,
@@ -121,6 +126,16 @@ def test_instances_are_complete(make):
 def test_frames_of_any_size(make, size, scale):
     (found,) = make(scale=scale, score=0.01).detect([noise(*size)])
     assert found.image_shape == size
+    check_found(NAMED, [found], [noise(*size)])
+
+
+@pytest.mark.parametrize(("size", "scale"), [((163, 161), 0.5), ((161, 163), 0.3), ((99, 77), 1.7)])
+def test_lines_to_the_rim_end_there_at_any_scale(oracle, size, scale):
+    true = np.linspace([20.0, 0.0], [24.0, scaled_shape(size, scale)[0]], 200)
+    found = oracle([true], *size, scale=scale)
+    check_found(NAMED, [found], [noise(*size)])
+    (line,) = found.lines
+    assert sorted(line[[0, -1], 1]) == pytest.approx([0, size[0]], abs=1)
 
 
 def test_bit_depth_is_no_matter(make):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from defectscope.core.geometry.polylines import polyline_length
-from defectscope.detectors.line_tracer.stopping import StopRules, stopped
+from defectscope.detectors.line_tracer.stopping import StopRules, along, stopped
 from defectscope.detectors.line_tracer.targets import line_targets
 
 SHAPE = (160, 160)
@@ -61,3 +61,12 @@ def test_lines_without_ends_and_very_short_ones_stay_as_they_are():
     assert stopped(LINE, nothing, nothing + 1, StopRules()) is LINE
     short = LINE[:5]
     assert stopped(short, nothing + 1, nothing, StopRules()) is short
+
+
+@pytest.mark.parametrize("count", [1, 1024, 40_000])
+def test_values_are_looked_up_at_any_number_of_places(count):
+    values = np.arange(40, dtype=np.float32) + np.zeros((30, 1), np.float32)
+    x = np.random.default_rng(0).uniform(1, 79, count)
+    found = along(values, np.stack([x, np.full(count, 20.0)], axis=1))
+    # The centre of a cell of 2 px lies 1 px from its side.
+    np.testing.assert_allclose(found, x / 2 - 0.5, atol=0.02)
