@@ -68,8 +68,8 @@ class NamedComponent:
 
     def describe(self) -> str:
         """Name and option values; of a third party's, distribution."""
-        values = self.component.options.model_dump()
-        text = f"{self.alias!r} ({', '.join(f'{k}={v!r}' for k, v in values.items())})"
+        values = [f"{k}={v!r}" for k, v in self.component.options.model_dump().items()]
+        text = f"{self.alias!r} ({', '.join(values)})" if values else repr(self.alias)
         return f"{text} of {self.origin}" if self.origin else text
 
 

@@ -150,7 +150,10 @@ def test_forms_of_yaml(text: str) -> None:
     assert names_from_yaml(text, Path("data.yaml")) == ("dot", "it's", "c, d")
 
 
-@given(st.lists(st.text(min_size=1).filter(lambda s: s.isprintable() and s.strip()), min_size=1))
+PRINTABLE = st.one_of(st.characters(exclude_categories=["C", "Z"]), st.just(" "))
+
+
+@given(st.lists(st.text(PRINTABLE, min_size=1).filter(str.strip), min_size=1))
 def test_written_yaml_comes_back(names: list[str]) -> None:
     assert names_from_yaml(data_yaml(names), Path("data.yaml")) == tuple(names)
 
