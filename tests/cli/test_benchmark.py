@@ -114,7 +114,7 @@ def test_one_that_fails_is_a_line_and_the_others_finish(made):
     assert (table["status"] == "failed").tolist() == [False, True, True, True, False, False]
     errors = table["error"]
     assert errors["raises"].startswith(
-        "'raises' () of failing 1.0 (plugin 'failing') failed on 000001.png: RuntimeError: no idea"
+        "'raises' of failing 1.0 (plugin 'failing') failed on 000001.png: RuntimeError: no idea"
     )
     assert "ended by SIGKILL after 1 finished frame" in errors["killed"]
     assert "needs the package no_such_package" in errors["absent"]

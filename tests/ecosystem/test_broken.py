@@ -259,7 +259,7 @@ def test_what_misbehaves_ends_its_run_with_its_name(case, site, tmp_path):
         ds.Pipeline("it", analyses=[], host=host).run([frame()], tmp_path / "out", overlay=False)
     text = str(caught.value)
     assert message in text
-    assert "'it' () of culprit 1.5 (plugin 'culprit')" in text
+    assert "'it' of culprit 1.5 (plugin 'culprit')" in text
     assert "\n" not in text
     assert ds.load_run(tmp_path / "out").info["status"].startswith("failed: 'it'")
 
@@ -343,7 +343,7 @@ class It(ds.Analysis):
         {code}
 """
 SPOILERS = {
-    "raises": ("raise RuntimeError('no')", "'it' () of culprit 1.5 (plugin 'culprit') failed on"),
+    "raises": ("raise RuntimeError('no')", "'it' of culprit 1.5 (plugin 'culprit') failed on"),
     "returns-text": ("return 'x'", "must return a list of Finding, found 'x'"),
     "exits": ("raise SystemExit", "it tried to end the program"),
 }
