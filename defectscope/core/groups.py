@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-__all__ = ["joined", "walked"]
+__all__ = ["joined", "ways_through"]
 
 
 def joined(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
@@ -29,23 +29,32 @@ def joined(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     return [[k for k in range(count) if group[k] == name] for name in dict.fromkeys(group)]
 
 
-def walked(partner: Sequence[int]) -> list[list[tuple[int, bool]]]:
+def ways_through(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[tuple[int, bool]]]:
     """Return the ways through things with two ends each, of which some are joined.
 
     Parameters
     ----------
-    partner
-        (2n,) the end that an end is joined to, or -1; thing k has the ends 2k and 2k + 1. Joins
-        make no rings.
+    count
+        How many there are; thing k has the ends 2k and 2k + 1.
+    pairs
+        Two ends to join, the best first. Where one is taken, or a ring would close, they are not.
 
     Returns
     -------
     list of list of (int, bool)
         For each way its things in order, and whether it runs through them backwards.
     """
-    seen = [False] * (len(partner) // 2)
+    partner = [-1] * (2 * count)
+    # The other end of the way that a free end belongs to.
+    far = [end ^ 1 for end in range(2 * count)]
+    for a, b in pairs:
+        if partner[a] < 0 and partner[b] < 0 and far[a] != b:
+            partner[a], partner[b] = b, a
+            first, last = far[a], far[b]
+            far[first], far[last] = last, first
+    seen = [False] * count
     ways = []
-    for end in range(len(partner)):
+    for end in range(2 * count):
         if partner[end] >= 0 or seen[end // 2]:
             continue
         way, here = [], end

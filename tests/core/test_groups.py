@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defectscope.core.groups import joined
+from defectscope.core.groups import joined, ways_through
 
 
 def test_what_is_joined_over_others_is_one_group():
@@ -20,3 +20,10 @@ def test_every_number_is_in_one_group_and_pairs_are_together(pairs):
     of = {k: n for n, group in enumerate(groups) for k in group}
     assert all(of[a] == of[b] for a, b in pairs)
     assert joined(9, reversed(pairs)) == groups
+
+
+def test_ways_take_the_first_joins_and_close_no_ring():
+    # 0-1-2 end to end, the last backwards; what would close the ring, or take an end twice, is left.
+    ways = ways_through(4, [(1, 2), (3, 5), (4, 0), (1, 6)])
+    assert ways == [[(0, False), (1, False), (2, True)], [(3, False)]]
+    assert ways_through(0, []) == []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from defectscope.core.groups import ways_through
 from defectscope.detectors.line_tracer.lattice import STRIDE
 from defectscope.detectors.line_tracer.tokens import near_pairs
 
@@ -96,17 +97,10 @@ def join_chains(
     if not n:
         return []
     points, directions = _ends(chains)
-    partner = [-1] * (2 * n)
-    # The other end of the line that a free end belongs to.
-    far = [end ^ 1 for end in range(2 * n)]
-    for a, b in _ordered(points, directions, evidence, rules):
-        if ended is not None and ended[a] and ended[b]:
-            continue
-        if partner[a] < 0 and partner[b] < 0 and far[a] != b:
-            partner[a], partner[b] = b, a
-            first, last = far[a], far[b]
-            far[first], far[last] = last, first
-    return _walked(partner, n)
+    ordered = _ordered(points, directions, evidence, rules)
+    if ended is not None:
+        ordered = [(a, b) for a, b in ordered if not (ended[a] and ended[b])]
+    return ways_through(n, ordered)
 
 
 def _ordered(
@@ -146,24 +140,6 @@ def _ordered(
     cost = distance + 10 * bend + 10 * uneven
     order = np.flatnonzero(sure)[np.argsort(cost[sure], kind="stable")]
     return list(zip(a[order].tolist(), b[order].tolist(), strict=True))
-
-
-def _walked(partner: list[int], n: int) -> list[list[tuple[int, bool]]]:
-    seen = [False] * n
-    lines = []
-    # Joins make no loops: every line has a chain with a free end.
-    for end in range(2 * n):
-        if partner[end] >= 0 or seen[end // 2]:
-            continue
-        line, here = [], end
-        while here >= 0:
-            chain = here // 2
-            seen[chain] = True
-            # Entered through its last point, a chain runs backwards.
-            line.append((chain, bool(here % 2)))
-            here = partner[here ^ 1]
-        lines.append(line)
-    return lines
 
 
 def mean_along(

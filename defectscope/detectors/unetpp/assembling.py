@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from defectscope.core.groups import walked
+from defectscope.core.groups import ways_through
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,17 +71,13 @@ def assembled(pieces: Sequence[Piece]) -> list[FoundLine]:
         In px of the frame.
     """
     kept = _distinct(pieces)
-    partner, shared = [-1] * (2 * len(kept)), [0] * (2 * len(kept))
-    line_of = list(range(len(kept)))
-    for join in sorted([*_overlaps(kept), *_gaps(kept)]):
-        a, b = join.first, join.second
-        old, new = line_of[b // 2], line_of[a // 2]
-        if partner[a] >= 0 or partner[b] >= 0 or old == new:
-            continue
-        partner[a], partner[b] = b, a
-        shared[a] = shared[b] = join.shared
-        line_of = [new if own == old else own for own in line_of]
-    return [_line(kept, way, shared) for way in walked(partner)]
+    joins = sorted([*_overlaps(kept), *_gaps(kept)])
+    shared: dict[tuple[int, int], int] = {}
+    for join in joins:
+        for ends in ((join.first, join.second), (join.second, join.first)):
+            shared.setdefault(ends, join.shared)
+    ways = ways_through(len(kept), ((join.first, join.second) for join in joins))
+    return [_line(kept, way, shared) for way in ways]
 
 
 def _distinct(pieces: Sequence[Piece]) -> list[Piece]:
@@ -224,13 +220,17 @@ def _ways(pieces: Sequence[Piece]) -> NDArray[np.float64]:
     return np.asarray(found / np.maximum(np.hypot(*found.T), 1e-9)[:, None])
 
 
-def _line(pieces: Sequence[Piece], way: list[tuple[int, bool]], shared: Sequence[int]) -> FoundLine:
+def _line(
+    pieces: Sequence[Piece],
+    way: Sequence[tuple[int, bool]],
+    shared: Mapping[tuple[int, int], int],
+) -> FoundLine:
     """Return pieces one after the other; what two share is taken from the first."""
-    parts = []
-    for number, (k, backwards) in enumerate(way):
+    parts, last_end = [], -1
+    for k, backwards in way:
         points = pieces[k].points[::-1] if backwards else pieces[k].points
-        skipped = shared[2 * k + backwards] if number else 0
-        parts.append(points[skipped:])
+        parts.append(points[shared.get((last_end, 2 * k + backwards), 0) :])
+        last_end = 2 * k + (not backwards)
     lengths = [len(pieces[k].points) for k, _ in way]
     score = np.average([pieces[k].score for k, _ in way], weights=lengths)
     width_px = np.average([pieces[k].width_px for k, _ in way], weights=lengths)
