@@ -30,6 +30,7 @@ __all__ = [
     "about_what_was_found",
     "findings_of",
     "linked",
+    "linked_in_run",
     "linked_in_specimen",
     "readable_frames",
     "track_detections",
@@ -102,15 +103,27 @@ def track_detections(
 ) -> None:
     """Link the detections of a run folder, and write its tracks and particles."""
     detections = read_table(folder / "detections.parquet")
-    wanted = named.component.needs_geometry
-    geometry = read_table(folder / "geometry.parquet") if wanted else None
-    frames = read_csv(folder / "frames.csv")
-    step = typical_step(frames["frame"])
-    tracks = linked_in_specimen(
-        named, detections, geometry, shifts_by_frame(frames), step, readable_frames(frames)
-    )
+    step = typical_step(read_csv(folder / "frames.csv")["frame"])
+    tracks = linked_in_run(folder, named, detections, step, named.component.needs_geometry)
     write_table(folder / f"tracks.{table_format}", tracks)
     write_table(folder / "particles.csv", particle_table(tracks, calibration, step))
+
+
+def linked_in_run(
+    folder: Path,
+    named: NamedComponent,
+    detections: pd.DataFrame,
+    frame_step: int,
+    geometry: bool,
+) -> pd.DataFrame:
+    """Return what a tracker makes of detections with all that the folder of their run tells.
+
+    `geometry` says whether vertices are shown to it; for the others see :func:`linked`.
+    """
+    vertices = read_table(folder / "geometry.parquet") if geometry else None
+    frames = read_csv(folder / "frames.csv")
+    shifts, looked_at = shifts_by_frame(frames), readable_frames(frames)
+    return linked_in_specimen(named, detections, vertices, shifts, frame_step, looked_at)
 
 
 def readable_frames(frames: pd.DataFrame) -> list[int] | None:

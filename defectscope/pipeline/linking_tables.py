@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from defectscope.core.frame_steps import typical_step
-from defectscope.pipeline.finishing import linked, linked_in_specimen, readable_frames
-from defectscope.pipeline.parts import read_csv, read_table
-from defectscope.pipeline.registering import shifts_by_frame
+from defectscope.pipeline.finishing import linked, linked_in_run
+from defectscope.pipeline.parts import read_csv
 from defectscope.pipeline.run_labels import is_run
 
 if TYPE_CHECKING:
@@ -42,7 +41,11 @@ class LinkingTables:
     @property
     def frame_step(self) -> int | None:
         """How far apart the frames are that the run looked at; None where there is no run."""
-        return None if self.folder is None else typical_step(self._frames(self.folder)["frame"])
+        return (
+            None
+            if self.folder is None
+            else typical_step(read_csv(self.folder / "frames.csv")["frame"])
+        )
 
     @property
     def has_geometry(self) -> bool:
@@ -63,12 +66,5 @@ class LinkingTables:
         """
         if self.folder is None:
             return linked(named, detections, frame_step=frame_step)
-        wanted = named.component.needs_geometry and self.has_geometry
-        geometry = read_table(self.folder / "geometry.parquet") if wanted else None
-        frames = self._frames(self.folder)
-        shifts, looked_at = shifts_by_frame(frames), readable_frames(frames)
-        return linked_in_specimen(named, detections, geometry, shifts, frame_step, looked_at)
-
-    @staticmethod
-    def _frames(folder: Path) -> pd.DataFrame:
-        return read_csv(folder / "frames.csv")
+        geometry = named.component.needs_geometry and self.has_geometry
+        return linked_in_run(self.folder, named, detections, frame_step, geometry)

@@ -23,7 +23,7 @@ def test_every_number_is_in_one_group_and_pairs_are_together(pairs):
 
 
 def test_ways_take_the_first_joins_and_close_no_ring():
-    # 0-1-2 end to end, the last backwards; what would close the ring, or take an end twice, is left.
+    # 0, 1, 2 end to end, the last backwards; what closes the ring or takes an end twice is left.
     ways = ways_through(4, [(1, 2), (3, 5), (4, 0), (1, 6)])
     assert ways == [[(0, False), (1, False), (2, True)], [(3, False)]]
     assert ways_through(0, []) == []
