@@ -10,6 +10,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
 DATA ?= ../shared/data/insitu-loops
 
+# Where this is set, each of the many processes of the tests compiles every module that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-slow lint benchmark line-benchmark weights weights-lines weights-types weights-unetpp weights-unetpp-large weights-yolov3 weights-large clean
 
