@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -25,6 +26,11 @@ __all__ = ["DensityOptions", "NumberDensity", "density_table", "edge_weights"]
 
 Edges = Literal["centres", "uncut"]
 
+TRACKS_NOTE = (
+    "Precision and recall by the detector's card are left out: they are those of detections, and "
+    "linking drops some of these and fills gaps."
+)
+
 
 class DensityOptions(DetectorScoreOptions):
     """Options of the analysis ``number-density``."""
@@ -36,7 +42,8 @@ class DensityOptions(DetectorScoreOptions):
     )
     rows: Literal["detections", "tracks"] = Field(
         "detections",
-        description="tracks: count the linked rows, with gaps filled, where there are any",
+        description="tracks: count the linked rows, with gaps filled, where there are any; "
+        "precision and recall are then those given as options, not the card's",
     )
 
 
@@ -181,7 +188,10 @@ class NumberDensity(Analysis):
         """Return one finding; none without frames."""
         options = self.options
         rows = tables.tracks if options.rows == "tracks" else None
-        scores = options.scores(tables.detector_scores)
+        # Filling gaps mends what the detector misses: not to be corrected for twice.
+        known = tables if rows is None else replace(tables, detector_scores={}, detector_source="")
+        scores = options.scores(known.detector_scores)
+        left_out = set(tables.detector_scores) - set(scores)
         table = density_table(tables, options.edges, scores, rows)
         if table.empty:
             return []
@@ -207,7 +217,8 @@ class NumberDensity(Analysis):
         series.legend()
         title = "Number density"
         notes = (
-            detector_note(scores, options.source(tables)),
+            detector_note(scores, options.source(known)),
+            TRACKS_NOTE if left_out else "",
             mask_note(counted_fields(tables)),
         )
         note = " ".join(filter(None, notes))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defectscope import Calibration, Runtime, Tables
-from defectscope.analysis.density import NumberDensity, density_table
+from defectscope.analysis.density import DensityOptions, NumberDensity, density_table
 from defectscope.plugins.shipped_types import SHIPPED
 from defectscope.plugins.testing import AnalysisConformance, PluginConformance
 
@@ -158,6 +158,28 @@ def test_precision_and_recall_are_carried_into_density_and_its_limits(make_table
     with_card = Tables(**{**vars(tables), "detector_scores": scores})
     (finding,) = NumberDensity().analyse(with_card)
     assert finding.table["true_count"].tolist() == pytest.approx([135])
+
+
+def test_precision_and_recall_of_a_card_do_not_correct_tracks_once_more(make_tables):
+    tables = make_tables({0: [LOOP] * 2})
+    tracks = tables.detections.assign(particle=[0, 1])
+    scores = {"precision": 0.8, "recall": 0.4}
+    known = {"tracks": tracks, "detector_scores": scores, "detector_source": "by its card"}
+    tables = Tables(**{**vars(tables), **known})
+    (finding,) = NumberDensity(DensityOptions(rows="tracks")).analyse(tables)
+    assert finding.table["true_count"].tolist() == finding.table["count"].tolist() == [2]
+    assert "left out" in finding.note
+    assert "multiplied" not in finding.note
+    assert "corrected for" not in finding.numbers[0].label
+    (finding,) = NumberDensity(DensityOptions(rows="tracks", **scores)).analyse(tables)
+    assert finding.table["true_count"].tolist() == pytest.approx([4])
+    assert "(as given)" in finding.note
+    assert "left out" not in finding.note
+    # Where nothing was tracked, it is the detections that are counted.
+    (finding,) = NumberDensity(DensityOptions(rows="tracks")).analyse(
+        Tables(**{**vars(tables), "tracks": None})
+    )
+    assert finding.table["true_count"].tolist() == pytest.approx([4])
 
 
 def cut_loops(rng, number, side, radius):
