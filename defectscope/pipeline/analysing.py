@@ -78,7 +78,7 @@ def selected_tables(tables: Tables, frames: str | None, roi: Roi | None) -> Tabl
     Raises
     ------
     OptionError
-        The range holds no frame, or the region does not lie inside the frames.
+        The range holds no frame, or the region does not lie inside each of the frames.
     """
     if frames is not None:
         first, stop, step = parse_frame_range(frames)
@@ -99,14 +99,8 @@ def selected_tables(tables: Tables, frames: str | None, roi: Roi | None) -> Tabl
         )
     if roi is None:
         return tables
+    _check_region(tables, roi)
     x0, y0, x1, y1 = roi
-    check_corners(roi)
-    bounds = tables.roi or (0, 0, *(int(tables.frames[n].max()) for n in ("width_px", "height_px")))
-    if not (bounds[0] <= x0 < x1 <= bounds[2] and bounds[1] <= y0 < y1 <= bounds[3]):
-        raise OptionError(
-            f"the region {x0},{y0},{x1},{y1} must lie inside what the run looked at: "
-            f"{','.join(map(str, bounds))} px"
-        )
 
     def inside(table: pd.DataFrame) -> pd.Series:
         centred = table["x"].between(x0, x1, "left") & table["y"].between(y0, y1, "left")
@@ -118,6 +112,27 @@ def selected_tables(tables: Tables, frames: str | None, roi: Roi | None) -> Tabl
         return centred | (table["length_px"].notna() & reaches)
 
     return replace(tables, roi=roi, **_kept(tables, inside, geometry=False))
+
+
+def _check_region(tables: Tables, roi: Roi) -> None:
+    """Refuse a region of which any frame shows less than all, as a run does."""
+    check_corners(roi)
+    read = tables.frames[tables.frames["status"] == "ok"]
+    if read.empty:
+        return
+    x0, y0, x1, y1 = roi
+    bounds = tables.roi or (0, 0, *(int(read[name].max()) for name in ("width_px", "height_px")))
+    if not (bounds[0] <= x0 < x1 <= bounds[2] and bounds[1] <= y0 < y1 <= bounds[3]):
+        raise OptionError(
+            f"the region {x0},{y0},{x1},{y1} must lie inside what the run looked at: "
+            f"{','.join(map(str, bounds))} px"
+        )
+    small = read[(read["width_px"] < x1) | (read["height_px"] < y1)]
+    for source, width, height in small[["source", "width_px", "height_px"]].to_numpy()[:1]:
+        raise OptionError(
+            f"the region {x0},{y0},{x1},{y1} must lie inside every frame, and {source} is "
+            f"{width} x {height} px; choose a smaller region, or frames with --frames"
+        )
 
 
 def _kept(

@@ -18,8 +18,9 @@ import pytest
 import defectscope as ds
 from defectscope.core.errors import OptionError, UsageError
 from defectscope.core.findings import KeyNumber
-from defectscope.pipeline.analysing import analyse_run
+from defectscope.pipeline.analysing import analyse_run, selected_tables
 from defectscope.pipeline.report import number_text
+from defectscope.pipeline.results import Result
 from defectscope.plugins.host import default_host
 
 EVIL = "</script><img src=x onerror=alert(1)>"
@@ -165,6 +166,21 @@ def test_selections_that_hold_nothing_are_refused(run, host, given, error, text)
         given = {"images": [Path(p) for p in given["images"]]}
     with pytest.raises(error, match=text):
         analyse_run(run, host, **given)
+
+
+def test_a_region_that_a_frame_of_another_size_lacks_is_refused(run):
+    tables = Result(run).tables_for_analysis(False)
+    tables.frames.loc[3, ["width_px", "height_px"]] = [40, 30]
+    small = tables.frames["source"][3]
+    for roi in ((0, 0, 64, 20), (0, 0, 20, 48)):
+        with pytest.raises(OptionError, match=f"every frame, and {small} is 40 x 30 px; choose"):
+            selected_tables(tables, None, roi)
+        assert selected_tables(tables, "4:", roi).roi == roi
+    assert selected_tables(tables, None, (0, 0, 40, 30)).roi == (0, 0, 40, 30)
+    # One that could not be read shows nothing, and so lacks nothing.
+    tables.frames.loc[3, ["width_px", "height_px", "status"]] = [None, None, "damaged"]
+    assert selected_tables(tables, None, (0, 0, 64, 48)).roi == (0, 0, 64, 48)
+    assert len(selected_tables(tables, "3:4", (0, 0, 64, 48)).frames) == 1
 
 
 def test_frames_that_are_gone_leave_the_outlines(run, host, tmp_path):
