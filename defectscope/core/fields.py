@@ -37,7 +37,7 @@ class Fields:
     masked
         What does not count of every frame, or None.
     cut
-        Whether the boxes are less than was looked at, so that rows may lie outside of them.
+        Whether the boxes are parts of the frames, which others may adjoin.
     """
 
     frames: NDArray[np.int64]
@@ -75,20 +75,19 @@ class Fields:
     def hold(self, table: pd.DataFrame) -> NDArray[np.bool_]:
         """Return which rows of a table have their centre in the field of their frame.
 
-        Rows whose place is not known count as inside; a common field or a region decides about
-        all others, and masked parts do.
+        Rows whose place is not known count as inside; masked parts are no part of a field.
         """
         row = self.rows(table)
         inside = row >= 0
-        if not {"x", "y"} <= set(table.columns):
+        if not {"x", "y"} <= set(table.columns) or not inside.any():
             return inside
         at = table[["x", "y"]].to_numpy(float)
         if self.masked is not None:
             inside &= ~self.masked.holds(*at.T)
-        if not (self.common or self.cut):
-            return inside
         box = self.boxes[row]
-        return inside & ~((at < box[:, :2]) | (at >= box[:, 2:])).any(axis=1)
+        # Lines end on the rim of a whole frame.
+        beyond = at >= box[:, 2:] if self.common or self.cut else at > box[:, 2:]
+        return inside & ~((at < box[:, :2]) | beyond).any(axis=1)
 
 
 def counted_fields(tables: Tables) -> Fields:

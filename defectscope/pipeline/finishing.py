@@ -15,7 +15,7 @@ from defectscope.pipeline.detector_scores import detector_scores, known_by
 from defectscope.pipeline.finding_files import check_findings, write_found
 from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.parts import read_csv, read_table, write_table
-from defectscope.pipeline.registering import in_frame, in_specimen, shifts_by_frame
+from defectscope.pipeline.registering import in_frame, in_specimen, out_of_view, shifts_by_frame
 from defectscope.pipeline.track_checks import check_tracks
 
 if TYPE_CHECKING:
@@ -118,12 +118,18 @@ def linked_in_run(
 ) -> pd.DataFrame:
     """Return what a tracker makes of detections with all that the folder of their run tells.
 
-    `geometry` says whether vertices are shown to it; for the others see :func:`linked`.
+    `geometry` says whether vertices are shown to it; for the others see :func:`linked`. Where the
+    stage carried a particle out of view, no row of it is filled in.
     """
     vertices = read_table(folder / "geometry.parquet") if geometry else None
     frames = read_csv(folder / "frames.csv")
     shifts, looked_at = shifts_by_frame(frames), readable_frames(frames)
-    return linked_in_specimen(named, detections, vertices, shifts, frame_step, looked_at)
+    tracks = linked_in_specimen(named, detections, vertices, shifts, frame_step, looked_at)
+    if "origin" not in tracks or not {"width_px", "height_px"} <= set(frames.columns):
+        return tracks
+    sides = frames.drop_duplicates("frame").set_index("frame")[["width_px", "height_px"]]
+    out = out_of_view(tracks, *sides.astype(float).reindex(tracks["frame"]).to_numpy().T)
+    return tracks[~out].reset_index(drop=True) if out.any() else tracks
 
 
 def readable_frames(frames: pd.DataFrame) -> list[int] | None:

@@ -26,6 +26,7 @@ __all__ = [
     "chosen_registration",
     "in_frame",
     "in_specimen",
+    "out_of_view",
     "recorded_shifts",
     "register_frames",
     "shift_row",
@@ -128,10 +129,17 @@ def shifts_by_frame(frames: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def shifted_outcome(outcome: FrameOutcome, shift: Shift | None, sign: int) -> FrameOutcome:
-    """Return an outcome with its rows moved by the shift, `sign` times."""
+    """Return an outcome with its rows moved by the shift, `sign` times.
+
+    Back in the frame, with sign 1, rows that a vote filled in where the frame ends go.
+    """
     if outcome.rows is None or shift is None:
         return outcome
-    return replace(outcome, rows=_moved(outcome.rows, sign * shift.x, sign * shift.y))
+    rows = _moved(outcome.rows, sign * shift.x, sign * shift.y)
+    if sign > 0 and outcome.shape is not None and "origin" in rows.detections:
+        out = out_of_view(rows.detections, outcome.shape[1], outcome.shape[0])
+        rows = rows[~out] if out.any() else rows
+    return replace(outcome, rows=rows)
 
 
 def _moved(rows: FrameRows, x: float, y: float) -> FrameRows:
@@ -140,6 +148,19 @@ def _moved(rows: FrameRows, x: float, y: float) -> FrameRows:
         return {n: v if (k := axes[n]) is None else v + (x, y)[k] for n, v in table.items()}
 
     return FrameRows(rows.frame, columns(rows.detections), columns(rows.geometry))
+
+
+def out_of_view(
+    rows: Mapping[str, Any] | pd.DataFrame, width: Any, height: Any
+) -> NDArray[np.bool_]:
+    """Return which (n,) rows were filled in and have their centre outside of their frame.
+
+    `width` and `height` (px) are those of one frame, or (n,) of each row's; where these are not
+    known, nothing is outside.
+    """
+    x, y = (np.asarray(rows[name], float) for name in ("x", "y"))
+    outside = (x < 0) | (y < 0) | (x >= width) | (y >= height)
+    return np.asarray(outside & (np.asarray(rows["origin"]) == "interpolated"))
 
 
 def in_specimen(table: pd.DataFrame, shifts: pd.DataFrame) -> pd.DataFrame:

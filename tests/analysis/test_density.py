@@ -225,6 +225,19 @@ def test_a_jump_of_the_stage_is_no_drop_in_density(make_tables):
     assert len(set(table["count"])) == 1  # the same loops in every frame
 
 
+def test_rows_outside_of_their_frame_do_not_count(make_tables):
+    tables = make_tables({0: [LOOP] * 5, 1: [LOOP]}, shape=(100, 200), calibration=Calibration())
+    found = tables.detections.assign(
+        x=[-20.0, 199.5, 200.5, 5.0, np.nan, 60.0], y=[5.0, 5.0, 5.0, 100.5, 5.0, 5.0]
+    )
+    tables.frames.loc[1, ["width_px", "height_px"]] = [50, 40]
+    for rows in ({"detections": found}, {"tracks": found.assign(particle=range(6))}):
+        options = DensityOptions(rows="tracks" if "tracks" in rows else "detections")
+        (finding,) = NumberDensity(options).analyse(Tables(**{**vars(tables), **rows}))
+        # One whose place is not known is in its frame.
+        assert finding.table["count"].tolist() == [2, 0]
+
+
 def test_frames_that_share_nothing_are_counted_whole(make_tables):
     tables = make_tables({0: [LOOP] * 3, 1: [LOOP] * 2}, shape=(100, 100))
     frames = tables.frames.assign(drift_x_px=[0.0, 300.0], drift_y_px=0.0)

@@ -8,7 +8,7 @@ import pytest
 
 import defectscope as ds
 from defectscope.core.errors import OptionError, UsageError
-from defectscope.pipeline.registering import chosen_registration, in_frame, in_specimen
+from defectscope.pipeline.registering import chosen_registration, in_frame, in_specimen, out_of_view
 
 SHIFTS = np.array([[0, 0], [1, 0], [1, 1], [25, -14], [26, -14], [26, -13]])
 
@@ -16,7 +16,8 @@ SHIFTS = np.array([[0, 0], [1, 0], [1, 1], [25, -14], [26, -14], [26, -13]])
 class Moved(ds.FrameSequence):
     """A specimen that drifts, and jumps before the fourth frame; three dark squares lie on it."""
 
-    def __init__(self, damaged=()):
+    def __init__(self, damaged=(), shifts=SHIFTS):
+        self.shifts = shifts
         self.indices = tuple(range(10, 16))
         self.names = tuple(f"f{k}" for k in self.indices)
         self.warnings: list[str] = []
@@ -32,14 +33,14 @@ class Moved(ds.FrameSequence):
         scene = cv2.GaussianBlur(rng.normal(0, 1, (300, 300)), (0, 0), 2) * 80 + 150
         for x, y in ((120, 120), (160, 110), (130, 170)):
             scene[y : y + 12, x : x + 12] = 10
-        x, y = SHIFTS[position]
+        x, y = self.shifts[position]
         return np.clip(scene[60 - y : 220 - y, 60 - x : 240 - x], 0, 255).astype(np.uint8)
 
 
-def run(tmp_path, frames=None, **settings):
+def run(tmp_path, frames=None, fill_gaps=False, **settings):
     options = {
         "dark-blobs": {"background_px": 60},
-        "loops": {"min_length": 2, "remove_drift": False},
+        "loops": {"min_length": 2, "remove_drift": False, "fill_gaps": fill_gaps},
     }
     pipeline = ds.Pipeline("dark-blobs", tracker="loops", analyses=[], options=options)
     given = {"overlay": False, "figures": False, **settings}
@@ -78,6 +79,32 @@ def test_votes_are_cast_in_the_specimen(tmp_path):
         kept[register] = result.detections.groupby("frame").size().reindex(range(10, 16))
     assert (kept[True] >= 3).all()
     assert kept[None].fillna(0).sum() < kept[True].sum()
+
+
+@pytest.mark.parametrize("vote", [None, "3/6"])
+def test_what_the_stage_carries_out_of_view_is_not_filled_in_there(tmp_path, vote):
+    # One of the squares, 44 px from the lower rim, leaves over it for two frames.
+    away = SHIFTS * 0
+    away[2:4] = (0, 52)
+    result = run(tmp_path, Moved(shifts=away), True, register=True, vote=vote)
+    np.testing.assert_allclose(result.frames["drift_y_px"], away[:, 1], atol=0.3)
+    assert result.frames["count"].tolist() == result.detections.groupby("frame").size().tolist()
+    tracks = result.tracks
+    for table in (tracks, result.detections):
+        assert table["y"].between(0, 160).all()
+        assert not table.duplicated(["frame", "detection"]).any()
+    seen = {particle: own["frame"].tolist() for particle, own in tracks.groupby("particle")}
+    assert sorted(seen.values(), key=len) == [[10, 11, 14, 15], *[list(range(10, 16))] * 2]
+
+
+def test_only_rows_that_were_filled_in_are_out_of_view():
+    rows = {
+        "x": np.array([-1.0, -1.0, 9.9, 10.0, 5.0, np.nan]),
+        "y": np.array([5.0, 5.0, 5.0, 5.0, -0.1, 5.0]),
+        "origin": np.array(["detector"] + ["interpolated"] * 5, object),
+    }
+    assert out_of_view(rows, 10, 8).tolist() == [False, True, False, True, True, False]
+    assert not out_of_view(rows, np.full(6, np.nan), np.full(6, np.nan))[2:4].any()
 
 
 def test_a_damaged_frame_has_no_shift_and_the_others_do(tmp_path):
