@@ -190,7 +190,7 @@ class EnsembleFit(NamedTuple):
     ----------
     curve
         ``lag`` (difference of frame indices), ``pairs``, ``particles``, ``msd`` (length²) and
-        ``msd_error``.
+        ``msd_error``, NaN where one particle is left, for its error is not known.
     d, d_error, d_low, d_high
         Diffusion coefficient, its standard error and limits, length² / time.
     localisation
@@ -254,9 +254,11 @@ def ensemble_msd(
     # What each track adds to the error of each lag.
     apart = (squares - msd * counts) / pairs
     seen = (counts > 0).sum(axis=0)
+    spread = (apart**2).sum(axis=0) * seen
+    variance = np.divide(spread, seen - 1, out=np.full(usable, np.nan), where=seen > 1)
     curve = pd.DataFrame(
         {"lag": frame_step * np.arange(1, usable + 1), "pairs": pairs, "particles": seen,
-         "msd": msd, "msd_error": np.sqrt((apart**2).sum(axis=0) * seen / np.maximum(seen - 1, 1))}
+         "msd": msd, "msd_error": np.sqrt(variance)}
     )  # fmt: skip
     lags = _best_lags(msd)
     weights = _slope_weights(lags) / (4 * scale.time * frame_step)

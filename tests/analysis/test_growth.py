@@ -45,6 +45,18 @@ def test_one_particle_has_a_diffusion_coefficient_without_limits(make_tables):
             assert all(end is None or np.isfinite(end) for end in (number.low, number.high))
 
 
+def test_the_error_of_a_displacement_of_one_particle_is_not_known(make_tables, drawn):
+    short = growing(6).assign(particle=1, x=lambda rows: 90 + 0.3 * rows["frame"] ** 2)
+    tables = make_tables({k: [] for k in range(10)}, tracks=pd.concat([growing(), short]))
+    finding = next(f for f in Diffusion().analyse(tables) if f.name == "mean-squared-displacement")
+    alone = finding.table["particles"] == 1
+    assert alone.tolist() == [lag > 5 for lag in range(1, 10)]
+    errors = finding.table.filter(like="_error").iloc[:, 0]
+    assert errors[alone].isna().all()
+    assert (errors[~alone] > 0).all()
+    drawn(finding)
+
+
 def test_those_of_unknown_size_cover_as_much_as_the_others(make_tables):
     tables = make_tables({0: [("dislocation-loop", 10.0)] * 2 + [("dislocation", 1.0)]},
                          shape=(100, 200))  # fmt: skip
