@@ -82,6 +82,8 @@ def swelling_table(
     being the standard deviation of the n volumes in the frame, are added in quadrature. Swelling
     varies as V²/(V - V_c)² times V_c/V. Limits are those of as many equal cavities as have the same
     relative error, (Σ v)²/Σ v²; where none was seen, of cavities of the series' Σ v²/Σ v.
+    Cavities without a diameter count, and have in the mean the volume of the others of their type
+    in the frame, or of those of the series where it has none.
     """
     known = scores or {}
     factor, factor_error = detection_factor(known)
@@ -91,16 +93,17 @@ def swelling_table(
     frames = tables.frames[tables.frames["status"] == "ok"]
     fields = counted_fields(tables)
     found = tables.detections[tables.detections["defect_type"].isin(defect_types)]
-    found = found[fields.hold(found)].dropna(subset=["diameter_nm"])
+    found = found[fields.hold(found)]
     row = fields.rows(found)
     seen = np.array([tables.calibration.visible(str(n)) for n in found["defect_type"]], float)
-    volume = sphere_volumes(found["diameter_nm"]) / seen
+    volume, square = _volumes(found, row)
     number = np.bincount(row, minlength=len(frames))
-    total = np.asarray(np.bincount(row, volume, minlength=len(frames)), float)
-    squares = np.bincount(row, volume**2, minlength=len(frames))
-    # n²s² with n - 1 in the variance; rounding must not make it negative.
+    total = np.asarray(np.bincount(row, volume / seen, minlength=len(frames)), float)
+    squares = np.bincount(row, square / seen**2, minlength=len(frames))
+    # n²s² with m - 1 in the variance, of m measured ones; rounding must not make it negative.
     excess = np.maximum(number * squares - total**2, 0)
-    among = excess * number / np.maximum(number - 1, 1)
+    measured = np.bincount(row[found["diameter_nm"].notna()], minlength=len(frames))
+    among = excess * np.where(measured > 1, measured / np.maximum(measured - 1, 1), 1.0)
     # Relative, of all but the number of cavities.
     usual = squares.sum() / total.sum() if total.sum() else np.nan
     other = np.hypot(
@@ -121,6 +124,19 @@ def swelling_table(
     return table
 
 
+def _volumes(
+    found: pd.DataFrame, row: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return volume and squared volume (n,) of cavities, in the mean where one is unknown."""
+    volume = sphere_volumes(found["diameter_nm"])
+    both = pd.DataFrame({"volume": volume, "square": volume**2}, found.index)
+    for keys in ([found["defect_type"], row], [found["defect_type"]]):
+        if both["volume"].isna().any():
+            both = both.fillna(both.groupby(keys).transform("mean"))
+    both = both.fillna(both.mean())
+    return both["volume"].to_numpy(), both["square"].to_numpy()
+
+
 class Swelling(Analysis):
     """Swelling by cavities against dose."""
 
@@ -132,7 +148,9 @@ class Swelling(Analysis):
         calibration, detections = tables.calibration, tables.detections
         known = calibration.pixel_size_nm is not None and calibration.thickness_nm is not None
         cavities = detections["defect_type"].isin(self.options.defect_types)
-        if not known or "diameter_nm" not in detections or not cavities.any():
+        if not known or "diameter_nm" not in detections:
+            return []
+        if detections.loc[cavities, "diameter_nm"].isna().all():
             return []
         scores = self.options.scores(tables.detector_scores)
         table = swelling_table(tables, self.options.defect_types, scores)

@@ -318,6 +318,31 @@ def test_the_error_of_a_large_swelling_is_that_of_its_volume(make_tables):
     assert row["swelling_error"] == pytest.approx(1e3 * float(more), rel=2e-3)
 
 
+def test_cavities_without_a_diameter_are_as_large_as_the_others(make_tables):
+    gone = ("void", np.nan)
+    sizes = {0: [("void", 8.0), ("void", 12.0), gone, gone], 1: [gone], 2: [("void", 10.0)]}
+    sizes[0] += [("bubble", 2.0), ("bubble", np.nan)]
+    tables = make_tables(sizes, shape=(1000, 1000), calibration=Calibration(
+        pixel_size_nm=1, thickness_nm=50, visible_fraction={"void": 0.5}))  # fmt: skip
+    scores = {"precision": 0.8, "recall": 0.8}
+    table = swelling_table(tables, ("void", "bubble"), scores)
+    assert table["count"].tolist() == [6, 1, 1]
+    first = sphere_volumes([8.0, 12.0])
+    # In the second frame none is known: as those of all frames.
+    usual = np.mean([*first, first.mean(), first.mean(), sphere_volumes(10.0)])
+    volumes = np.array([8 * first.mean() + 2 * sphere_volumes(2.0), 2 * usual,
+                        2 * sphere_volumes(10.0)])  # fmt: skip
+    assert table["swelling"].tolist() == pytest.approx(swelling_of(volumes, 5e7).tolist())
+    assert (table["swelling_error"] > 0).all()
+    assert (table["swelling_high"] > table["swelling"]).all()
+    (whole,) = Swelling().analyse(make_tables({0: [("void", 10.0)] * 4}))
+    (part,) = Swelling().analyse(make_tables({0: [("void", 10.0)] * 3 + [gone]}))
+    pd.testing.assert_frame_equal(part.table, whole.table)
+    nothing = make_tables({0: [gone, LOOP]})
+    assert Swelling().analyse(nothing) == []
+    assert Swelling().why_nothing(nothing).startswith("no sizes were measured")
+
+
 def test_swelling_is_drawn_for_cavities_only(make_tables, drawn):
     tables = make_tables({0: [("void", 10.0), ("dislocation-loop", 50.0)], 1: []}, shape=(100, 100))
     (finding,) = Swelling().analyse(tables)
