@@ -77,8 +77,9 @@ def statistics_by_type(
     dict
         For each type and for both sides (``predicted_``, ``true_``): ``count``,
         ``mean_diameter_px`` with ``diameter_error_px``, the standard error of the mean, and
-        ``area_fraction``, the sum of π·a·b over the area of the frames that was looked at, where
-        axes are known; and ``density_error`` and ``mean_diameter_error``, relative to the truth.
+        ``area_fraction``, the mean π·a·b of those whose axes are known times the number of all,
+        over the area of the frames that was looked at; and ``density_error`` and
+        ``mean_diameter_error``, relative to the truth.
     """
     if area_px is None:
         area_px = float(sum(t.image_shape[0] * t.image_shape[1] for _, t in pairs))
@@ -108,10 +109,13 @@ def _of_type(
     sizes = sizes[np.isfinite(sizes)]
     areas = [np.pi / 4 * f.measurements["major_px"] * f.measurements["minor_px"]
              for f in own if {"major_px", "minor_px"} <= set(f.measurements)]  # fmt: skip
-    area = float(np.nansum(np.concatenate(areas))) if areas else None
-    count = len(sizes)
+    known = np.concatenate(areas or [np.zeros(0)])
+    known = known[np.isfinite(known)]
+    count, number = len(sizes), sum(map(len, own))
+    # Those of unknown size are as large as the others, in the mean.
+    area = float(known.mean()) * number if len(known) else None
     return {
-        "count": float(sum(map(len, own))),
+        "count": float(number),
         "mean_diameter_px": float(sizes.mean()) if count else None,
         "diameter_error_px": float(sizes.std(ddof=1) / np.sqrt(count)) if count > 1 else None,
         "area_fraction": area / area_px if area and area_px else None,

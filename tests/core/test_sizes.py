@@ -156,6 +156,16 @@ def test_populations_by_type_are_compared_whether_matched_or_not():
     assert dot["density_error"] == 1
 
 
+def test_those_of_unknown_axes_cover_as_much_as_the_others():
+    true = measured([LOOP] * 4, [20.0, 20.0, 40.0, 40.0], [10.0] * 4)
+    found = measured([LOOP] * 4, [20.0, np.nan, 40.0, np.nan], [10.0, np.nan, 10.0, np.nan])
+    row = statistics_by_type([(found, true), (sized([30], [30]), frame(0))], 0.4, TYPES)[LOOP]
+    assert row["predicted_count"] == 5
+    area = np.pi / 4 * 300
+    assert row["true_area_fraction"] == pytest.approx(4 * area / (2 * 400 * 4000))
+    assert row["predicted_area_fraction"] == pytest.approx(5 * area / (2 * 400 * 4000))
+
+
 def test_ignored_truth_and_unknown_axes_do_not_count():
     true = sized([20, 30], [10, 10], ignore=[False, True])
     table = statistics_by_type([(true, true)], 0.4, TYPES)
