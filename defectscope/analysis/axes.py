@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from defectscope.core.series_column import series_column
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -38,13 +40,10 @@ class SeriesStyle(NamedTuple):
 def series_axis(frames: pd.DataFrame) -> tuple[str, str]:
     """Return the column to plot against, and its label: dose, else time, else frame.
 
-    A dose or time that stays the same from frame to frame is nothing to plot against.
+    The same for all of several frames, or unknown of one, it is nothing to plot against.
     """
-    for name in ("dose_dpa", "time_s"):
-        known = frames[name].dropna() if name in frames else ()
-        if len(known) == 1 or len(set(known)) > 1:
-            return name, LABELS[name]
-    return "frame", LABELS["frame"]
+    name = series_column(frames)
+    return name, LABELS[name]
 
 
 def new_figure(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from defectscope.core.series_column import series_column
 from defectscope.core.track_quality import moving_columns
 
 if TYPE_CHECKING:
@@ -115,11 +116,8 @@ def size_column(table: pd.DataFrame) -> str | None:
 
 def growth_axis(tables: Tables) -> tuple[str, str]:
     """Return the column that growth is measured against, and its unit."""
-    for name, unit in (("dose_dpa", "dpa"), ("time_s", "s")):
-        # A dose that does not change is nothing to measure growth against.
-        if name in tables.frames and len(tables.frames[name].dropna().unique()) > 1:
-            return name, unit
-    return "frame", "frame"
+    name = series_column(tables.frames)
+    return name, {"dose_dpa": "dpa", "time_s": "s"}.get(name, "frame")
 
 
 class Steps(NamedTuple):

@@ -34,7 +34,18 @@ def test_dose_is_preferred_to_time_and_time_to_frames():
     assert series_axis(frames(**times)) == ("time_s", "Time (s)")
     assert series_axis(frames()) == ("frame", "Frame")
     assert series_axis(frames()[["frame"]]) == ("frame", "Frame")
-    assert series_axis(frames(dose_dpa=[np.nan, 0.9])) == ("dose_dpa", "Dose (dpa)")
+
+
+def test_frames_without_a_dose_do_not_vanish_from_an_axis_of_it():
+    assert series_axis(frames(dose_dpa=[np.nan, 0.9])) == ("frame", "Frame")
+    assert series_axis(frames(dose_dpa=[np.nan, 0.9], time_s=[0.0, 1.0])) == ("time_s", "Time (s)")
+    part = frames(frame=[1, 2, 3], time_s=[np.nan] * 3, dose_dpa=[0.1, np.nan, 0.3])
+    assert series_axis(part) == ("frame", "Frame")
+    # One that could not be read is on no axis anyway.
+    assert series_axis(part.assign(status=["ok", "damaged", "ok"]))[0] == "dose_dpa"
+    assert series_axis(part.assign(status=["ok", "damaged", "damaged"]))[0] == "dose_dpa"
+    assert series_axis(frames(dose_dpa=[0.9, 0.9]))[0] == "frame"
+    assert series_axis(frames(dose_dpa=[0.1, 0.2])[:0])[0] == "frame"
 
 
 def test_panels_side_by_side():

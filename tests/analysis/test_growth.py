@@ -11,6 +11,7 @@ from defectscope.analysis.defect_classes import class_table
 from defectscope.analysis.diffusion import Diffusion
 from defectscope.analysis.growth import Growth
 from defectscope.analysis.growth_fits import growth_rates
+from defectscope.analysis.scales import growth_axis
 
 
 def growing(frames=10, rate=0.5):
@@ -31,6 +32,14 @@ def test_under_a_constant_dose_growth_is_against_time(make_tables, dose):
     tables = make_tables({k: [] for k in range(10)}, calibration=calibration, tracks=tracks)
     rates = next(f for f in Growth().analyse(tables) if "rate_nm_per_s" in f.table).table
     assert rates["rate_nm_per_s"].tolist() == [pytest.approx(0.5)]
+
+
+def test_growth_is_not_against_a_dose_that_some_frames_lack(make_tables):
+    tables = make_tables({k: [] for k in range(10)}, tracks=growing().assign(dose_dpa=0.1))
+    tables.frames.loc[3:, "dose_dpa"] = np.nan
+    assert growth_axis(tables) == ("time_s", "s")
+    tables.frames.loc[3, "time_s"] = np.nan
+    assert growth_axis(tables) == ("frame", "frame")
 
 
 def test_a_particle_at_one_place_of_the_axis_has_no_rate():
