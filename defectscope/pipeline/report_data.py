@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from defectscope.core.errors import InputError
+from defectscope.core.series_column import series_column
 from defectscope.pipeline.caption import FALLBACK_COLOUR, scale_bar
 from defectscope.pipeline.overlay import to_display
 from defectscope.pipeline.report_facts import heading
@@ -30,7 +31,7 @@ MOST_PARTICLES = 4000
 MOST_VERTICES = 60
 MOST_HISTORY_ROWS = 250_000
 WIDEST_PX, QUALITY = 1120, 80
-AXES = (("dose_dpa", "Dose (dpa)"), ("time_s", "Time (s)"), ("frame", "Frame"))
+AXES = {"dose_dpa": "Dose (dpa)", "time_s": "Time (s)", "frame": "Frame"}
 
 
 def shown_frames(tables: Tables, most: int) -> list[int]:
@@ -70,9 +71,8 @@ def page_data(
     rows = tables.detections if tables.tracks is None else tables.tracks
     names = sorted(str(name) for name in rows["defect_type"].unique())
     size = next((n for n in ("diameter_nm", "diameter_px") if n in rows), None)
-    axis, label = next(
-        (pair for pair in AXES if pair[0] in rows and rows[pair[0]].notna().any()), AXES[-1]
-    )
+    axis = series_column(tables.frames)
+    axis = axis if axis in rows else "frame"
     shown = None if particles is None else _longest(particles)
     places = _places(images, tables.frames)
     return {
@@ -85,7 +85,7 @@ def page_data(
         "columns": [] if shown is None else [heading(str(c)) for c in shown.columns],
         "particles": [] if shown is None else _plain_rows(_titled(shown, types)),
         "histories": {} if shown is None else _histories(rows, shown, axis, size),
-        "axis": label,
+        "axis": AXES[axis],
         "size": "size" if size is None else f"diameter ({size[-2:]})",
     }
 

@@ -108,3 +108,23 @@ def test_the_viewer_has_courses_titles_scale_and_what_was_not_looked_at():
     assert (min(x for x, _ in rim), max(x for x, _ in rim)) == (0, 10)
     assert data["particles"][0][1] == "a⟨100⟩ loop"
     assert data["columns"] == ["particle", "defect type", "x (px)", "lifetime (frames)"]
+
+
+@pytest.mark.parametrize(
+    ("dose", "time", "label", "at"),
+    [
+        ([1.0, 1.0, 1.0], [0.0, 2.0, 4.0], "Time (s)", [0, 2, 4]),
+        ([1.0, 1.5, 2.0], [0.0, 2.0, 4.0], "Dose (dpa)", [1, 1.5, 2]),
+        ([1.0, 2.0, None], [None] * 3, "Frame", [7, 8, 9]),
+        ([1.0, 1.0, 1.0], [0.0] * 3, "Frame", [7, 8, 9]),
+    ],
+)
+def test_histories_stand_at_a_dose_or_time_that_changes(dose, time, label, at):
+    frames = pd.DataFrame({"frame": [7, 8, 9], "source": ["7.png", "8.png", "9.png"],
+                           "time_s": time, "dose_dpa": dose, "status": "ok"})  # fmt: skip
+    rows = frames[["frame", "time_s", "dose_dpa"]].assign(
+        x=1.0, y=1.0, particle=0, defect_type="black dot", diameter_px=[4.0, 5.0, 6.0]
+    )
+    particles = pd.DataFrame({"particle": [0], "lifetime_frames": [3]})
+    data = page_data(Tables(frames, rows, None, rows, Calibration()), particles, TYPES, None, [])
+    assert (data["axis"], data["histories"]["0"]["at"]) == (label, at)
