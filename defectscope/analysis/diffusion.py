@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 from scipy import special
 
-from defectscope import Analysis, Finding, KeyNumber, Options, Tables
+from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import axis_note, new_figure, type_colour
 from defectscope.analysis.counting import LEVEL
+from defectscope.analysis.diffusion_options import DiffusionOptions
 from defectscope.analysis.scales import (
     Scale,
     Steps,
@@ -46,26 +46,6 @@ __all__ = [
 
 # Columns of sizes, whose unit may differ from that of D_eff.
 SIZES = ("median_size", "size_low", "size_high")
-
-
-class DiffusionOptions(Options):
-    """Options of the analysis ``diffusion``."""
-
-    lag: int = Field(1, ge=1, le=10_000, description="τ of D_eff, frames that were looked at")
-    largest_lag: int = Field(
-        20,
-        ge=2,
-        le=10_000,
-        description="longest lag of the mean squared displacement, frames that were looked at",
-    )
-    min_sightings: int = Field(5, ge=2, description="tracks of fewer sightings are left out")
-    bins: int = Field(50, ge=1, le=10_000, description="bins of size, P2: 50")
-    smallest_size: float | None = Field(
-        None, ge=0, description="lower end of the bins (nm, or px); none: 2 nm, or the least size"
-    )
-    largest_size: float | None = Field(
-        None, gt=0, description="upper end of the bins; none: 18 nm, or the largest size"
-    )
 
 
 def effective_diffusion(
@@ -314,7 +294,13 @@ class Diffusion(Analysis):
     shapes = ("ellipse",)
 
     def analyse(self, tables: Tables) -> list[Finding]:
-        """Return up to two findings; none where nothing was tracked for long enough."""
+        """Return up to three findings; none where nothing was tracked for long enough.
+
+        Raises
+        ------
+        OptionError
+            The bins of size end before they begin.
+        """
         if tables.tracks is None or tables.tracks.empty:
             return []
         scale = scale_of(tables.calibration)
@@ -344,18 +330,14 @@ class Diffusion(Analysis):
             panel.set(xlabel=f"D$_{{eff}}$ ({unit})", ylabel="Particles")
         else:
             sizes = table["median_size"].dropna()
-            nm = name.endswith("_nm")
-            low = self.options.smallest_size
-            high = self.options.largest_size
-            low = (2.0 if nm else float(sizes.min())) if low is None else low
-            high = (18.0 if nm else float(sizes.max())) if high is None else high
-            bins = by_size(table, self.options.bins, low, max(high, low + 1e-9))
+            low, high = self.options.ends(sizes, name[-2:])
+            bins = by_size(table, self.options.bins, low, high)
             middle = (bins["size_low"] + bins["size_high"]) / 2
             panel.plot(sizes, table["d_eff"].loc[sizes.index], ".", color="0.8", markersize=2)
             panel.errorbar(middle, bins["d_eff"], bins["d_eff_error"].fillna(0.0), fmt="o",
                            markersize=3, color=type_colour(5), linewidth=1)  # fmt: skip
             panel.set(xlabel=f"Median size ({name[-2:]})", ylabel=f"D$_{{eff}}$ ({unit})")
-            panel.set_xlim(low, max(high, low + 1e-9))
+            panel.set_xlim(low, high)
             axis_note(panel, "Bars: standard errors; grey: single tracks")
         panel.set_ylim(bottom=0)
         title = f"Effective diffusion of tracks, τ = {self.options.lag * frame_step} frames"

@@ -8,10 +8,12 @@ import pytest
 
 from defectscope import Calibration
 from defectscope.analysis.defect_classes import class_table
-from defectscope.analysis.diffusion import Diffusion
+from defectscope.analysis.diffusion import Diffusion, DiffusionOptions
 from defectscope.analysis.growth import Growth
 from defectscope.analysis.growth_fits import growth_rates
 from defectscope.analysis.scales import growth_axis
+from defectscope.core.errors import OptionError
+from defectscope.core.options import validate_options
 
 
 def growing(frames=10, rate=0.5):
@@ -52,6 +54,35 @@ def test_one_particle_has_a_diffusion_coefficient_without_limits(make_tables):
     for finding in Diffusion().analyse(tables):
         for number in finding.numbers:
             assert all(end is None or np.isfinite(end) for end in (number.low, number.high))
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"smallest_size": 20.0}, "20 to 18 nm"),
+        ({"smallest_size": 18.0}, "18 to 18 nm"),
+        ({"largest_size": 1.5}, "2 to 1.5 nm"),
+    ],
+)
+def test_bins_of_size_that_hold_nothing_are_refused(make_tables, given, found):
+    tables = make_tables({k: [] for k in range(10)}, tracks=growing())
+    with pytest.raises(OptionError, match=f"found {found}; set both smallest_size and largest"):
+        Diffusion(DiffusionOptions(**given)).analyse(tables)
+    both = {"smallest_size": 20.0, "largest_size": 25.0}
+    found = Diffusion(DiffusionOptions(**both)).analyse(tables)
+    assert found[0].table["particles"].tolist() == [1]
+    with pytest.raises(OptionError, match="largest_size must be above smallest_size, found 4 and"):
+        validate_options(DiffusionOptions, {"smallest_size": 5, "largest_size": 4}, "diffusion")
+
+
+def test_a_single_size_in_px_has_a_bin_whatever_is_its_end(make_tables):
+    tracks = growing(rate=0).rename(columns={"diameter_nm": "diameter_px"})
+    tables = make_tables({k: [] for k in range(10)}, tracks=tracks)
+    for given in ({}, {"smallest_size": 20.0}, {"largest_size": 20.0}):
+        (finding, *_) = Diffusion(DiffusionOptions(**given)).analyse(tables)
+        assert finding.table["particles"].tolist() == [1]
+    with pytest.raises(OptionError, match=r"found 20\.5 to 20 px"):
+        Diffusion(DiffusionOptions(smallest_size=20.5)).analyse(tables)
 
 
 def test_the_error_of_a_displacement_of_one_particle_is_not_known(make_tables, drawn):
