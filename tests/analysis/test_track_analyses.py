@@ -318,6 +318,17 @@ def test_the_error_of_a_large_swelling_is_that_of_its_volume(make_tables):
     assert row["swelling_error"] == pytest.approx(1e3 * float(more), rel=2e-3)
 
 
+@pytest.mark.parametrize("analysis", [DefectClasses, Swelling])
+def test_masked_parts_that_are_left_out_are_said(make_tables, analysis):
+    tables = make_tables({0: [("void", 10.0)]}, shape=(100, 200))
+    masked = np.zeros((100, 200), bool)
+    masked[90:] = True
+    (plain,) = analysis().analyse(tables)
+    (part,) = analysis().analyse(Tables(**{**vars(tables), "masked": masked}))
+    assert "Masked" not in plain.note
+    assert part.note.endswith("Masked parts (10.0 %) are left out of the area.")
+
+
 def test_cavities_without_a_diameter_are_as_large_as_the_others(make_tables):
     gone = ("void", np.nan)
     sizes = {0: [("void", 8.0), ("void", 12.0), gone, gone], 1: [gone], 2: [("void", 10.0)]}
