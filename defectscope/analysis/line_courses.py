@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from defectscope import DefectType, Tables
 
-__all__ = ["Course", "courses", "neighbour_distances", "pileups"]
+__all__ = ["NO_COURSES", "Course", "courses", "neighbour_distances", "pileups"]
+
+NO_COURSES = "the run has no courses of lines; choose the post-processor skeleton-spline"
 
 
 class Course(NamedTuple):

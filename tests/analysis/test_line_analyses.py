@@ -66,7 +66,9 @@ def test_neighbours_come_closer_as_they_were_drawn():
 def test_lines_that_turn_or_lie_far_apart_are_no_pileup():
     across = np.stack([100 + Y, np.full_like(Y, 50.0)], axis=1)
     assert LineSpacing(runtime=TYPES).analyse(tables({0: [upright(100), across]})) == []
-    assert LineSpacing(runtime=TYPES).analyse(tables({0: [upright(0), upright(300)]})) == []
+    apart = tables({0: [upright(0), upright(300)]})
+    assert LineSpacing(runtime=TYPES).analyse(apart) == []
+    assert "side by side" in LineSpacing(runtime=TYPES).why_nothing(apart)
 
 
 @pytest.mark.parametrize("turned", [False, True])
