@@ -127,13 +127,14 @@ def _histories(
     rows: pd.DataFrame, particles: pd.DataFrame, axis: str, size: str | None
 ) -> dict[str, dict[str, list[Any]]]:
     wanted = rows[rows["particle"].isin(particles["particle"])]
+    # The longest first; of what is left out the page says that it is.
+    lengths = wanted["particle"].value_counts().sort_index()
+    lengths = lengths.sort_values(ascending=False, kind="stable")
+    kept = lengths.index[lengths.cumsum() <= MOST_HISTORY_ROWS]
+    wanted = wanted[wanted["particle"].isin(kept)]
     ordered = wanted.sort_values(["particle", "frame"], kind="stable")
     histories: dict[str, dict[str, list[Any]]] = {}
-    total = 0
     for particle, own in ordered.groupby("particle", sort=True):
-        total += len(own)
-        if total > MOST_HISTORY_ROWS:
-            break
         seen = own["origin"] != "interpolated" if "origin" in own else pd.Series(True, own.index)
         sizes = [None] * len(own) if size is None else [_plain(v) for v in own[size]]
         histories[str(particle)] = {

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from defectscope import Calibration, Tables
+from defectscope.pipeline import report_data
 from defectscope.pipeline.report_data import page_data
 from defectscope.pipeline.report_facts import heading, report_facts
 from defectscope.plugins.shipped_types import SHIPPED
@@ -108,3 +109,21 @@ def test_the_viewer_has_courses_titles_scale_and_what_was_not_looked_at():
     assert (min(x for x, _ in rim), max(x for x, _ in rim)) == (0, 10)
     assert data["particles"][0][1] == "a⟨100⟩ loop"
     assert data["columns"] == ["particle", "defect type", "x (px)", "lifetime (frames)"]
+
+
+def test_histories_of_the_longest_stay_where_there_are_too_many_rows(monkeypatch):
+    frames = pd.DataFrame({"frame": range(6), "source": "a.png", "status": "ok"})
+    rows = pd.DataFrame(
+        [(k, p, p) for p, n in ((0, 2), (1, 5), (2, 3), (3, 3)) for k in range(n)],
+        columns=["frame", "detection", "particle"],
+    ).assign(defect_type="black dot")
+    particles = pd.DataFrame({"particle": range(4), "lifetime_frames": [2, 5, 3, 3]})
+    tables = Tables(frames, rows, None, rows, Calibration())
+
+    def kept(most):
+        monkeypatch.setattr(report_data, "MOST_HISTORY_ROWS", most)
+        return list(page_data(tables, particles, TYPES, None, [])["histories"])
+
+    assert kept(13) == ["0", "1", "2", "3"]
+    assert kept(12) == ["1", "2", "3"]
+    assert kept(9) == ["1", "2"]
