@@ -168,6 +168,9 @@ def _frame(
         "bar": None if bar is None else {"px": _plain(bar.length_px), "text": bar.text},
         "unseen": unseen_outlines(unseen_pixels((height, width), tables.roi, tables.masked)),
         "image": _image(images, places.get(index)),
+        # Tracks lack detections that are too short a track, and have rows that were filled in.
+        "count": int((tables.detections["frame"] == index).sum()),
+        "tracked": None if tables.tracks is None else len(own),
         "found": [_outline(found, names, lines) for found in own.to_dict("records")],
     }
 

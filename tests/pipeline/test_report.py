@@ -99,6 +99,8 @@ def test_a_report_is_one_file_that_asks_for_nothing(run, host):
     assert [frame["frame"] for frame in data["frames"]] == list(range(12))
     assert all(frame["image"].startswith("data:image/jpeg") for frame in data["frames"])
     assert len(data["particles"]) == 3
+    assert [frame["count"] for frame in data["frames"]] == [3, 3, 3, 2, 3, 3, 3, 3, 2, 3, 3, 3]
+    assert [frame["tracked"] for frame in data["frames"]] == [3] * 12
     history = data["histories"]["1"]
     assert history["seen"] == [1, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1]
     assert {row["origin"] for f in data["frames"] for row in f["found"]} == {
@@ -273,7 +275,7 @@ def test_the_page_works_in_a_browser(run, host, tmp_path):
     page = analyse_run(run, host).report.read_text(encoding="utf-8")
     assert probed(page, USED, tmp_path) == [
         "figures true", "first 0,1,2", "sorted 2,1,0", "history 12 2",
-        "caption frame 1, f<1.png, 2.00 s, 0.600 dpa: 3 found", "outlines 3",
+        "caption frame 1, f<1.png, 2.00 s, 0.600 dpa: 3 found, 3 tracked", "outlines 3",
         f"legend {EVIL}|5 nm", "filtered 0", "images 0",
     ]  # fmt: skip
 

@@ -98,6 +98,7 @@ def test_the_viewer_has_courses_titles_scale_and_what_was_not_looked_at():
     course = np.stack([np.arange(200.0), np.zeros(200)], axis=1)
     data = page_data(tables, particles, TYPES, None, [3], {3: {0: course}})
     (frame,) = data["frames"]
+    assert (frame["count"], frame["tracked"]) == (2, None)
     assert (frame["time_s"], frame["dose_dpa"]) == (5.25, None)
     assert frame["bar"] == {"px": 20, "text": "10 nm"}
     line, dot = frame["found"]

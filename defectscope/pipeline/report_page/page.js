@@ -50,7 +50,8 @@ const drawFrame = () => {
   byId("slider").value = current;
   const at = (frame.time_s === null ? "" : `, ${frame.time_s.toFixed(2)} s`)
     + (frame.dose_dpa === null ? "" : `, ${frame.dose_dpa.toFixed(3)} dpa`);
-  byId("caption").textContent = `frame ${frame.frame}, ${frame.source}${at}: ${frame.found.length} found`;
+  const tracked = frame.tracked === null ? "" : `, ${frame.tracked} tracked`;
+  byId("caption").textContent = `frame ${frame.frame}, ${frame.source}${at}: ${frame.count} found${tracked}`;
   explain(frame);
 };
 // What colours and dark parts mean, and a bar as long as it is in the frame above.
