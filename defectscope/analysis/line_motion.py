@@ -43,7 +43,9 @@ class LineMotion(Analysis):
         """Return one finding; none where no line was tracked over two frames."""
         if tables.tracks is None:
             return []
-        lines = [c for c in courses(tables, self.runtime.defect_types) if c.particle >= 0]
+        known = courses(tables, self.runtime.defect_types)
+        # What a vote filled in moves evenly between two sightings: it was made to.
+        lines = [c for c in known if c.particle >= 0 and c.origin != "interpolated"]
         if not lines:
             return []
         lines = _in_specimen(lines, tables.tracks)

@@ -83,6 +83,17 @@ def test_velocity_is_that_along_the_normal_whichever_way_vertices_run(turned):
     np.testing.assert_allclose(nm, speed[1:] * 0.5 / 2)
 
 
+def test_lines_that_were_filled_in_were_not_seen_to_move():
+    given = tables({f: [upright(50 + 3.0 * f)] for f in range(4)})
+    origin = np.where(given.detections["frame"] == 2, "interpolated", "detector")
+    given = replace(given, detections=given.detections.assign(origin=origin))
+    (finding,) = LineMotion(runtime=TYPES).analyse(given)
+    assert finding.table["frame"].tolist() == [0, 1, 3]
+    np.testing.assert_allclose(finding.table["displacement_px"].abs()[1:], [3, 6], atol=1e-6)
+    (density,) = LineDensity(runtime=TYPES).analyse(given)
+    assert density.table["lines"].tolist() == [1] * 4
+
+
 def test_all_lines_of_a_frame_have_one_sense_of_velocity():
     # All glide to the right; their vertices run up or down, and they lean to either side.
     lean = np.array([0.3, 0.0]) * Y[:, None]
