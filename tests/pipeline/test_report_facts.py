@@ -42,6 +42,17 @@ def test_two_post_processors_are_in_their_order():
     assert facts(components=steps)["Post-processor"] == "first (d 1); then second (d 1)"
 
 
+def test_what_else_shaped_the_numbers_is_said():
+    assert not {"Vote", "Registration", "Masked"} & set(facts(vote=None, register=None, masks=None))
+    masks = {"rectangles": [[0, 0, 64, 9], [5, 5, 8, 8]], "files": ["bar.png"], "pixels": "sha256"}
+    said = facts(vote="6/9", register={"batch": 20, "jump_px": 5.0}, masks=masks)
+    assert said["Vote"] == "6/9: kept where found in 6 of 9 frames"
+    assert said["Registration"] == "frames laid on each other (batch = 20, jump_px = 5)"
+    assert said["Masked"] == "0,0,64,9; 5,5,8,8 px, bar.png"
+    alone = {"rectangles": [], "files": ["bar.png"], "pixels": "sha256"}
+    assert facts(masks=alone)["Masked"] == "bar.png"
+
+
 def test_calibration_is_said_in_words():
     known = {"pixel_size_nm": 0.37197, "frame_interval_s": None, "thickness_nm": 75.0,
              "visible_fraction": {"*": 0.571}}  # fmt: skip
