@@ -21,17 +21,23 @@ if TYPE_CHECKING:
 
     from defectscope import DefectType, Tables
 
-__all__ = ["Course", "courses", "neighbour_distances", "pileups"]
+__all__ = ["NO_COURSES", "Course", "courses", "neighbour_distances", "pileups"]
+
+NO_COURSES = "the run has no courses of lines; choose the post-processor skeleton-spline"
 
 
 class Course(NamedTuple):
-    """One line in one frame; `particle` is -1 where it was not tracked."""
+    """One line in one frame; `particle` is -1 where it was not tracked.
+
+    `origin` is ``interpolated`` where nobody saw it: it was filled in between two sightings.
+    """
 
     frame: int
     detection: int
     particle: int
     points: NDArray[np.float64]
     defect_type: str
+    origin: str = "detector"
 
 
 def courses(tables: Tables, types: Mapping[str, DefectType]) -> list[Course]:
@@ -44,7 +50,8 @@ def courses(tables: Tables, types: Mapping[str, DefectType]) -> list[Course]:
     if geometry is None or geometry.empty:
         return []
     table = tables.detections
-    table = table[_line_shaped(table, types)][["frame", "detection", "defect_type"]]
+    names = ["frame", "detection", "defect_type", *(["origin"] if "origin" in table else [])]
+    table = table.loc[_line_shaped(table, types), names]
     if tables.tracks is not None:
         own = tables.tracks[["frame", "detection", "particle"]]
         table = table.merge(own, how="left", on=["frame", "detection"])
@@ -57,7 +64,8 @@ def courses(tables: Tables, types: Mapping[str, DefectType]) -> list[Course]:
         points = lines.get(place)
         if points is not None and polyline_length(points) > 0:
             particle, defect_type = int(row.get("particle", -1)), str(row["defect_type"])
-            found.append(Course(*place, particle, points, defect_type))
+            origin = str(row.get("origin", "detector"))
+            found.append(Course(*place, particle, points, defect_type, origin))
     return sorted(found, key=lambda line: (line.frame, line.detection))
 
 

@@ -13,7 +13,7 @@ from defectscope import Analysis, Finding, KeyNumber, Options, Tables
 from defectscope.analysis.axes import SeriesStyle, new_figure, type_colour
 from defectscope.analysis.counting import scaled_limits
 from defectscope.analysis.detector_scores import mask_note
-from defectscope.analysis.line_courses import Course, courses
+from defectscope.analysis.line_courses import NO_COURSES, Course, courses
 from defectscope.analysis.series import SeriesPanel
 from defectscope.core.fields import Fields, counted_fields
 from defectscope.core.geometry.polylines import polyline_length, polyline_resample
@@ -163,7 +163,7 @@ class LineDensity(Analysis):
 
     def why_nothing(self, tables: Tables) -> str:
         """Return what the tables lack."""
-        return "the run has no courses of lines; choose the post-processor skeleton-spline"
+        return NO_COURSES
 
 
 def _draw_lengths(panel: Axes, lines: list[Course], pixel_size_nm: float | None) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from defectscope import Analysis, Finding, Tables
 from defectscope.analysis.axes import new_figure, series_axis, type_colour
-from defectscope.analysis.line_courses import Course, courses
+from defectscope.analysis.line_courses import NO_COURSES, Course, courses
 from defectscope.analysis.scales import untracked
 from defectscope.core.geometry.curvature import curvatures
 from defectscope.core.geometry.curves import normal_displacement
@@ -43,7 +43,9 @@ class LineMotion(Analysis):
         """Return one finding; none where no line was tracked over two frames."""
         if tables.tracks is None:
             return []
-        lines = [c for c in courses(tables, self.runtime.defect_types) if c.particle >= 0]
+        known = courses(tables, self.runtime.defect_types)
+        # What a vote filled in moves evenly between two sightings: it was made to.
+        lines = [c for c in known if c.particle >= 0 and c.origin != "interpolated"]
         if not lines:
             return []
         lines = _in_specimen(lines, tables.tracks)
@@ -60,7 +62,9 @@ class LineMotion(Analysis):
 
     def why_nothing(self, tables: Tables) -> str:
         """Return what the tables lack."""
-        return untracked(tables) or "no line was tracked over two frames"
+        if not (said := untracked(tables)) and not courses(tables, self.runtime.defect_types):
+            return NO_COURSES
+        return said or "no line was tracked over two frames"
 
     def _rows(
         self, seen: list[Course], axis: NDArray[np.float64], tables: Tables

@@ -10,7 +10,13 @@ from pydantic import Field
 
 from defectscope import Analysis, Finding, Options, Tables
 from defectscope.analysis.axes import SeriesStyle, new_figure, series_axis, type_colour
-from defectscope.analysis.line_courses import Course, courses, neighbour_distances, pileups
+from defectscope.analysis.line_courses import (
+    NO_COURSES,
+    Course,
+    courses,
+    neighbour_distances,
+    pileups,
+)
 from defectscope.analysis.series import SeriesPanel
 
 __all__ = ["LineSpacing", "LineSpacingOptions"]
@@ -77,6 +83,8 @@ class LineSpacing(Analysis):
 
     def why_nothing(self, tables: Tables) -> str:
         """Return what the tables lack."""
+        if not courses(tables, self.runtime.defect_types):
+            return NO_COURSES
         return f"no frame has {self.options.least_lines} lines side by side"
 
     def _finding(self, table: pd.DataFrame, tables: Tables) -> Finding:

@@ -279,7 +279,7 @@ def summarise(result: Result) -> None:
         + f", {plural(len(detections), 'detection')}"
     )
     for name in ("diameter_nm", "diameter_px"):
-        if name in detections and len(detections):
+        if name in detections and detections[name].notna().any():
             unit = name.rpartition("_")[2]
             say(f"median diameter {detections[name].median():.2f} {unit}")
             break

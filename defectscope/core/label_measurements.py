@@ -10,6 +10,8 @@ import numpy as np
 
 from defectscope.core.geometry.ellipses import ellipse_area, ellipse_from_moments
 from defectscope.core.geometry.polylines import polyline_length
+from defectscope.core.geometry.skeletons import skeleton_path
+from defectscope.core.geometry.smoothing import smoothed_curve
 from defectscope.core.masks import mask_outline
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["measured"]
 
+# Bends of a skeleton shorter than this are taken for noise, as skeleton-spline does.
+SMOOTHING_PX = 14.0
 ELLIPSE = ("x", "y", "major_px", "minor_px", "angle_deg")
 UNITS = {
     "x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": "deg",
@@ -35,7 +39,8 @@ def measured(found: Instances, types: Mapping[str, DefectType]) -> tuple[Instanc
     ----------
     found
         Labels. Where an ellipse is known it stays; else the mask has one of the same second
-        moments. A line has a length.
+        moments. A line has a length; one that is known by its mask alone has the course of the
+        mask's skeleton, for the way round the mask is about twice as long.
     types
         Registered defect types; one that is not registered is a line where it has one.
 
@@ -43,7 +48,8 @@ def measured(found: Instances, types: Mapping[str, DefectType]) -> tuple[Instanc
     -------
     Instances
         With the measurements ``x``, ``y``, ``major_px``, ``minor_px``, ``angle_deg``,
-        ``area_px`` (px²) and ``length_px``, NaN where there is none, and outlines of masks.
+        ``area_px`` (px²) and ``length_px``, NaN where there is none, and outlines of the masks of
+        what is no line.
     int
         Those that are boxes only.
     """
@@ -56,13 +62,15 @@ def measured(found: Instances, types: Mapping[str, DefectType]) -> tuple[Instanc
         name = str(found.defect_types[k])
         is_line = types[name].shape == "line" if name in types else len(lines[k]) > 1
         mask = None if found.masks is None else found.masks[k]
+        if is_line and mask is not None and not len(lines[k]):
+            lines[k] = _course(mask)
         if is_line and len(lines[k]) > 1:
             columns["length_px"][k] = polyline_length(lines[k])
         elif not is_line and mask is not None and mask.area_px and np.isnan(columns["major_px"][k]):
             for part, value in zip(ELLIPSE, _ellipse(mask), strict=True):
                 columns[part][k] = value
             columns["area_px"][k] = mask.area_px
-        if not len(lines[k]) and mask is not None:
+        if not is_line and not len(lines[k]) and mask is not None:
             lines[k] = mask_outline(mask)
     area = ellipse_area(columns["major_px"], columns["minor_px"])
     columns["area_px"] = np.where(np.isnan(columns["area_px"]), area, columns["area_px"])
@@ -74,6 +82,11 @@ def measured(found: Instances, types: Mapping[str, DefectType]) -> tuple[Instanc
         measurements={**found.measurements, **kept},
         units={**found.units, **{name: UNITS[name] for name in kept}},
     ), bare
+
+
+def _course(mask: Mask) -> NDArray[np.float64]:
+    path = skeleton_path(mask)
+    return smoothed_curve(path, SMOOTHING_PX) if len(path) else path
 
 
 def _ellipse(mask: Mask) -> NDArray[np.float64]:

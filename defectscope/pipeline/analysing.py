@@ -28,7 +28,7 @@ from defectscope.pipeline.label_results import run_or_labels
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.overlay import line_courses
 from defectscope.pipeline.report import report_page
-from defectscope.pipeline.report_data import MOST_PARTICLES, page_data, shown_frames
+from defectscope.pipeline.report_data import page_data, shown_frames
 from defectscope.pipeline.report_facts import report_facts
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_labels import is_run
@@ -302,16 +302,24 @@ def _page(
     data = page_data(tables, particles, runtime.defect_types, sequence, shown, lines)
     if sequence is not None:
         sequence.close()
-    many = 0 if particles is None else len(particles)
     notes = {
         "viewer": f"{len(shown)} of {len(tables.frames)} frames. Dashed: filled in. {note}".strip(),
-        "particles": f"The {MOST_PARTICLES} longest of {many}." if many > MOST_PARTICLES else "",
+        "particles": _particle_note(data, 0 if particles is None else len(particles)),
     }
     title = f"defectscope: {name}"
     facts = report_facts(
         result, tables, runtime.defect_types, threshold_of(result, runtime.weights)
     )
     return report_page(title, facts, warnings, findings, data, notes, formats, pictures)
+
+
+def _particle_note(data: Mapping[str, Any], many: int) -> str:
+    """Return of how many particles the page's table and its histories are a part."""
+    shown, histories = len(data["particles"]), len(data["histories"])
+    said = [f"The {shown} longest of {many}."] if shown < many else []
+    if histories < shown:
+        said.append(f"Histories of the {histories} longest: all would be too many rows.")
+    return " ".join(said)
 
 
 def _images(

@@ -51,10 +51,11 @@ def colour_of(types: Mapping[str, DefectType], name: str) -> tuple[int, ...]:
     return tuple(int(text[k : k + 2], 16) for k in (1, 3, 5))
 
 
-def frame_text(frame: Frame, count: int, unseen: bool) -> str:
+def frame_text(frame: Frame, count: int, unseen: bool, tracked: int | None = None) -> str:
     """Return what is said of a frame, as far as it is known."""
     time, dose = frame.calibration.time_s(frame.index), frame.calibration.dose_dpa(frame.index)
     parts = [f"frame {frame.index}", f"n = {count}"]
+    parts[1] += "" if tracked is None else f", {tracked} tracked"
     parts += [] if time is None else [f"{time:.2f} s"]
     parts += [] if dose is None else [f"{dose:.3f} dpa"]
     parts += ["dark: not looked at"] if unseen else []
@@ -69,6 +70,7 @@ def captioned(
     names: Sequence[str],
     zoom: int,
     unseen: bool = False,
+    tracked: int | None = None,
 ) -> NDArray[np.uint8]:
     """Return a picture with its strip above, which hides no defect.
 
@@ -79,16 +81,19 @@ def captioned(
     frame
         For index, calibration and width.
     count
-        How many defects are drawn.
+        How many defects were found.
     types, names
         Registered defect types, and the names of those to explain.
     zoom
         How many times the frame is enlarged.
     unseen
         Whether a part is darkened because nothing was looked for there.
+    tracked
+        How many particles there are: without what is too short a track, and with what was filled
+        in. None where nothing was tracked.
     """
     strip = np.zeros((CAPTION_PX, picture.shape[1], 3), np.uint8)
-    ends = [_write(strip, frame_text(frame, count, unseen), 4, 0), 4]
+    ends = [_write(strip, frame_text(frame, count, unseen, tracked), 4, 0), 4]
     for name in names:
         x, top = ends[1], ROW_PX + (ROW_PX - SWATCH_PX) // 2
         strip[top : top + SWATCH_PX, x : x + SWATCH_PX] = colour_of(types, name)

@@ -99,6 +99,7 @@ def _pictures(
     zoom: int,
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     by_frame = dict(tuple(rows.groupby("frame")))
+    counts = result.detections["frame"].value_counts()
     lines = line_courses(result, types)
     names = sorted(rows["defect_type"].astype(str).unique())
     tails: dict[int, list[tuple[int, float, float]]] = {}
@@ -115,6 +116,7 @@ def _pictures(
         yield position, draw_overlay(
             frame, found, types, lines.get(frame.index), recent, zoom,
             names=names, unseen=unseen_pixels(frame.shape, result.roi, masked),
+            count=int(counts.get(frame.index, 0)),
         )  # fmt: skip
 
 
@@ -157,6 +159,7 @@ def draw_overlay(
     *,
     names: Sequence[str] | None = None,
     unseen: NDArray[np.bool_] | None = None,
+    count: int | None = None,
 ) -> NDArray[np.uint8]:
     """Return a (zoom·H + 40, zoom·W, 3) RGB picture of a frame with what was found in it.
 
@@ -179,6 +182,9 @@ def draw_overlay(
         Defect types that the strip above explains; those of `found` by default.
     unseen
         (H, W) bool, True where nothing was looked for: shown darker. Or None.
+    count
+        How many defects were found, where `found` are rows of tracks, which may be fewer or more;
+        the number of rows by default.
     """
     grey = to_display(frame.pixels)
     if unseen is not None:
@@ -196,7 +202,11 @@ def draw_overlay(
         _draw_one(picture, row, colour, zoom, course)
     if names is None:
         names = sorted(found["defect_type"].astype(str).unique())
-    return captioned(picture, frame, len(found), types, names, zoom, unseen is not None)
+    tracked = len(found) if "particle" in found and count is not None else None
+    return captioned(
+        picture, frame, len(found) if count is None else count, types, names, zoom,
+        unseen is not None, tracked,
+    )  # fmt: skip
 
 
 def _draw_one(

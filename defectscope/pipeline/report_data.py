@@ -127,13 +127,14 @@ def _histories(
     rows: pd.DataFrame, particles: pd.DataFrame, axis: str, size: str | None
 ) -> dict[str, dict[str, list[Any]]]:
     wanted = rows[rows["particle"].isin(particles["particle"])]
+    # The longest first; of what is left out the page says that it is.
+    lengths = wanted["particle"].value_counts().sort_index()
+    lengths = lengths.sort_values(ascending=False, kind="stable")
+    kept = lengths.index[lengths.cumsum() <= MOST_HISTORY_ROWS]
+    wanted = wanted[wanted["particle"].isin(kept)]
     ordered = wanted.sort_values(["particle", "frame"], kind="stable")
     histories: dict[str, dict[str, list[Any]]] = {}
-    total = 0
     for particle, own in ordered.groupby("particle", sort=True):
-        total += len(own)
-        if total > MOST_HISTORY_ROWS:
-            break
         seen = own["origin"] != "interpolated" if "origin" in own else pd.Series(True, own.index)
         sizes = [None] * len(own) if size is None else [_plain(v) for v in own[size]]
         histories[str(particle)] = {
@@ -167,6 +168,9 @@ def _frame(
         "bar": None if bar is None else {"px": _plain(bar.length_px), "text": bar.text},
         "unseen": unseen_outlines(unseen_pixels((height, width), tables.roi, tables.masked)),
         "image": _image(images, places.get(index)),
+        # Tracks lack detections that are too short a track, and have rows that were filled in.
+        "count": int((tables.detections["frame"] == index).sum()),
+        "tracked": None if tables.tracks is None else len(own),
         "found": [_outline(found, names, lines) for found in own.to_dict("records")],
     }
 

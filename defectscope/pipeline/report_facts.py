@@ -50,6 +50,7 @@ def report_facts(
             name = FAMILIES[component["family"]]
             text = _component(component, threshold)
             facts[name] = f"{facts[name]}; then {text}" if name in facts else text
+    facts |= _shaping(plan)
     facts |= {
         "Calibration": _calibration(tables.calibration.model_dump(), types),
         "Inputs": _inputs(list(plan["inputs"]), tables.frames),
@@ -57,6 +58,22 @@ def report_facts(
     }
     if tables.roi is not None:
         facts["Region"] = f"{','.join(map(str, tables.roi))} px"
+    return facts
+
+
+def _shaping(plan: Mapping[str, Any]) -> dict[str, str]:
+    """Return what decided about detections beside the components, where anything did."""
+    facts = {}
+    # Labelled images, and runs of earlier versions, have none of these.
+    if vote := plan.get("vote"):
+        facts["Vote"] = f"{vote}: kept where found in {' of '.join(vote.split('/'))} frames"
+    if register := plan.get("register"):
+        options = ", ".join(f"{name} = {_value(value)}" for name, value in register.items())
+        facts["Registration"] = f"frames laid on each other ({options})"
+    if masks := plan.get("masks"):
+        parts = [",".join(map(str, rectangle)) for rectangle in masks.get("rectangles", [])]
+        parts = [f"{'; '.join(parts)} px"] if parts else []
+        facts["Masked"] = ", ".join([*parts, *masks.get("files", [])])
     return facts
 
 

@@ -23,6 +23,7 @@ from defectscope.pipeline.named import NamedComponent, check_found, guarded
 
 if TYPE_CHECKING:
     from defectscope.core.base import Component, Detector, PostProcessor
+    from defectscope.core.defect_types import DefectType
 
 __all__ = ["FrameOutcome", "FrameStages", "ReadFrames", "Roi", "check_corners"]
 
@@ -186,7 +187,7 @@ class FrameStages:
         start = time.perf_counter()
         if self.roi is not None and outcome.shape is not None:
             instances = instances.moved(self.roi[0], self.roi[1], outcome.shape)
-        instances = _outlined(instances)
+        instances = _outlined(instances, self.defect_types)
         outcome.rows = FrameRows.of(frame, instances, self.defect_types)
         outcome.timings_s["tables"] = time.perf_counter() - start
 
@@ -198,14 +199,22 @@ def _opencv_threads() -> ThreadCount:
     return ThreadCount(cv2.getNumThreads, cv2.setNumThreads)
 
 
-def _outlined(instances: Instances) -> Instances:
-    """Give every instance that has a mask and no line of its own the outline of the mask."""
+def _outlined(instances: Instances, types: Mapping[str, DefectType]) -> Instances:
+    """Give every instance that has a mask and no line of its own the outline of the mask.
+
+    Not so those of a type that is a line: the way round a mask would be taken for its course.
+    """
     if instances.masks is None:
         return instances
     lines = instances.lines or (np.zeros((0, 2)),) * len(instances)
-    pairs = zip(lines, instances.masks, strict=True)
+    courses = {name for name, known in types.items() if known.shape == "line"}
+    rows = zip(lines, instances.masks, instances.defect_types, strict=True)
     return replace(
-        instances, lines=tuple(line if len(line) else mask_outline(mask) for line, mask in pairs)
+        instances,
+        lines=tuple(
+            line if len(line) or name in courses else mask_outline(mask)
+            for line, mask, name in rows
+        ),
     )
 
 

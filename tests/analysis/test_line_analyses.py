@@ -66,7 +66,9 @@ def test_neighbours_come_closer_as_they_were_drawn():
 def test_lines_that_turn_or_lie_far_apart_are_no_pileup():
     across = np.stack([100 + Y, np.full_like(Y, 50.0)], axis=1)
     assert LineSpacing(runtime=TYPES).analyse(tables({0: [upright(100), across]})) == []
-    assert LineSpacing(runtime=TYPES).analyse(tables({0: [upright(0), upright(300)]})) == []
+    apart = tables({0: [upright(0), upright(300)]})
+    assert LineSpacing(runtime=TYPES).analyse(apart) == []
+    assert "side by side" in LineSpacing(runtime=TYPES).why_nothing(apart)
 
 
 @pytest.mark.parametrize("turned", [False, True])
@@ -79,6 +81,17 @@ def test_velocity_is_that_along_the_normal_whichever_way_vertices_run(turned):
     assert speed[1] * speed[2] > 0
     nm = finding.table["velocity_nm_per_s"].to_numpy()[1:]
     np.testing.assert_allclose(nm, speed[1:] * 0.5 / 2)
+
+
+def test_lines_that_were_filled_in_were_not_seen_to_move():
+    given = tables({f: [upright(50 + 3.0 * f)] for f in range(4)})
+    origin = np.where(given.detections["frame"] == 2, "interpolated", "detector")
+    given = replace(given, detections=given.detections.assign(origin=origin))
+    (finding,) = LineMotion(runtime=TYPES).analyse(given)
+    assert finding.table["frame"].tolist() == [0, 1, 3]
+    np.testing.assert_allclose(finding.table["displacement_px"].abs()[1:], [3, 6], atol=1e-6)
+    (density,) = LineDensity(runtime=TYPES).analyse(given)
+    assert density.table["lines"].tolist() == [1] * 4
 
 
 def test_all_lines_of_a_frame_have_one_sense_of_velocity():

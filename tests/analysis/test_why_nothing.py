@@ -54,4 +54,6 @@ def test_unknown_calibration(make_tables):
 
 def test_nothing_measured_and_no_lines(make_tables):
     assert "sizes" in said(SizeDistribution(), make_tables({0: []}))
-    assert "side by side" in said(LineSpacing(), make_tables({0: [LOOP]}))
+    bare = make_tables({0: [LOOP]}, tracks=pd.DataFrame({"frame": [0], "particle": [0]}))
+    for analysis in (LineSpacing, LineMotion):
+        assert "skeleton-spline" in said(analysis(), bare)

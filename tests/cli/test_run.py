@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 import tifffile
 
 from defectscope.cli.main import main
+from defectscope.cli.run import summarise
 from defectscope.plugins.host import default_host
 
 DATA = Path(__file__).parents[2] / "../shared/data/insitu-loops"
@@ -254,6 +256,18 @@ def test_a_complete_run_is_said_to_be(stack, tmp_path, quick_call):
     assert code == 0
     assert f"the run in {out} is already complete; nothing was done\n2 frames" in said
     assert (out / "run.json").stat().st_mtime_ns == before
+
+
+def test_sizes_that_are_unknown_have_no_median(capsys):
+    frames = pd.DataFrame({"status": ["ok"]})
+    for size in (np.nan, 8.0):
+        found = pd.DataFrame({"diameter_nm": [size, np.nan]})
+        summarise(SimpleNamespace(frames=frames, detections=found, info={"damaged_frames": []},
+                                  particles=None, folder="run"))  # fmt: skip
+        said = capsys.readouterr().err
+        assert "2 detections" in said
+        assert "nan" not in said
+    assert "median diameter 8.00 nm" in said
 
 
 def test_one_damaged_frame_among_good_ones(stack, tmp_path):

@@ -78,6 +78,26 @@ def test_nothing_and_sizes_that_are_unknown(track):
     assert track_events(tracks.assign(diameter_px=np.nan)).empty
 
 
+def test_a_particle_of_unknown_size_has_not_ended(track):
+    grown = np.where(np.arange(20) < 10, 10.0, BOTH)
+    unknown = np.where(np.arange(20) < 10, 8.0, np.nan)
+    beside = pd.concat([track(0, range(20), 0, grown), track(1, range(20), 9, unknown)])
+    assert track_events(beside).empty
+    assert track_events(beside.assign(frame=19 - beside["frame"])).empty
+
+
+def test_one_that_ends_after_its_size_became_unknown_has_merged(track):
+    grown = np.where(np.arange(20) < 10, 10.0, BOTH)
+    grown[9:12] = np.nan
+    unknown = np.where(np.arange(10) < 8, 8.0, np.nan)
+    tracks = pd.concat([track(0, range(20), 0, grown), track(1, range(10), 9, unknown)])
+    (event,) = track_events(tracks).to_dict("records")
+    assert (event["kind"], event["frame"], event["particle"], event["other"]) == (
+        "merge", 10, 1, 0
+    )  # fmt: skip
+    assert event["area_share"] == pytest.approx(1)
+
+
 @pytest.mark.parametrize("frames", [5 * np.arange(20), np.r_[461:471, 472:482], np.r_[:10, 13:23]])
 def test_frames_need_not_follow_each_other_by_number(track, frames):
     grown = np.where(np.arange(20) < 10, 10.0, BOTH)

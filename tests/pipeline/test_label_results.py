@@ -132,6 +132,17 @@ def test_outlines_of_a_type_of_ones_own_are_no_dislocations(tmp_path: Path) -> N
     assert table["length_px"].tolist() == [pytest.approx(50)]
 
 
+def test_the_length_of_a_masked_line_is_not_the_way_round_it(tmp_path: Path) -> None:
+    band = [[9.0, 11.0], [11.0, 9.0], [51.0, 49.0], [49.0, 51.0]]
+    labels = labelled(tmp_path, ("dislocation", "polygon", band))
+    result = run_or_labels(labels, default_host())
+    assert result.detections["length_px"].tolist() == [pytest.approx(40 * 2**0.5, rel=0.1)]
+    ds.analyze(labels, out=tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out/figures/line-density.csv")
+    assert table["length_px"].tolist() == [pytest.approx(40 * 2**0.5, rel=0.1)]
+    assert not [text for text in result.warnings if "without an outline" in text]
+
+
 def test_what_is_neither_and_labels_without_a_place_for_results(
     run: ds.Result, tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import defectscope as ds
 from defectscope.core.geometry.ellipses import ellipse_distances, ellipse_points
-from defectscope.pipeline import overlay
+from defectscope.pipeline import caption, overlay
 from defectscope.pipeline.caption import CAPTION_PX, FALLBACK_COLOUR, frame_text, scale_bar
 from defectscope.pipeline.overlay import (
     draw_overlay,
@@ -199,6 +199,21 @@ def test_the_strip_says_what_is_known_of_a_frame():
     frame = grey_frame(calibration=known)
     assert frame_text(frame, 84, unseen=False) == "frame 7   n = 84   12.25 s   1.700 dpa"
     assert frame_text(grey_frame(), 84, unseen=False) == "frame 7   n = 84"
+    tracked = frame_text(grey_frame(), 84, unseen=False, tracked=80)
+    assert tracked == "frame 7   n = 84, 80 tracked"
+
+
+def test_the_number_is_that_of_detections_also_where_tracks_are_drawn(run, series, monkeypatch):
+    said = []
+    monkeypatch.setattr(caption, "frame_text", lambda *given: said.append(given[1::2]) or "")
+    run(series(2))
+    assert said == [(3, 3), (3, 3)]
+    result = run(series(2), tracker=None, overwrite=True)
+    assert said[2:] == [(3, None), (3, None)]
+    stub = ds.load_run(result.folder)
+    stub.tracks = stub.detections.iloc[:4].assign(particle=[0, 1, 2, 0])
+    write_overlays(series(2), stub, {}, lambda *_: None)
+    assert said[4:] == [(3, 3), (3, 1)]
 
 
 def test_the_strip_explains_the_colours():

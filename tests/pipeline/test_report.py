@@ -100,6 +100,8 @@ def test_a_report_is_one_file_that_asks_for_nothing(run, host):
     assert [frame["frame"] for frame in data["frames"]] == list(range(12))
     assert all(frame["image"].startswith("data:image/jpeg") for frame in data["frames"])
     assert len(data["particles"]) == 3
+    assert [frame["count"] for frame in data["frames"]] == [3, 3, 3, 2, 3, 3, 3, 3, 2, 3, 3, 3]
+    assert [frame["tracked"] for frame in data["frames"]] == [3] * 12
     history = data["histories"]["1"]
     assert history["seen"] == [1, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1]
     assert {row["origin"] for f in data["frames"] for row in f["found"]} == {
@@ -214,12 +216,47 @@ def test_numbers_have_as_many_digits_as_they_deserve():
     assert number_text(KeyNumber("zero", 0.0, "MPa", 0.0, 0.0))[0] == "0 MPa"
 
 
+def test_a_report_says_of_what_it_leaves_out(run, host, tmp_path, monkeypatch):
+    from defectscope.pipeline import report_data
+
+    def note():
+        page = analyse_run(run, host, ["number-density"], out=tmp_path).report.read_text(
+            encoding="utf-8"
+        )
+        return re.search(r'<p class="note">(.*) Click on a heading', page)[1]
+
+    assert note() == ""
+    monkeypatch.setattr(report_data, "MOST_HISTORY_ROWS", 30)
+    assert note() == "Histories of the 2 longest: all would be too many rows."
+    monkeypatch.setattr(report_data, "MOST_PARTICLES", 2)
+    assert note() == "The 2 longest of 3."
+
+
+def probed(page, script, folder):
+    """Return what a script says of a page in a browser."""
+    file = folder / "probed.html"
+    file.write_text(page.replace("</body>", PROBE % script), encoding="utf-8")
+    done = subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000",
+         f"--user-data-dir={folder / 'profile'}", "--dump-dom", file.as_uri()],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    said = html.unescape(re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)[1])
+    return said.splitlines()
+
+
 PROBE = """
 <script>
 addEventListener("load", () => {
   const said = [], say = (text) => said.push(text);
   const lines = () => [...document.querySelectorAll("#table tbody tr")];
   const cells = () => lines().map((r) => r.cells[0].textContent);
+  %s
+  document.body.replaceChildren(Object.assign(document.createElement("pre"),
+      { id: "probe", textContent: said.join("\\n") }));
+});
+</script></body>"""
+USED = """
   say("figures " + [...document.querySelectorAll("figure img")].every((i) => i.naturalWidth > 0));
   say("first " + cells().join(","));
   document.querySelector("#table th button").click();
@@ -237,27 +274,37 @@ addEventListener("load", () => {
   document.getElementById("filter").dispatchEvent(new Event("input"));
   say("filtered " + cells().length);
   say("images " + document.querySelectorAll("img[src=x]").length);
-  document.body.replaceChildren(Object.assign(document.createElement("pre"),
-      { id: "probe", textContent: said.join("\\n") }));
-});
-</script></body>"""
+"""
+LEFT_OUT = """
+  const rows = () => document.getElementById("rows").textContent;
+  say(rows());
+  lines()[1].click();
+  say(document.getElementById("history").textContent);
+  document.getElementById("filter").value = "no such thing";
+  document.getElementById("filter").dispatchEvent(new Event("input"));
+  say("then " + rows());
+"""
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 def test_the_page_works_in_a_browser(run, host, tmp_path):
     page = analyse_run(run, host).report.read_text(encoding="utf-8")
-    probed = tmp_path / "probed.html"
-    probed.write_text(page.replace("</body>", PROBE), encoding="utf-8")
-    done = subprocess.run(
-        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000",
-         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", probed.as_uri()],
-        capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
-    said = html.unescape(re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)[1])
-    assert said.splitlines() == [
+    assert probed(page, USED, tmp_path) == [
         "figures true", "first 0,1,2", "sorted 2,1,0", "history 12 2",
-        "caption frame 1, f<1.png, 2.00 s, 0.600 dpa: 3 found", "outlines 3",
+        "caption frame 1, f<1.png, 2.00 s, 0.600 dpa: 3 found, 3 tracked", "outlines 3",
         f"legend {EVIL}|5 nm", "filtered 0", "images 0",
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+def test_the_page_says_what_it_leaves_out(run, host, tmp_path):
+    page = analyse_run(run, host, ["number-density"], out=tmp_path).report.read_text(
+        encoding="utf-8"
+    )
+    few = page.replace("MOST_ROWS = 1000", "MOST_ROWS = 2")
+    bare = re.sub(r'"histories":\{.*?\},"axis"', '"histories":{},"axis"', few)
+    assert probed(bare, LEFT_OUT, tmp_path) == [
+        "2 of 3 shown; filter or sort", "Particle 1: history left out (too many rows)", "then ",
     ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from defectscope import Calibration, Tables
+from defectscope.pipeline import report_data
 from defectscope.pipeline.report_data import page_data
 from defectscope.pipeline.report_facts import heading, report_facts
 from defectscope.plugins.shipped_types import SHIPPED
@@ -39,6 +40,17 @@ def test_two_post_processors_are_in_their_order():
     steps = [{"family": "postprocessors", "alias": name, "distribution": "d", "version": "1",
               "options": {}} for name in ("first", "second")]  # fmt: skip
     assert facts(components=steps)["Post-processor"] == "first (d 1); then second (d 1)"
+
+
+def test_what_else_shaped_the_numbers_is_said():
+    assert not {"Vote", "Registration", "Masked"} & set(facts(vote=None, register=None, masks=None))
+    masks = {"rectangles": [[0, 0, 64, 9], [5, 5, 8, 8]], "files": ["bar.png"], "pixels": "sha256"}
+    said = facts(vote="6/9", register={"batch": 20, "jump_px": 5.0}, masks=masks)
+    assert said["Vote"] == "6/9: kept where found in 6 of 9 frames"
+    assert said["Registration"] == "frames laid on each other (batch = 20, jump_px = 5)"
+    assert said["Masked"] == "0,0,64,9; 5,5,8,8 px, bar.png"
+    alone = {"rectangles": [], "files": ["bar.png"], "pixels": "sha256"}
+    assert facts(masks=alone)["Masked"] == "bar.png"
 
 
 def test_calibration_is_said_in_words():
@@ -97,6 +109,7 @@ def test_the_viewer_has_courses_titles_scale_and_what_was_not_looked_at():
     course = np.stack([np.arange(200.0), np.zeros(200)], axis=1)
     data = page_data(tables, particles, TYPES, None, [3], {3: {0: course}})
     (frame,) = data["frames"]
+    assert (frame["count"], frame["tracked"]) == (2, None)
     assert (frame["time_s"], frame["dose_dpa"]) == (5.25, None)
     assert frame["bar"] == {"px": 20, "text": "10 nm"}
     line, dot = frame["found"]
@@ -128,3 +141,21 @@ def test_histories_stand_at_a_dose_or_time_that_changes(dose, time, label, at):
     particles = pd.DataFrame({"particle": [0], "lifetime_frames": [3]})
     data = page_data(Tables(frames, rows, None, rows, Calibration()), particles, TYPES, None, [])
     assert (data["axis"], data["histories"]["0"]["at"]) == (label, at)
+
+
+def test_histories_of_the_longest_stay_where_there_are_too_many_rows(monkeypatch):
+    frames = pd.DataFrame({"frame": range(6), "source": "a.png", "status": "ok"})
+    rows = pd.DataFrame(
+        [(k, p, p) for p, n in ((0, 2), (1, 5), (2, 3), (3, 3)) for k in range(n)],
+        columns=["frame", "detection", "particle"],
+    ).assign(defect_type="black dot")
+    particles = pd.DataFrame({"particle": range(4), "lifetime_frames": [2, 5, 3, 3]})
+    tables = Tables(frames, rows, None, rows, Calibration())
+
+    def kept(most):
+        monkeypatch.setattr(report_data, "MOST_HISTORY_ROWS", most)
+        return list(page_data(tables, particles, TYPES, None, [])["histories"])
+
+    assert kept(13) == ["0", "1", "2", "3"]
+    assert kept(12) == ["1", "2", "3"]
+    assert kept(9) == ["1", "2"]

@@ -50,7 +50,8 @@ const drawFrame = () => {
   byId("slider").value = current;
   const at = (frame.time_s === null ? "" : `, ${frame.time_s.toFixed(2)} s`)
     + (frame.dose_dpa === null ? "" : `, ${frame.dose_dpa.toFixed(3)} dpa`);
-  byId("caption").textContent = `frame ${frame.frame}, ${frame.source}${at}: ${frame.found.length} found`;
+  const tracked = frame.tracked === null ? "" : `, ${frame.tracked} tracked`;
+  byId("caption").textContent = `frame ${frame.frame}, ${frame.source}${at}: ${frame.count} found${tracked}`;
   explain(frame);
 };
 // What colours and dark parts mean, and a bar as long as it is in the frame above.
@@ -85,12 +86,15 @@ if (frames.length) {
 }
 
 // Particles that can be sorted, and the history of one.
-const columns = data.columns, rows = data.particles;
+const columns = data.columns, rows = data.particles, MOST_ROWS = 1000;
 let order = { column: -1, up: true };
 const history = (row) => {
   const own = data.histories[String(row[0])], box = byId("history");
   box.replaceChildren();
-  if (!own) return;
+  if (!own) {
+    box.append(make("p", { class: "note" }, `Particle ${row[0]}: history left out (too many rows)`));
+    return;
+  }
   const W = 640, H = 240, L = 56, B = 36, T = 24;
   const plot = make("svg", { viewBox: `0 0 ${W} ${H}`, role: "img" }, undefined, SVG);
   const known = own.size.filter((v) => v !== null);
@@ -120,7 +124,9 @@ const fill = () => {
     });
   }
   const body = make("tbody");
-  for (const row of wanted.slice(0, 1000)) {
+  byId("rows").textContent = wanted.length > MOST_ROWS
+    ? `${MOST_ROWS} of ${wanted.length} shown; filter or sort` : "";
+  for (const row of wanted.slice(0, MOST_ROWS)) {
     const line = make("tr", { tabindex: 0 });
     row.forEach((v) => line.append(make("td", typeof v === "string" ? { class: "text" } : {}, shown(v))));
     const choose = () => {
