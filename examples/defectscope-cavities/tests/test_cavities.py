@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import defectscope as ds
@@ -156,6 +157,35 @@ def test_swelling_of_known_cavities() -> None:
     row: pd.Series = finding.table.iloc[0]
     assert row["swelling_percent"] == pytest.approx(100 * cavities / (volume - cavities))
     assert 0 < row["swelling_error_percent"] < row["swelling_percent"]
+
+
+def test_swelling_leaves_out_what_is_masked() -> None:
+    tables = sample_tables()
+    rows = tables.detections.iloc[[0, 1]].assign(defect_type="cavity", diameter_nm=[10.0, 20.0])
+    masked = np.zeros((128, 160), bool)
+    masked[:, 40:] = True
+    plain = ds.Tables(tables.frames.iloc[[0]], rows, None, None, tables.calibration)
+    with Swelling() as analysis:
+        (finding,) = analysis.analyse(replace(plain, masked=masked))
+    # Of 160 px 40 are left, and of the cavities the one at x = 20.
+    volume, cavities = 20 * 64 * 75, 2 * np.pi / 6 * 1000
+    row: pd.Series = finding.table.iloc[0]
+    assert row["number"] == 1
+    assert row["swelling_percent"] == pytest.approx(100 * cavities / (volume - cavities))
+
+
+def test_swelling_of_registered_frames_is_that_of_what_all_show() -> None:
+    tables = sample_tables()
+    rows = tables.detections.assign(defect_type="cavity", diameter_nm=10.0)
+    frames = tables.frames.assign(drift_x_px=0.0, drift_y_px=0.0)
+    frames.loc[1:, "drift_x_px"] = -80.0
+    with Swelling() as analysis:
+        (finding,) = analysis.analyse(replace(tables, frames=frames, detections=rows))
+    # What all show is the right half of the first frame, where only the cavity at x = 100 is.
+    volume, cavities = 40 * 64 * 75, 2 * np.pi / 6 * 1000
+    row: pd.Series = finding.table.iloc[0]
+    assert row["number"] == 1
+    assert row["swelling_percent"] == pytest.approx(100 * cavities / (volume - cavities))
 
 
 def test_names_are_found_by_a_host() -> None:
