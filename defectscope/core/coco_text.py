@@ -75,7 +75,10 @@ def join_coco_files(files: Iterable[Path], target: Path) -> None:
         except (ValueError, KeyError, TypeError) as error:
             raise FormatError(f"{file} is no COCO file that can be joined: {error}") from error
     named = [compact_json({"id": n, "name": s}) for s, n in categories.items()]
-    with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8") as stream:
+    with (
+        atomic_path(target) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as stream,
+    ):
         stream.writelines(_pieces(images, annotations, named))
 
 

@@ -51,6 +51,11 @@ def joined(tmp_path, texts):
     return json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
 
 
+def test_joined_files_are_the_same_bytes_on_windows(tmp_path, as_on_windows):
+    joined(tmp_path, [coco_text(document(["a.png"], [1]))])
+    assert b"\r" not in (tmp_path / "all.json").read_bytes()
+
+
 @pytest.mark.parametrize(
     "write", [coco_text, json.dumps, lambda value: json.dumps(value, indent=2)]
 )

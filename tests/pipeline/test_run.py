@@ -41,6 +41,11 @@ def test_the_same_run_gives_the_same_bytes(pipeline, series, tmp_path):
         assert (tmp_path / "a" / table).read_bytes() == (tmp_path / "b" / table).read_bytes()
 
 
+def test_tables_are_the_same_bytes_on_windows(pipeline, series, tmp_path, as_on_windows):
+    pipeline().run(series(3), tmp_path / "run", **PLAIN)
+    assert b"\r" not in (tmp_path / "run/frames.csv").read_bytes()
+
+
 def test_damaged_frames_are_counted_and_skipped(pipeline, series, tmp_path):
     result = pipeline().run(series(5, damaged=(0, 3)), tmp_path / "run", **PLAIN)
     assert result.frames["status"].tolist() == ["damaged", "ok", "ok", "damaged", "ok"]
