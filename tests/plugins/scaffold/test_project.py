@@ -180,6 +180,17 @@ def test_the_format_leaves_nothing_half_and_reads_what_excel_wrote(host, tmp_pat
     assert [found.name for found in tmp_path.iterdir() if found.is_file()] == ["a.csv"]
 
 
+def test_the_reader_says_that_an_archive_is_no_array(host, tmp_path):
+    module = load(new_project("reader", "arr", host, tmp_path / "new"), "reader")
+    path = tmp_path / "a.arr"
+    with path.open("wb") as stream:
+        np.savez(stream, one=np.zeros((4, 4)))
+    for cut in (None, -40):
+        path.write_bytes(path.read_bytes()[:cut])
+        with pytest.raises(ds.InputError, match=r"a\.arr holds no NumPy array"):
+            module.ArrReader().read(path)
+
+
 def test_a_name_is_free_in_another_family(host, tmp_path):
     project = new_project("tracker", "dark-things", host, tmp_path / "new")
     assert "defectscope_dark_things/tracker.py" in project.files
