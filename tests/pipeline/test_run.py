@@ -198,6 +198,18 @@ def test_a_list_of_frames_without_a_folder(pipeline):
     assert "major_nm" not in result.detections
 
 
+def test_resume_with_other_pixels_in_memory_is_refused(pipeline, tmp_path):
+    def frames(gain):
+        pixels = np.random.default_rng(0).integers(0, 99, (2, 32, 40), dtype=np.uint16)
+        # Not contiguous, as a crop is not.
+        return [ds.Frame((gain * p)[:, 4:], index) for index, p in enumerate(pixels)]
+
+    pipeline().run(frames(1), tmp_path / "run", **PLAIN)
+    pipeline().run(frames(1), tmp_path / "run", resume=True, **PLAIN)
+    with pytest.raises(ds.UsageError, match="input files have changed, or other files or frames"):
+        pipeline().run(frames(2), tmp_path / "run", resume=True, **PLAIN)
+
+
 def test_wrong_names_and_options_show_before_any_frame_is_read(pipeline):
     with pytest.raises(ds.UnknownNameError, match="did you mean 'find'"):
         pipeline("fund")
