@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from defectscope.core.errors import PluginLoadError as PluginLoadError
     from defectscope.core.errors import UnknownNameError as UnknownNameError
     from defectscope.core.errors import UsageError as UsageError
+    from defectscope.core.fields import Fields as Fields
+    from defectscope.core.fields import counted_fields as counted_fields
     from defectscope.core.findings import Finding as Finding
     from defectscope.core.findings import KeyNumber as KeyNumber
     from defectscope.core.findings import Tables as Tables
@@ -83,6 +85,7 @@ _MODULES = {
         "MissingPackageError", "OptionError", "OutputError", "PluginClashError", "PluginError",
         "PluginLoadError", "UnknownNameError", "UsageError",
     ),
+    "core.fields": ("Fields", "counted_fields"),
     "core.findings": ("Finding", "KeyNumber", "Tables"),
     "core.frames": ("Frame", "FrameSequence"),
     "core.instances": ("Instances",),

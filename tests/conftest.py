@@ -1,4 +1,4 @@
-"""Programs that need torch, without waiting for it each time."""
+"""Programs that need torch, without waiting for it each time; files as on another system."""
 
 from __future__ import annotations
 
@@ -114,3 +114,16 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the documentation begin: it takes minutes, and at the end nothing would be beside it."""
     items.sort(key=lambda item: item.path.name != "test_docs.py")
+
+
+@pytest.fixture
+def as_on_windows(monkeypatch):
+    """Let text files that are opened for writing end their lines as Windows does."""
+    opened = Path.open
+
+    def with_its_lines(self, mode="r", buffering=-1, encoding=None, errors=None, newline=None):
+        if newline is None and "b" not in mode and "r" not in mode:
+            newline = "\r\n"
+        return opened(self, mode, buffering, encoding, errors, newline)
+
+    monkeypatch.setattr(Path, "open", with_its_lines)

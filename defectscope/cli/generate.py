@@ -107,6 +107,8 @@ def generate(context: click.Context, /, **given: Any) -> None:
         return
     options = gather_options(given["assignments"], read_config(given["config"]))
     height, width = given["shape"]
+    length = given["length"] or 1
+    shown = _previewed(given["count"] * length) if given["preview"] else ()
     ending = ", already complete" if given["resume"] and is_complete(given["out"]) else ""
     with shown_progress() as progress:
         dataset = generate_dataset(
@@ -115,6 +117,7 @@ def generate(context: click.Context, /, **given: Any) -> None:
             size=(width, height),
             bit_depth=16 if given["bit_depth"] == "16" else 8,
             options=options,
+            whole={place // length for place in shown},
             host=host,
             progress=progress,
             **{name: given[name] for name in PASSED_ON},
@@ -154,6 +157,12 @@ def _again(given: dict[str, Any], host: PluginHost) -> None:
     say(f"{plural(len(dataset.images), 'image')}, the same pixels, in {out}")
 
 
+def _previewed(count: int) -> list[int]:
+    """Return which of the images are shown, spread over all: neighbours in time look alike."""
+    step = (count - 1) / max(1, min(count, PREVIEWED) - 1)
+    return [round(k * step) for k in range(min(count, PREVIEWED))]
+
+
 def _preview(dataset: Dataset, out: Path) -> None:
     import cv2
     import numpy as np
@@ -162,9 +171,6 @@ def _preview(dataset: Dataset, out: Path) -> None:
     from defectscope.pipeline.contact_sheet import contact_sheet
     from defectscope.pipeline.generation import PREVIEW
 
-    # Spread over all of them: neighbours in a sequence look alike.
-    count = len(dataset.images)
-    places = np.linspace(0, count - 1, min(count, PREVIEWED)).round().astype(int)
     images = [
         # OpenCV's own reading of files fails on Windows where a path is not plain ASCII.
         (
@@ -173,7 +179,7 @@ def _preview(dataset: Dataset, out: Path) -> None:
             ),
             image.instances,
         )
-        for image in (dataset.images[place] for place in places)
+        for image in (dataset.images[place] for place in _previewed(len(dataset.images)))
     ]
     sheet = cv2.cvtColor(contact_sheet(images, 2), cv2.COLOR_RGB2BGR)
     write_bytes(out / PREVIEW, cv2.imencode(".png", sheet)[1].tobytes())

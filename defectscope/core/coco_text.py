@@ -6,7 +6,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from defectscope.core.errors import FormatError
 from defectscope.core.files import atomic_path, compact_json
@@ -53,9 +54,22 @@ def join_coco_files(files: Iterable[Path], target: Path) -> None:
     FormatError
         A file is no COCO file.
     """
-    images: list[str] = []
-    annotations: list[str] = []
     categories: dict[str, int] = {}
+    with (
+        atomic_path(target) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as stream,
+        # Annotations stand after all images, and are too many to be held in memory.
+        TemporaryFile("w+", encoding="utf-8", newline="\n", dir=target.parent) as aside,
+    ):
+        images = _counted_through(files, aside, categories)
+        stream.writelines(_pieces(images, _written_aside(aside), _named(categories)))
+
+
+def _counted_through(
+    files: Iterable[Path], aside: IO[str], categories: dict[str, int]
+) -> Iterator[str]:
+    """Yield the images, and write the annotations to `aside`."""
+    image_count = annotation_count = 0
     for file in files:
         try:
             found = _sections(file.read_text(encoding="utf-8"))
@@ -63,20 +77,31 @@ def join_coco_files(files: Iterable[Path], target: Path) -> None:
             numbers: dict[str, int] = {}
             for line in found["images"]:
                 old = _matched(IMAGE, line)
-                numbers[old[1]] = len(images) + 1
-                images.append(f'{{"id":{len(images) + 1},{line[old.end() :]}')
+                image_count += 1
+                numbers[old[1]] = image_count
+                yield f'{{"id":{image_count},{line[old.end() :]}'
             for line in found["annotations"]:
                 old = _matched(ANNOTATION, line)
                 category = categories.setdefault(names[int(old[2])], len(categories) + 1)
-                annotations.append(
-                    f'{{"id":{len(annotations) + 1},"image_id":{numbers[old[1]]},'
-                    f'"category_id":{category},{line[old.end() :]}'
+                annotation_count += 1
+                aside.write(
+                    f'{{"id":{annotation_count},"image_id":{numbers[old[1]]},'
+                    f'"category_id":{category},{line[old.end() :]}\n'
                 )
         except (ValueError, KeyError, TypeError) as error:
             raise FormatError(f"{file} is no COCO file that can be joined: {error}") from error
-    named = [compact_json({"id": n, "name": s}) for s, n in categories.items()]
-    with atomic_path(target) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        stream.writelines(_pieces(images, annotations, named))
+
+
+def _written_aside(aside: IO[str]) -> Iterator[str]:
+    aside.seek(0)
+    for line in aside:
+        yield line.removesuffix("\n")
+
+
+def _named(categories: dict[str, int]) -> Iterator[str]:
+    # A function, as it must not look before the annotations are through.
+    for name, number in categories.items():
+        yield compact_json({"id": number, "name": name})
 
 
 def _sections(text: str) -> dict[str, list[str]]:

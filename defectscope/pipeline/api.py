@@ -16,7 +16,7 @@ from defectscope.core.provenance import input_digests
 from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions, without_laws
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
-from defectscope.pipeline.given_frames import GivenFrames
+from defectscope.pipeline.given_frames import GivenFrames, given_digests
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.lag import Lag
 from defectscope.pipeline.lanes import available_cores, lane_count
@@ -170,6 +170,7 @@ class Pipeline:
     ) -> dict[str, Any]:
         """Return what decides about the numbers of a run: its part of ``run.json``."""
         paths, registration = frames.paths, chosen_registration(settings.register)
+        digests = input_digests(paths, lambda done: progress("check input", done, len(paths)))
         return {
             "components": [
                 {
@@ -190,7 +191,7 @@ class Pipeline:
             "register": None if registration is None else asdict(registration),
             "table_format": settings.table_format,
             "readers": {name: dict(given) for name, given in frames.reader_options.items()},
-            "inputs": input_digests(paths, lambda done: progress("check input", done, len(paths))),
+            "inputs": digests | given_digests(frames),
         }
 
     def run(
@@ -207,7 +208,8 @@ class Pipeline:
         Parameters
         ----------
         frames
-            From :func:`defectscope.open`, or a list of :class:`Frame`.
+            From :func:`defectscope.open`, or a list of :class:`Frame`. A sequence of your own
+            without `paths` is not read twice: on resume it is taken to be the same as before.
         out
             Run folder; a temporary one that lives as long as the result by default.
         progress

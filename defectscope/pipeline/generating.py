@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +34,7 @@ def generate(
     workers: int = 1,
     resume: bool = False,
     overwrite: bool = False,
+    whole: Container[int] | None = None,
     host: PluginHost | None = None,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> Dataset:
@@ -65,6 +66,9 @@ def generate(
         Processes; what is drawn does not depend on it.
     resume, overwrite
         Go on with an interrupted dataset of the same plan, or replace it.
+    whole
+        Numbers of the samples that are returned whole; of the others only boxes, defect types and
+        what is ignored are kept, for the masks of many samples fill the memory. None for all.
     host
         Plugins to use; the installed ones by default.
     progress
@@ -87,7 +91,8 @@ def generate(
     plan = SamplePlan(behind, tuple(chosen), (height, width), seed, length, bit_depth)
     return generate_dataset(
         plan, count, Path(out), host,
-        workers=workers, masks=masks, resume=resume, overwrite=overwrite, progress=progress,
+        workers=workers, masks=masks, resume=resume, overwrite=overwrite, whole=whole,
+        progress=progress,
     )  # fmt: skip
 
 

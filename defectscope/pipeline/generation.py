@@ -6,7 +6,7 @@ import itertools
 import multiprocessing
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -55,10 +55,14 @@ class DatasetWriter:
         The dataset's.
     masks
         Also write a PNG mask of every instance, and one of all together (P1).
+    whole
+        Numbers of the samples whose truth is kept whole in memory, once it is in its file; None
+        for all.
     """
 
     folder: Path
     masks: bool = False
+    whole: Container[int] | None = None
 
     def write(self, sample: Sample, each: Callable[[], None] = lambda: None) -> Dataset:
         """Write images and parameters of one sample as it is drawn, and return its truth.
@@ -106,7 +110,19 @@ class DatasetWriter:
         target = self.truth(sample.number)
         target.parent.mkdir(parents=True, exist_ok=True)
         save_dataset(dataset, target, "coco", host)
-        return dataset
+        return self.kept(sample.number, dataset)
+
+    def kept(self, number: int, dataset: Dataset) -> Dataset:
+        """Return what is kept in memory of the truth of one sample: without masks, unless whole."""
+        if self.whole is None or number in self.whole:
+            return dataset
+        bare = [
+            replace(image, instances=replace(
+                image.instances, masks=None, lines=None, measurements={}, units={}
+            ))
+            for image in dataset.images
+        ]  # fmt: skip
+        return replace(dataset, images=bare)
 
     def truth(self, number: int) -> Path:
         """Path of the truth of one sample, while the others are not there yet."""
@@ -123,6 +139,7 @@ def generate_dataset(
     masks: bool = False,
     resume: bool = False,
     overwrite: bool = False,
+    whole: Container[int] | None = None,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
 ) -> Dataset:
     """Write `count` samples and their truth, and return them.
@@ -144,6 +161,9 @@ def generate_dataset(
     resume, overwrite
         Go on with an interrupted dataset of the same plan, or replace it; nothing is drawn where
         it is complete.
+    whole
+        Numbers of the samples that are returned whole; of the others only boxes, defect types and
+        what is ignored are kept, for the masks of many samples fill the memory. None for all.
     progress
         Called with (stage, images done, images in total).
 
@@ -158,7 +178,7 @@ def generate_dataset(
         raise UsageError("--resume goes on with a dataset and --overwrite deletes it; choose one")
     host = host or default_host()
     maker = SampleMaker(plan, host)
-    writer = DatasetWriter(folder, masks)
+    writer = DatasetWriter(folder, masks, whole)
     # What the components miss is said before anything is written or replaced.
     with maker:
         record = plan_record(maker, masks, host)
@@ -167,7 +187,7 @@ def generate_dataset(
         return _complete(folder, host)
     usable = range(0 if replaces else count)
     known = [number for number in usable if writer.truth(number).is_file()]
-    parts = {number: open_dataset(writer.truth(number), host, "coco") for number in known}
+    parts = {n: writer.kept(n, open_dataset(writer.truth(n), host, "coco")) for n in known}
     done, total = itertools.count(len(known) * (plan.length or 1)), count * (plan.length or 1)
 
     def each() -> None:

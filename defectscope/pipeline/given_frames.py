@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from defectscope.core.errors import UsageError
-from defectscope.core.frames import Frame, FrameSequence
+import numpy as np
 
-__all__ = ["GivenFrames"]
+from defectscope.core.errors import UsageError
+from defectscope.core.frames import Frame, FrameSelection, FrameSequence
+
+__all__ = ["GivenFrames", "given_digests"]
 
 
 class GivenFrames(FrameSequence):
@@ -37,3 +40,26 @@ class GivenFrames(FrameSequence):
     def read(self, position: int) -> Any:
         """Return the pixels at a position."""
         return self._frames[position].pixels
+
+    def digest(self) -> str:
+        """Return a digest of the pixels of all frames, in their order."""
+        digest = hashlib.sha256()
+        for frame in self._frames:
+            digest.update(f"{frame.pixels.dtype.str} {frame.pixels.shape}\n".encode())
+            digest.update(np.ascontiguousarray(frame.pixels).data)
+        return f"sha256:{digest.hexdigest()}"
+
+
+def given_digests(frames: FrameSequence) -> dict[str, str]:
+    """Return a digest of frames in memory, by what they are; nothing of those in files.
+
+    Parameters
+    ----------
+    frames
+        A series. One that is neither in files nor in memory is not read for this.
+    """
+    while isinstance(frames, FrameSelection):
+        frames = frames.whole
+    if not isinstance(frames, GivenFrames):
+        return {}
+    return {f"{len(frames)} frames in memory": frames.digest()}

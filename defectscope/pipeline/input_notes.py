@@ -9,7 +9,7 @@ from pathlib import Path
 
 from defectscope.core.calibration import Calibration
 
-__all__ = ["SeriesNotes", "broken_numbering"]
+__all__ = ["SeriesNotes", "broken_numbering", "without_interval"]
 
 SCALE_TOLERANCE = 0.01
 MOST_WARNINGS = 50
@@ -64,6 +64,25 @@ class SeriesNotes:
                 f"{text}: {_size(first)} in the first, {_size(here)} in {file_name}; "
                 "that of the first is used for all"
             )
+
+
+def without_interval(calibration: Calibration, warnings: list[str]) -> Calibration:
+    """Return the calibration of several series in one, of which each has times of its own.
+
+    Parameters
+    ----------
+    calibration
+        That of the first file.
+    warnings
+        Where to say that its frame interval is left out.
+    """
+    if calibration.frame_interval_s is None:
+        return calibration
+    warnings.append(
+        "several files hold more than one frame each, and these files follow each other, not their "
+        "frames in time; the frame interval is left unknown unless it is given (--frame-interval)"
+    )
+    return calibration.model_copy(update={"frame_interval_s": None})
 
 
 def _size(pixel_size_nm: float | None) -> str:

@@ -22,7 +22,7 @@ from defectscope.core.errors import (
 )
 from defectscope.core.frames import FrameSequence, frame_indices
 from defectscope.pipeline.input_files import ReaderTable, input_files, natural_key
-from defectscope.pipeline.input_notes import SeriesNotes, broken_numbering
+from defectscope.pipeline.input_notes import SeriesNotes, broken_numbering, without_interval
 from defectscope.pipeline.reader_options import ReaderOptions, check_readers_used
 
 if TYPE_CHECKING:
@@ -131,6 +131,8 @@ class InputSeries(FrameSequence):
         if not self.indices:
             raise InputError(f"{', '.join(file.path.name for file in files)}: there is no frame")
         self.calibration = self._notes.calibration or Calibration()
+        if sum(file.count > 1 for file in self._files) > 1:
+            self.calibration = without_interval(self.calibration, warnings)
 
     def _arrange_images(self) -> None:
         folders = list(dict.fromkeys(file.path.parent for file in self._files))

@@ -28,7 +28,7 @@ def plan_difference(former: Plan, now: Plan) -> str | None:
                 continue
             return difference
         if key == "inputs":
-            return "its input files have changed, or other files were given"
+            return "its input files have changed, or other files or frames were given"
         return f"its {key} was {_shown(key, former.get(key))}, now it is {_shown(key, now[key])}"
     return None
 

@@ -227,7 +227,7 @@ class RunFolder:
         text = rows.to_csv(index=False, header=False, lineterminator="\n")
         size = self.frames_path.stat().st_size
         try:
-            with self.frames_path.open("a", encoding="utf-8") as stream:
+            with self.frames_path.open("a", encoding="utf-8", newline="") as stream:
                 stream.write(text)
                 stream.flush()
                 os.fsync(stream.fileno())

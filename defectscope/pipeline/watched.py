@@ -191,7 +191,7 @@ class WatchedFolder(FrameSequence):
         pixels: list[NDArray[Any]] = []
         try:
             frames: FrameSequence = open_inputs([path], self._host)
-            pixels = [frames.read(position) for position in range(len(frames))]
+            pixels = self._read_through(frames)
         except DefectscopeError as error:
             if not at_last and self._clock() - self._sizes[path][1] < GIVEN_UP_S:
                 return  # it may still be written, slowly
@@ -202,6 +202,15 @@ class WatchedFolder(FrameSequence):
         frames.close()
         self._known.add(path.name)
         self._add(path, frames, self._sizes.pop(path)[1], pixels)
+
+    def _read_through(self, frames: FrameSequence) -> list[NDArray[Any]]:
+        """Read all frames of a file, and return the first of them, as far as there is room."""
+        room, kept = MOST_KEPT - len(self._read), []
+        for position in range(len(frames)):
+            pixels = frames.read(position)
+            if position < room:
+                kept.append(pixels)
+        return kept
 
     def _add(
         self,
@@ -222,7 +231,7 @@ class WatchedFolder(FrameSequence):
                     "takes frames in their order; left out, run again on the finished folder"
                 )
                 continue
-            if pixels and len(self._read) < MOST_KEPT:
+            if position < len(pixels) and len(self._read) < MOST_KEPT:
                 self._read[len(self._places)] = pixels[position]
             self._places.append((frames, position))
             self._files.append(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -51,6 +52,11 @@ def joined(tmp_path, texts):
     return json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
 
 
+def test_joined_files_are_the_same_bytes_on_windows(tmp_path, as_on_windows):
+    joined(tmp_path, [coco_text(document(["a.png"], [1]))])
+    assert b"\r" not in (tmp_path / "all.json").read_bytes()
+
+
 @pytest.mark.parametrize(
     "write", [coco_text, json.dumps, lambda value: json.dumps(value, indent=2)]
 )
@@ -77,6 +83,21 @@ def test_joined_files_count_on(tmp_path, write):
         assert {key: entry[key] for key in ("bbox", "line")} == {
             key: old[key] for key in ("bbox", "line")
         }
+
+
+def test_joining_holds_one_file_at_a_time(tmp_path):
+    for number in range(20):
+        names = [f"{number}{'x' * 100}.png"]
+        (tmp_path / f"{number}.json").write_text(coco_text(document(names, [1] * 1000)))
+    files = sorted(tmp_path.iterdir())
+    tracemalloc.start()
+    try:
+        join_coco_files(files, tmp_path / "all.json")
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 0.5 * (tmp_path / "all.json").stat().st_size
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json"] * 21
 
 
 def test_the_joined_text_does_not_depend_on_the_layout_of_the_parts(tmp_path):

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 import defectscope as ds
 from defectscope.cli.main import cli
+from defectscope.pipeline import generating
 
 
 def test_it_writes_what_the_command_line_does(tmp_path):
@@ -35,6 +36,35 @@ def test_a_single_name_and_a_single_side_are_enough(tmp_path):
     made = ds.generate("loops", str(tmp_path / "set"), size=np.int64(64))
     assert len(made.images) == 1
     assert json.loads((tmp_path / "set/dataset.json").read_text())["shape"] == [64, 64]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_not_wanted_whole_is_left_in_the_files(workers, tmp_path):
+    given = {"size": 64, "count": 3, "seed": 2}
+    every = ds.generate("loops", tmp_path / "every", **given)
+    some = ds.generate("loops", tmp_path / "some", **given, workers=workers, whole={1})
+    assert [image.instances.masks is None for image in some.images] == [True, False, True]
+    for one, other in zip(every.images, some.images, strict=True):
+        assert one.instances.boxes.tolist() == other.instances.boxes.tolist()
+        assert one.instances.defect_types.tolist() == other.instances.defect_types.tolist()
+        assert one.instances.ignore.tolist() == other.instances.ignore.tolist()
+    assert some.defect_types == every.defect_types
+    truth = [(tmp_path / name / "annotations.json").read_bytes() for name in ("every", "some")]
+    assert truth[0] == truth[1]
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_the_command_line_keeps_only_what_it_shows(preview, tmp_path, monkeypatch):
+    made, generate = [], generating.generate_dataset
+    monkeypatch.setattr(
+        generating, "generate_dataset", lambda *a, **k: made.append(generate(*a, **k)) or made[0]
+    )
+    arguments = ["generate", "loops", "--size", "96", "--count", "8", "--out", str(tmp_path / "a")]
+    arguments += ["--preview"] if preview else []
+    done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    whole = [k for k, image in enumerate(made[0].images) if image.instances.masks is not None]
+    assert whole == ([0, 1, 3, 4, 6, 7] if preview else [])
 
 
 @pytest.mark.parametrize(

@@ -243,10 +243,14 @@ def test_a_sample_that_fails_leaves_nothing_and_is_gone_on_with(host, tmp_path, 
     assert ".truth/000000.json" in left
     monkeypatch.setattr(Dots, "watch", staticmethod(lambda frame: starts.append(frame)))
     starts.clear()
-    again = generate_dataset(plan(5), 2, tmp_path / "data", host, masks=True, resume=True)
+    again = generate_dataset(
+        plan(5), 2, tmp_path / "data", host, masks=True, resume=True, whole={1}
+    )
     assert starts == list(range(5))
     assert contents(tmp_path / "data") == contents(tmp_path / "whole")
     assert len(again.images) == len(whole.images)
+    kept = ["track_id" in image.instances.measurements for image in again.images]
+    assert kept == [False] * 5 + [True] * 5
 
 
 def test_a_dataset_is_replaced_once_a_sample_of_the_new_one_is_there(host, tmp_path):

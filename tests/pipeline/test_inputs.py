@@ -54,8 +54,14 @@ def write_images(folder: Path, names: list[str]) -> list[Path]:
     return [folder / name for name in names]
 
 
-def write_stack(path: Path, values: list[int], pixel_nm: float | None = None) -> Path:
-    metadata = {"unit": "nm", "axes": "TYX"} if pixel_nm else {"axes": "TYX"}
+def write_stack(
+    path: Path,
+    values: list[int],
+    pixel_nm: float | None = None,
+    interval_s: float | None = None,
+) -> Path:
+    metadata = {"axes": "TYX"} | ({"unit": "nm"} if pixel_nm else {})
+    metadata |= {"finterval": interval_s} if interval_s else {}
     resolution = (1 / pixel_nm, 1 / pixel_nm) if pixel_nm else None
     stack = np.stack([picture(value) for value in values])
     tifffile.imwrite(path, stack, imagej=True, metadata=metadata, resolution=resolution)
@@ -333,6 +339,23 @@ def test_a_file_that_shrinks_after_opening(tmp_path: Path, host: PluginHost) -> 
     with pytest.raises(DamagedFrameError, match="held 3 frames when it was opened"):
         frames.read(2)
     frames.close()
+
+
+def test_several_series_in_time_have_no_frame_interval(tmp_path: Path, host: PluginHost) -> None:
+    paths = [write_stack(tmp_path / f"{k}.tif", [1, 2], 0.25, 10.0**k) for k in range(2)]
+    alone = ds.open(paths[1], host=host)
+    assert (alone.calibration.frame_interval_s, alone.warnings) == (10.0, [])
+    frames = ds.open(paths, host=host)
+    assert frames.calibration.frame_interval_s is None
+    assert frames.calibration.pixel_size_nm == pytest.approx(0.25)
+    (text,) = frames.warnings
+    assert text.startswith("several files hold more than one frame each")
+    # What the user says holds, also for both.
+    assert ds.open(paths, host=host, frame_interval_s=2.0).calibration.time_s(3) == 6.0
+    # One series with a last image by itself still has one.
+    paths[1].unlink()
+    paths[1] = write_stack(paths[1], [3])
+    assert ds.open(paths, host=host).calibration.frame_interval_s == 1.0
 
 
 def test_calibration_is_the_first_files(tmp_path: Path, host: PluginHost) -> None:

@@ -41,6 +41,11 @@ def test_the_same_run_gives_the_same_bytes(pipeline, series, tmp_path):
         assert (tmp_path / "a" / table).read_bytes() == (tmp_path / "b" / table).read_bytes()
 
 
+def test_tables_are_the_same_bytes_on_windows(pipeline, series, tmp_path, as_on_windows):
+    pipeline().run(series(3), tmp_path / "run", **PLAIN)
+    assert b"\r" not in (tmp_path / "run/frames.csv").read_bytes()
+
+
 def test_damaged_frames_are_counted_and_skipped(pipeline, series, tmp_path):
     result = pipeline().run(series(5, damaged=(0, 3)), tmp_path / "run", **PLAIN)
     assert result.frames["status"].tolist() == ["damaged", "ok", "ok", "damaged", "ok"]
@@ -191,6 +196,18 @@ def test_a_list_of_frames_without_a_folder(pipeline):
     result = pipeline().run(frames, **PLAIN)
     assert sorted(set(result.detections["frame"])) == [4, 7]
     assert "major_nm" not in result.detections
+
+
+def test_resume_with_other_pixels_in_memory_is_refused(pipeline, tmp_path):
+    def frames(gain):
+        pixels = np.random.default_rng(0).integers(0, 99, (2, 32, 40), dtype=np.uint16)
+        # Not contiguous, as a crop is not.
+        return [ds.Frame((gain * p)[:, 4:], index) for index, p in enumerate(pixels)]
+
+    pipeline().run(frames(1), tmp_path / "run", **PLAIN)
+    pipeline().run(frames(1), tmp_path / "run", resume=True, **PLAIN)
+    with pytest.raises(ds.UsageError, match="input files have changed, or other files or frames"):
+        pipeline().run(frames(2), tmp_path / "run", resume=True, **PLAIN)
 
 
 def test_wrong_names_and_options_show_before_any_frame_is_read(pipeline):

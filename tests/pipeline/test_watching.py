@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 
 import cv2
 import numpy as np
@@ -13,7 +14,8 @@ import tifffile
 import defectscope as ds
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import DamagedFrameError, InputError, UsageError
-from defectscope.pipeline.watched import GIVEN_UP_S, SETTLED_S, WatchedFolder
+from defectscope.pipeline.inputs import InputSeries
+from defectscope.pipeline.watched import GIVEN_UP_S, MOST_KEPT, SETTLED_S, WatchedFolder
 from defectscope.plugins.host import default_host
 
 
@@ -55,6 +57,26 @@ def test_a_file_is_taken_when_it_does_not_grow_any_more(watched):
     assert series[0].shape == (48, 64)
     assert series[0].shape == (48, 64)  # once from memory, once from the file
     assert later() == 0
+
+
+def test_a_long_series_in_one_file_is_not_held_in_memory(watched, monkeypatch):
+    folder, series, later = watched
+    stack = np.random.default_rng(0).integers(0, 256, (200, 16, 16), dtype=np.uint8)
+    tifffile.imwrite(folder / "long.tif", stack, imagej=True, metadata={"axes": "TYX"})
+    alive, most, read = weakref.WeakValueDictionary(), [], InputSeries.read
+
+    def counted(self, position):
+        pixels = alive[position] = read(self, position)
+        most.append(len(alive))
+        return pixels
+
+    monkeypatch.setattr(InputSeries, "read", counted)
+    later()
+    assert later() == 200
+    # The one before may go when the next one is there.
+    assert max(most) <= MOST_KEPT + 2
+    assert len(alive) == MOST_KEPT
+    assert [(series.read(k) == stack[k]).all() for k in (0, 7, 8, 199)] == [True] * 4
 
 
 @pytest.mark.parametrize("half", [picture(1)[:100], b""])

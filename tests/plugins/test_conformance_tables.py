@@ -82,6 +82,17 @@ class NeverForgets(Loners):
         return detections.assign(particle=detections.groupby("frame").cumcount())
 
 
+class NextIndexOnly(Loners):
+    """Takes the n-th detection of a frame up again in the frame of the next index."""
+
+    def link(self, detections, geometry=None):
+        number = detections.groupby("frame").cumcount()
+        runs = pd.Series(detections["frame"].unique()).sort_values()
+        runs = pd.Series((runs.diff() != 1).cumsum().to_numpy(), index=runs)
+        run = detections["frame"].map(runs)
+        return detections.assign(particle=(1000 * run + number).astype(int))
+
+
 class FickleTracker(Loners):
     def link(self, detections, geometry=None):
         start = next(COUNTER)
@@ -345,6 +356,7 @@ BROKEN = [
     ("trackers", Repeats, "links_rows", "not return a row twice"),
     ("trackers", NeedsRows, "links_nothing", "raised IndexError"),
     ("trackers", NeverForgets, "long_holes", "goes on after 100,000 frames"),
+    ("trackers", NextIndexOnly, "counts_in_steps", "frame_step times 5 .* found 4 particles and"),
     ("trackers", NoGeometry, "takes_geometry", "raised TypeError"),
     ("trackers", FickleTracker, "linking_repeats", "same rows and particles"),
     ("analyses", ADict, "finds_in_tables", "list of defectscope.Finding"),

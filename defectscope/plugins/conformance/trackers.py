@@ -19,6 +19,8 @@ MINIMAL_COLUMNS = ["frame", "x", "y"]
 REPEATS = 3
 # Frames without detections after which nobody can tell which particle is which.
 LONG_HOLE = 100_000
+# Every how many-th frame a series is looked at, as under --frames A:B:S.
+STEP = 5
 
 
 def _linked(tracker: Tracker, detections: pd.DataFrame) -> pd.DataFrame:
@@ -112,6 +114,28 @@ def check_long_holes(component: type[Tracker], setup: Setup) -> None:
     )
 
 
+def check_counts_in_steps(component: type[Tracker], setup: Setup) -> None:
+    """A series of which every fifth frame was looked at gives the same particles."""
+    every = sample_detections(frames=12)
+    groups = []
+    for step in (1, STEP):
+        with setup.opened(component) as tracker:
+            tracker.frame_step = step
+            tracks = _linked(tracker, every.assign(frame=every["frame"] * step))
+        if "origin" in tracks.columns:
+            tracks = tracks[tracks["origin"] != "interpolated"]
+        rows = tracks.assign(frame=tracks["frame"] // step).sort_values(["frame", "x", "y"])
+        # What particles are called does not matter.
+        rows["particle"] = pd.factorize(rows["particle"])[0]
+        groups.append(rows[["frame", "x", "y", "particle"]].reset_index(drop=True))
+    expect(
+        groups[0].equals(groups[1]),
+        f"what is counted in frames means frames that were looked at, frame_step indices apart: "
+        f"the same rows with frame and frame_step times {STEP} must be the same particles, found "
+        f"{groups[0]['particle'].nunique()} particles and {groups[1]['particle'].nunique()}",
+    )
+
+
 def check_takes_geometry(component: type[Tracker], setup: Setup) -> None:
     """It takes a table of vertices, here without any."""
     detections = sample_detections()
@@ -146,6 +170,7 @@ CHECKS: tuple[Check, ...] = (
     check_links_rows,
     check_links_nothing,
     check_long_holes,
+    check_counts_in_steps,
     check_takes_geometry,
     check_linking_repeats,
 )

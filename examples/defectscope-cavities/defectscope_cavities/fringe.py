@@ -106,18 +106,21 @@ class CavityFringe(ds.PostProcessor):
         y = start.y + np.sin(angles)[:, None] * distances
         # Pixel centres lie at .5 here, and at whole numbers for OpenCV.
         seen = cv2.remap(
-            pixels, (x - 0.5).astype(np.float32), (y - 0.5).astype(np.float32), cv2.INTER_LINEAR
-        )
-        rays = np.asarray(seen, np.float64)
-        around = float(np.median(rays[:, -int(REACH_MORE_PX / STEP_PX / 2) :]))
+            pixels, (x - 0.5).astype(np.float32), (y - 0.5).astype(np.float32), cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        height, width = pixels.shape
+        # Beyond the frame there is nothing to see, which must not count as dark.
+        inside = (x > 0) & (x < width) & (y > 0) & (y < height)
+        rays = np.where(inside, np.asarray(seen, np.float64), np.nan)
+        outer = rays[:, -int(REACH_MORE_PX / STEP_PX / 2) :]
+        outer = outer[np.isfinite(outer)]
+        around = float(np.median(outer)) if len(outer) else 0.0
         if around <= 0:
             return None
         rays = rays / around - 1
         sign = self._sign(rays, distances, start.radius)
-        height, width = pixels.shape
-        # Beyond the frame there is nothing to see.
-        inside = (x > 0) & (x < width) & (y > 0) & (y < height)
-        edges, depths = _edges(np.where(inside, sign * rays, np.nan), distances, start.radius)
+        edges, depths = _edges(sign * rays, distances, start.radius)
         good = np.isfinite(edges) & (depths > self.options.least_contrast)
         if np.count_nonzero(good) < LEAST_RAYS:
             return None
@@ -134,7 +137,7 @@ class CavityFringe(ds.PostProcessor):
         """Return 1 under focus, -1 over focus: the mean fringe is dark or bright."""
         if self.options.focus != "auto":
             return 1 if self.options.focus == "under" else -1
-        mean = rays.mean(axis=0)
+        mean = np.ma.masked_invalid(rays).mean(axis=0)
         ring = mean[(distances > 0.6 * radius) & (distances < 1.4 * radius + 2)]
         # Going outwards, the bright part comes first under focus.
         return 1 if int(ring.argmax()) < int(ring.argmin()) else -1

@@ -24,7 +24,8 @@ class Swelling(ds.Analysis):
 
     ΔV/V = V_c / (V − V_c), with V the field of view times the foil thickness and V_c the sum of
     πd³/6 over all cavities, divided by the visible fraction. The error is that of counting:
-    sqrt(Σv²). Cavities that the surfaces of the foil cut are taken as whole.
+    sqrt(Σv²). Cavities that the surfaces of the foil cut are taken as whole. What is masked is no
+    part of the field, and of registered frames it is what all of them show.
     """
 
     Options = SwellingOptions
@@ -52,30 +53,24 @@ class Swelling(ds.Analysis):
         return [ds.Finding("swelling", "Volume swelling (bars: counting error)", table, figure)]
 
     def _table(self, tables: ds.Tables, frames: pd.DataFrame) -> pd.DataFrame:
+        # Parts of the frames that do not count must count in neither of the two volumes.
+        fields = ds.counted_fields(tables)
         found = tables.detections[tables.detections["defect_type"] == self.options.defect_type]
         diameters = {
             int(str(frame)): rows["diameter_nm"].dropna().to_numpy(float)
-            for frame, rows in found.groupby("frame")
+            for frame, rows in found[fields.hold(found)].groupby("frame")
         }
-        sizes = frames[["frame", "width_px", "height_px"]].to_numpy(float).tolist()
-        rows = [
-            (diameters.get(int(frame), np.zeros(0)), self._volume_nm3(tables, width, height))
-            for frame, width, height in sizes
-        ]
+        seen = [diameters.get(frame, np.zeros(0)) for frame in frames["frame"].tolist()]
+        depth_nm = tables.calibration.thickness_nm or 0.0
+        volumes = fields.areas_px * (tables.calibration.pixel_size_nm or 0.0) ** 2 * depth_nm
         visible = tables.calibration.visible(self.options.defect_type)
         table = frames[["frame", "time_s", "dose_dpa"]].reset_index(drop=True)
-        table["number"] = [len(d) for d, _ in rows]
-        table["mean_diameter_nm"] = [float(d.mean()) if len(d) else np.nan for d, _ in rows]
-        cavities = np.array([(np.pi / 6 * d**3).sum() for d, _ in rows]) / visible
-        errors = np.array([np.sqrt(((np.pi / 6 * d**3) ** 2).sum()) for d, _ in rows]) / visible
-        volumes = np.array([volume for _, volume in rows])
-        table["swelling_percent"] = 100 * cavities / (volumes - cavities)
-        table["swelling_error_percent"] = 100 * errors * volumes / (volumes - cavities) ** 2
+        table["number"] = [len(d) for d in seen]
+        table["mean_diameter_nm"] = [float(d.mean()) if len(d) else np.nan for d in seen]
+        cavities = np.array([(np.pi / 6 * d**3).sum() for d in seen]) / visible
+        errors = np.array([np.sqrt(((np.pi / 6 * d**3) ** 2).sum()) for d in seen]) / visible
+        # Unknown where the cavities fill the field, or all of it is masked.
+        matrix = np.where(volumes > cavities, volumes - cavities, np.nan)
+        table["swelling_percent"] = 100 * cavities / matrix
+        table["swelling_error_percent"] = 100 * errors * volumes / matrix**2
         return table
-
-    def _volume_nm3(self, tables: ds.Tables, width_px: float, height_px: float) -> float:
-        if tables.roi is not None:
-            x0, y0, x1, y1 = tables.roi
-            width_px, height_px = x1 - x0, y1 - y0
-        pixel_nm = tables.calibration.pixel_size_nm or 0.0
-        return float(width_px * height_px) * pixel_nm**2 * (tables.calibration.thickness_nm or 0.0)

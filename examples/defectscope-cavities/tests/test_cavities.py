@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import defectscope as ds
@@ -100,6 +101,30 @@ def test_the_fringe_tells_the_radius(radius_nm: float, size: float, side: int) -
     assert np.sign(found.measurements["fringe_contrast"][0]) == -np.sign(defocus_nm)
 
 
+def test_a_cavity_at_the_edge_of_the_frame_is_as_large_as_elsewhere() -> None:
+    radius, x, y = 10, 11.5, 80.5
+    image = cavity_image(radius * 0.4, 600.0, 0.4)
+    half = len(image) // 2
+    canvas = np.full((2 * half + 161, 2 * half + 161), 0.5)
+    # What lies further left and up than the frame is cut off.
+    rows, columns = (slice(int(at), int(at) + 2 * half + 1) for at in (y, x))
+    canvas[rows, columns] *= image
+    frame = ds.Frame(canvas[half : half + 160, half : half + 160].astype(np.float32))
+    box = [x - radius, y - radius, x + radius, y + radius]
+    with CavityFringe(CavityFringeOptions(smooth_px=0.3)) as post:
+        found = post.process(frame, ds.Instances((160, 160), [box], defect_types=["cavity"]))
+    assert found.measurements["major_px"][0] == pytest.approx(2 * radius, rel=0.07)
+    assert found.measurements["fringe_contrast"][0] < 0
+
+
+def test_a_cavity_as_large_as_the_frame_gives_no_warning() -> None:
+    pixels = np.random.default_rng(0).normal(0.5, 0.05, (24, 24)).astype(np.float32)
+    given = ds.Instances((24, 24), [[-8, -8, 32, 32]], defect_types=["cavity"])
+    with CavityFringe() as post:
+        found = post.process(ds.Frame(pixels), given)
+    assert np.isfinite(found.measurements["major_px"]).all()
+
+
 def test_without_a_fringe_the_box_is_taken() -> None:
     pixels = np.full((64, 64), 0.5, np.float32)
     pixels[0, 0] = 0.6
@@ -132,6 +157,35 @@ def test_swelling_of_known_cavities() -> None:
     row: pd.Series = finding.table.iloc[0]
     assert row["swelling_percent"] == pytest.approx(100 * cavities / (volume - cavities))
     assert 0 < row["swelling_error_percent"] < row["swelling_percent"]
+
+
+def test_swelling_leaves_out_what_is_masked() -> None:
+    tables = sample_tables()
+    rows = tables.detections.iloc[[0, 1]].assign(defect_type="cavity", diameter_nm=[10.0, 20.0])
+    masked = np.zeros((128, 160), bool)
+    masked[:, 40:] = True
+    plain = ds.Tables(tables.frames.iloc[[0]], rows, None, None, tables.calibration)
+    with Swelling() as analysis:
+        (finding,) = analysis.analyse(replace(plain, masked=masked))
+    # Of 160 px 40 are left, and of the cavities the one at x = 20.
+    volume, cavities = 20 * 64 * 75, 2 * np.pi / 6 * 1000
+    row: pd.Series = finding.table.iloc[0]
+    assert row["number"] == 1
+    assert row["swelling_percent"] == pytest.approx(100 * cavities / (volume - cavities))
+
+
+def test_swelling_of_registered_frames_is_that_of_what_all_show() -> None:
+    tables = sample_tables()
+    rows = tables.detections.assign(defect_type="cavity", diameter_nm=10.0)
+    frames = tables.frames.assign(drift_x_px=0.0, drift_y_px=0.0)
+    frames.loc[1:, "drift_x_px"] = -80.0
+    with Swelling() as analysis:
+        (finding,) = analysis.analyse(replace(tables, frames=frames, detections=rows))
+    # What all show is the right half of the first frame, where only the cavity at x = 100 is.
+    volume, cavities = 40 * 64 * 75, 2 * np.pi / 6 * 1000
+    row: pd.Series = finding.table.iloc[0]
+    assert row["number"] == 1
+    assert row["swelling_percent"] == pytest.approx(100 * cavities / (volume - cavities))
 
 
 def test_names_are_found_by_a_host() -> None:

@@ -46,7 +46,8 @@ class OverlapTracker(ds.Tracker):
         seen: dict[int, int] = {}
         count = 0
         for frame in np.unique(frames):
-            oldest = frame - 1 - self.options.memory
+            # Neighbours are `frame_step` indices apart where only some frames were looked at.
+            oldest = frame - self.frame_step * (1 + self.options.memory)
             seen = {p: row for p, row in seen.items() if frames[row] >= oldest}
             rows, known = np.flatnonzero(frames == frame), list(seen)
             for old, new in self._pairs(boxes[list(seen.values())], boxes[rows]):

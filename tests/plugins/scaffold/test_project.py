@@ -6,6 +6,7 @@ import importlib.util
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -142,6 +143,52 @@ def test_the_format_keeps_what_is_ignored(host, tmp_path):
     assert form.save(ds.Dataset([ds.LabelledImage("a.png", found)]), tmp_path / "a.csv") == []
     assert form.load(tmp_path / "a.csv").images[0].instances.ignore.tolist() == [True]
     assert [path.name for path in tmp_path.glob("*.*")] == ["a.csv"]
+
+
+def boxes(**values):
+    found = ds.Instances((9, 9), [[1, 1, 3, 3]], defect_types="black dot", **values)
+    return ds.LabelledImage("a.png", found)
+
+
+@pytest.mark.parametrize(
+    ("image", "lost"),
+    [
+        (boxes(scores=[0.5]), "scores"),
+        (boxes(measurements={"track_id": [3]}), "measurements and tracks"),
+        (boxes(lines=[[[1, 1], [3, 3]]]), "masks and lines"),
+        (replace(boxes(), frame=0), "frame indices, pixel sizes and doses"),
+    ],
+)
+def test_the_format_says_what_it_leaves_out(image, lost, host, tmp_path):
+    module = load(new_project("format", "boxes", host, tmp_path / "new"), "annotations")
+    form = module.BoxesFormat()
+    assert form.save(ds.Dataset([image]), tmp_path / "a.csv") == [f"{lost} are left out"]
+
+
+def test_the_format_leaves_nothing_half_and_reads_what_excel_wrote(host, tmp_path, monkeypatch):
+    module = load(new_project("format", "boxes", host, tmp_path / "new"), "annotations")
+    form, path = module.BoxesFormat(), tmp_path / "a.csv"
+    form.save(ds.Dataset([boxes()]), path)
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert form.accepts(path)
+    assert len(form.load(path).images[0].instances) == 1
+    written = path.read_bytes()
+    monkeypatch.setattr(module.csv, "writer", lambda stream: None)
+    with pytest.raises(AttributeError):
+        form.save(ds.Dataset([boxes()]), path)
+    assert path.read_bytes() == written
+    assert [found.name for found in tmp_path.iterdir() if found.is_file()] == ["a.csv"]
+
+
+def test_the_reader_says_that_an_archive_is_no_array(host, tmp_path):
+    module = load(new_project("reader", "arr", host, tmp_path / "new"), "reader")
+    path = tmp_path / "a.arr"
+    with path.open("wb") as stream:
+        np.savez(stream, one=np.zeros((4, 4)))
+    for cut in (None, -40):
+        path.write_bytes(path.read_bytes()[:cut])
+        with pytest.raises(ds.InputError, match=r"a\.arr holds no NumPy array"):
+            module.ArrReader().read(path)
 
 
 def test_a_name_is_free_in_another_family(host, tmp_path):
