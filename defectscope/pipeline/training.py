@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.base import Runtime, TrainableDetector
+from defectscope.core.base import TrainableDetector
 from defectscope.core.errors import DefectscopeError, OptionError, OutputError, UsageError
 from defectscope.core.options import validate_options
 from defectscope.core.training import TrainingData, TrainingJob
@@ -123,10 +123,7 @@ def train(
             f"{_that_learn(host)}"
         )
     chosen = validate_options(detector.TrainingOptions, options or {}, name)
-    runtime = Runtime(
-        device, threads or _threads(workers), defect_types=host.defect_types(),
-        weights=host.weights(),
-    )  # fmt: skip
+    runtime = host.runtime(device=device, threads=threads or _threads(workers))
     training = open_training_data(Path(data), host, rename)
     held_out = None if validation is None else open_training_data(Path(validation), host, rename)
     sources = [source for source in (training, held_out) if source is not None]

@@ -253,6 +253,8 @@ class PluginHost(Catalogue):
     ) -> Any:
         """Return a component with validated options, not yet opened.
 
+        Without a `runtime` it may use one CPU thread, and all that is registered.
+
         Raises
         ------
         UnknownNameError, PluginClashError, PluginLoadError, OptionError
@@ -264,7 +266,7 @@ class PluginHost(Catalogue):
         component = self.load_class(entry)
         values = validate_options(component.Options, options or {}, alias or name)
         try:
-            return component(values, runtime)
+            return component(values, runtime or self.runtime())
         except DefectscopeError:
             raise
         except (Exception, SystemExit) as error:
