@@ -179,8 +179,11 @@ def _converting(host: PluginHost) -> str:
 def _convert_for(host: PluginHost, name: str, source: Path, out: Path, defect_types: str) -> None:
     from defectscope.core.base import TrainableDetector
     from defectscope.core.errors import UsageError
+    from defectscope.pipeline.named import NamedComponent
+    from defectscope.pipeline.training import written_weights
 
-    detector = host.load_class(host.find("detectors", name))
+    named = NamedComponent.of_class(host, "detectors", name)
+    detector = named.component
     if not issubclass(detector, TrainableDetector):
         raise UsageError(f"the detector {name!r} has no weights")
     if not _converts(detector):
@@ -190,5 +193,6 @@ def _convert_for(host: PluginHost, name: str, source: Path, out: Path, defect_ty
             "alone"
         )
     names = [part.strip() for part in defect_types.split(",") if part.strip()]
-    card = detector.convert(source, out, names).card
+    files = written_weights(named, f"while it read {source}", detector.convert, source, out, names)
+    card = files.card
     say(f"weights of {name} for {', '.join(card.defect_types)} are in {out}")
