@@ -51,6 +51,8 @@ def _entries(host: PluginHost) -> list[Any]:
 
 def _row(host: PluginHost, qualified: str) -> dict[str, Any]:
     from defectscope.core.errors import DefectscopeError
+    from defectscope.core.weights import registered_file
+    from defectscope.plugins.host import quiet_stdout
 
     entry = next(entry for entry in _entries(host) if entry.qualified == qualified)
     row: dict[str, Any] = {
@@ -59,7 +61,9 @@ def _row(host: PluginHost, qualified: str) -> dict[str, Any]:
         "summary": entry.spec.summary,
     }
     try:
-        path, card = _card(Path(entry.spec.load()()))
+        with quiet_stdout():
+            given = registered_file(entry.spec)
+        path, card = _card(given)
     except DefectscopeError as error:
         return row | {"cannot_be_used": str(error)}
     return row | {
@@ -85,8 +89,11 @@ def info(context: click.Context, name: str, as_json: bool) -> None:
     Files that are missing or damaged are an error, after the card.
     """
     from defectscope.core.weights import WeightFiles, find_weights
+    from defectscope.plugins.host import quiet_stdout
 
-    files = WeightFiles.open(find_weights(name, current_host(context).weights()))
+    with quiet_stdout():
+        found = find_weights(name, current_host(context).weights())
+    files = WeightFiles.open(found)
     path, card = files.tensors, files.card
     _show(path, card, as_json)
     for suffix in card.sha256:
