@@ -10,7 +10,7 @@ import numpy as np
 
 from defectscope.core.errors import ComponentError, DefectscopeError
 from defectscope.core.instances import Instances
-from defectscope.core.tables import RESERVED_COLUMNS
+from defectscope.core.tables import taken_names
 from defectscope.plugins.markers import PROJECT
 from defectscope.plugins.records import normalized
 
@@ -152,7 +152,7 @@ def check_found(named: NamedComponent, found: Any, frames: Sequence[Frame]) -> N
                 f"{named.describe()} returned instances of an image of {instances.image_shape} "
                 f"on {frame.source}, which is {frame.shape}"
             )
-        taken = sorted(RESERVED_COLUMNS & set(instances.measurements))
+        taken = taken_names(instances.units)
         if taken:
             raise ComponentError(
                 f"{named.describe()} must give its measurements names of their own; "
