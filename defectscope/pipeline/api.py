@@ -187,6 +187,7 @@ class Pipeline:
             "register": None if registration is None else asdict(registration),
             "table_format": settings.table_format,
             "readers": {name: dict(given) for name, given in frames.reader_options.items()},
+            "read_by": dict(frames.read_by),
             "inputs": input_digests(paths, lambda done: progress("check input", done, len(paths))),
         }
 
