@@ -6,13 +6,14 @@ import dataclasses
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.base import Runtime, TrainableDetector
+from defectscope.core.base import TrainableDetector
 from defectscope.core.errors import DefectscopeError, MissingPackageError, PluginLoadError
 from defectscope.core.options import describe_options
 from defectscope.plugins.host import BASES
 from defectscope.plugins.records import singular
 
 if TYPE_CHECKING:
+    from defectscope.core.base import Runtime
     from defectscope.plugins.host import PluginHost, Registered
 
 __all__ = ["facts_of"]
@@ -43,11 +44,7 @@ def facts_of(host: PluginHost, entry: Registered) -> dict[str, Any]:
         component = host.load_class(entry)
     except (MissingPackageError, PluginLoadError) as error:
         return facts | {"cannot_be_used": str(error)}
-    return facts | _class_facts(component, entry.family, _runtime(host))
-
-
-def _runtime(host: PluginHost) -> Runtime:
-    return Runtime(defect_types=host.defect_types(), weights=host.weights())
+    return facts | _class_facts(component, entry.family, host.runtime())
 
 
 def _class_facts(component: type[Any], family: str, runtime: Runtime) -> dict[str, Any]:

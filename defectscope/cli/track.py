@@ -126,12 +126,9 @@ def _linked(
     frame_step: int,
     beside: LinkingTables,
 ) -> pd.DataFrame:
-    from defectscope.core.base import Runtime
     from defectscope.pipeline.named import NamedComponent
 
-    host = current_host(context)
-    runtime = Runtime(defect_types=host.defect_types())
-    named = NamedComponent.build(host, "trackers", choice, runtime)
+    named = NamedComponent.build(current_host(context), "trackers", choice)
     if named.component.needs_geometry and not beside.has_geometry:
         warn(
             f"{named.label} goes by the courses of lines, which stand in geometry.* of a run; "

@@ -51,6 +51,8 @@ def _entries(host: PluginHost) -> list[Any]:
 
 def _row(host: PluginHost, qualified: str) -> dict[str, Any]:
     from defectscope.core.errors import DefectscopeError
+    from defectscope.core.weights import registered_file
+    from defectscope.plugins.host import quiet_stdout
 
     entry = next(entry for entry in _entries(host) if entry.qualified == qualified)
     row: dict[str, Any] = {
@@ -59,7 +61,9 @@ def _row(host: PluginHost, qualified: str) -> dict[str, Any]:
         "summary": entry.spec.summary,
     }
     try:
-        path, card = _card(Path(entry.spec.load()()))
+        with quiet_stdout():
+            given = registered_file(entry.spec)
+        path, card = _card(given)
     except DefectscopeError as error:
         return row | {"cannot_be_used": str(error)}
     return row | {
@@ -85,8 +89,11 @@ def info(context: click.Context, name: str, as_json: bool) -> None:
     Files that are missing or damaged are an error, after the card.
     """
     from defectscope.core.weights import WeightFiles, find_weights
+    from defectscope.plugins.host import quiet_stdout
 
-    files = WeightFiles.open(find_weights(name, current_host(context).weights()))
+    with quiet_stdout():
+        found = find_weights(name, current_host(context).weights())
+    files = WeightFiles.open(found)
     path, card = files.tensors, files.card
     _show(path, card, as_json)
     for suffix in card.sha256:
@@ -179,8 +186,11 @@ def _converting(host: PluginHost) -> str:
 def _convert_for(host: PluginHost, name: str, source: Path, out: Path, defect_types: str) -> None:
     from defectscope.core.base import TrainableDetector
     from defectscope.core.errors import UsageError
+    from defectscope.pipeline.named import NamedComponent
+    from defectscope.pipeline.training import written_weights
 
-    detector = host.load_class(host.find("detectors", name))
+    named = NamedComponent.of_class(host, "detectors", name)
+    detector = named.component
     if not issubclass(detector, TrainableDetector):
         raise UsageError(f"the detector {name!r} has no weights")
     if not _converts(detector):
@@ -190,5 +200,6 @@ def _convert_for(host: PluginHost, name: str, source: Path, out: Path, defect_ty
             "alone"
         )
     names = [part.strip() for part in defect_types.split(",") if part.strip()]
-    card = detector.convert(source, out, names).card
+    files = written_weights(named, f"while it read {source}", detector.convert, source, out, names)
+    card = files.card
     say(f"weights of {name} for {', '.join(card.defect_types)} are in {out}")

@@ -121,6 +121,8 @@ class FrameSequence(ABC, Sequence[Frame]):
         The files behind the frames, for digests; empty where there are none.
     reader_options : mapping
         Options that readers were given, by their names.
+    read_by : mapping
+        Versions of the distributions whose readers read the files, by ``distribution/NAME``.
     """
 
     indices: tuple[int, ...] = ()
@@ -128,6 +130,7 @@ class FrameSequence(ABC, Sequence[Frame]):
     calibration: Calibration = Calibration()
     paths: tuple[Path, ...] = ()
     reader_options: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    read_by: Mapping[str, str] = MappingProxyType({})
 
     @cached_property
     def warnings(self) -> list[str]:
@@ -194,6 +197,7 @@ class FrameSelection(FrameSequence):
         self.warnings = parent.warnings
         self.paths = parent.paths
         self.reader_options = dict(parent.reader_options)
+        self.read_by = dict(parent.read_by)
 
     def read(self, position: int) -> NDArray[Any]:
         """Return the pixels at a position of the selection."""

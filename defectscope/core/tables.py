@@ -29,6 +29,7 @@ __all__ = [
     "empty_table",
     "geometry_columns",
     "geometry_table",
+    "taken_names",
     "unit_twin",
 ]
 
@@ -96,6 +97,26 @@ def unit_twin(name: str, unit: str) -> tuple[str, int] | None:
     if unit == "1/px" and name.endswith("_per_px"):
         return f"{name[:-7]}_per_nm", -1
     return None
+
+
+def taken_names(units: Mapping[str, str]) -> list[str]:
+    """Return which measurements would replace a column that a table has, or works out itself.
+
+    Parameters
+    ----------
+    units
+        Units of all measurements by name.
+
+    Returns
+    -------
+    list of str
+        Those that are called like a column of every table, like the calibrated twin of another
+        one, or like the diameter that is worked out from ``major_px`` and ``minor_px``.
+    """
+    derived = {"diameter_px": "px"} if {"major_px", "minor_px"} <= units.keys() else {}
+    twins = (unit_twin(name, unit) for name, unit in {**units, **derived}.items())
+    taken = RESERVED_COLUMNS.union(derived, (twin[0] for twin in twins if twin is not None))
+    return sorted(taken & units.keys())
 
 
 def diameters(

@@ -11,15 +11,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from defectscope.core.errors import (
+    DefectscopeError,
     FormatError,
     InputError,
     PluginClashError,
+    PluginLoadError,
     UnknownNameError,
     did_you_mean,
 )
@@ -31,7 +34,14 @@ if TYPE_CHECKING:
 
     from defectscope.core.components import ComponentSpec
 
-__all__ = ["WeightFiles", "WeightsCard", "find_weights", "read_tensors", "refuse_pickles"]
+__all__ = [
+    "WeightFiles",
+    "WeightsCard",
+    "find_weights",
+    "read_tensors",
+    "refuse_pickles",
+    "registered_file",
+]
 
 PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin")
 SUFFIXES = (".safetensors", ".onnx", ".json")
@@ -98,9 +108,11 @@ def find_weights(name: str, registered: Mapping[str, ComponentSpec]) -> Path:
         It is a name that several plugins offer.
     FormatError
         It is a pickle.
+    PluginLoadError
+        The function that a plugin registered for it fails.
     """
     if name in registered:
-        return Path(registered[name].load()())
+        return registered_file(registered[name])
     path = Path(name)
     refuse_pickles(path)
     if path.suffix in SUFFIXES and path.is_file():
@@ -116,6 +128,31 @@ def find_weights(name: str, registered: Mapping[str, ComponentSpec]) -> Path:
         f"there are no weights {name!r}{did_you_mean(name, registered)}; give the path of a "
         f".safetensors file that exists, or one of the registered names: {known}"
     )
+
+
+def registered_file(spec: ComponentSpec) -> Path:
+    """Return the file that a plugin's function names for registered weights.
+
+    Raises
+    ------
+    PluginLoadError
+        The function raises, or returns no path.
+    """
+    try:
+        given = spec.load()()
+    except DefectscopeError:
+        raise
+    except (Exception, SystemExit) as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise PluginLoadError(
+            f"the weights {spec.name!r} cannot be had: {spec.target} raised {text}"
+        ) from error
+    if not isinstance(given, str | PathLike):
+        raise PluginLoadError(
+            f"the weights {spec.name!r} cannot be had: {spec.target} must return a pathlib.Path, "
+            f"found {type(given).__name__}"
+        )
+    return Path(given)
 
 
 def refuse_pickles(path: Path) -> None:

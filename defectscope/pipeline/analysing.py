@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.base import Runtime
 from defectscope.core.errors import DefectscopeError, OptionError, UsageError
 from defectscope.core.files import write_text
 from defectscope.core.findings import Finding, Tables
@@ -40,6 +39,7 @@ from defectscope.plugins.host import default_host
 if TYPE_CHECKING:
     import pandas as pd
 
+    from defectscope.core.base import Runtime
     from defectscope.core.calibration import Calibration
     from defectscope.core.frames import FrameSequence
     from defectscope.pipeline.stages import Roi
@@ -210,7 +210,7 @@ def analyse_run(
         raise UsageError("labelled data has no detections to link; leave out --tracks")
     if not len(result.frames):
         raise UsageError(f"the run in {result.folder} has no finished frame; run it first")
-    runtime = Runtime(defect_types=host.defect_types(), weights=host.weights())
+    runtime = host.runtime()
     wanted, left_out = _built(host, analyses, options or {}, runtime)
     built = about_what_was_found(wanted, result)
     geometry = any(named.component.needs_geometry for named in built)

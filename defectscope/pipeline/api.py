@@ -147,10 +147,7 @@ class Pipeline:
 
     def _runtime(self, at_a_time: int) -> Runtime:
         threads = self.threads or max(1, available_cores() // at_a_time)
-        return Runtime(
-            self.device, threads, self.batch_size, defect_types=self.host.defect_types(),
-            weights=self.host.weights(),
-        )  # fmt: skip
+        return self.host.runtime(device=self.device, threads=threads, batch_size=self.batch_size)
 
     def _build(self, runtime: Runtime) -> dict[str, list[NamedComponent]]:
         built: dict[str, list[NamedComponent]] = {}
@@ -191,6 +188,7 @@ class Pipeline:
             "register": None if registration is None else asdict(registration),
             "table_format": settings.table_format,
             "readers": {name: dict(given) for name, given in frames.reader_options.items()},
+            "read_by": dict(frames.read_by),
             "inputs": digests | given_digests(frames),
         }
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.base import Runtime
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import (
     ComponentError,
@@ -34,6 +33,7 @@ from defectscope.pipeline.renaming import renamed_dataset
 from defectscope.plugins.host import PluginHost, default_host
 
 if TYPE_CHECKING:
+    from defectscope.core.base import Runtime
     from defectscope.pipeline.named import NamedComponent
     from defectscope.pipeline.session import Progress
 
@@ -117,7 +117,7 @@ def benchmark(
     host = host or default_host()
     threads = threads or available_cores()
     warnings: list[str] = []
-    runtime = Runtime(device, threads, defect_types=host.defect_types(), weights=host.weights())
+    runtime = host.runtime(device=device, threads=threads)
     choices = chosen_detectors(detectors, options or {}, host)
     entrants = [enter(choice, runtime, host, warnings) for choice in choices]
     paths = [datasets] if isinstance(datasets, str | Path) else datasets

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
+import numpy as np
 
 from defectscope.core.coco_text import join_coco_files
 from defectscope.core.datasets import Dataset, LabelledImage
@@ -88,7 +89,7 @@ class DatasetWriter:
                 )  # fmt: skip
                 each()
             path = self.folder / "parameters" / f"{sample.number:06d}.json"
-            write_json(path, sample.parameters)
+            write_json(path, sample.parameters, default=_plain)
         except BaseException:
             for name in names:
                 (self.folder / "images" / f"{name}.png").unlink(missing_ok=True)
@@ -127,6 +128,11 @@ class DatasetWriter:
     def truth(self, number: int) -> Path:
         """Path of the truth of one sample, while the others are not there yet."""
         return self.folder / TRUTH / f"{number:06d}.json"
+
+
+def _plain(value: Any) -> Any:
+    """Return what a plugin drew as JSON holds it: the parameters are for people to read."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
 
 
 def generate_dataset(

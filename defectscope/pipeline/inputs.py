@@ -87,17 +87,19 @@ def open_inputs(
     table = ReaderTable(host)
     files = input_files(paths, table, warnings)
     readers: dict[str, Reader] = {}
+    versions: dict[str, str] = {}
     named: list[_File] = []
     for path in files:
         entry = table.reader_for(path)
         key = f"{entry.plugin.distribution}/{entry.name}"
         if key not in readers:
             given = {**options.get(entry.name, {}), **options.get(key, {})}
+            versions[key] = entry.plugin.version
             readers[key] = host.build("readers", key, given, runtime, alias=entry.name)
         named.append(_File(path, key))
     check_readers_used(options, readers)
     series = InputSeries(named, readers, warnings)
-    series.reader_options = dict(options)
+    series.reader_options, series.read_by = dict(options), versions
     return series
 
 

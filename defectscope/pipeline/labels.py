@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from defectscope.core.base import AnnotationFormat, Runtime
+from defectscope.core.base import AnnotationFormat
 from defectscope.core.datasets import Dataset
 from defectscope.core.errors import (
     ComponentError,
@@ -44,7 +44,7 @@ def detect_format(path: Path, host: PluginHost) -> str:
         if not entry.spec.reads:
             continue
         try:
-            if host.load_class(entry)(runtime=_runtime(host)).accepts(path):
+            if host.load_class(entry)(runtime=host.runtime()).accepts(path):
                 accepting.append(entry)
         # One broken plugin must not keep the formats of the others from being recognised.
         except Exception as error:
@@ -156,10 +156,6 @@ def save_dataset(
         ) from error
 
 
-def _runtime(host: PluginHost) -> Runtime:
-    return Runtime(defect_types=host.defect_types())
-
-
 def _build(name: str, host: PluginHost, options: Mapping[str, Any] | None) -> AnnotationFormat:
-    component: AnnotationFormat = host.build("formats", name, options, _runtime(host))
+    component: AnnotationFormat = host.build("formats", name, options)
     return component

@@ -10,7 +10,7 @@ import numpy as np
 
 from defectscope.core.errors import ComponentError, DefectscopeError
 from defectscope.core.instances import Instances
-from defectscope.core.tables import RESERVED_COLUMNS
+from defectscope.core.tables import taken_names
 from defectscope.plugins.markers import PROJECT
 from defectscope.plugins.records import normalized
 
@@ -34,7 +34,7 @@ class NamedComponent:
     alias
         Name or alias.
     component
-        Built, not opened.
+        Built, not opened; or its class, where nothing is built.
     origin
         Distribution and version of a third party's, for messages.
     optional
@@ -51,10 +51,13 @@ class NamedComponent:
         cls, host: PluginHost, family: str, choice: Choice, runtime: Runtime | None = None
     ) -> NamedComponent:
         """Build a component that the user named."""
-        plugin = host.find(family, choice.name).plugin
         component = host.build(family, choice.name, choice.options, runtime, choice.alias)
-        shipped = normalized(plugin.distribution) == PROJECT
-        return cls(choice.alias, component, "" if shipped else plugin.label)
+        return cls(choice.alias, component, _origin(host, family, choice.name))
+
+    @classmethod
+    def of_class(cls, host: PluginHost, family: str, name: str) -> NamedComponent:
+        """Name a class, whose options have no part in what it is called for."""
+        return cls(name, host.load_class(host.find(family, name)), _origin(host, family, name))
 
     def twin(self) -> NamedComponent:
         """Return the same component anew, not opened."""
@@ -68,9 +71,16 @@ class NamedComponent:
 
     def describe(self) -> str:
         """Name and option values; of a third party's, distribution."""
+        if isinstance(self.component, type):
+            return self.label
         values = [f"{k}={v!r}" for k, v in self.component.options.model_dump().items()]
         text = f"{self.alias!r} ({', '.join(values)})" if values else repr(self.alias)
         return f"{text} of {self.origin}" if self.origin else text
+
+
+def _origin(host: PluginHost, family: str, name: str) -> str:
+    plugin = host.find(family, name).plugin
+    return "" if normalized(plugin.distribution) == PROJECT else plugin.label
 
 
 def guarded(named: NamedComponent, where: str, call: Callable[..., T], *arguments: Any) -> T:
@@ -142,7 +152,7 @@ def check_found(named: NamedComponent, found: Any, frames: Sequence[Frame]) -> N
                 f"{named.describe()} returned instances of an image of {instances.image_shape} "
                 f"on {frame.source}, which is {frame.shape}"
             )
-        taken = sorted(RESERVED_COLUMNS & set(instances.measurements))
+        taken = taken_names(instances.units)
         if taken:
             raise ComponentError(
                 f"{named.describe()} must give its measurements names of their own; "

@@ -22,15 +22,20 @@ def plan_difference(former: Plan, now: Plan) -> str | None:
         # Plans of earlier versions lack what was not there to be chosen.
         if (former.get(key) or None) == (now[key] or None):
             continue
-        if key == "components":
-            difference = _component_difference(former.get(key) or [], now[key])
-            if difference is None:
-                continue
+        difference = _difference(key, former, now)
+        if difference is not None:
             return difference
-        if key == "inputs":
-            return "its input files have changed, or other files or frames were given"
-        return f"its {key} was {_shown(key, former.get(key))}, now it is {_shown(key, now[key])}"
     return None
+
+
+def _difference(key: str, former: Plan, now: Plan) -> str | None:
+    if key == "components":
+        return _component_difference(former.get(key) or [], now[key])
+    if key == "read_by":
+        return _reader_difference(former.get(key) or {}, now[key])
+    if key == "inputs":
+        return "its input files have changed, or other files or frames were given"
+    return f"its {key} was {_shown(key, former.get(key))}, now it is {_shown(key, now[key])}"
 
 
 def _component_difference(former: list[Plan], now: list[Plan]) -> str | None:
@@ -50,6 +55,16 @@ def _component_difference(former: list[Plan], now: list[Plan]) -> str | None:
         if _differ(before.get("depends_on"), after.get("depends_on")):
             return f"what {after['alias']} depends on has changed, such as a file of weights"
     return None
+
+
+def _reader_difference(former: Mapping[str, str], now: Mapping[str, str]) -> str | None:
+    for name, version in now.items():
+        if former.get(name, version) != version:
+            return f"the reader {name} had the version {former[name]}, now {version}"
+    # Plans of earlier versions name none, and of a folder that is watched more may come.
+    if former.keys() <= now.keys() or now.keys() <= former.keys():
+        return None
+    return f"its files were read by {', '.join(former)}, now by {', '.join(now)}"
 
 
 def _of_tables(components: list[Plan]) -> list[Plan]:

@@ -18,12 +18,14 @@ from defectscope.core.instances import Instances
 from defectscope.core.masks import Mask
 from defectscope.core.options import as_written
 from defectscope.pipeline.choices import Choice
+from defectscope.pipeline.drawing_checks import check_drawn, check_moved, check_rendered
 from defectscope.pipeline.drawn import DrawnFrame, Sample
 from defectscope.pipeline.named import NamedComponent, guarded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from defectscope.core.calibration import Calibration
     from defectscope.plugins.host import PluginHost
 
 __all__ = ["SampleMaker", "SamplePlan", "read_parameters"]
@@ -192,12 +194,9 @@ class SampleMaker:
         self, number: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         named, where = self._background, f"for sample {number}"
-        canvas, parameters = guarded(named, where, named.component.render, self.plan.shape, rng)
-        if canvas.shape != self.plan.shape or canvas.dtype != np.float32:
-            raise ComponentError(
-                f"{named.describe()} must render float32 pixels of {self.plan.shape}, "
-                f"found {canvas.dtype} of {canvas.shape}"
-            )
+        answer: Any = guarded(named, where, named.component.render, self.plan.shape, rng)
+        check_rendered(named, where, answer, self.plan.shape)
+        canvas, parameters = answer
         return canvas, parameters
 
     def _tell(self, component: Generator, number: int) -> None:
@@ -218,6 +217,7 @@ class SampleMaker:
             component, where = named.component, f"for sample {number}"
             self._tell(component, number)
             drawn = guarded(named, where, component.draw, canvas, rng)
+            check_drawn(named, where, drawn, canvas, component.covered)
             if component.covered is not None:
                 truths = [_without_covered(truth, component.covered) for truth in truths]
             truths.append(drawn)
@@ -241,16 +241,18 @@ class SampleMaker:
         component, where = named.component, f"for sample {number}"
         self._tell(component, number)
         frames = guarded(named, where, lambda: iter(component.sequence(canvas, seeds[0], length)))
-        calibration = guarded(named, where, lambda: component.calibration)
+        size, doses = guarded(named, where, lambda: _scale(component.calibration, length))
         digits = max(4, len(str(length - 1)))
         for index in range(length):
-            drawn = guarded(named, f"{where}, frame {index}", next, frames, None)
+            place = f"{where}, frame {index}"
+            drawn = guarded(named, place, next, frames, None)
             if drawn is None:
                 raise ComponentError(f"{named.describe()} must yield {length} frames, not {index}")
+            check_moved(named, place, drawn, self.plan.shape)
             pixels, truth = drawn
             yield DrawnFrame(
                 f"{number:06d}-{index:0{digits}d}", self._digitised(pixels), truth, index,
-                calibration.pixel_size_nm, calibration.dose_dpa(index),
+                size, doses[index],
             )  # fmt: skip
         # A generator learns what it drew while it draws, so that its parameters come at its end.
         if guarded(named, where, next, frames, None) is not None:
@@ -261,6 +263,11 @@ class SampleMaker:
         top = 2**self.plan.bit_depth - 1
         kind = np.uint8 if self.plan.bit_depth == 8 else np.uint16
         return np.round(np.clip(pixels, 0, 1) * np.float32(top)).astype(kind)
+
+
+def _scale(calibration: Calibration, length: int) -> tuple[float | None, list[float | None]]:
+    """Return the pixel size, and the dose at each frame of a sequence."""
+    return calibration.pixel_size_nm, [calibration.dose_dpa(index) for index in range(length)]
 
 
 def _written(named: NamedComponent, choice: Choice) -> Choice:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from defectscope.core.errors import DefectscopeError
+from defectscope.core.weights import registered_file
 
 if TYPE_CHECKING:
     from defectscope.core.components import ComponentSpec
@@ -31,7 +32,7 @@ def shipped_recipe(path: Path, registered: Mapping[str, ComponentSpec]) -> Path:
         return path
     for spec in registered.values():
         try:
-            found = Path(spec.load()()).parent / RECIPES / path.name
+            found = registered_file(spec).parent / RECIPES / path.name
         except DefectscopeError:
             continue  # Weights of a plugin that cannot be used have no recipe to offer.
         if found.is_file():

@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from defectscope.core.base import Runtime, TrainableDetector
-from defectscope.core.errors import DefectscopeError, OptionError, OutputError, UsageError
+from defectscope.core.base import TrainableDetector
+from defectscope.core.errors import (
+    ComponentError,
+    DefectscopeError,
+    OptionError,
+    OutputError,
+    UsageError,
+)
 from defectscope.core.options import validate_options
 from defectscope.core.training import TrainingData, TrainingJob
-from defectscope.core.weights import find_weights
+from defectscope.core.weights import WeightFiles, find_weights
 from defectscope.pipeline.lanes import available_cores
+from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.recipes import RecipeData
 from defectscope.pipeline.renaming import check_renames
 from defectscope.pipeline.training_sets import DatasetData
 from defectscope.plugins.host import PluginHost, default_host
 
-if TYPE_CHECKING:
-    from defectscope.core.weights import WeightFiles
-
-__all__ = ["open_training_data", "train"]
+__all__ = ["open_training_data", "train", "written_weights"]
 
 
 def open_training_data(
@@ -116,17 +120,15 @@ def train(
             f"{out if out.exists() else out.with_name(f'{out.stem}.training')} exists; go on with "
             "--resume, replace it with --overwrite, or choose another --out"
         )
-    detector = host.load_class(host.find("detectors", name))
+    named = NamedComponent.of_class(host, "detectors", name)
+    detector = named.component
     if not issubclass(detector, TrainableDetector):
         raise UsageError(
             f"the detector {name!r} learns nothing: it has no training; these have: "
             f"{_that_learn(host)}"
         )
     chosen = validate_options(detector.TrainingOptions, options or {}, name)
-    runtime = Runtime(
-        device, threads or _threads(workers), defect_types=host.defect_types(),
-        weights=host.weights(),
-    )  # fmt: skip
+    runtime = host.runtime(device=device, threads=threads or _threads(workers))
     training = open_training_data(Path(data), host, rename)
     held_out = None if validation is None else open_training_data(Path(validation), host, rename)
     sources = [source for source in (training, held_out) if source is not None]
@@ -145,8 +147,8 @@ def train(
         None if init is None else find_weights(str(init), host.weights()),
         steps, seed, workers, resume, title, progress, say,
     )  # fmt: skip
-    component = detector(None, runtime)
-    files: WeightFiles | None = component.before_training(job)
+    component = host.build("detectors", name, runtime=runtime)
+    files: WeightFiles | None = guarded(named, "before it trained", component.before_training, job)
     if files is not None:
         say(f"the training of {out} is already complete")
         return files
@@ -155,8 +157,34 @@ def train(
             f"{out} holds the weights of another training, and nothing of an interrupted one is "
             "beside it; choose another --out, or replace it with --overwrite"
         )
-    trained: WeightFiles = component.train(job)
-    return trained
+    return written_weights(named, "while it trained", component.train, job)
+
+
+def written_weights(
+    named: NamedComponent, where: str, call: Callable[..., Any], *arguments: Any
+) -> WeightFiles:
+    """Return the weights that a detector writes where it is called.
+
+    Parameters
+    ----------
+    named
+        The detector.
+    where
+        Such as ``while it trained``.
+    call
+        What to call, with `arguments`.
+
+    Raises
+    ------
+    ComponentError
+        It raised, or returned something else; names it.
+    """
+    files = guarded(named, where, call, *arguments)
+    if not isinstance(files, WeightFiles):
+        raise ComponentError(
+            f"{named.describe()} must return WeightFiles, found {type(files).__name__} {where}"
+        )
+    return files
 
 
 def _that_learn(host: PluginHost) -> str:

@@ -220,6 +220,7 @@ class WatchedFolder(FrameSequence):
         pixels: Sequence[NDArray[Any]] = (),
     ) -> None:
         self._look_at_scale(path, frames)
+        self.read_by = {**self.read_by, **frames.read_by}
         for position in range(len(frames)):
             index = self._numbers.index(path, len(frames), self.indices)
             if index in self._taken:

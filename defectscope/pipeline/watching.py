@@ -37,7 +37,7 @@ POLL_S = 0.05
 COMMIT_S = 1.0
 SAY_S = 5.0
 # What a plan says about frames that are there; a watch goes on with more of them.
-GROWING = ("frames", "inputs")
+GROWING = ("frames", "inputs", "read_by")
 
 
 @dataclass
@@ -126,7 +126,7 @@ class WatchSession(Session):
         self.watched.recall([(outcome.index, outcome.source) for outcome in finished])
         if finished:
             self._know_scale()
-            self.folder.check_plan({"calibration": self.plan["calibration"]})
+            self.folder.check_plan({name: self.plan[name] for name in ("calibration", "read_by")})
         known = former["plan"].get("inputs")
         if known and known != input_digests(self.watched.paths):
             raise UsageError(
@@ -152,7 +152,8 @@ class WatchSession(Session):
     def _know_scale(self) -> None:
         """Make what needs the calibration, as soon as the first file has been looked at."""
         calibration = self.frames.calibration
-        self.plan = {**self.plan, "calibration": calibration.model_dump()}
+        self.plan = {**self.plan, "calibration": calibration.model_dump(),
+                     "read_by": dict(self.frames.read_by)}  # fmt: skip
         if self._vote is not None:
             self._votes = VotedFrames(self._vote, calibration, self._registrar is not None)
         update = Update(
@@ -189,6 +190,7 @@ class WatchSession(Session):
         self.frames = self.watched.up_to(self._committed)
         indices = self.frames.indices
         self.plan = {**self.plan, "inputs": input_digests(self.frames.paths),
+                     "read_by": dict(self.frames.read_by),
                      "frames": [len(indices), min(indices), max(indices)]}  # fmt: skip
         for text in (*self.watched.warnings, *self._said_about(indices)):
             self._warn(text)

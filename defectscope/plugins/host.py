@@ -253,6 +253,8 @@ class PluginHost(Catalogue):
     ) -> Any:
         """Return a component with validated options, not yet opened.
 
+        Without a `runtime` it may use one CPU thread, and all that is registered.
+
         Raises
         ------
         UnknownNameError, PluginClashError, PluginLoadError, OptionError
@@ -264,7 +266,7 @@ class PluginHost(Catalogue):
         component = self.load_class(entry)
         values = validate_options(component.Options, options or {}, alias or name)
         try:
-            return component(values, runtime)
+            return component(values, runtime or self.runtime())
         except DefectscopeError:
             raise
         except (Exception, SystemExit) as error:
@@ -273,7 +275,7 @@ class PluginHost(Catalogue):
             ) from error
 
     def add_commands(self, cli: click.Group) -> None:
-        """Let every plugin add its commands, once; one that fails is recorded and left out."""
+        """Let every plugin add its commands, once; those of one that fails are left out."""
         if any(known is cli for known in self._extended):
             return
         self._extended.append(cli)
@@ -284,10 +286,11 @@ class PluginHost(Catalogue):
             except (Exception, SystemExit) as error:
                 cli.commands.clear()
                 cli.commands.update(before)
+                text = f"defectscope_commands: {one_line(error)}"
                 for record in self.plugins:
-                    if f"{record.distribution}:{record.name}" == implementation.plugin_name:
-                        record.error = f"defectscope_commands: {one_line(error)}"
-                        record.status = "failed"
+                    mine = f"{record.distribution}:{record.name}" == implementation.plugin_name
+                    if mine and text not in record.warnings:
+                        record.warnings.append(text)
 
     def commands_of(self, record: PluginRecord) -> list[str]:
         """Return the names of the commands that a plugin adds; none where its hook fails."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from defectscope.core.errors import (
     PluginClashError,
@@ -20,6 +20,7 @@ from defectscope.plugins.records import (
 )
 
 if TYPE_CHECKING:
+    from defectscope.core.base import Runtime
     from defectscope.core.components import ComponentSpec
     from defectscope.core.defect_types import DefectType
 
@@ -167,6 +168,12 @@ class Catalogue:
             if entry.name not in clashing or shipped:
                 found.setdefault(entry.name, entry.spec)
         return found
+
+    def runtime(self, **values: Any) -> Runtime:
+        """Return what components may use: `values`, and the registered defect types and weights."""
+        from defectscope.core.base import Runtime
+
+        return Runtime(**values, defect_types=self.defect_types(), weights=self.weights())
 
     def weights(self) -> dict[str, ComponentSpec]:
         """Return the named weights, those of clashing names by ``distribution/name`` only."""

@@ -93,6 +93,34 @@ class TestList:
         assert "Of mine." in done.stdout
         assert "cannot be used" in done.stdout
 
+    def test_one_that_fails_leaves_the_others_listed(self, saved, tmp_path):
+        names = ("raises", "ends", "nothing", "prints")
+        more = provider(tmp_path, *(saved.with_stem(name) for name in names))
+        module = (tmp_path / "mine.py").read_text().partition("def raises")[0]
+        (tmp_path / "mine.py").write_text(
+            f"{module}"
+            "def raises(): raise RuntimeError('no\\nlicence')\n"
+            "def ends(): raise SystemExit(3)\n"
+            "def nothing(): return None\n"
+            f"def prints():\n    print('hello')\n    return {str(saved)!r}\n"
+        )
+        done = call("list", "--json", **more)
+        rows = {row["name"]: row for row in json.loads(done.stdout)}
+        assert {name: rows[name].get("cannot_be_used") for name in names} == {
+            "raises": "the weights 'raises' cannot be had: mine:raises raised RuntimeError: "
+            "no licence",
+            "ends": "the weights 'ends' cannot be had: mine:ends raised SystemExit: 3",
+            "nothing": "the weights 'nothing' cannot be had: mine:nothing must return a "
+            "pathlib.Path, found NoneType",
+            "prints": None,
+        }
+        assert "hello" in done.stderr
+        assert "loops" in rows
+        assert json.loads(call("info", "prints", "--json", **more).stdout)["title"] == "Mine [1]"
+        failed = call("info", "raises", **more)
+        assert failed.returncode == 1
+        assert failed.stderr.startswith("error: the weights 'raises' cannot be had")
+
     def test_the_shipped_ones(self):
         rows = json.loads(call("list", "--json").stdout)
         assert "loops" in {row["name"] for row in rows}

@@ -17,6 +17,7 @@ from defectscope.core.tables import (
     diameters,
     empty_table,
     geometry_table,
+    taken_names,
     unit_twin,
 )
 
@@ -216,6 +217,22 @@ class TestGeometryTable:
         assert len(table) == 0
         assert kinds(table) == expected(GEOMETRY_COLUMNS)
         assert len(geometry_table(frame(), Instances.empty((20, 20)))) == 0
+
+
+@pytest.mark.parametrize(
+    ("units", "taken"),
+    [
+        ({"x": "px", "major_px": "px", "major_nm": "", "area_nm": ""}, ["major_nm"]),
+        ({"area_px": "px2", "area_nm2": ""}, ["area_nm2"]),
+        ({"diameter_px": "px", "diameter_nm": "", "score": ""}, ["diameter_nm", "score"]),
+        ({"diameter_px": "px", "major_px": "px"}, []),
+        ({"diameter_nm": "", "major_px": "px", "minor_px": "px"}, ["diameter_nm"]),
+        ({"diameter_px": "px", "major_px": "px", "minor_px": "px"}, ["diameter_px"]),
+        ({"major_px": "deg", "major_nm": ""}, []),
+    ],
+)
+def test_names_that_would_replace_a_column(units, taken):
+    assert taken_names(units) == taken
 
 
 def test_tables_without_rows_keep_their_types():

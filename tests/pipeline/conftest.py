@@ -83,6 +83,13 @@ class Named(ds.Detector):
         return [ds.Instances(f.shape, boxes, defect_types="x", measurements=own) for f in frames]
 
 
+class Calibrated(ds.PostProcessor):
+    """Gives a measurement the name of the calibrated twin of another."""
+
+    def process(self, frame, instances):
+        return instances.with_measurements({"major_nm": [1.0] * len(instances)}, {})
+
+
 class ByRank(ds.Tracker):
     """The n-th detection of every frame is particle n."""
 
@@ -106,6 +113,7 @@ class Plugin:
     def defectscope_postprocessors(self):
         return [
             ds.ComponentSpec("axes", "Box sides.", f"{__name__}:Axes"),
+            ds.ComponentSpec("calibrated", "Wrong columns.", f"{__name__}:Calibrated"),
             ds.ComponentSpec("mutating", "Writes into the frame.", f"{__name__}:Mutating"),
         ]
 

@@ -339,6 +339,17 @@ def test_progress_tells_of_every_stage(host, tmp_path):
     assert list(dict.fromkeys(stage for stage, *_ in told)) == ["detect", "track", "overlay"]
 
 
+def test_a_run_is_not_gone_on_with_by_another_version_of_its_reader(host, write, tmp_path):
+    path, pipeline = write(frames=2), ds.Pipeline("find", host=host)
+    done = pipeline.run(ds.open(path, host=host), tmp_path / "run", **PLAIN)
+    assert done.info["plan"]["read_by"] == {"test-distribution/json": "0"}
+    assert ds.open(path, frames="1:", host=host).read_by == {"test-distribution/json": "0"}
+    (record,) = (record for record in host.plugins if record.name == "readers")
+    record.version = "1"
+    with pytest.raises(ds.UsageError, match="test-distribution/json had the version 0, now 1"):
+        pipeline.run(ds.open(path, host=host), tmp_path / "run", resume=True, **PLAIN)
+
+
 def test_the_plan_says_what_decides_about_the_numbers(host, write):
     pipeline = ds.Pipeline(
         "big=find", ["axes"], options={"big": {"boxes": 5}}, analyses=[], host=host

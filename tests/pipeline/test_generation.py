@@ -88,6 +88,15 @@ class Lines(Still):
     defect_types = ("line",)
 
 
+class Asking(Still):
+    """Asks the runtime what it draws, and tells of it in values of numpy."""
+
+    def draw(self, canvas, rng):
+        title = self.runtime.defect_types["black dot"].title
+        self.last_parameters = {"title": title, "count": np.int64(3), "xy": np.array([1.5, 2.5])}
+        return super().draw(canvas, rng)
+
+
 class Caption(Still):
     """Hides a part of the image."""
 
@@ -115,6 +124,7 @@ class Plugin:
             ds.ComponentSpec("dots", "Dots.", f"{__name__}:Dots"),
             ds.ComponentSpec("still", "Nothing.", f"{__name__}:Still"),
             ds.ComponentSpec("caption", "Text.", f"{__name__}:Caption"),
+            ds.ComponentSpec("asking", "Nothing.", f"{__name__}:Asking"),
             ds.ComponentSpec("lines", "Nothing.", f"{__name__}:Lines"),
         ]
 
@@ -184,6 +194,16 @@ def test_stills_have_a_scale_and_no_dose(host, tmp_path):
     )
     dataset = generate_dataset(two, 1, tmp_path / "two", host)
     assert dataset.images[0].pixel_size_nm is None
+
+
+def test_a_generator_is_told_what_is_registered_and_tells_what_it_drew(host, tmp_path):
+    generate_dataset(plan(name="asking"), 1, tmp_path / "data", host)
+    record = json.loads((tmp_path / "data/parameters/000000.json").read_text())
+    assert record["generators"][0]["parameters"] == {
+        "title": "Black dot",
+        "count": 3,
+        "xy": [1.5, 2.5],
+    }
 
 
 def test_a_generator_knows_what_those_beside_it_label(host):

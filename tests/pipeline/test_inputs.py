@@ -477,6 +477,7 @@ class Arrays(ds.Reader):
     def read(self, path: Path) -> ds.FrameSequence:
         if path.stem == "broken":
             raise KeyError("no such thing")
+        assert {"dislocation"} <= self.runtime.defect_types.keys()
         return ArrayFrames(path)
 
 

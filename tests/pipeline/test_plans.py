@@ -48,3 +48,19 @@ def test_digests_that_are_not_known_differ_from_none():
     assert "fine depends on has changed" in (plan_difference(former, changed) or "")
     gone = plan(threshold=0.5)
     assert "fine depends on has changed" in (plan_difference(now, gone) or "")
+
+
+def test_readers_of_another_version_may_give_other_pixels():
+    now = plan() | {"read_by": {"lab/nrrd": "2.0"}}
+    assert plan_difference(now, now) is None
+    assert plan_difference(plan() | {"read_by": {"lab/nrrd": "1.0"}}, now) == (
+        "the reader lab/nrrd had the version 1.0, now 2.0"
+    )
+    assert plan_difference(plan() | {"read_by": {"defectscope/tiff": "2.0"}}, now) == (
+        "its files were read by defectscope/tiff, now by lab/nrrd"
+    )
+    # Plans of earlier versions say nothing of readers; a watched folder gains some.
+    assert plan_difference(plan(), now) is None
+    more = now | {"read_by": {"lab/nrrd": "2.0", "lab/ser": "2.0"}}
+    assert plan_difference(now, more) is None
+    assert plan_difference(more, now) is None

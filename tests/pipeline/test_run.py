@@ -88,6 +88,11 @@ def test_nonsense_from_a_detector_is_named(pipeline, series, tmp_path, detector,
         pipeline(detector).run(series(2), tmp_path / "run", **PLAIN)
 
 
+def test_a_calibrated_column_is_not_replaced(pipeline, series, tmp_path):
+    with pytest.raises(ds.ComponentError, match=r"'calibrated'.*major_nm of frame000\.png would"):
+        pipeline(post=("axes", "calibrated")).run(series(2), tmp_path / "run", **PLAIN)
+
+
 def test_a_component_cannot_change_the_frame(pipeline, series, tmp_path):
     with pytest.raises(ds.ComponentError, match=r"'mutating'.*read-only"):
         pipeline(post=("mutating",)).run(series(2), tmp_path / "run", **PLAIN)

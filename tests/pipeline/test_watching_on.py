@@ -224,6 +224,14 @@ def test_what_cannot_be_gone_on_with_is_refused(host, with_readers, tmp_path):
     before = (out / "detections.parquet").read_bytes()
     with pytest.raises(UsageError, match="its vote was None, now it is 2/3"):
         watched(resume=True, vote="2/3")
+    known = (out / "run.json").read_text()
+    info = json.loads(known)
+    (reader,) = info["plan"]["read_by"]
+    info["plan"]["read_by"][reader] = "0.0"
+    (out / "run.json").write_text(json.dumps(info))
+    with pytest.raises(UsageError, match=rf"the reader {reader} had the version 0\.0, now"):
+        watched(resume=True)
+    (out / "run.json").write_text(known)
     (folder / "f1.png").write_bytes(picture(9))
     with pytest.raises(UsageError, match="its input files have changed"):
         watched(resume=True)

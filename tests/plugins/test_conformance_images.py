@@ -392,6 +392,14 @@ class TakenName(BoxArea):
     columns: ClassVar = {"score": ""}
 
 
+class TakenTwin(BoxArea):
+    columns: ClassVar = {"box_area_px": "px2", "box_area_nm2": ""}
+
+
+class TakenDiameter(BoxArea):
+    columns: ClassVar = {"major_px": "px", "minor_px": "px", "diameter_px": "px"}
+
+
 class WrongUnit(BoxArea):
     columns: ClassVar = {"box_area_px": "um"}
 
@@ -556,6 +564,8 @@ BROKEN = [
     ("postprocessors", NoShapes, "declares_its_columns", "shapes must name"),
     ("postprocessors", CamelCase, "declares_its_columns", "snake_case, found 'BoxArea'"),
     ("postprocessors", TakenName, "declares_its_columns", "'score' would replace one"),
+    ("postprocessors", TakenTwin, "declares_its_columns", "'box_area_nm2' would replace one"),
+    ("postprocessors", TakenDiameter, "declares_its_columns", "'diameter_px' would replace one"),
     ("postprocessors", WrongUnit, "declares_its_columns", "found 'um'"),
     ("postprocessors", NoTwin, "declares_its_columns", "must end in _px"),
     ("postprocessors", NoDegrees, "declares_its_columns", "must end in _deg"),

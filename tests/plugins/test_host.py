@@ -533,21 +533,28 @@ def test_commands(site, capsys):
     site.install("replacing", commands(add.format("run")))
     site.install("again", commands(add.format("greet")))
     site.install("careless", commands("pass", arguments=""))
+    site.install("both", detector() + commands("1 / 0"))
     cli = click.Group("defectscope")
     run = cli.command(name="run")(lambda: None)
     host = site.host()
     host.add_commands(cli)
-    errors = {record.name: record.error for record in host.plugins}
+    host.add_commands(click.Group("another", commands=[run]))
+    prefix = "defectscope_commands: "
+    warnings = {record.name: record.warnings for record in host.plugins}
     # In the order of names, so `again` came first.
     assert set(cli.commands) == {"run", "greet"}
     assert cli.commands["run"] is run
-    assert errors == {
-        "again": None,
-        "careless": None,
-        "good": "defectscope_commands: there is a command 'greet' already; choose another name",
-        "raising": "defectscope_commands: ZeroDivisionError: division by zero",
-        "replacing": "defectscope_commands: there is a command 'run' already; choose another name",
+    assert warnings == {
+        "again": [],
+        "both": [f"{prefix}ZeroDivisionError: division by zero"],
+        "careless": [],
+        "good": [f"{prefix}there is a command 'greet' already; choose another name"],
+        "raising": [f"{prefix}ZeroDivisionError: division by zero"],
+        "replacing": [f"{prefix}there is a command 'run' already; choose another name"],
     }
+    # What else a plugin provides works as before.
+    assert {(record.status, record.error) for record in host.plugins} == {("loaded", None)}
+    assert host.build("detectors", "good")
     assert capsys.readouterr().out == ""
 
 
@@ -559,7 +566,7 @@ def test_commands_do_not_hide_lazy_ones(site):
     site.install("replacing", commands("cli.command(name='run')(lambda: None)"))
     cli, host = Lazy("defectscope"), site.host()
     host.add_commands(cli)
-    assert "there is a command 'run' already" in only(host).error
+    assert "there is a command 'run' already" in only(host).warnings[0]
     assert not cli.commands
 
 

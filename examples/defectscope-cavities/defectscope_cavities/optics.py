@@ -84,7 +84,7 @@ def cavity_image(
     Notes
     -----
     The wave behind the foil, relative to that beside the cavity, is exp(t/2L − iCV₀t) with the
-    chord t = 2·sqrt(R² − r²) that is missing; it is multiplied by exp(iπλΔf q²) and by the
+    chord t = 2·sqrt(R² − r²) that is missing; it is multiplied by exp(−iπλΔf q²) and by the
     envelope exp(−(πΔf·α·q)²) of a convergent beam in Fourier space.
     """
     optics = microscope or Microscope()

@@ -1,0 +1,124 @@
+"""Detectors that fail, or answer wrongly, when they are to learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import defectscope as ds
+from defectscope.cli.weights import weights
+from defectscope.core.errors import ComponentError, OutputError, PluginLoadError
+from defectscope.pipeline.training import train
+from defectscope.plugins.testing import isolated_host
+
+WHO = r"^'learner' of test-distribution 0 \(plugin 'Plugin'\) "
+
+
+class Plain(ds.Background):
+    """Grey."""
+
+    def render(self, shape, rng):
+        return np.full(shape, 0.5, np.float32), {}
+
+
+class Dot(ds.Generator):
+    """A dot."""
+
+    defect_types = ("black dot",)
+
+    def draw(self, canvas, rng):
+        canvas[3:6, 4:8] = 0
+        return ds.Instances(canvas.shape, [[4, 3, 8, 6]], defect_types="black dot")
+
+
+def fail(error):
+    raise error
+
+
+class Learner(ds.TrainableDetector):
+    """Does what a test puts in the place of each step."""
+
+    defect_types = ("black dot",)
+    made = before = learned = converted = staticmethod(lambda: None)
+
+    def __init__(self, options=None, runtime=None):
+        super().__init__(options, runtime)
+        type(self).made()
+
+    def detect(self, frames):
+        return [ds.Instances.empty(frame.shape) for frame in frames]
+
+    def before_training(self, job):
+        return type(self).before()
+
+    def train(self, job):
+        return type(self).learned()
+
+    @classmethod
+    def convert(cls, source, out, defect_types):
+        return cls.converted()
+
+
+class Plugin:
+    """Registers them."""
+
+    @ds.hookimpl
+    def defectscope_backgrounds(self):
+        return [ds.ComponentSpec("plain", "Grey.", f"{__name__}:Plain")]
+
+    @ds.hookimpl
+    def defectscope_generators(self):
+        return [ds.ComponentSpec("dot", "A dot.", f"{__name__}:Dot")]
+
+    @ds.hookimpl
+    def defectscope_detectors(self):
+        return [ds.ComponentSpec("learner", "Learns.", f"{__name__}:Learner")]
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "dots.toml"
+    path.write_text(
+        'defect_types = ["black dot"]\n[[source]]\nbackground = "plain"\ngenerators = ["dot"]\n'
+    )
+    return path
+
+
+CASES = {
+    "made": (PluginLoadError, "'learner' cannot be made: ValueError: no idea"),
+    "before": (ComponentError, f"{WHO}failed before it trained: ValueError: no idea"),
+    "learned": (ComponentError, f"{WHO}failed while it trained: ValueError: no idea"),
+}
+
+
+@pytest.mark.parametrize("step", CASES)
+def test_a_detector_that_fails_is_named(step, recipe, tmp_path, monkeypatch):
+    error, message = CASES[step]
+    monkeypatch.setattr(Learner, step, staticmethod(lambda: fail(ValueError("no idea"))))
+    with pytest.raises(error, match=message):
+        train("learner", recipe, tmp_path / "x.safetensors", host=isolated_host(Plugin()))
+
+
+@pytest.mark.parametrize("error", [OutputError("the disk is full"), KeyboardInterrupt()])
+def test_what_is_no_fault_of_it_comes_through(error, recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(Learner, "learned", staticmethod(lambda: fail(error)))
+    with pytest.raises(type(error)) as caught:
+        train("learner", recipe, tmp_path / "x.safetensors", host=isolated_host(Plugin()))
+    assert caught.value is error
+
+
+def test_a_detector_that_returns_no_weights_is_named(recipe, tmp_path):
+    with pytest.raises(ComponentError, match=f"{WHO}must return WeightFiles, found NoneType"):
+        train("learner", recipe, tmp_path / "x.safetensors", host=isolated_host(Plugin()))
+
+
+def test_weights_that_it_cannot_read(tmp_path, monkeypatch):
+    given = ["convert", "a.pt", str(tmp_path / "b.safetensors"), "--detector", "learner"]
+    done = CliRunner().invoke(weights, given, obj=isolated_host(Plugin()))
+    assert isinstance(done.exception, ComponentError)
+    assert "must return WeightFiles, found NoneType while it read a.pt" in str(done.exception)
+    monkeypatch.setattr(Learner, "converted", staticmethod(lambda: fail(KeyError("anchors"))))
+    done = CliRunner().invoke(weights, given, obj=isolated_host(Plugin()))
+    assert isinstance(done.exception, ComponentError)
+    assert "failed while it read a.pt: KeyError: 'anchors'" in str(done.exception)
