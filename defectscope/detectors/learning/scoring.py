@@ -23,7 +23,11 @@ AS_GOOD = 0.005
 
 
 class Scored(NamedTuple):
-    """One frame: predicted boxes, scores, types; true boxes, types, ignore flags."""
+    """One frame: predicted boxes, scores, types; true boxes, types, ignore flags.
+
+    ``dropped`` (thresholds, predicted), if given, is what detection would drop at each of
+    `THRESHOLDS`.
+    """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
@@ -31,6 +35,7 @@ class Scored(NamedTuple):
     true_boxes: NDArray[np.float32]
     true_classes: NDArray[np.intp]
     ignore: NDArray[np.bool_]
+    dropped: NDArray[np.bool_] | None = None
 
 
 class BestThreshold(NamedTuple):
@@ -83,9 +88,11 @@ def best_threshold(frames: Sequence[Scored]) -> BestThreshold:
             (frame.classes[:, None] == frame.true_classes[None, :]) | frame.ignore[None, :], iou, 0
         )
         for row, threshold in enumerate(THRESHOLDS):
-            kept = iou[frame.scores >= threshold]
+            kept = frame.scores >= threshold
+            if frame.dropped is not None:
+                kept &= ~frame.dropped[row]
             for column, overlap in enumerate(OVERLAPS):
-                counts[number, row, column] = _hits_and_sizes(kept, frame.ignore, overlap)
+                counts[number, row, column] = _hits_and_sizes(iou[kept], frame.ignore, overlap)
     totals = counts.sum(axis=0)
     f1 = 2 * totals[..., 0] / np.maximum(totals[..., 1] + totals[..., 2], 1)
     means = f1.mean(axis=1)

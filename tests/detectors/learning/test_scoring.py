@@ -48,6 +48,16 @@ def test_the_threshold_leaves_out_what_is_wrong():
     assert best.threshold in THRESHOLDS
 
 
+def test_what_is_dropped_at_a_threshold_counts_at_the_others_alone():
+    frame = scored([(0, 0, 10, 0.7), (30, 0, 10, 0.4)], [(0, 0, 10)])
+    dropped = np.zeros((len(THRESHOLDS), 2), bool)
+    dropped[THRESHOLDS <= 0.3, 1] = True
+    best = best_threshold([frame._replace(dropped=dropped)])
+    assert best.f1 == 1
+    assert best.threshold <= 0.3
+    assert 0.4 < best_threshold([frame]).threshold <= 0.7
+
+
 def test_a_lower_threshold_that_finds_more_wins():
     # From 0.5: one hit of two. From 0.2: two hits and one false alarm.
     found = [(0, 0, 10, 0.5), (30, 0, 10, 0.2), (60, 0, 10, 0.2)]
