@@ -70,7 +70,11 @@ def track_events(tracks: pd.DataFrame, looked_at: ArrayLike | None = None) -> pd
         np.arange(own.min(), own.max() + 1) if looked_at is None else np.union1d(looked_at, own)
     )
     rows["frame"] = np.searchsorted(series, own)
-    rows = rows.dropna().sort_values(["particle", "frame"], kind="stable", ignore_index=True)
+    # A particle whose size is unknown is there all the same: it has neither ended nor begun.
+    rows = rows.dropna(subset=["x", "y"])
+    rows = rows.sort_values(["particle", "frame"], kind="stable", ignore_index=True)
+    for fill in ("ffill", "bfill"):
+        rows["reach"] = getattr(rows.groupby("particle")["reach"], fill)()
     backwards = rows.assign(frame=-rows["frame"])[::-1].reset_index(drop=True)
     found = [_events(rows, "merge", len(series) - 1, 1), _events(backwards, "split", 0, -1)]
     events = pd.concat(found, ignore_index=True)
@@ -145,15 +149,18 @@ def _touching(some: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:
 
 
 def _smooth(rows: pd.DataFrame, sign: int) -> NDArray[np.float64]:
-    """Return the mean size of three sightings up to each row (-1), or after it (1)."""
+    """Return the mean of three known sizes up to each row (-1), or after it (1)."""
     size, particle = rows["size"].to_numpy(float), rows["particle"].to_numpy()
     total, count = np.zeros(len(size)), np.zeros(len(size))
+    known = np.flatnonzero(np.isfinite(size))
+    after = np.searchsorted(known, np.arange(len(size)), side="right")
     for k in range(SIGHTINGS):
-        step = sign * (k + (1 if sign > 0 else 0))
-        other = np.clip(np.arange(len(size)) + step, 0, len(size) - 1)
-        same = (particle[other] == particle) & (other - np.arange(len(size)) == step)
-        total += np.where(same, size[other], 0.0)
-        count += same
+        place = after + (k if sign > 0 else -1 - k)
+        there = np.flatnonzero((place >= 0) & (place < len(known)))
+        other = known[place[there]]
+        same = particle[other] == particle[there]
+        total[there[same]] += size[other[same]]
+        count[there[same]] += 1
     mean: NDArray[np.float64] = np.full(len(size), np.nan)
     np.divide(total, count, out=mean, where=count > 0)
     return mean
