@@ -60,7 +60,7 @@ def match_instances(predicted: Instances, true: Instances, cut_off: float) -> Ma
     """Match boxes of one frame, whatever their defect types.
 
     True instances flagged ``ignore`` take part after all others: a prediction that fits one
-    counts as neither hit nor false alarm.
+    counts as neither hit nor false alarm. Nor is a prediction so flagged a false alarm.
     """
     iou = box_iou_matrix(predicted.boxes, true.boxes)
     counted = np.flatnonzero(~true.ignore)
@@ -69,11 +69,12 @@ def match_instances(predicted: Instances, true: Instances, cut_off: float) -> Ma
     columns = np.array([t for _, t in pairs], np.intp)
     alone = np.setdiff1d(np.arange(len(predicted)), rows)
     ignored = np.flatnonzero(true.ignore)
-    excused = [p for p, _ in greedy_match(iou[np.ix_(alone, ignored)], cut_off)]
+    excused = predicted.ignore[alone]
+    excused[[p for p, _ in greedy_match(iou[np.ix_(alone, ignored)], cut_off)]] = True
     return Match(
         rows,
         columns,
         iou[rows, columns],
-        np.delete(alone, excused),
+        alone[~excused],
         np.setdiff1d(counted, columns),
     )

@@ -98,6 +98,13 @@ def test_nothing_on_one_side(predicted, true):
     assert len(match.missed) == len(true)
 
 
+def test_a_prediction_flagged_ignore_is_no_false_alarm():
+    predicted = made(row_of(0, 50, 100), [True, True, False])
+    match = match_instances(predicted, made(row_of(0)), 0.15)
+    assert match.true.tolist() == [0]
+    assert match.spurious.tolist() == [2]
+
+
 class TestIgnoredTruth:
     def test_it_is_neither_hit_nor_miss(self):
         match = match_instances(made(row_of(0)), made(row_of(0, 50), [True, True]), 0.15)
