@@ -123,7 +123,9 @@ def _of_type(
 
 
 def counted(predicted: Instances, true: Instances, iou: float) -> Instances:
-    """Return the predictions of a frame without those that fit ignored truth.
+    """Return the predictions of a frame that are hits or false alarms.
+
+    Left out are those that fit ignored truth, and those flagged ``ignore`` that fit none.
 
     Parameters
     ----------

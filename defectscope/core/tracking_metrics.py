@@ -16,7 +16,7 @@ import numpy as np
 
 from defectscope.core.errors import FormatError, UsageError
 from defectscope.core.geometry.boxes import box_iou_matrix
-from defectscope.core.matching import greedy_match
+from defectscope.core.matching import covered, excused, greedy_match
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,14 +114,17 @@ class _Tally:
         iou = box_iou_matrix(predicted.boxes, true.boxes)
         pairs = self._match(iou[:, counted], predicted.tracks, tracks, cut_off)
         alone = np.setdiff1d(np.arange(len(predicted.tracks)), [p for p, _ in pairs])
-        excused = greedy_match(iou[np.ix_(alone, np.flatnonzero(true.ignore))], cut_off)
-        spurious = len(alone) - len(excused)
+        left_out = excused(
+            iou[np.ix_(alone, np.flatnonzero(true.ignore))],
+            covered(predicted.boxes[alone], true.boxes[true.ignore]),
+            cut_off,
+        )
 
         self.matches += len(pairs)
         self.misses += len(tracks) - len(pairs)
-        self.false_positives += spurious
+        self.false_positives += int((~left_out).sum())
         self._follow(tracks, {tracks[t]: predicted.tracks[p] for p, t in pairs})
-        rows = np.delete(np.arange(len(predicted.tracks)), alone[[k for k, _ in excused]])
+        rows = np.delete(np.arange(len(predicted.tracks)), alone[left_out])
         overlaps = iou[np.ix_(rows, counted)]
         for p, t in zip(*np.nonzero((overlaps >= cut_off) & (overlaps > 0)), strict=True):
             self.shared_frames[tracks[t], predicted.tracks[rows[p]]] += 1

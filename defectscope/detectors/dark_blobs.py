@@ -26,6 +26,7 @@ from skimage.feature import peak_local_max
 from skimage.segmentation import watershed
 
 from defectscope import Detector, Frame, Instances, Options
+from defectscope.core.options import set_in_vain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,6 +78,17 @@ class DarkBlobsOptions(Options):
     def _least_is_least(self) -> DarkBlobsOptions:
         if self.max_area_px is not None and self.min_area_px > self.max_area_px:
             raise ValueError("min_area_px must not exceed max_area_px")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_in_vain(self) -> DarkBlobsOptions:
+        own = {"threshold": "threshold_sigma", "peaks": "peak_fraction"}
+        for method, name in own.items():
+            if self.method != method and set_in_vain(self, name):
+                raise ValueError(
+                    f"{name} changes nothing with method {self.method}; set method to {method}, or "
+                    "leave it out"
+                )
         return self
 
 

@@ -81,7 +81,7 @@ def comparison_picture(
         (MISSED, f"missed ({len(match.missed)})"),
         (FALSE_ALARM, f"false alarm ({len(match.spurious)})"),
     ]
-    if len(ignored):
+    if len(ignored) or len(excused):
         legend.append((IGNORED, f"not counted ({len(ignored)} true, {len(excused)} found)"))
     scores = count_matches(predicted, true, iou)
     shown = [

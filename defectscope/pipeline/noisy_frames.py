@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from defectscope.core.frames import FrameSelection, FrameSequence
+from defectscope.core.grey_range import in_inner_range
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,7 +76,7 @@ def noisy(pixels: NDArray[Any], noise: Noise, seed: int = 0) -> NDArray[Any]:
     ----------
     pixels
         (H, W) of any type. Grey levels run from 0 to 255 in 8-bit images, and from the darkest to
-        the brightest pixel in others.
+        the brightest pixel in others, but for broken ones, which are cut.
     noise
         Kind and level.
     seed
@@ -94,9 +95,9 @@ def noisy(pixels: NDArray[Any], noise: Noise, seed: int = 0) -> NDArray[Any]:
 
     rng = np.random.default_rng([SEED, list(NOISES).index(noise.kind), seed])
     eight = pixels.dtype == np.uint8
-    low, high = (0.0, 255.0) if eight else (float(pixels.min()), float(pixels.max()))
+    values, low, high = (pixels, 0.0, 255.0) if eight else in_inner_range(pixels)
     span = max(high - low, float(np.finfo(np.float32).tiny))
-    grey = (pixels.astype(np.float64) - low) / span
+    grey = (values.astype(np.float64) - low) / span
     if noise.kind == "gaussian":
         spoilt = random_noise(grey, "gaussian", rng=rng, var=noise.level**2)
     elif noise.kind == "salt-and-pepper":

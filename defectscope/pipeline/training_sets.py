@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from defectscope.core.datasets import PAGE, file_of, joining_name
+from defectscope.core.defect_types import UNCERTAIN
 from defectscope.core.errors import DamagedFrameError, FormatError, InputError
 from defectscope.core.instances import Instances
 from defectscope.core.training import TrainingData
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DatasetData"]
 
-# Types of labels that say nobody knows what it is (P3): nothing is learned there.
-UNCERTAIN = ("uncertain", "unknown")
 # Images whose readers are asked for warnings before training begins.
 LOOKED_AT = 8
 # Smaller boxes cannot be an outline that somebody drew.
@@ -194,7 +193,7 @@ def _usable(instances: Instances, name: str) -> Instances:
             f"outside of the image of {width} x {height} px"
         )
     limits = np.array([width, height, width, height], np.float32)
-    unsure = np.isin(instances.defect_types, UNCERTAIN)
+    unsure = instances.defect_types == UNCERTAIN
     return Instances(
         instances.image_shape,
         np.clip(boxes, 0, limits),

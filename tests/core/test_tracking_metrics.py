@@ -106,6 +106,14 @@ def test_ignored_truth_is_neither_hit_nor_miss():
     assert found["idf1"] == 2 * 2 / (2 + 3)
 
 
+def test_all_that_lies_in_ignored_truth_is_excused():
+    # Half of the second lies in it, less of the third.
+    predicted = [(0, 1, 0), (0, 2, 100), (0, 3, 105), (0, 4, 106)]
+    found = scores(predicted, [(0, 1, 0), (0, 2, 100)], ignore=[False, True])
+    assert (found["matches"], found["misses"], found["false_positives"]) == (1, 0, 1)
+    assert found["idf1"] == 2 * 1 / (1 + 2)
+
+
 def test_what_cannot_be_scored_is_none():
     nothing = scores([], [])
     assert [nothing[name] for name in ("mota", "idf1", "mostly_tracked")] == [None] * 3

@@ -264,6 +264,12 @@ def test_the_reported_type_is_the_declared_one():
     assert set(found.defect_types) == {"black dot"}
 
 
+def without_vain_ones(options):
+    """Return options without that of the other method."""
+    other = "threshold_sigma" if options.get("method") == "peaks" else "peak_fraction"
+    return {name: value for name, value in options.items() if name != other}
+
+
 OPTIONS = st.fixed_dictionaries(
     {},
     optional={
@@ -279,7 +285,7 @@ OPTIONS = st.fixed_dictionaries(
         "min_distance_px": st.integers(1, 1000),
         "grow_px": st.floats(0, 1000),
     },
-)
+).map(without_vain_ones)
 
 
 @settings(max_examples=80, deadline=None)
@@ -312,11 +318,19 @@ def test_any_options_on_any_small_frame_give_valid_boxes(options, height, width,
         ({"peak_fraction": 1}, "less than 1"),
         ({"defect_type": ""}, "at least 1 character"),
         ({"sigma": 1}, "not permitted"),
+        ({"method": "peaks", "threshold_sigma": 2.5}, "threshold_sigma changes nothing with"),
+        ({"peak_fraction": 0.5}, "set method to peaks, or leave it out"),
     ],
 )
 def test_impossible_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         DarkBlobsOptions(**options)
+
+
+def test_defaults_of_the_other_method_are_no_offence():
+    every = DarkBlobsOptions().model_dump()
+    for method in METHODS:
+        assert DarkBlobsOptions(**every | {"method": method}).method == method
 
 
 @pytest.mark.real_data

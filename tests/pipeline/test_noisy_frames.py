@@ -58,6 +58,18 @@ def test_deep_frames_keep_their_range(dtype, kind):
     assert np.corrcoef(values.ravel(), deep.ravel())[0, 1] > 0.9
 
 
+@pytest.mark.parametrize("kind", NOISES)
+def test_a_hot_pixel_does_not_set_the_range_of_a_deep_frame(kind):
+    deep = np.random.default_rng(0).normal(1000, 50, (80, 100)).astype(np.uint16)
+    broken = deep.copy()
+    broken[5, 7], broken[9, 9] = 65535, 0
+    noise = Noise(kind, NOISES[kind][0])
+    usual, values = noisy(deep, noise), noisy(broken, noise)
+    same = broken == deep
+    assert np.corrcoef(values[same], deep[same])[0, 1] > 0.5
+    assert values[same].std() < 2.5 * usual[same].std()
+
+
 def test_a_flat_frame_stays_finite():
     assert np.isfinite(noisy(np.zeros((8, 8), np.float32), Noise("gaussian", 0.1))).all()
 

@@ -103,13 +103,21 @@ class TestTypes:
         assert data.defect_types == ("dot", "line", "loop")
         assert data.load(0)[1].defect_types.tolist() == ["loop", "line"]
 
-    @pytest.mark.parametrize("name", ["uncertain", "unknown"])
-    def test_what_nobody_knows_is_ignored_and_no_type(self, tmp_path, name):
+    def test_what_nobody_knows_is_ignored_and_no_type(self, tmp_path):
         folder = write(tmp_path, [(LOOP, 1), ((40, 30, 9, 9), 2)],
-                       categories=((1, "loop"), (2, name)))  # fmt: skip
+                       categories=((1, "loop"), (2, "uncertain")))  # fmt: skip
         data = read(folder)
         assert data.defect_types == ("loop",)
         assert data.load(0)[1].ignore.tolist() == [False, True]
+
+    def test_a_type_called_unknown_is_one_as_in_evaluation_unless_it_is_renamed(self, tmp_path):
+        folder = write(tmp_path, [(LOOP, 1), ((40, 30, 9, 9), 2)],
+                       categories=((1, "loop"), (2, "unknown")))  # fmt: skip
+        data = read(folder)
+        assert data.defect_types == ("loop", "unknown")
+        assert not data.load(0)[1].ignore.any()
+        renamed = DatasetData.read(folder, default_host(), {"unknown": "uncertain"})
+        assert renamed.defect_types == ("loop",)
 
     def test_so_is_what_the_labels_ignore(self, tmp_path):
         folder = write(tmp_path, [(LOOP, 1), ((40, 30, 9, 9), 2, {"ignore": 1})],

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from defectscope.detectors.learning.validating import spread_numbers
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from defectscope import TrainingData
+    from defectscope import Instances, TrainingData
     from defectscope.detectors.faster_rcnn.architecture import AnchorsOfLevel
 
 __all__ = ["anchors_of", "sizes_in"]
@@ -22,15 +24,30 @@ ITERATIONS = 50
 
 
 def sizes_in(data: TrainingData, most: int) -> NDArray[np.float64]:
-    """Return (n, 2) width and height, px, of the boxes of the first frames that count."""
-    count = most if data.length is None else min(most, data.length)
-    sizes = [np.zeros((0, 2))]
+    """Return (n, 2) width and height, px, of the boxes that count in some frames.
+
+    Parameters
+    ----------
+    data
+        Where there is no end of them, the first frames are taken; else frames with boxes, spread
+        over all of it: defects may grow in a series.
+    most
+        Number of frames.
+    """
     with data:
-        for number in range(count):
-            _, truth = data.load(number)
-            boxes = np.asarray(truth.boxes[~truth.ignore], np.float64)
-            sizes.append(boxes[:, 2:] - boxes[:, :2])
-    return np.concatenate(sizes)
+        if data.length is None:
+            found = [_sizes(data.truth(number)) for number in range(most)]
+        else:
+            every = (_sizes(data.truth(number)) for number in range(data.length))
+            found = [sizes for sizes in every if len(sizes)]
+            if len(found) > most:
+                found = [found[k] for k in spread_numbers([True] * len(found), most)]
+    return np.concatenate([np.zeros((0, 2)), *found])
+
+
+def _sizes(truth: Instances) -> NDArray[np.float64]:
+    boxes = np.asarray(truth.boxes[~truth.ignore], np.float64)
+    return boxes[:, 2:] - boxes[:, :2]
 
 
 def anchors_of(

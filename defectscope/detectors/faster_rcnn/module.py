@@ -14,7 +14,7 @@ from defectscope.detectors.faster_rcnn.inputs import channels_of
 from defectscope.detectors.learning.box_training import LEAST_SCORE, BoxModule
 from defectscope.detectors.learning.normalisation import normalised
 from defectscope.detectors.learning.optimising import expect_finite, sgd_with_steps
-from defectscope.detectors.learning.suppression import Found, suppressed
+from defectscope.detectors.learning.suppression import Found
 from defectscope.detectors.learning.tiles import padded
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class FasterRcnnModule(BoxModule):
         What every such module takes.
     """
 
+    most_overlap = MOST_OVERLAP
+
     def __init__(self, defect_types: tuple[str, ...], inputs: InputName, *given: Any) -> None:
         super().__init__(defect_types, *given)
         self._inputs = inputs
@@ -57,10 +59,15 @@ class FasterRcnnModule(BoxModule):
         return expect_finite(torch.stack(list(losses.values())).sum(), self.options,
                              self.global_step)  # fmt: skip
 
-    def found_in(self, pixels: NDArray[Any]) -> Found:
-        """Return what is found in a frame."""
-        proposals, logits, deltas = self.answers(pixels)
-        return suppressed(decoded(proposals, logits, deltas, LEAST_SCORE), MOST_OVERLAP)
+    @property
+    def enlarge(self) -> float:
+        """By how much frames are enlarged: the network takes them as they are."""
+        return 1.0
+
+    def decode(self, outputs: list[NDArray[Any]]) -> Found:
+        """Return the boxes in what the network answers for a frame."""
+        proposals, logits, deltas = outputs
+        return decoded(proposals, logits, deltas, LEAST_SCORE)
 
     def answers(self, pixels: NDArray[Any]) -> list[NDArray[Any]]:
         """Return proposals, logits and corrections of a whole frame."""

@@ -40,7 +40,11 @@ class FasterRcnnTrainingOptions(LearningOptions):
         description="anchors of each feature map, by k-means of the sizes of training boxes",
     )  # fmt: skip
     anchor_frames: int = Field(
-        32, ge=1, le=10_000, description="training frames whose boxes the anchors are made of"
+        32,
+        ge=1,
+        le=10_000,
+        description="training frames whose boxes the anchors are made of: of a dataset labelled "
+        "ones all over it, of a recipe the first",
     )
     fpn_channels: int = Field(64, ge=8, le=1024, description="channels of the feature pyramid")
     head_channels: int = Field(

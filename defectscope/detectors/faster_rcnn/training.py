@@ -106,9 +106,12 @@ def new_architecture(job: TrainingJob, kind: type[A]) -> A:
         )
     sizes = sizes_in(job.data, options.anchor_frames)
     if not len(sizes):
+        few = job.data.length is None
+        where = f"its first {options.anchor_frames}" if few else "any of its"
+        more = ", or raise anchor_frames" if few else ""
         raise InputError(
-            f"{job.data.title} has no labelled defect in its first {options.anchor_frames} frames, "
-            "of whose sizes anchors could be made; label some, or raise anchor_frames"
+            f"{job.data.title} has no labelled defect in {where} frames, of whose sizes anchors "
+            f"could be made; label some{more}"
         )
     levels = len(strides_px_of(options.backbone))
     return kind(

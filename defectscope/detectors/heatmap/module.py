@@ -11,14 +11,12 @@ from defectscope.detectors.heatmap.decoding import decoded
 from defectscope.detectors.heatmap.loss import focal_loss, giou_loss
 from defectscope.detectors.learning.box_training import LEAST_SCORE, BoxModule
 from defectscope.detectors.learning.optimising import expect_finite
-from defectscope.detectors.learning.suppression import Found, suppressed
+from defectscope.detectors.learning.suppression import Found
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["HeatmapModule"]
-
-MOST_OVERLAP = 0.35
 
 
 class HeatmapModule(BoxModule):
@@ -31,6 +29,8 @@ class HeatmapModule(BoxModule):
     given
         What every such module takes.
     """
+
+    most_overlap = 0.35
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return the sum of the losses of centres and boxes.
@@ -46,11 +46,10 @@ class HeatmapModule(BoxModule):
         self.log_dict({"loss_centres": centres, "loss_boxes": boxes})
         return expect_finite(centres + boxes, self.options, self.global_step)
 
-    def found_in(self, pixels: NDArray[Any]) -> Found:
-        """Return what is found in a frame."""
-        logits, logarithms = self.answers(pixels)
-        found = suppressed(decoded(logits, logarithms, LEAST_SCORE), MOST_OVERLAP)
-        return self.in_frame(found, pixels.shape)
+    def decode(self, outputs: list[NDArray[Any]]) -> Found:
+        """Return the boxes in what the network answers for a frame."""
+        logits, logarithms = outputs
+        return decoded(logits, logarithms, LEAST_SCORE)
 
     def given(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
         """Return what the network is given of a whole frame."""

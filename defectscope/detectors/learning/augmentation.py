@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cv2
 import numpy as np
 
+from defectscope.core.grey_range import in_inner_range
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -14,8 +16,6 @@ __all__ = ["Camera", "View", "cropped", "degraded", "scaled", "turned"]
 
 # Of a box at the rim of a crop, this part must be inside, and this many px of each side.
 LEAST_PART = 0.35
-# Part of the pixels of a deep image that may be broken, at each end of the grey levels.
-FEW = 0.001
 LEAST_SIDE_PX = 4.0
 LEVEL = np.float32(1 / 255)
 
@@ -80,7 +80,7 @@ def degraded(pixels: NDArray[Any], camera: Camera, rng: np.random.Generator) -> 
     -------
     (H, W) float32 in 0 to 1
     """
-    values, low, high = _in_range(pixels)
+    values, low, high = in_inner_range(pixels)
     values = (values - np.float32(low)) * np.float32(1 / max(high - low, 1e-12))
     if camera.blur_px and rng.random() < 0.4:
         sigma = float(rng.uniform(0.3, 1) * camera.blur_px)
@@ -96,25 +96,6 @@ def degraded(pixels: NDArray[Any], camera: Camera, rng: np.random.Generator) -> 
         encoded = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         values = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.float32) * LEVEL
     return np.asarray(values, np.float32)
-
-
-def _in_range(pixels: NDArray[Any]) -> tuple[NDArray[np.float32], float, float]:
-    """Return pixels, and the lowest and highest of them without those of a broken detector.
-
-    A hot pixel of a deep image would otherwise set the range, and noise of a share of it would
-    drown everything else. An image of 8 bits is taken as it is.
-    """
-    values: NDArray[np.float32] = np.asarray(pixels, np.float32)
-    if pixels.dtype == np.uint8:
-        return values, float(values.min()), float(values.max())
-    known = np.isfinite(values)
-    if not known.all():
-        values = np.where(known, values, np.median(values[known]) if known.any() else 0)
-    inner_low, inner_high = np.percentile(values, (100 * FEW, 100 * (1 - FEW))).tolist()
-    reach = inner_high - inner_low
-    if reach > 0:
-        values = np.clip(values, inner_low - reach, inner_high + reach)
-    return values, float(values.min()), float(values.max())
 
 
 def cropped(view: View, side_px: int, rng: np.random.Generator) -> tuple[View, NDArray[np.bool_]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from defectscope.detectors.learning.augmentation import View, cropped, scaled, turned
+from defectscope.detectors.learning.calming import calmed
 from defectscope.detectors.learning.crops import BatchOfCrops
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class BatchOfBoxCrops(BatchOfCrops):
     """
 
     defect_types: tuple[str, ...]
+
+    def prepared(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Return a frame without broken pixels and much noise: detection shows no others."""
+        return calmed(pixels)
 
     def cut(self, whole: View, truth: Instances, rng: np.random.Generator) -> BoxCrop:
         """Return a random crop of a frame, enlarged and turned as the options say.

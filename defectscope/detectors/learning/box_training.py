@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from defectscope.detectors.learning.boxes import BoxDetector
 from defectscope.detectors.learning.calming import calmed
-from defectscope.detectors.learning.captions import in_captions
+from defectscope.detectors.learning.captions import edges_of
 from defectscope.detectors.learning.detector import scaled_shape
 from defectscope.detectors.learning.module import LearningModule
-from defectscope.detectors.learning.scoring import Scored, best_threshold
+from defectscope.detectors.learning.rims import counted, settled
+from defectscope.detectors.learning.scoring import THRESHOLDS, Scored, best_threshold
+from defectscope.detectors.learning.tiles import Tile
 from defectscope.detectors.learning.training import Facts
 
 if TYPE_CHECKING:
@@ -43,22 +46,36 @@ class BoxModule(LearningModule):
         Names in the order of the outputs.
     given
         What every such module takes.
+
+    Attributes
+    ----------
+    most_overlap
+        Of two boxes that overlap more (IoU), one stays, as when defects are looked for.
     """
+
+    most_overlap: ClassVar[float]
 
     def __init__(self, defect_types: tuple[str, ...], *given: Any) -> None:
         super().__init__(*given)
+        # What a network sees beyond the rim counts: it is as much as when defects are looked for.
+        self._multiple = BoxDetector.multiple_px
         self._types, self._scored = defect_types, list[Scored]()
 
-    @abstractmethod
-    def found_in(self, pixels: NDArray[Any]) -> Found:
-        """Return what is found in a frame with at least `LEAST_SCORE`, px of the frame."""
+    @property
+    def enlarge(self) -> float:
+        """By how much frames are enlarged before the network sees them."""
+        return float(self.network.architecture.enlarge)
 
-    def in_frame(self, found: Found, shape: tuple[int, ...]) -> Found:
-        """Return boxes in px of a frame of `shape` instead of those of the enlarged one."""
-        height, width = shape
-        given = scaled_shape((height, width), self.network.architecture.enlarge)
-        ratio = np.divide(given, shape)[[1, 0, 1, 0]]
-        return found._replace(boxes=(found.boxes / ratio).astype(np.float32))
+    @abstractmethod
+    def decode(self, outputs: list[NDArray[Any]]) -> Found:
+        """Return the boxes in some outputs with at least `LEAST_SCORE`, px of the input."""
+
+    def found_in(self, pixels: NDArray[Any]) -> Found:
+        """Return what detection would find in a frame, but for captions, px of the frame."""
+        height, width = pixels.shape
+        given = scaled_shape((height, width), self.enlarge)
+        own = counted(self.decode(self.answers(pixels)), Tile.whole(given), given)
+        return settled([own], given, (height, width), self.most_overlap)
 
     def validation_step(self, batch: Tensor, _: int) -> None:
         """Find what is in the frame of a position, and keep it beside the truth."""
@@ -67,14 +84,22 @@ class BoxModule(LearningModule):
         pixels = calmed(pixels)
         known = {name: k for k, name in enumerate(self._types)}
         kinds = np.array([known.get(str(t), -1) for t in truth.defect_types], np.intp)
-        boxes, scores, classes = self.found_in(pixels)
-        real = ~in_captions(pixels, boxes)
-        self._scored.append(
-            Scored(boxes[real], scores[real], classes[real], truth.boxes, kinds, truth.ignore)
-        )
+        found = self.found_in(pixels)
+        dropped = _in_captions(pixels, found)
+        self._scored.append(Scored(*found, truth.boxes, kinds, truth.ignore, dropped))
 
     def on_validation_epoch_end(self) -> None:
         """Log the best mean F1, its threshold, and what goes with it."""
         best = best_threshold(self._scored)
         self._scored.clear()
         self.log_dict(best.logged)
+
+
+def _in_captions(pixels: NDArray[Any], found: Found) -> NDArray[np.bool_]:
+    """Return which boxes are letters at each threshold, beside those that are seen there."""
+    edges = edges_of(pixels, found.boxes)
+    letters = np.zeros((len(THRESHOLDS), len(found.boxes)), bool)
+    for row, threshold in enumerate(THRESHOLDS):
+        seen = found.scores >= threshold
+        letters[row, seen] = edges.of(seen).letters()
+    return letters

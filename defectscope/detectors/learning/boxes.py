@@ -12,21 +12,18 @@ import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
 from defectscope import Frame, Instances
-from defectscope.core.geometry.boxes import clip_boxes
 from defectscope.detectors.learning.calming import calmed
 from defectscope.detectors.learning.captions import in_captions
 from defectscope.detectors.learning.cards import read_architecture
 from defectscope.detectors.learning.detector import LearnedDetector, LearnedOptions
-from defectscope.detectors.learning.suppression import Found, suppressed
-from defectscope.detectors.learning.tiles import Tile, padded, tiles_of
+from defectscope.detectors.learning.rims import counted, settled
+from defectscope.detectors.learning.suppression import Found
+from defectscope.detectors.learning.tiles import padded, tiles_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["BoxDetector", "BoxOptions"]
-
-# Thinner boxes are no defect that could be measured.
-LEAST_SIDE_PX = 1.0
 
 
 class BoxOptions(LearnedOptions):
@@ -101,8 +98,8 @@ class BoxDetector(LearnedDetector):
         for shape, positions in by_shape.items():
             calm = [self._calm(frames[p]) for p in positions]
             inputs = [self.network_input(frame) for frame in calm]
-            for p, frame, boxes in zip(positions, calm, self._boxes(inputs), strict=True):
-                own = self._instances(boxes, shape, inputs[0].shape[-2:])
+            for p, frame, boxes in zip(positions, calm, self._boxes(inputs, shape), strict=True):
+                own = self._instances(boxes, shape)
                 if self.options.captions:
                     own = own[~in_captions(frame.pixels, own.boxes)]
                 found[p] = own
@@ -127,37 +124,17 @@ class BoxDetector(LearnedDetector):
         pixels = calmed(frame.pixels)
         return frame if pixels is frame.pixels else replace(frame, pixels=pixels)
 
-    def _boxes(self, inputs: list[NDArray[np.float32]]) -> list[Found]:
-        """Return what was found in inputs of one size, in px of the inputs."""
+    def _boxes(self, inputs: list[NDArray[np.float32]], shape: tuple[int, int]) -> list[Found]:
+        """Return what was found in the inputs of frames of one shape, in px of the frames."""
         options = self.options
         parts: list[list[Found]] = [[] for _ in inputs]
-        shape = inputs[0].shape[-2], inputs[0].shape[-1]
-        for tile in tiles_of(shape, options.tile_px, options.tile_overlap_px, self.multiple_px):
-            for part, found in zip(parts, self._tile(inputs, tile), strict=True):
-                part.append(found)
-        return [
-            suppressed(Found(*(np.concatenate(column) for column in zip(*part, strict=True))),
-                       options.overlap)
-            for part in parts
-        ]  # fmt: skip
+        given = inputs[0].shape[-2], inputs[0].shape[-1]
+        for tile in tiles_of(given, options.tile_px, options.tile_overlap_px, self.multiple_px):
+            answers = self.answers([tile.cut(pixels) for pixels in inputs])
+            for part, outputs in zip(parts, answers, strict=True):
+                part.append(counted(self.decode(outputs), tile, given))
+        return [settled(part, given, shape, options.overlap) for part in parts]
 
-    def _tile(self, inputs: list[NDArray[np.float32]], tile: Tile) -> list[Found]:
-        found = []
-        for outputs in self.answers([tile.cut(pixels) for pixels in inputs]):
-            boxes, scores, classes = self.decode(outputs)
-            boxes = boxes + np.array([tile.x_min, tile.y_min] * 2, np.float32)
-            x, y = (boxes[:, :2] + boxes[:, 2:]).T / 2
-            # Where a tile ends inside the frame, its neighbour sees better.
-            mine = tile.holds(x, y)
-            found.append(Found(boxes[mine], scores[mine], classes[mine]))
-        return found
-
-    def _instances(self, found: Found, shape: tuple[int, int], given: tuple[int, ...]) -> Instances:
-        # Sides are rounded to whole px: the factor is not quite the option.
-        ratio = np.divide(given, shape)[[1, 0, 1, 0]]
-        boxes = clip_boxes(found.boxes / ratio, shape)
-        fit = np.all(boxes[:, 2:] - boxes[:, :2] >= LEAST_SIDE_PX, axis=1)
+    def _instances(self, found: Found, shape: tuple[int, int]) -> Instances:
         names = np.array(self.defect_types)
-        return Instances(
-            shape, boxes[fit], scores=found.scores[fit], defect_types=names[found.classes[fit]]
-        )
+        return Instances(shape, found.boxes, scores=found.scores, defect_types=names[found.classes])

@@ -8,7 +8,7 @@ range at most, those of letters by 0.47 at least.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ from defectscope.detectors.learning.bars import on_plain_areas
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["in_captions"]
+__all__ = ["Edges", "edges_of", "in_captions"]
 
 # Rise within 3 x 3 px, in parts of the frame's grey range, of letters, and how many of a box's
 # pixels are as steep.
@@ -55,7 +55,57 @@ def in_captions(pixels: NDArray[Any], boxes: NDArray[np.floating]) -> NDArray[np
     or one is that lies on a letter;
     never where most boxes are. And wherever a box lies on a bar or another plain area.
     """
-    nothing = np.zeros(len(boxes), bool)
+    return edges_of(pixels, boxes).letters()
+
+
+class Edges(NamedTuple):
+    """What tells letters from defects, of each box of a frame.
+
+    Parameters
+    ----------
+    corners
+        (n, 4) whole px, within the frame.
+    steep, soft
+        (n,) whether enough pixels rise as those of letters do, and as those of blurred ones.
+    rises
+        (n,) of the steepest pixels.
+    plain
+        (n,) whether it lies on a bar or another plain area.
+    """
+
+    corners: NDArray[np.intp]
+    steep: NDArray[np.bool_]
+    soft: NDArray[np.bool_]
+    rises: NDArray[np.float64]
+    plain: NDArray[np.bool_]
+
+    def of(self, chosen: NDArray[np.bool_]) -> Self:
+        """Return those of some boxes."""
+        return type(self)._make(values[chosen] for values in self)
+
+    def letters(self) -> NDArray[np.bool_]:
+        """Return which boxes hold letters, all of them seen side by side."""
+        letters, soft = self.steep.copy(), self.soft.copy()
+        if letters.any() or soft.sum() >= IN_ROW:
+            letters &= self.rises > OUTSTANDING * np.median(self.rises)
+            soft &= self.rises > SOFT_OUTSTANDING * np.median(self.rises)
+            letters[soft] |= _in_rows(self.corners[soft])
+            # What is nearly so sharp and lies on a letter is a part of it.
+            letters[soft] |= _touching(self.corners[soft], self.corners[letters])
+        return letters | self.plain
+
+
+def edges_of(pixels: NDArray[Any], boxes: NDArray[np.floating]) -> Edges:
+    """Return what :func:`in_captions` judges boxes by, for who asks of several choices of them.
+
+    Parameters
+    ----------
+    pixels, boxes
+        As there.
+    """
+    corners = np.round(clip_boxes(boxes, (pixels.shape[0], pixels.shape[1]))).astype(np.intp)
+    none = np.zeros(len(boxes), bool)
+    nothing = Edges(corners, none, none, np.zeros(len(boxes)), none)
     if not len(boxes):
         return nothing
     some = pixels[::ROWS, ::COLUMNS] if min(pixels.shape) > ROWS * COLUMNS else pixels
@@ -64,19 +114,15 @@ def in_captions(pixels: NDArray[Any], boxes: NDArray[np.floating]) -> NDArray[np
         return nothing
     window = np.ones((3, 3), np.uint8)
     rise = cv2.subtract(cv2.dilate(pixels, window), cv2.erode(pixels, window))
-    corners = np.round(clip_boxes(boxes, (pixels.shape[0], pixels.shape[1]))).astype(np.intp)
-    letters, soft = (
+    steep, soft = (
         _steep(rise >= least * (brightest - darkest), corners) for least in (LETTER_RISE, SOFT_RISE)
     )
-    if letters.any() or soft.sum() >= IN_ROW:
+    rises = nothing.rises
+    if steep.any() or soft.sum() >= IN_ROW:
         parts = (rise[top:bottom, left:right] for left, top, right, bottom in corners)
         rises = np.array([_ranked(part, 1 - STEEP_SHARE) if part.size else 0.0 for part in parts])
-        letters &= rises > OUTSTANDING * np.median(rises)
-        soft &= rises > SOFT_OUTSTANDING * np.median(rises)
-        letters[soft] |= _in_rows(corners[soft])
-        # What is nearly so sharp and lies on a letter is a part of it.
-        letters[soft] |= _touching(corners[soft], corners[letters])
-    return letters | on_plain_areas(pixels, rise, corners, (darkest, brightest))
+    plain = on_plain_areas(pixels, rise, corners, (darkest, brightest))
+    return Edges(corners, steep, soft, rises, plain)
 
 
 def _steep(steep: NDArray[np.bool_], corners: NDArray[np.intp]) -> NDArray[np.bool_]:

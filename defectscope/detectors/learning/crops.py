@@ -12,6 +12,7 @@ import torch
 from defectscope.detectors.learning.augmentation import Camera
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from defectscope import Instances, TrainingData
@@ -39,6 +40,7 @@ class BatchOfCrops(ABC):
         parts: dict[str, list[Any]] = {}
         for number in numbers:
             pixels, truth = data.load(number)
+            pixels = self.prepared(pixels)
             for _ in range(self.options.crops_per_frame):
                 for name, value in self.crop(pixels, truth, rng).items():
                     parts.setdefault(name, []).append(value)
@@ -47,6 +49,10 @@ class BatchOfCrops(ABC):
     def joined(self, name: str, values: list[Any]) -> Tensor:
         """Return what all crops have of one name as one tensor."""
         return torch.from_numpy(np.stack(values))
+
+    def prepared(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Return a frame as it is prepared when defects are looked for; as it is, here."""
+        return pixels
 
     @property
     def camera(self) -> Camera:

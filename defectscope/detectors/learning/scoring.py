@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from defectscope.core.geometry.boxes import box_iou_matrix
-from defectscope.core.matching import greedy_match
+from defectscope.core.matching import covered, excused, greedy_match
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -23,7 +23,11 @@ AS_GOOD = 0.005
 
 
 class Scored(NamedTuple):
-    """One frame: predicted boxes, scores, types; true boxes, types, ignore flags."""
+    """One frame: predicted boxes, scores, types; true boxes, types, ignore flags.
+
+    ``dropped`` (thresholds, predicted), if given, is what detection would drop at each of
+    `THRESHOLDS`.
+    """
 
     boxes: NDArray[np.float32]
     scores: NDArray[np.float32]
@@ -31,6 +35,7 @@ class Scored(NamedTuple):
     true_boxes: NDArray[np.float32]
     true_classes: NDArray[np.intp]
     ignore: NDArray[np.bool_]
+    dropped: NDArray[np.bool_] | None = None
 
 
 class BestThreshold(NamedTuple):
@@ -82,10 +87,15 @@ def best_threshold(frames: Sequence[Scored]) -> BestThreshold:
         iou = np.where(
             (frame.classes[:, None] == frame.true_classes[None, :]) | frame.ignore[None, :], iou, 0
         )
+        lies_in = covered(frame.boxes, frame.true_boxes[frame.ignore])
         for row, threshold in enumerate(THRESHOLDS):
-            kept = iou[frame.scores >= threshold]
+            kept = frame.scores >= threshold
+            if frame.dropped is not None:
+                kept &= ~frame.dropped[row]
             for column, overlap in enumerate(OVERLAPS):
-                counts[number, row, column] = _hits_and_sizes(kept, frame.ignore, overlap)
+                counts[number, row, column] = _hits_and_sizes(
+                    iou[kept], lies_in[kept], frame.ignore, overlap
+                )
     totals = counts.sum(axis=0)
     f1 = 2 * totals[..., 0] / np.maximum(totals[..., 1] + totals[..., 2], 1)
     means = f1.mean(axis=1)
@@ -109,11 +119,11 @@ def _middle(means: NDArray[np.float64]) -> int:
 
 
 def _hits_and_sizes(
-    iou: NDArray[np.float64], ignore: NDArray[np.bool_], overlap: float
+    iou: NDArray[np.float64], lies_in: NDArray[np.bool_], ignore: NDArray[np.bool_], overlap: float
 ) -> tuple[int, int, int]:
     """Return true positives, and the numbers of predictions and of truths that count."""
     pairs = greedy_match(iou[:, ~ignore], overlap)
     taken = [p for p, _ in pairs]
     alone = np.setdiff1d(np.arange(len(iou)), taken)
-    excused = greedy_match(iou[np.ix_(alone, np.flatnonzero(ignore))], overlap)
-    return len(pairs), len(iou) - len(excused), int((~ignore).sum())
+    left_out = excused(iou[np.ix_(alone, np.flatnonzero(ignore))], lies_in[alone], overlap)
+    return len(pairs), len(iou) - int(left_out.sum()), int((~ignore).sum())

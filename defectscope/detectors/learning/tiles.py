@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -31,6 +31,12 @@ class Tile:
     x_max: int
     y_max: int
     core: tuple[int, int, int, int]
+
+    @classmethod
+    def whole(cls, shape: tuple[int, int]) -> Self:
+        """Return the one tile that is all of a frame of `shape` (height, width)."""
+        height, width = shape
+        return cls(0, 0, width, height, (0, 0, width, height))
 
     def cut(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """Return the window of `pixels`, whose last two axes are rows and columns."""

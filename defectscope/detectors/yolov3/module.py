@@ -10,7 +10,7 @@ from torch import Tensor
 
 from defectscope.detectors.learning.box_training import LEAST_SCORE, BoxModule
 from defectscope.detectors.learning.optimising import expect_finite
-from defectscope.detectors.learning.suppression import Found, suppressed
+from defectscope.detectors.learning.suppression import Found
 from defectscope.detectors.yolov3.architecture import STRIDES
 from defectscope.detectors.yolov3.decoding import decoded
 from defectscope.detectors.yolov3.loss import YoloLoss
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from defectscope.detectors.yolov3.options import YoloTrainingOptions
 
 __all__ = ["YoloModule"]
-
-# P2's overlap for non-maximum suppression.
-MOST_OVERLAP = 0.45
 
 
 class YoloModule(BoxModule):
@@ -39,6 +36,8 @@ class YoloModule(BoxModule):
     """
 
     options: YoloTrainingOptions
+    # P2's overlap for non-maximum suppression.
+    most_overlap = 0.45
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
@@ -64,11 +63,9 @@ class YoloModule(BoxModule):
         """Return what the network is given of a whole frame."""
         return np.asarray(self.network.architecture.given(pixels))
 
-    def found_in(self, pixels: NDArray[Any]) -> Found:
-        """Return what is found in a frame."""
-        architecture = self.network.architecture
-        found = decoded(self.answers(pixels), STRIDES[architecture.variant], LEAST_SCORE)
-        return self.in_frame(suppressed(found, MOST_OVERLAP), pixels.shape)
+    def decode(self, outputs: list[NDArray[Any]]) -> Found:
+        """Return the boxes in what the network answers for a frame."""
+        return decoded(outputs, STRIDES[self.network.architecture.variant], LEAST_SCORE)
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and the course of its learning rate."""

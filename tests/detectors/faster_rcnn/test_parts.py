@@ -7,9 +7,10 @@ import io
 import numpy as np
 import pytest
 
+from defectscope import Instances, TrainingData
 from defectscope.core.errors import OptionError
 from defectscope.core.options import validate_options
-from defectscope.detectors.faster_rcnn.anchors import anchors_of
+from defectscope.detectors.faster_rcnn.anchors import anchors_of, sizes_in
 from defectscope.detectors.faster_rcnn.decoding import decoded
 from defectscope.detectors.faster_rcnn.options import FasterRcnnTrainingOptions
 
@@ -23,6 +24,34 @@ def test_anchors_are_where_sizes_are():
         [level[0] for level in levels], [[8] * 2, [20] * 2, [50] * 2], rtol=0.05
     )
     assert levels == anchors_of(sizes, 3, 1, seed=0)
+
+
+class Series(TrainingData):
+    """Empty frames, then one box in each, which grows."""
+
+    length = 100
+
+    def load(self, number):
+        raise AssertionError("pixels are not needed")
+
+    def truth(self, number):
+        count = int(number >= 40)
+        boxes = [[5, 5, 5 + number, 6 + number], [0, 0, 3, 3]][: 2 * count]
+        return Instances((128, 128), np.reshape(boxes, (-1, 4)), defect_types=["loop"] * 2 * count,
+                         ignore=[False, True][: 2 * count])  # fmt: skip
+
+
+def test_sizes_come_from_labelled_frames_all_over_a_series():
+    sizes = sizes_in(Series(), 6)
+    assert sizes[:, 0].tolist() == [45, 55, 65, 75, 85, 95]
+    assert (sizes[:, 1] == sizes[:, 0] + 1).all()
+    assert len(sizes_in(Series(), 100)) == 60
+
+
+def test_sizes_of_an_endless_recipe_are_those_of_its_first_frames():
+    endless = Series()
+    endless.length = None
+    assert sizes_in(endless, 43)[:, 0].tolist() == [40, 41, 42]
 
 
 def test_one_box_is_enough():

@@ -48,6 +48,22 @@ def test_the_threshold_leaves_out_what_is_wrong():
     assert best.threshold in THRESHOLDS
 
 
+def test_all_that_lies_in_an_ignored_box_counts_as_nothing():
+    found = [(0, 0, 10, 0.9), (100, 0, 10, 0.9), (120, 0, 10, 0.9), (140, 0, 10, 0.9)]
+    true = [(0, 0, 10), (90, 0, 80)]
+    assert best_threshold([scored(found, true, ignore=[False, True])]).f1 == 1
+
+
+def test_what_is_dropped_at_a_threshold_counts_at_the_others_alone():
+    frame = scored([(0, 0, 10, 0.7), (30, 0, 10, 0.4)], [(0, 0, 10)])
+    dropped = np.zeros((len(THRESHOLDS), 2), bool)
+    dropped[THRESHOLDS <= 0.3, 1] = True
+    best = best_threshold([frame._replace(dropped=dropped)])
+    assert best.f1 == 1
+    assert best.threshold <= 0.3
+    assert 0.4 < best_threshold([frame]).threshold <= 0.7
+
+
 def test_a_lower_threshold_that_finds_more_wins():
     # From 0.5: one hit of two. From 0.2: two hits and one false alarm.
     found = [(0, 0, 10, 0.5), (30, 0, 10, 0.2), (60, 0, 10, 0.2)]
@@ -81,8 +97,8 @@ class TestIgnored:
         unseen = scored([(0, 0, 10, 0.9)], [(0, 0, 10), (30, 0, 10)], ignore=[False, True])
         assert best_threshold([unseen]).f1 == 1
 
-    def test_it_excuses_one_prediction_only(self):
-        frame = scored([(0, 0, 10, 0.9), (30, 0, 10, 0.9), (31, 0, 10, 0.9)],
+    def test_it_excuses_one_prediction_only_of_those_that_lie_beside_it(self):
+        frame = scored([(0, 0, 10, 0.9), (30, 0, 10, 0.9), (36, 0, 10, 0.9)],
                        [(0, 0, 10), (30, 0, 10)], ignore=[False, True])  # fmt: skip
         assert best_threshold([frame]).f1 == pytest.approx(2 * 1 / (2 + 1))
 

@@ -165,6 +165,18 @@ class TestCrops:
         found = maker.crop(pixels, truth, np.random.default_rng(0))["pixels"][0]
         assert found[4, 5] > found[4, 4]
 
+    def test_crops_for_converted_weights_have_the_grey_levels_of_detection(self):
+        # Of a weak contrast, as frames of a dim beam are.
+        pixels = np.random.default_rng(0).integers(90, 140, (128, 128)).astype(np.uint8)
+        architecture = Architecture(classes=2, levels="unit")
+        maker = CropMaker(self.make(noise=0, jpeg=0).options, ("a", "b"), architecture)
+        truth = Instances(pixels.shape, [(10, 20, 30, 44)], defect_types="a")
+        found = maker.crop(pixels, truth, np.random.default_rng(0))["pixels"][0]
+        np.testing.assert_allclose(found, architecture.given(pixels), atol=1e-6)
+        spoilt = CropMaker(self.make(noise=0.1, blur_px=1, jpeg=1).options, ("a",), architecture)
+        found = spoilt.crop(pixels, truth, np.random.default_rng(0))["pixels"][0]
+        assert abs(found.mean() - pixels.mean() / 255) < 0.01
+
     def test_brightness_and_contrast(self):
         pixels, truth = Data().load(0)
         plain = self.make().crop(pixels, truth, np.random.default_rng(0))["pixels"]
