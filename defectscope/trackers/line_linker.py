@@ -113,7 +113,8 @@ class Lines(Tracker):
             found = set(former.values())
             active = [t for k, t in enumerate(active) if k not in found] + now
         kept = np.bincount(particles, minlength=1)[particles] >= self.options.min_length
-        numbers = pd.factorize(particles[kept])[0].astype(np.int64)
+        # They were numbered by frame, then row; the table may be in another order.
+        numbers = np.unique(particles[kept], return_inverse=True)[1].astype(np.int64)
         return detections.take(np.flatnonzero(kept)).assign(particle=numbers)
 
     def _matched(
