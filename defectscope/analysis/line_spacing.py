@@ -111,19 +111,20 @@ def _names(found: list[tuple[int, list[Course], list[int]]]) -> list[int]:
     """Return the number of each pile-up, the same for those that share a particle."""
     if all(here[k].particle < 0 for _, here, order in found for k in order):
         return _by_size(found)
-    group: dict[int, int] = {}
-    ids = []
+    from scipy.cluster.hierarchy import DisjointSet
+
+    together, firsts = DisjointSet(), []
     for position, (_, here, order) in enumerate(found):
         # One of which no line was tracked is a pile-up by itself, numbered from below.
         members = [p for k in order if (p := here[k].particle) >= 0] or [-1 - position]
-        ids.append(members[0])
-        former = {group.get(p, p) for p in members}
-        name = min(former)
+        firsts.append(members[0])
         for particle in members:
-            group.setdefault(particle, particle)
-        group = {p: name if own in former else own for p, own in group.items()}
-    numbers = {name: k for k, name in enumerate(dict.fromkeys(group.values()))}
-    return [numbers[group[first]] for first in ids]
+            together.add(particle)
+            together.merge(members[0], particle)
+    # It goes through what was added in that order.
+    roots = dict.fromkeys(together[particle] for particle in together)
+    numbers = {root: k for k, root in enumerate(roots)}
+    return [numbers[together[first]] for first in firsts]
 
 
 def _by_size(found: list[tuple[int, list[Course], list[int]]]) -> list[int]:

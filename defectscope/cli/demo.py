@@ -39,6 +39,7 @@ PIXEL_SIZE_NM, DPA_A_FRAME, THICKNESS_NM = 0.4, 0.02, 80.0
 def demo(context: click.Context, out: Path, seed: int, overwrite: bool) -> None:
     """Generate growing loops, find, measure and follow them, and score that against the truth."""
     from defectscope.core.errors import OutputError
+    from defectscope.core.files import write_json
 
     host = current_host(context)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -48,12 +49,12 @@ def demo(context: click.Context, out: Path, seed: int, overwrite: bool) -> None:
             )  # fmt: skip
             raise OutputError(f"{out} exists: {advice}")
         shutil.rmtree(out)
+    # From now on the folder is a demo, also of one that is interrupted.
+    write_json(out / "demo.json", {"seed": seed, "scores": None})
     say(f"generating {FRAMES} frames of {SIZE_PX} x {SIZE_PX} px")
     _make_data(out / "data", seed, host)
     say("running heatmap, watershed-ellipse and trackpy on them")
     scores = _run_and_score(out, host)
-    from defectscope.core.files import write_json
-
     write_json(out / "demo.json", {"seed": seed, "scores": scores.as_dict()})
     _report(out, scores, host)
 

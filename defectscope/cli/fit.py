@@ -30,11 +30,24 @@ def fit() -> None:
 @click.argument("labels", type=PATH)
 @click.option("--out", required=True, type=PATH, metavar="FILE.json", help="Where it goes.")
 @click.option("--label", metavar="NAME", help="Only lines with this label.")
+@click.option(
+    "--trace-label",
+    default="slip-trace",
+    show_default=True,
+    metavar="NAME",
+    help="Lines with this label are slip traces, left out unless --label names them.",
+)
 @click.option("--title", metavar="TEXT", help="What to call it; the name of LABELS by default.")
 @OVERWRITE_OPTION
 @JSON_OPTION
 def microstructure(
-    labels: Path, out: Path, label: str | None, title: str | None, overwrite: bool, as_json: bool
+    labels: Path,
+    out: Path,
+    label: str | None,
+    trace_label: str,
+    title: str | None,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Fit the microstructure of dislocations to LABELS, a labelme file or a folder of them.
 
@@ -49,7 +62,7 @@ def microstructure(
     from defectscope.generators.microstructure_fit import fit_microstructure
 
     _check_target(out, (".json",), overwrite)
-    fitted = fit_microstructure(labels, label, title)
+    fitted = fit_microstructure(labels, label, title, trace_label)
     fitted.save(out)
     _tell(fitted.model_dump(mode="json"), as_json)
     say(f"{out}: microstructure {fitted.title!r}, {fitted.source}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ __all__ = [
     "atomic_path",
     "check_encoding",
     "compact_json",
+    "half_written",
     "inside",
     "json_text",
     "write_bytes",
@@ -26,6 +28,9 @@ __all__ = [
     "write_new",
     "write_text",
 ]
+
+# Names of files that are not whole yet.
+TEMPORARY = re.compile(r"\..+-[0-9a-f]{10}(\.\w+)?")
 
 
 @contextmanager
@@ -153,6 +158,14 @@ def _replacing(path: Path) -> Iterator[tuple[int, Path]]:
         if isinstance(error, OSError):
             raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
         raise
+
+
+def half_written(folder: Path) -> list[Path]:
+    """Return the files that a writer which was killed has left in a folder, where there is one."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if TEMPORARY.fullmatch(path.name)]
+    return [path for path in found if path.is_file()]
 
 
 def _beside(path: Path) -> Path:

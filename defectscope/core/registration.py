@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from defectscope.core.errors import OptionError
+from defectscope.core.references import ALIKE_LOST, References
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,7 +70,8 @@ class Shift(NamedTuple):
         By how much the specimen is shifted in this frame, px: what was at (0, 0) of the first
         frame is at (x, y) now.
     jump
-        Whether it came there at once, by more than ``jump_px`` since the frame before.
+        Whether it came there at once, by more than ``jump_px`` since the frame before, or fits a
+        reference from before the last jump, or is a new one, since the frames before it were lost.
     correlation
         Pearson's correlation with the reference where both overlap, -1 to 1; NaN where the frame
         does not fit, and the shift is that of the frame before.
@@ -88,7 +91,7 @@ class _View(NamedTuple):
 
 
 class Registrar:
-    """Registers frames as they come in, and holds no more than two of them.
+    """Registers frames as they come in, and holds no more than five of them.
 
     Parameters
     ----------
@@ -97,18 +100,16 @@ class Registrar:
 
     Notes
     -----
-    The first frame has the shift (0, 0). Errors of the references add up: about 0.1 px for each
-    batch. Captions and other marks that stay where they are pull shifts towards 0 only where they
-    fill much of the frame.
+    The first frame has the shift (0, 0); one that fits no other, as before a shutter opens, leaves
+    it to the second. Frames in a row that fit each other and nothing before them, as after a long
+    way of the stage, have a new reference, at the last place that is known. Errors of the
+    references add up: about 0.1 px for each batch. Captions and other marks that stay where they
+    are pull shifts towards 0 only where they fill much of the frame.
     """
 
     def __init__(self, options: RegistrationOptions | None = None) -> None:
         self.options = options or RegistrationOptions()
-        self._reference: _View | None = None
-        self._reference_at = np.zeros(2)
-        self._before: _View | None = None
-        self._at = np.zeros(2)
-        self._since = 0
+        self._known: References[_View] = References(self.options.batch)
 
     @classmethod
     def after(
@@ -126,63 +127,68 @@ class Registrar:
         shifts
             Of each frame in its order; None where it could not be read.
         pixels
-            Returns the (H, W) pixels of the frame at a position; asked for two at most.
+            Returns the (H, W) pixels of the frame at a position; asked for five at most.
         """
-        registrar = cls(options)
-        reference = before = None
+        positions: References[int] = References(options.batch)
         for position, shift in enumerate(shifts):
-            if shift is None:
-                continue
-            registrar._at = np.array([shift.x, shift.y])
-            registrar._since += reference is not None
-            late = registrar._since >= options.batch or shift.jump
-            if math.isfinite(shift.correlation):
-                before = position
-                if reference is None or late:
-                    reference, registrar._reference_at = position, registrar._at
-                    registrar._since = 0
-        if reference is not None and before is not None:
-            registrar._reference = registrar._before = _reduced(pixels(reference))[0]
-            if before != reference:
-                registrar._before = _reduced(pixels(before))[0]
+            if shift is not None:
+                positions.take(position, shift)
+        registrar = cls(options)
+        registrar._known = positions.replaced(lambda position: _reduced(pixels(position))[0])
         return registrar
 
     def add(self, pixels: NDArray[Any]) -> Shift:
         """Return where the next frame lies; `pixels` are (H, W) of any type, of one size."""
         view, factor = _reduced(pixels)
-        if self._reference is None:
-            self._reference = self._before = view
-            return Shift(0.0, 0.0, False, 1.0)
-        if view.pixels.shape != self._reference.pixels.shape:
+        reference = self._known.reference
+        if reference is None:
+            shift = Shift(0.0, 0.0, False, 1.0)
+        elif view.pixels.shape != reference.pixels.shape:
             raise OptionError(
                 "frames can be registered only where all have one size; found "
                 f"{pixels.shape[1]} x {pixels.shape[0]} px among others"
             )
-        at, correlation = self._place(view, factor)
+        else:
+            shift = self._placed(reference, view, factor)
+        self._known.take(view, shift)
+        return shift
+
+    def _placed(self, reference: _View, view: _View, factor: int) -> Shift:
+        known = self._known
+        moved, correlation = _shift(reference, view, factor)
+        at, anew = known.reference_at + moved, False
+        before = known.before
+        if not (correlation >= GOOD_CORRELATION or before is None or before is reference):
+            moved, other = _shift(before, view, factor)
+            if not correlation >= other:
+                at, correlation = known.at + moved, other
+        if not correlation >= LEAST_CORRELATION:
+            at, correlation, anew = self._found_again(view, factor)
         # Rounded to what can be told, so that no processor's last digit shows, and that one which
         # goes on from a table goes on with the same numbers.
         at = np.round(at, 3)
-        jump = bool(np.hypot(*(at - self._at)) > self.options.jump_px)
-        self._since += 1
-        if math.isfinite(correlation):
-            if self._since >= self.options.batch or jump:
-                self._reference, self._reference_at, self._since = view, at, 0
-            self._before = view
-        self._at = at
+        jump = anew or bool(np.hypot(*(at - known.at)) > self.options.jump_px)
         return Shift(float(at[0]), float(at[1]), jump, round(correlation, 4))
 
-    def _place(self, view: _View, factor: int) -> tuple[NDArray[np.float64], float]:
-        assert self._reference is not None
-        assert self._before is not None
-        moved, correlation = _shift(self._reference, view, factor)
-        best = self._reference_at + moved, correlation
-        if not correlation >= GOOD_CORRELATION and self._before is not self._reference:
-            moved, correlation = _shift(self._before, view, factor)
-            if not best[1] >= correlation:
-                best = self._at + moved, correlation
-        if not best[1] >= LEAST_CORRELATION:
-            return self._at, math.nan
-        return best
+    def _found_again(self, view: _View, factor: int) -> tuple[NDArray[np.float64], float, bool]:
+        """Place one that does not fit; return where, its correlation, and whether it is anew."""
+        known = self._known
+        if known.former is not None:
+            moved, correlation = _shift(known.former, view, factor)
+            if correlation >= LEAST_CORRELATION:
+                return known.former_at + moved, correlation, True
+        if known.before is None and known.lost:
+            # Nothing has fitted the first frame: the one after it is the origin.
+            moved, correlation = _shift(known.lost[-1], view, factor)
+            if correlation >= LEAST_CORRELATION:
+                return known.at + moved, correlation, False
+        row = [*known.lost, view]
+        anew = (
+            known.before is not None
+            and len(row) == ALIKE_LOST
+            and all(_shift(a, b, factor)[1] >= LEAST_CORRELATION for a, b in pairwise(row))
+        )
+        return known.at, math.nan, anew
 
 
 def _reduced(pixels: NDArray[Any]) -> tuple[_View, int]:

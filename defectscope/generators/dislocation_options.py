@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from defectscope import Options
+from defectscope.generators.labelled_lines import TRACE_LABEL
 
 __all__ = ["DislocationsOptions"]
 
@@ -23,6 +24,9 @@ class DislocationsOptions(Options):
     )
     shapes_from: Path | None = Field(
         None, description="labelme file or folder whose lines give the support points of splines"
+    )
+    trace_label: str = Field(
+        TRACE_LABEL, description="lines of shapes_from with this label are slip traces, left out"
     )
     count: int | None = Field(
         None,

@@ -70,7 +70,7 @@ class Dislocations(Generator):
             chosen = Microstructure.load(options.microstructure)
         self._shapes = tuple(np.array(shape) for shape in chosen.line_shapes)
         if options.shapes_from is not None:
-            self._shapes = normalised_shapes(options.shapes_from)
+            self._shapes = normalised_shapes(options.shapes_from, options.trace_label)
         self._microstructure, self._files = chosen, file_records(self._named_files())
 
     def depends_on(self) -> dict[str, Any]:

@@ -15,9 +15,11 @@ from defectscope.generators.input_files import labelme_files
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LabelledLines", "read_labelled_lines"]
+__all__ = ["TRACE_LABEL", "LabelledLines", "read_labelled_lines"]
 
 LINE_KINDS = ("line", "linestrip")
+# What slip traces are called, unless an option says otherwise.
+TRACE_LABEL = "slip-trace"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class LabelledLines:
         What each is called.
     image_name
         The image as the file names it, with forward slashes; relative to the file as a rule.
+    left_out
+        How many lines were left out as slip traces.
     """
 
     path: Path
@@ -46,9 +50,12 @@ class LabelledLines:
     groups: tuple[int | None, ...]
     labels: tuple[str, ...] = ()
     image_name: str = ""
+    left_out: int = 0
 
 
-def read_labelled_lines(path: Path, label: str | None = None) -> list[LabelledLines]:
+def read_labelled_lines(
+    path: Path, label: str | None = None, trace_label: str | None = None
+) -> list[LabelledLines]:
     """Read the lines and linestrips of a labelme file, or of all of a folder.
 
     Parameters
@@ -57,6 +64,8 @@ def read_labelled_lines(path: Path, label: str | None = None) -> list[LabelledLi
         A labelme ``.json`` file, or a folder; other JSON files in it are passed over.
     label
         Only lines with this label; all where it is None.
+    trace_label
+        Where `label` is None, lines with this one are slip traces, and left out.
 
     Raises
     ------
@@ -71,7 +80,7 @@ def read_labelled_lines(path: Path, label: str | None = None) -> list[LabelledLi
     for file in labelme_files(path):
         document = _document(file)
         if isinstance(document, dict) and "shapes" in document:
-            images.append(_image(file, document, label))
+            images.append(_image(file, document, label, trace_label))
         elif not path.is_dir():
             raise FormatError(
                 f"{file} is no labelme file: it has no 'shapes'; 'defectscope convert' writes "
@@ -84,6 +93,8 @@ def read_labelled_lines(path: Path, label: str | None = None) -> list[LabelledLi
         )
     if not any(image.lines for image in images):
         wanted = "" if label is None else f" with the label {label!r}"
+        if any(image.left_out for image in images):
+            wanted = f" but those with the label {trace_label!r}"
         raise FormatError(
             f"the labelme files in {path} hold no line{wanted}; label dislocations as lines or "
             "linestrips"
@@ -100,7 +111,9 @@ def _document(file: Path) -> Any:
         raise FormatError(f"{file}: malformed JSON: {error}") from error
 
 
-def _image(file: Path, document: dict[str, Any], label: str | None) -> LabelledLines:
+def _image(
+    file: Path, document: dict[str, Any], label: str | None, trace_label: str | None
+) -> LabelledLines:
     size = document.get("imageHeight"), document.get("imageWidth")
     if not all(isinstance(side, int) and side > 0 for side in size):
         raise FormatError(
@@ -109,19 +122,26 @@ def _image(file: Path, document: dict[str, Any], label: str | None) -> LabelledL
     shapes = document["shapes"]
     if not isinstance(shapes, list):
         raise FormatError(f"{file}: 'shapes' must be a list, found {type(shapes).__name__}")
-    lines, groups, labels = [], [], []
+    lines, groups, labels, left_out = [], [], [], 0
     for position, shape in enumerate(shapes):
         where = f"{file}: shape at position {position}"
         if not isinstance(shape, dict):
             raise FormatError(f"{where}: expected an object, found {type(shape).__name__}")
-        if shape.get("shape_type") in LINE_KINDS and label in (None, shape.get("label")):
+        name = shape.get("label")
+        if shape.get("shape_type") not in LINE_KINDS or label not in (None, name):
+            continue
+        if label is None and trace_label is not None and name == trace_label:
+            left_out += 1
+        else:
             lines.append(_points(shape.get("points"), where))
             groups.append(_group(shape.get("group_id"), where))
-            labels.append(str(shape.get("label")))
+            labels.append(str(name))
     height, width = (int(side or 0) for side in size)
     # labelme writes backslashes on Windows.
-    name = str(document.get("imagePath") or "").replace("\\", "/")
-    return LabelledLines(file, (height, width), tuple(lines), tuple(groups), tuple(labels), name)
+    image_name = str(document.get("imagePath") or "").replace("\\", "/")
+    return LabelledLines(
+        file, (height, width), tuple(lines), tuple(groups), tuple(labels), image_name, left_out
+    )
 
 
 def _points(value: Any, where: str) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from defectscope.core.errors import FormatError
 from defectscope.core.geometry.polylines import polyline_resample
-from defectscope.generators.labelled_lines import LabelledLines, read_labelled_lines
+from defectscope.generators.labelled_lines import TRACE_LABEL, LabelledLines, read_labelled_lines
 from defectscope.generators.microstructure import Continuous, Discrete, Microstructure
 from defectscope.generators.pileup_grouping import group_pileups, oriented_alike
 from defectscope.generators.pileups import slip_axes
@@ -44,7 +44,10 @@ class _Features:
 
 
 def fit_microstructure(
-    path: Path | str, label: str | None = None, title: str | None = None
+    path: Path | str,
+    label: str | None = None,
+    title: str | None = None,
+    trace_label: str = TRACE_LABEL,
 ) -> Microstructure:
     """Measure the features of P1, Fig. 7, on labelled images.
 
@@ -60,6 +63,9 @@ def fit_microstructure(
         Only lines with this label.
     title
         What to call it; the name of the folder by default.
+    trace_label
+        Where `label` is None, lines with this one are slip traces and no dislocations; the
+        ``source`` says how many were left out.
 
     Raises
     ------
@@ -69,7 +75,9 @@ def fit_microstructure(
         A file is malformed, or no image has a pile-up of two lines or more.
     """
     root = Path(path)
-    images = [image for image in read_labelled_lines(root, label) if image.lines]
+    labelled = read_labelled_lines(root, label, trace_label)
+    images = [image for image in labelled if image.lines]
+    traces = sum(image.left_out for image in labelled)
     reference = float(np.median([min(image.image_shape) for image in images]))
     features = _Features()
     for image in images:
@@ -87,6 +95,7 @@ def fit_microstructure(
         source=(
             f"fitted to {len(images)} labelled images with {sum(features.dislocations)} lines "
             f"in {len(features.dislocations)} pile-ups"
+            + (f", without {traces} labelled as slip traces" if traces else "")
         ),
         reference_px=reference,
         pileups=Discrete.of(features.pileups),
@@ -103,15 +112,17 @@ def fit_microstructure(
     )
 
 
-def normalised_shapes(path: Path) -> tuple[NDArray[np.float64], ...]:
+def normalised_shapes(
+    path: Path, trace_label: str = TRACE_LABEL
+) -> tuple[NDArray[np.float64], ...]:
     """Return labelled lines as points along and across their traces / slip width.
 
     The ends of a line in a pile-up lie on the traces. A line alone is taken to run straight
-    across its own.
+    across its own. Those with the label `trace_label` are slip traces, and left out.
     """
     features = _Features()
     alone = []
-    for image in read_labelled_lines(path):
+    for image in read_labelled_lines(path, trace_label=trace_label):
         for lines in group_pileups(image.lines, image.groups):
             if len(lines) > 1:
                 _measure_pileup(features, lines, 1.0)

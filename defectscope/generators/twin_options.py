@@ -9,6 +9,7 @@ from pydantic import Field
 
 from defectscope import Options
 from defectscope.generators.image_folder import Scaling
+from defectscope.generators.labelled_lines import TRACE_LABEL
 
 __all__ = ["TwinOptions"]
 
@@ -23,7 +24,7 @@ class TwinOptions(Options):
     )
     label: str | None = Field(None, description="replicate only lines with this label")
     trace_label: str = Field(
-        "slip-trace", description="lines with this label are slip traces, drawn and never labelled"
+        TRACE_LABEL, description="lines with this label are slip traces, drawn and never labelled"
     )
     image: Path | None = Field(
         None,

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import DefectscopeError
+from defectscope.core.files import half_written
 from defectscope.pipeline.finishing import track_detections, write_findings
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.results import Result
@@ -22,6 +26,8 @@ __all__ = ["Update", "Updater"]
 
 # Figures may take this share of the time at most, so that frames are not kept waiting.
 FIGURES_SHARE = 0.2
+# An update that is told to end is given so long, in which it takes back half a file.
+PATIENCE_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -37,17 +43,43 @@ class Update:
 
     def __call__(self) -> None:
         """Link what is there, and draw; behind the frames when there is not enough time."""
-        if hasattr(os, "nice"):
-            os.nice(10)
+        # Ctrl-C reaches every process of the terminal; the parent decides what to do.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            if self.tracker is not None:
-                track_detections(self.folder, self.tracker, self.calibration, self.table_format)
-            if self.figures:
-                analyses = list(self.analyses)
-                write_findings(Result(self.folder), analyses, lambda stage, done, total: None, [])
-        except DefectscopeError:
+            signal.signal(signal.SIGTERM, _end)
+            if hasattr(os, "nice"):
+                os.nice(10)
+            self.bring_up_to_date()
+        except (DefectscopeError, KeyboardInterrupt):
             # At the end the same is done again, and said where it fails.
             return
+
+    def bring_up_to_date(self) -> None:
+        """Write the tracks and the figures."""
+        if self.tracker is not None:
+            track_detections(self.folder, self.tracker, self.calibration, self.table_format)
+        if self.figures:
+            analyses = list(self.analyses)
+            write_findings(Result(self.folder), analyses, lambda stage, done, total: None, [])
+
+
+def _end(*_: Any) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Not SystemExit, which is taken for a component's own that tries to end the program.
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """Let a process be started that Ctrl-C does not reach while it imports what it needs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former or signal.SIG_DFL)
 
 
 class Updater:
@@ -84,11 +116,17 @@ class Updater:
         self._process = multiprocessing.get_context("spawn").Process(
             target=self._update, daemon=True
         )
-        self._process.start()
+        with _ctrl_c_ignored():
+            self._process.start()
 
     def stop(self) -> None:
-        """End an update that is under way."""
+        """End an update that is under way; it leaves no half of a file behind."""
         if self._process is not None and self._process.is_alive():
             self._process.terminate()
+            self._process.join(PATIENCE_S)
+            self._process.kill()
             self._process.join()
+            for folder in (self._update.folder, self._update.folder / "figures"):
+                for path in half_written(folder):
+                    path.unlink(missing_ok=True)
         self._process = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -91,10 +92,12 @@ class Lines(Tracker):
         particles = np.full(len(frames), -1, np.int64)
         active: list[_Track] = []
         following = 0
-        present = np.unique(frames)
+        order = np.argsort(frames, kind="stable")
+        present, starts = np.unique(frames[order], return_index=True)
+        bounds = pairwise([*starts.tolist(), len(order)])
         places = in_steps(present, self.frame_step)
-        for frame, place in zip(present.tolist(), places.tolist(), strict=True):
-            rows = np.flatnonzero(frames == frame)
+        for (start, stop), place in zip(bounds, places.tolist(), strict=True):
+            rows = order[start:stop]
             active = [t for t in active if place - t.place <= self.options.memory + 1]
             former = dict(self._matched(active, [curves[r] for r in rows], place))
             now = []
@@ -110,7 +113,8 @@ class Lines(Tracker):
             found = set(former.values())
             active = [t for k, t in enumerate(active) if k not in found] + now
         kept = np.bincount(particles, minlength=1)[particles] >= self.options.min_length
-        numbers = pd.factorize(particles[kept])[0].astype(np.int64)
+        # They were numbered by frame, then row; the table may be in another order.
+        numbers = np.unique(particles[kept], return_inverse=True)[1].astype(np.int64)
         return detections.take(np.flatnonzero(kept)).assign(particle=numbers)
 
     def _matched(

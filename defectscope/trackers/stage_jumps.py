@@ -58,17 +58,25 @@ def _common_step(
     before: NDArray[np.float64], after: NDArray[np.float64], search_range: float, least: int
 ) -> NDArray[np.float64]:
     pairs = (after[None] - before[:, None]).reshape(-1, 2)
-    cell = np.floor(pairs / search_range).astype(np.int64)
-    cells, count = np.unique(cell, axis=0, return_counts=True)
     # The cell and its neighbours: the step may lie at a border.
-    best = cells[np.argmax(count)]
-    middle = (best + 0.5) * search_range
+    middle = (_fullest_cell(pairs, search_range) + 0.5) * search_range
     for _ in range(3):
         near = pairs[np.hypot(*(pairs - middle).T) < search_range]
-        middle = np.median(near, axis=0)
+        middle = np.asarray(np.median(near, axis=0), np.float64)
     agreeing = int((np.hypot(*(pairs - middle).T) < search_range).sum())
     # So many would do so by chance, were all pairs spread evenly over what the frame holds.
     extent = np.maximum(np.ptp(pairs, axis=0), search_range).prod()
     chance = len(pairs) * np.pi * search_range**2 / extent
     needed = max(LEAST_AGREEING, AGREEING_SHARE * least, 2 * chance)
     return middle if agreeing >= needed else np.zeros(2)
+
+
+def _fullest_cell(pairs: NDArray[np.float64], side: float) -> NDArray[np.float64]:
+    """Return the cell that most pairs are in; of several, the first by row and column."""
+    cell = np.floor(pairs / side).astype(np.int64)
+    low = cell.min(axis=0)
+    columns = int(np.ptp(cell[:, 1])) + 1
+    # In the same order as the cells, and sorted far faster than rows of two numbers.
+    key = (cell[:, 0] - low[0]) * columns + (cell[:, 1] - low[1])
+    keys, count = np.unique(key, return_counts=True)
+    return np.asarray(low + np.divmod(keys[np.argmax(count)], columns), np.float64)

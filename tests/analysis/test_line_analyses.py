@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ import pytest
 from defectscope import Calibration, Runtime, Tables
 from defectscope.analysis.line_density import LineDensity
 from defectscope.analysis.line_motion import LineMotion
-from defectscope.analysis.line_spacing import LineSpacing
+from defectscope.analysis.line_spacing import LineSpacing, _names
 from defectscope.plugins.shipped_types import SHIPPED
 from defectscope.plugins.testing import AnalysisConformance
 
@@ -142,6 +143,31 @@ def test_without_tracks_pileups_are_numbered_by_their_lines():
     assert finding.table.groupby("pileup")["lines"].first().tolist() == [4, 3]
     assert finding.table["detections"].tolist() == ["3 4 5 6", "3 4 5 6", "0 1 2", "0 1 2"]
     assert LineMotion(runtime=TYPES).analyse(tables({0: here, 1: here}, tracked=False)) == []
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_pileups_that_share_a_line_are_one_whatever_their_number(seed):
+    rng = np.random.default_rng(seed)
+    found = []
+    for frame in range(60):
+        particles = rng.choice(120, int(rng.integers(2, 6)), replace=False)
+        untracked = rng.random(len(particles)) < 0.3
+        here = [
+            SimpleNamespace(particle=-1 if lost else int(p))
+            for p, lost in zip(particles, untracked, strict=True)
+        ]
+        found.append((frame, here, rng.permutation(len(here)).tolist()))
+    # One after the other, the plain way.
+    group: dict[int, int] = {}
+    ids = []
+    for position, (_, here, order) in enumerate(found):
+        members = [here[k].particle for k in order if here[k].particle >= 0] or [-1 - position]
+        ids.append(members[0])
+        former = {group.setdefault(p, p) for p in members}
+        group = {p: min(former) if own in former else own for p, own in group.items()}
+    numbers = {name: k for k, name in enumerate(dict.fromkeys(group.values()))}
+    assert _names(found) == [numbers[group[first]] for first in ids]
+    assert 1 < len(numbers) < 60
 
 
 def test_two_lines_are_no_pileup_unless_asked_for():

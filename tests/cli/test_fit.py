@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -103,6 +104,19 @@ def test_what_was_fitted_can_be_drawn(folder):
     assert all(10 < p["direction_deg"] < 50 for p in drawn["pileups"])
     done("fit", "loop-sizes", "loops", "--out", "sizes.json", cwd=folder)
     done("generate", "loops", "--set", "loops.sizes=sizes.json", "--out", "new", cwd=folder)
+
+
+def test_slip_traces_are_left_out_and_counted(folder, tmp_path):
+    labels = tmp_path / "labels"
+    shutil.copytree(folder / "labels", labels)
+    path = sorted(labels.glob("*.json"))[0]
+    document = json.loads(path.read_text())
+    trace = {"label": "trace", "points": [[0, 9], [500, 9]], "shape_type": "line"}
+    path.write_text(json.dumps({**document, "shapes": [*document["shapes"], trace]}))
+    arguments = ["microstructure", str(labels), "--out", str(tmp_path / "m.json")]
+    result = CliRunner().invoke(fit, [*arguments, "--trace-label", "trace"])
+    assert result.exit_code == 0
+    assert ", without 1 labelled as slip traces" in result.stderr
 
 
 @pytest.mark.parametrize("suffix", ["json", "toml"])

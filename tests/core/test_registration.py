@@ -86,6 +86,81 @@ def test_a_fixed_pattern_of_the_camera_does_not_hold_the_specimen():
     assert registrar.add(frames[1]).x == pytest.approx(9, abs=0.5)
 
 
+STEPS = [(0, 0), (2, 4), (4, 8), (6, 12), (8, 16), (10, 20)]
+DARK = None
+
+
+def series(places):
+    """Small frames (found within 1 px) of a scene at these places, of noise, or of a scale bar."""
+    picture, shape = scene(6, 700), (160, 200)
+    for k, place in enumerate(places):
+        if isinstance(place, int):
+            yield np.random.default_rng(place).integers(0, 12, shape, dtype=np.uint8)
+        elif place is DARK:
+            dark = np.random.default_rng(k).integers(0, 4, shape, dtype=np.uint8)
+            dark[140:150, 20:90] = 255
+            yield dark
+        else:
+            yield seen(picture, *place, shape, seed=k)
+
+
+def registered(places, options=None):
+    """Return the shifts, after a check that it can be gone on with at any of the frames."""
+    options = options or RegistrationOptions()
+    frames = list(series(places))
+    registrar = Registrar(options)
+    found = [registrar.add(frame) for frame in frames]
+    for cut in range(1, len(frames)):
+        other = Registrar.after(options, found[:cut], frames.__getitem__)
+        # What a reference decides shows in the frames that follow.
+        end = cut + 4
+        assert repr([other.add(frame) for frame in frames[cut:end]]) == repr(found[cut:end])
+    return found, np.array([shift[:2] for shift in found])
+
+
+def test_a_first_frame_that_shows_nothing_leaves_the_origin_to_the_second():
+    found, at = registered([77, *STEPS])
+    np.testing.assert_allclose(at[1:], STEPS, atol=1)
+    assert [math.isnan(shift.correlation) for shift in found] == [False, True] + [False] * 5
+    assert not any(shift.jump for shift in found)
+    # Of two that show nothing alike, the first leaves it to the third.
+    np.testing.assert_allclose(registered([77, 78, *STEPS])[1][2:], STEPS, atol=1)
+
+
+def test_a_second_frame_that_shows_nothing_is_passed_over():
+    found, at = registered([STEPS[0], 77, *STEPS[1:]])
+    np.testing.assert_allclose(at, [STEPS[0], STEPS[0], *STEPS[1:]], atol=1)
+    assert not any(shift.jump for shift in found)
+
+
+@pytest.mark.parametrize("batch", [2, 20])
+def test_after_a_jump_of_more_than_half_a_frame_registration_goes_on(batch):
+    far = [(x - 300, y - 250) for x, y in STEPS]
+    found, at = registered([*STEPS[:3], *far, *STEPS[:2]], RegistrationOptions(batch=batch))
+    lost = [math.isnan(shift.correlation) for shift in found]
+    assert lost == [False] * 3 + [True] * 3 + [False] * 5
+    # The third frame there is taken to lie where the last one before lay.
+    np.testing.assert_allclose(at[3:6], [STEPS[2]] * 3, atol=1)
+    np.testing.assert_allclose(at[5:9] - at[5], np.array(STEPS[2:]) - STEPS[2], atol=1)
+    # The stage comes back.
+    np.testing.assert_allclose(at[9:], STEPS[:2], atol=1)
+    assert np.flatnonzero([shift.jump for shift in found]).tolist() == [5, 9]
+
+
+def test_a_closed_shutter_that_shows_a_scale_bar_does_not_lose_the_place():
+    given = [*STEPS[:2], *[DARK] * 7, *STEPS[2:4], *[DARK] * 2, *STEPS[4:]]
+    found, at = registered(given, RegistrationOptions(batch=3))
+    true = [(k, place) for k, place in enumerate(given) if place is not DARK]
+    np.testing.assert_allclose(at[[k for k, _ in true]], [place for _, place in true], atol=1)
+    assert np.flatnonzero([shift.jump for shift in found]).tolist() == [4, 9, 11, 13]
+
+
+def test_lost_frames_that_are_not_alike_are_no_reference():
+    found, at = registered([*STEPS[:2], 71, 72, 73, 74, *STEPS[2:]])
+    np.testing.assert_allclose(at[6:], STEPS[2:], atol=1)
+    assert not any(shift.jump for shift in found)
+
+
 def test_frames_of_another_size_and_bad_options_are_refused():
     registrar = Registrar()
     registrar.add(np.eye(64))

@@ -167,6 +167,43 @@ def test_shapes_of_lines_are_kept_in_units_of_the_slip_width(tmp_path):
     assert len(normalised_shapes(tmp_path)) == 3
 
 
+def add_traces(path, label):
+    """Label the two slip traces of a pile-up, with its group."""
+    document = json.loads(path.read_text())
+    for y in (200, 300):
+        document["shapes"].append(
+            {"label": label, "points": [[0, y], [500, y]], "shape_type": "line", "group_id": 0}
+        )
+    path.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("label", ["slip-trace", "Spur"])
+def test_labelled_slip_traces_are_no_dislocations(tmp_path, label):
+    corner = np.array([[100, 300], [140, 250], [100, 200]])
+    for k, width in enumerate((1, 1.3)):
+        lines = [(corner + np.array([25 * j, 0])) * width for j in range(3)]
+        labelme(tmp_path / f"{k}.json", lines, [0] * 3)
+    fit, shapes = fit_microstructure(tmp_path), normalised_shapes(tmp_path)
+    for k in range(2):
+        add_traces(tmp_path / f"{k}.json", label)
+    named = {} if label == "slip-trace" else {"trace_label": label}
+    again = fit_microstructure(tmp_path, **named)
+    assert again.source == f"{fit.source}, without 4 labelled as slip traces"
+    assert again.model_copy(update={"source": fit.source}) == fit
+    np.testing.assert_array_equal(normalised_shapes(tmp_path, **named), shapes)
+    # One who asks for a label has it.
+    assert fit_microstructure(tmp_path, "dislocation").source == fit.source
+    assert "with 4 lines in 2 pile-ups" in fit_microstructure(tmp_path, label).source
+
+
+def test_slip_traces_alone_are_nothing_to_fit(tmp_path):
+    labelme(tmp_path / "a.json", [])
+    add_traces(tmp_path / "a.json", "slip-trace")
+    for measure in (fit_microstructure, normalised_shapes):
+        with pytest.raises(FormatError, match="hold no line but those with the label 'slip-trace'"):
+            measure(tmp_path)
+
+
 @pytest.mark.parametrize("suffix", ["json", "toml"])
 def test_what_is_saved_is_read_again(tmp_path, suffix):
     path = tmp_path / "own.json"

@@ -104,6 +104,16 @@ def test_short_tracks_are_left_out():
     assert found["x"].tolist() == [10, 11]
 
 
+def test_particles_are_numbered_by_frame_and_row_whatever_the_order_of_the_table():
+    frames = {0: [upright(10), upright(90)], 1: [upright(200), upright(91)], 2: [upright(201)]}
+    detections, geometry = tables(frames)
+    turned = detections.iloc[::-1]
+    found = Lines(LinesOptions(min_length=2)).link(turned, geometry)
+    # The line at x = 10 is too short; the one at 90 comes first.
+    assert found["frame"].tolist() == [2, 1, 1, 0]
+    assert found["particle"].tolist() == [1, 0, 1, 0]
+
+
 def test_without_geometry_positions_count():
     detections, _ = tables({0: [upright(10), upright(40)], 1: [upright(41), upright(11)]})
     assert Lines().link(detections)["particle"].tolist() == [0, 1, 1, 0]

@@ -1,0 +1,46 @@
+"""``demo`` that ends early; in ``test_run.py`` it comes to its end."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from defectscope.cli import demo as module
+from defectscope.core.errors import OutputError
+
+
+class ReachedError(Exception):
+    """The work would begin here."""
+
+
+def start(monkeypatch, stage, *arguments):
+    def stop(*given):
+        raise ReachedError
+
+    monkeypatch.setattr(module, stage, stop)
+    result = CliRunner().invoke(module.demo, [str(argument) for argument in arguments])
+    return result.exception
+
+
+@pytest.mark.parametrize("stage", ["_make_data", "_run_and_score"])
+def test_one_that_was_interrupted_can_be_replaced(tmp_path, monkeypatch, stage):
+    out = tmp_path / "demo"
+    monkeypatch.setattr(module, "_make_data", lambda folder, seed, host: folder.mkdir())
+    assert isinstance(start(monkeypatch, stage, "--out", out, "--seed", 7), ReachedError)
+    assert json.loads((out / "demo.json").read_text()) == {"seed": 7, "scores": None}
+    (out / "half").touch()
+    refused = start(monkeypatch, stage, "--out", out)
+    assert isinstance(refused, OutputError)
+    assert "give --overwrite to replace it" in str(refused)
+    again = start(monkeypatch, stage, "--out", out, "--overwrite")
+    assert isinstance(again, ReachedError)
+    assert not (out / "half").exists()
+
+
+def test_another_folder_is_not_replaced(tmp_path, monkeypatch):
+    (tmp_path / "thesis.txt").touch()
+    error = start(monkeypatch, "_make_data", "--out", tmp_path, "--overwrite")
+    assert isinstance(error, OutputError)
+    assert "it is not a former demo" in str(error)
