@@ -35,12 +35,13 @@ def counted(found: Found, tile: Tile, given: tuple[int, int]) -> Found:
         (height, width) of the input, without the padding that the network sees beyond it.
     """
     moved = found.boxes + np.array([tile.x_min, tile.y_min] * 2, np.float32)
-    # Half of a defect at the rim may be thought to lie in the padding, its centre with it.
-    boxes = clip_boxes(moved, given).astype(np.float32)
-    x, y = (boxes[:, :2] + boxes[:, 2:]).T / 2
-    # Where a tile ends inside the frame, its neighbour sees better.
+    # Of whole boxes: where a tile ends inside the frame, its neighbour sees better. At the rim of
+    # the frame, defects whose centre lies beyond are not counted, on no side, so that their number
+    # by area is that of the foil. On real frames experts label few of those.
+    x, y = (moved[:, :2] + moved[:, 2:]).T / 2
     mine = tile.holds(x, y)
-    return Found(boxes[mine], found.scores[mine], found.classes[mine])
+    boxes = clip_boxes(moved[mine], given).astype(np.float32)
+    return Found(boxes, found.scores[mine], found.classes[mine])
 
 
 def settled(

@@ -29,13 +29,18 @@ def reported(boxes, shape=SHAPE, given=SHAPE, tile_px=256):
 @pytest.mark.parametrize(
     ("box", "cut"),
     [
-        ([230, 100, 249, 120], [230, 100, 239, 120]),  # its centre lies at 239.5
-        ([100, 232, 120, 252], [100, 232, 120, 239]),
-        ([-12, 100, 8, 120], [0, 100, 8, 120]),
+        ([228, 100, 248, 120], [228, 100, 239, 120]),
+        ([100, 228, 120, 248], [100, 228, 120, 239]),
+        ([-8, 100, 12, 120], [0, 100, 12, 120]),
     ],
 )
-def test_a_defect_at_the_rim_stays_when_its_centre_lies_beyond(box, cut):
+def test_a_defect_at_the_rim_is_cut(box, cut):
     assert reported([box]) == [cut]
+
+
+def test_a_defect_whose_centre_lies_beyond_the_frame_is_not_counted_on_any_side():
+    beyond = [[230, 100, 249, 120], [100, 230, 120, 249], [-11, 50, 8, 60], [50, -11, 60, 8]]
+    assert reported(beyond) == []
 
 
 def test_what_lies_in_the_padding_alone_is_nothing():
@@ -46,17 +51,17 @@ def test_a_tile_cuts_nothing_where_the_frame_goes_on():
     given = 239, 384
     assert [tile.core[::2] for tile in tiles_of(given, 256, 64, 32)] == [(0, 192), (192, 384)]
     # Over the border, beyond the end of the first tile, at the frame's rim.
-    across, beyond, rim = [180, 100, 200, 130], [180, 10, 270, 40], [370, 200, 400, 220]
+    across, beyond, rim = [180, 100, 200, 130], [180, 10, 270, 40], [370, 200, 396, 220]
     whole = reported([across, beyond, rim], given, given)
     assert sorted(whole) == sorted([across, beyond, [370, 200, 384, 220]])
 
 
 def test_boxes_that_are_one_at_the_rim_are_one_find():
-    # Whole, they overlap by a third; what of them is in the frame is nearly the same.
-    assert reported([[230, 100, 246, 120], [230, 100, 278, 120]]) == [[230, 100, 239, 120]]
+    # Whole, they overlap by half; what of them is in the frame by more.
+    assert reported([[229, 100, 247, 130], [233, 102, 244, 128]]) == [[229, 100, 239, 130]]
 
 
 def test_least_sides_are_those_of_the_frame():
     given = 478, 478
-    thin, fine = [476.4, 10, 490, 30], [475.5, 60, 490, 80]
+    thin, fine = [477.2, 10, 478.6, 30], [475.5, 60, 479, 80]
     assert reported([thin, fine], SHAPE, given, 512) == [[237.75, 30, 239, 40]]
