@@ -11,6 +11,7 @@ import numpy as np
 from defectscope.core.datasets import PAGE, Dataset, joining_name
 from defectscope.core.errors import UsageError
 from defectscope.core.instances import Instances
+from defectscope.core.vertices import lines_by_frame
 from defectscope.pipeline.results import Result
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _some(names: list[str]) -> str:
 def _from_run(run: Result) -> dict[str, tuple[Instances, int | None]]:
     by_frame = dict(tuple(run.detections.groupby("frame")))
     nothing = run.detections.iloc[:0]
-    lines = _lines_by_frame(_of_lines(run))
+    lines = lines_by_frame(_of_lines(run))
     found: dict[str, tuple[Instances, int | None]] = {}
     sources: dict[str, str] = {}
     for row in run.frames[run.frames["status"] == "ok"].to_dict("records"):
@@ -117,20 +118,6 @@ def _of_lines(run: Result) -> pd.DataFrame:
         return run.geometry
     measured = run.detections.loc[run.detections["length_px"].notna(), ["frame", "detection"]]
     return run.geometry.merge(measured, on=["frame", "detection"])
-
-
-def _lines_by_frame(geometry: pd.DataFrame) -> dict[int, dict[int, NDArray[np.float64]]]:
-    """Return the vertices of lines and outlines by frame and detection."""
-    ordered = geometry.sort_values(["frame", "detection", "vertex"], kind="stable")
-    frames, detections = (ordered[n].to_numpy(np.int64) for n in ("frame", "detection"))
-    points = ordered[["x", "y"]].to_numpy(float)
-    starts = np.flatnonzero(
-        np.diff(frames, prepend=-1).astype(bool) | np.diff(detections, prepend=-1).astype(bool)
-    )
-    found: dict[int, dict[int, NDArray[np.float64]]] = {}
-    for start, part in zip(starts.tolist(), np.split(points, starts[1:]), strict=False):
-        found.setdefault(int(frames[start]), {})[int(detections[start])] = part
-    return found
 
 
 def _instances(
