@@ -23,12 +23,13 @@ __all__ = ["Joined", "join_frames"]
 
 @dataclass(frozen=True)
 class Joined:
-    """Prediction and truth of one frame."""
+    """Prediction and truth of one frame; `sequence` is that of the truth (Dataset.sequences)."""
 
     name: str
     frame: int | None
     predicted: Instances
     true: Instances
+    sequence: int = 0
 
 
 def join_frames(predictions: Result | Dataset, truth: Dataset, warnings: list[str]) -> list[Joined]:
@@ -55,7 +56,7 @@ def join_frames(predictions: Result | Dataset, truth: Dataset, warnings: list[st
     images = truth.by_stem()
     indices = Counter(image.frame for image in images.values())
     named = {found[name][1] for name in images if name in found}
-    for name, image in images.items():
+    for (name, image), sequence in zip(images.items(), truth.sequences(), strict=True):
         # A page of another file, and an index of several images, say nothing of where they belong.
         unsure = PAGE.search(name) or indices[image.frame] > 1 or image.frame in named
         key = name if name in found or unsure else f"#{image.frame}"
@@ -70,7 +71,7 @@ def join_frames(predictions: Result | Dataset, truth: Dataset, warnings: list[st
                 "they cannot be compared"
             )
         joined.append(Joined(name, image.frame if frame is None else frame, predicted,
-                             image.instances))  # fmt: skip
+                             image.instances, sequence))  # fmt: skip
     if not joined:
         raise UsageError(
             "no labelled image has a prediction: frames are joined by file name, the truth has "
