@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from defectscope.core.errors import FormatError
 from defectscope.core.tracking_metrics import tracking_scores
 from defectscope.pipeline.results import Result
 
@@ -23,7 +24,7 @@ BOXES = ["x_min", "y_min", "x_max", "y_max"]
 def track_scores(
     predictions: Result | Dataset, joined: Sequence[Joined], iou: float, warnings: list[str]
 ) -> dict[str, Any] | None:
-    """Return MOTA, IDF1 and so on; None where one side has no tracks.
+    """Return MOTA, IDF1 and so on; None where one side has no tracks, or impossible ones.
 
     Parameters
     ----------
@@ -34,7 +35,8 @@ def track_scores(
     iou
         Overlap of boxes that a match needs.
     warnings
-        Gains a line where particles go on from one sequence into the next.
+        Gains a line where particles go on from one sequence into the next, and where a track is
+        twice in a frame, so that there are no scores.
     """
     if not isinstance(predictions, Result) or predictions.tracks is None:
         return None
@@ -45,7 +47,12 @@ def track_scores(
     tracks = predictions.tracks
     tracks = tracks[tracks["frame"].isin([j.frame for j in joined])]
     warnings += _across_sequences(tracks, joined)
-    return tracking_scores(tracks[["frame", "particle", *BOXES]], true, cut_off_iou=iou)
+    try:
+        return tracking_scores(tracks[["frame", "particle", *BOXES]], true, cut_off_iou=iou)
+    except FormatError as error:
+        # All else that was compared holds.
+        warnings.append(f"tracks are not scored: {error}")
+        return None
 
 
 def _true_rows(joined: Joined) -> pd.DataFrame:

@@ -336,6 +336,19 @@ def test_swapped_identities_show(run, host):
     assert scores["idf1"] == pytest.approx(7 / 9)
 
 
+def test_a_true_track_twice_in_a_frame_costs_the_scores_of_tracks_alone(run, host):
+    result = run()
+    first, *rest = with_tracks(truth_of(result), [7, 9, 4]).images
+    twice = with_tracks(Dataset([first]), [7, 9, 9]).images
+    found = evaluate(result, Dataset([*twice, *rest]), host=host)
+    assert found.tracking is None
+    assert found.overall.f1 == 1
+    assert found.warnings == [
+        "tracks are not scored: a track can be in a frame once, but track_id 9 is in frame "
+        f"{first.frame} twice"
+    ]
+
+
 def test_tracks_of_several_sequences_are_scored_apart(run, host, series):
     result = run(series(6))
     images = with_tracks(truth_of(result), [0, 1, 2]).images
