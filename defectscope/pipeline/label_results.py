@@ -147,10 +147,19 @@ def _tracks(
 ) -> pd.DataFrame:
     """Return the rows that have a ``track_id``, which is now the particle.
 
-    `sequence_of` has the sequence of each frame; `warnings` gains a line where there are several.
+    `sequence_of` has the sequence of each frame; `warnings` gains a line where there are several,
+    and where a ``track_id`` comes twice in an image, of which the first row stays.
     """
     tracks = detections.dropna(subset="track_id").rename(columns={"track_id": "particle"})
     tracks = tracks.astype({"particle": "int64"}).reset_index(drop=True)
+    twice = tracks.duplicated(["frame", "particle"])
+    if twice.any():
+        particle, frame = tracks.loc[twice, ["particle", "frame"]].iloc[0]
+        warnings.append(
+            f"{int(twice.sum())} labels have the track_id of another one in their image (the "
+            f"first: {particle} in frame {frame}): they count, but only the one before is tracked"
+        )
+        tracks = tracks[~twice].reset_index(drop=True)
     sequences = len(set(sequence_of.values()))
     if sequences > 1:
         # Each begins at its own first track_id.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +186,9 @@ def test_tracks_that_are_none_of_the_run(run: ds.Result, tmp_path: Path) -> None
     run.tracks.assign(frame=99).to_csv(path, index=False)
     with pytest.raises(ds.FormatError, match="of frames that the run lacks"):
         ds.analyze(run, tracks=path, out=tmp_path)
+    run.tracks.assign(particle=3).to_csv(path, index=False)
+    with pytest.raises(ds.FormatError, match="once a frame, found particle 3 twice in frame 5;"):
+        ds.analyze(run, tracks=path, out=tmp_path)
     path.with_suffix(".parquet").write_text("nothing")
     with pytest.raises(ds.FormatError, match=r"cannot be read as \.csv or \.parquet"):
         ds.analyze(run, tracks=path.with_suffix(".parquet"), out=tmp_path)
@@ -239,3 +243,20 @@ def test_each_sequence_has_tracks_of_its_own(tmp_path: Path) -> None:
     assert alone.tracks is not None
     assert set(alone.tracks["particle"]) == set(range(6))
     assert not alone.warnings
+
+
+def test_of_two_labels_with_one_track_the_first_is_followed(tmp_path: Path) -> None:
+    images = list(sequences(1, 3).images)
+    found = images[1].instances
+    found = found.with_measurements({"track_id": [0, 1, 2, 2, 4, 2]}, found.units)
+    images[1] = replace(images[1], instances=found)
+    result = label_result(Dataset(images), tmp_path, default_host().defect_types())
+    assert result.tracks is not None
+    assert not result.tracks.duplicated(["frame", "particle"]).any()
+    second = result.tracks[result.tracks["frame"] == 1]
+    assert second.set_index("particle")["x"].to_dict() == {0: 20, 1: 50, 2: 80, 4: 140}
+    assert len(result.detections) == 18
+    assert result.warnings == [
+        "2 labels have the track_id of another one in their image (the first: 2 in frame 1): they "
+        "count, but only the one before is tracked"
+    ]
