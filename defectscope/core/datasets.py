@@ -86,6 +86,25 @@ class Dataset:
     defect_types: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    def sequences(self) -> list[int]:
+        """Return which sequence each image is of, counted from 0.
+
+        Where frame indices come twice, a new sequence begins with every image whose index is not
+        above that of the image before; else all images are of one. A ``track_id`` means the same
+        defect within its sequence only.
+        """
+        known = [image.frame for image in self.images if image.frame is not None]
+        if len(set(known)) == len(known):
+            return [0] * len(self.images)  # in whatever order
+        numbers: list[int] = []
+        number, before = 0, known[0] - 1
+        for image in self.images:
+            if image.frame is not None:
+                number += image.frame <= before
+                before = image.frame
+            numbers.append(number)
+        return numbers
+
     def by_stem(self) -> dict[str, LabelledImage]:
         """Return the images by file stem.
 

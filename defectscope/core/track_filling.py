@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from defectscope.core.interpolation import NAMES, between
-from defectscope.core.positions import position_axis
+from defectscope.core.positions import position_columns
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -101,14 +101,14 @@ def filled_tracks(
     late = part > 0.5
     new = given.take(np.where(late, after, before)).copy()
     away, away_then = _away(given, at)
+    places = position_columns(given)
     for name in new.columns:
         if pd.api.types.is_float_dtype(given[name]) or name in NAMES:
-            axis, values = position_axis(str(name)), given[name].to_numpy(float)
-            if axis is not None:
-                values = values - away[:, axis]
-            new[name] = between(str(name), values[before], values[after], part, late)
-            if axis is not None:
-                new[name] += away_then[:, axis]
+            values = given[name].to_numpy(float)
+            axis, unit = places.get(str(name), (0, 0.0))
+            still = values - unit * away[:, axis]
+            new[name] = between(str(name), still[before], still[after], part, late)
+            new[name] += unit * away_then[:, axis]
     new["frame"] = at
     new["origin"] = "interpolated"
     order = np.lexsort((new["particle"].to_numpy(), at))

@@ -41,6 +41,7 @@ def tracking_scores(
     true
         The same with ``track_id`` in place of ``particle``. Where there is a column ``ignore``,
         rows that it flags are neither hits nor misses, and nor are predictions that fit them.
+        Where there is a column ``sequence``, one ``track_id`` in two sequences is two tracks.
     cut_off_iou
         Intersection over union, from 0 to 1, that a pair needs.
 
@@ -232,7 +233,8 @@ def _frames_of(table: pd.DataFrame, identity: str) -> Iterator[tuple[int, _Boxes
             f"a track can be in a frame once, but {identity} {track} is in frame {frame} twice"
         )
     boxes = rows[BOX_COLUMNS].to_numpy(float)
-    tracks = rows[identity].factorize()[0]
+    names = ["sequence", identity] if "sequence" in rows else [identity]
+    tracks = rows.groupby(names, sort=False, dropna=False).ngroup().to_numpy()
     ignore = rows["ignore"].to_numpy(bool) if "ignore" in rows else np.zeros(len(rows), bool)
     frames = rows["frame"].to_numpy()
     stops = [*(np.flatnonzero(frames[1:] != frames[:-1]) + 1).tolist(), len(rows)]

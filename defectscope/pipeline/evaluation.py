@@ -22,13 +22,13 @@ from defectscope.core.sizes import (
     size_errors,
     statistics_by_type,
 )
-from defectscope.core.tracking_metrics import tracking_scores
 from defectscope.pipeline.joining import Joined, join_frames
 from defectscope.pipeline.labels import open_dataset
 from defectscope.pipeline.line_evaluation import frame_line_scores, has_lines, line_columns
 from defectscope.pipeline.renaming import check_renames, names_in, renamed
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_labels import is_run, run_dataset
+from defectscope.pipeline.track_evaluation import track_scores
 from defectscope.pipeline.truth_seen import looked_at_px, outside_masks, within_roi
 from defectscope.plugins.host import PluginHost, default_host
 
@@ -160,6 +160,7 @@ def evaluate(
     line_frames = _line_frames(pairs, host)
     if line_frames:
         per_frame = per_frame.assign(**line_columns(line_frames))
+    tracking = track_scores(predictions, joined, iou, warnings)
     return Evaluation(
         iou,
         sum((count_matches(p, t, iou) for p, t in pairs), Counts()),
@@ -174,7 +175,7 @@ def evaluate(
         sum(line_frames, LineScores()) if line_frames else None,
         line_frames,
         _sweep(pairs) if sweep else None,
-        _tracking(predictions, joined, iou),
+        tracking,
         warnings,
     )
 
@@ -325,31 +326,3 @@ def _sweep(pairs: Sequence[tuple[Instances, Instances]]) -> dict[str, Any]:
         "f1": grid,
         "best": {"f1": best[0], "score": best[1], "iou": best[2]},
     }
-
-
-def _tracking(
-    predictions: Result | Dataset, joined: Sequence[Joined], iou: float
-) -> dict[str, Any] | None:
-    if not isinstance(predictions, Result) or predictions.tracks is None:
-        return None
-    if not any("track_id" in j.true.measurements for j in joined):
-        return None
-    boxes = ["x_min", "y_min", "x_max", "y_max"]
-    parts = []
-    for j in joined:
-        n = len(j.true)
-        ids = np.asarray(j.true.measurements.get("track_id", np.full(n, np.nan)), float)
-        # Truth without an identity is there all the same: what fits it is no false alarm.
-        unknown = ~np.isfinite(ids)
-        part = pd.DataFrame(j.true.boxes.astype(float), columns=boxes)
-        parts.append(
-            part.assign(
-                frame=j.frame,
-                track_id=np.where(unknown, -1 - np.arange(n), ids),
-                ignore=j.true.ignore | unknown,
-            )
-        )
-    true = pd.concat(parts, ignore_index=True).astype({"frame": "int64", "track_id": "int64"})
-    tracks = predictions.tracks
-    tracks = tracks[tracks["frame"].isin([j.frame for j in joined])]
-    return tracking_scores(tracks[["frame", "particle", *boxes]], true, cut_off_iou=iou)

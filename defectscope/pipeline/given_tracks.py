@@ -32,7 +32,8 @@ def given_tracks(path: Path, result: Result) -> pd.DataFrame:
     InputError
         There is no such file.
     FormatError
-        It is no table, lacks a column of the detections or ``particle``, or has other frames.
+        It is no table, lacks a column of the detections or ``particle``, has other frames, or a
+        particle twice in one.
     """
     if not path.is_file():
         raise InputError(f"there is no table of tracks at {path}")
@@ -54,7 +55,16 @@ def given_tracks(path: Path, result: Result) -> pd.DataFrame:
             f"the tracks {path} have rows without a particle, or of frames that the run lacks; "
             f"link the table of the run: track {_detections(result)}"
         )
-    return table.astype({**DETECTION_COLUMNS, "particle": "int64"})
+    table = table.astype({**DETECTION_COLUMNS, "particle": "int64"})
+    twice = table.duplicated(["frame", "particle"])
+    if twice.any():
+        particle, frame = table.loc[twice, ["particle", "frame"]].iloc[0]
+        raise FormatError(
+            f"the tracks {path} must have each particle once a frame, found particle {particle} "
+            f"twice in frame {frame}; leave one of the two rows out, or link the table of the run: "
+            f"track {_detections(result)}"
+        )
+    return table
 
 
 def _detections(result: Result) -> Path:

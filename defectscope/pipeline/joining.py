@@ -11,6 +11,7 @@ import numpy as np
 from defectscope.core.datasets import PAGE, Dataset, joining_name
 from defectscope.core.errors import UsageError
 from defectscope.core.instances import Instances
+from defectscope.core.vertices import lines_by_frame
 from defectscope.pipeline.results import Result
 
 if TYPE_CHECKING:
@@ -22,12 +23,13 @@ __all__ = ["Joined", "join_frames"]
 
 @dataclass(frozen=True)
 class Joined:
-    """Prediction and truth of one frame."""
+    """Prediction and truth of one frame; `sequence` is that of the truth (Dataset.sequences)."""
 
     name: str
     frame: int | None
     predicted: Instances
     true: Instances
+    sequence: int = 0
 
 
 def join_frames(predictions: Result | Dataset, truth: Dataset, warnings: list[str]) -> list[Joined]:
@@ -54,7 +56,7 @@ def join_frames(predictions: Result | Dataset, truth: Dataset, warnings: list[st
     images = truth.by_stem()
     indices = Counter(image.frame for image in images.values())
     named = {found[name][1] for name in images if name in found}
-    for name, image in images.items():
+    for (name, image), sequence in zip(images.items(), truth.sequences(), strict=True):
         # A page of another file, and an index of several images, say nothing of where they belong.
         unsure = PAGE.search(name) or indices[image.frame] > 1 or image.frame in named
         key = name if name in found or unsure else f"#{image.frame}"
@@ -69,7 +71,7 @@ def join_frames(predictions: Result | Dataset, truth: Dataset, warnings: list[st
                 "they cannot be compared"
             )
         joined.append(Joined(name, image.frame if frame is None else frame, predicted,
-                             image.instances))  # fmt: skip
+                             image.instances, sequence))  # fmt: skip
     if not joined:
         raise UsageError(
             "no labelled image has a prediction: frames are joined by file name, the truth has "
@@ -90,7 +92,7 @@ def _some(names: list[str]) -> str:
 def _from_run(run: Result) -> dict[str, tuple[Instances, int | None]]:
     by_frame = dict(tuple(run.detections.groupby("frame")))
     nothing = run.detections.iloc[:0]
-    lines = _lines_by_frame(_of_lines(run))
+    lines = lines_by_frame(_of_lines(run))
     found: dict[str, tuple[Instances, int | None]] = {}
     sources: dict[str, str] = {}
     for row in run.frames[run.frames["status"] == "ok"].to_dict("records"):
@@ -117,20 +119,6 @@ def _of_lines(run: Result) -> pd.DataFrame:
         return run.geometry
     measured = run.detections.loc[run.detections["length_px"].notna(), ["frame", "detection"]]
     return run.geometry.merge(measured, on=["frame", "detection"])
-
-
-def _lines_by_frame(geometry: pd.DataFrame) -> dict[int, dict[int, NDArray[np.float64]]]:
-    """Return the vertices of lines and outlines by frame and detection."""
-    ordered = geometry.sort_values(["frame", "detection", "vertex"], kind="stable")
-    frames, detections = (ordered[n].to_numpy(np.int64) for n in ("frame", "detection"))
-    points = ordered[["x", "y"]].to_numpy(float)
-    starts = np.flatnonzero(
-        np.diff(frames, prepend=-1).astype(bool) | np.diff(detections, prepend=-1).astype(bool)
-    )
-    found: dict[int, dict[int, NDArray[np.float64]]] = {}
-    for start, part in zip(starts.tolist(), np.split(points, starts[1:]), strict=False):
-        found.setdefault(int(frames[start]), {})[int(detections[start])] = part
-    return found
 
 
 def _instances(

@@ -65,7 +65,8 @@ def run_or_labels(path: Path, host: PluginHost) -> Result:
 def label_result(dataset: Dataset, path: Path, types: Mapping[str, DefectType]) -> Result:
     """Return labelled images as a result, in a temporary folder that lives as long as it does.
 
-    Instances that are to be ignored are left out, and those with a ``track_id`` are tracks.
+    Instances that are to be ignored are left out, and those with a ``track_id`` are tracks; of
+    several sequences (:meth:`Dataset.sequences`) these are numbered anew.
 
     Parameters
     ----------
@@ -98,8 +99,8 @@ def label_result(dataset: Dataset, path: Path, types: Mapping[str, DefectType]) 
     write_table(folder / "geometry.parquet", geometry)
     write_table(folder / "detections.parquet", detections.drop(columns="track_id", errors="ignore"))
     if "track_id" in detections and detections["track_id"].notna().any():
-        tracks = detections.dropna(subset="track_id").rename(columns={"track_id": "particle"})
-        tracks = tracks.astype({"particle": "int64"}).reset_index(drop=True)
+        sequence_of = dict(zip(indices, dataset.sequences(), strict=True))
+        tracks = _tracks(detections, sequence_of, warnings)
         write_table(folder / "tracks.parquet", tracks)
         write_table(
             folder / "particles.csv",
@@ -139,6 +140,36 @@ def _rows(
     if tracks is not None:
         columns["track_id"] = np.asarray(tracks, float)
     return FrameRows(index, columns, rows.geometry), bare
+
+
+def _tracks(
+    detections: pd.DataFrame, sequence_of: Mapping[int, int], warnings: list[str]
+) -> pd.DataFrame:
+    """Return the rows that have a ``track_id``, which is now the particle.
+
+    `sequence_of` has the sequence of each frame; `warnings` gains a line where there are several,
+    and where a ``track_id`` comes twice in an image, of which the first row stays.
+    """
+    tracks = detections.dropna(subset="track_id").rename(columns={"track_id": "particle"})
+    tracks = tracks.astype({"particle": "int64"}).reset_index(drop=True)
+    twice = tracks.duplicated(["frame", "particle"])
+    if twice.any():
+        particle, frame = tracks.loc[twice, ["particle", "frame"]].iloc[0]
+        warnings.append(
+            f"{int(twice.sum())} labels have the track_id of another one in their image (the "
+            f"first: {particle} in frame {frame}): they count, but only the one before is tracked"
+        )
+        tracks = tracks[~twice].reset_index(drop=True)
+    sequences = len(set(sequence_of.values()))
+    if sequences > 1:
+        # Each begins at its own first track_id.
+        own = tracks["frame"].map(sequence_of)
+        tracks["particle"] = tracks.groupby([own, "particle"]).ngroup().astype("int64")
+        warnings.append(
+            f"the labelled images are {sequences} sequences: their frames and particles are "
+            "numbered on from one to the next"
+        )
+    return tracks
 
 
 def _frame_table(

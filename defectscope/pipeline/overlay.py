@@ -13,7 +13,7 @@ import pandas as pd
 
 from defectscope.core.errors import InputError
 from defectscope.core.files import atomic_path
-from defectscope.core.vertices import lines_by_detection
+from defectscope.core.vertices import lines_by_frame
 from defectscope.pipeline.caption import CAPTION_PX, captioned, colour_of
 from defectscope.pipeline.unseen import unseen_pixels
 
@@ -128,11 +128,7 @@ def line_courses(
     wanted = result.detections[result.detections["defect_type"].isin(names)]
     if wanted.empty:
         return {}
-    vertices = result.geometry.merge(wanted[["frame", "detection"]])
-    lines: dict[int, dict[int, NDArray[np.float64]]] = {}
-    for (frame, detection), points in lines_by_detection(vertices).items():
-        lines.setdefault(frame, {})[detection] = points
-    return lines
+    return lines_by_frame(result.geometry.merge(wanted[["frame", "detection"]]))
 
 
 def _grow_tails(

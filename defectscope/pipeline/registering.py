@@ -11,7 +11,7 @@ import numpy as np
 
 from defectscope.core.errors import InputError, OptionError, UsageError
 from defectscope.core.frame_rows import FrameRows
-from defectscope.core.positions import position_axis
+from defectscope.core.positions import position_columns
 from defectscope.core.registration import Registrar, RegistrationOptions, Shift
 from defectscope.core.tables import SHIFT_COLUMNS
 
@@ -144,8 +144,9 @@ def shifted_outcome(outcome: FrameOutcome, shift: Shift | None, sign: int) -> Fr
 
 def _moved(rows: FrameRows, x: float, y: float) -> FrameRows:
     def columns(table: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        axes = {name: position_axis(name) for name in table}
-        return {n: v if (k := axes[n]) is None else v + (x, y)[k] for n, v in table.items()}
+        places = position_columns(table)
+        moved = {name: table[name] + unit * (x, y)[k] for name, (k, unit) in places.items()}
+        return {**table, **moved}
 
     return FrameRows(rows.frame, columns(rows.detections), columns(rows.geometry))
 
@@ -164,7 +165,7 @@ def out_of_view(
 
 
 def in_specimen(table: pd.DataFrame, shifts: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with its positions (px) in the coordinates of the first frame."""
+    """Return a table with its positions in the coordinates of the first frame."""
     return _table_moved(table, shifts, -1)
 
 
@@ -175,8 +176,7 @@ def in_frame(tracks: pd.DataFrame, shifts: pd.DataFrame, given: pd.DataFrame) ->
     beside, as ``x_corrected`` and ``y_corrected`` (px), unless the tracker has added these.
     """
     moved = _table_moved(tracks, shifts, 1)
-    positions = [name for name in map(str, given) if position_axis(name) is not None]
-    names = [name for name in positions if name in tracks]
+    names = [name for name in position_columns(given) if name in tracks]
     exact = given.set_index(["frame", "detection"])[names]
     if exact.index.is_unique and "detection" in tracks:
         own = exact.reindex(moved.set_index(["frame", "detection"]).index)
@@ -191,9 +191,7 @@ def in_frame(tracks: pd.DataFrame, shifts: pd.DataFrame, given: pd.DataFrame) ->
 
 def _table_moved(table: pd.DataFrame, shifts: pd.DataFrame, sign: int) -> pd.DataFrame:
     own = shifts.reindex(table["frame"].to_numpy()).fillna(0.0).to_numpy(float)
-    columns = {
-        name: table[name] + sign * own[:, axis]
-        for name in map(str, table)
-        if (axis := position_axis(name)) is not None
-    }
-    return table.assign(**columns)
+    places = position_columns(table)
+    return table.assign(
+        **{name: table[name] + sign * unit * own[:, axis] for name, (axis, unit) in places.items()}
+    )

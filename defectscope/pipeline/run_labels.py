@@ -10,7 +10,7 @@ import numpy as np
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.instances import Instances
 from defectscope.core.tables import ORIGINS
-from defectscope.core.vertices import lines_by_detection
+from defectscope.core.vertices import lines_by_frame
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import INFO
 
@@ -69,11 +69,7 @@ def _lines(result: Result) -> dict[int, dict[int, np.ndarray]]:
     wanted = result.detections.loc[result.detections["length_px"].notna(), ["frame", "detection"]]
     if wanted.empty:
         return {}
-    lines: dict[int, dict[int, np.ndarray]] = {}
-    vertices = result.geometry.merge(wanted, on=["frame", "detection"])
-    for (frame, detection), points in lines_by_detection(vertices).items():
-        lines.setdefault(frame, {})[detection] = points
-    return lines
+    return lines_by_frame(result.geometry.merge(wanted, on=["frame", "detection"]))
 
 
 def _instances(

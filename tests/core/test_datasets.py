@@ -39,3 +39,20 @@ def test_two_images_of_one_stem_cannot_be_joined():
     images = [LabelledImage("a/1.png", NOTHING), LabelledImage("b/1.jpg", NOTHING)]
     with pytest.raises(FormatError, match=r"share the name '1' \(a/1\.png and b/1\.jpg\)"):
         Dataset(images).by_stem()
+
+
+@pytest.mark.parametrize(
+    ("frames", "sequences"),
+    [
+        ([0, 1, 2, 0, 1, 2, 0, 1], [0, 0, 0, 1, 1, 1, 2, 2]),
+        ([4, 6, 5, 6], [0, 0, 1, 1]),
+        ([0, 1, None, 1, 2], [0, 0, 0, 1, 1]),
+        ([7, 7, 7], [0, 1, 2]),
+        ([9, 4, 7], [0, 0, 0]),  # one series in another order
+        ([None, None], [0, 0]),
+        ([], []),
+    ],
+)
+def test_a_sequence_begins_where_the_frames_begin_again(frames, sequences):
+    images = [LabelledImage(f"{k}.png", NOTHING, frame) for k, frame in enumerate(frames)]
+    assert Dataset(images).sequences() == sequences

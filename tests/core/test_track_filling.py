@@ -104,3 +104,16 @@ def test_frames_with_detections_of_no_track_are_filled():
     filled = filled_tracks(tracks, detections=pd.concat([tracks, others]))
     assert filled["frame"].tolist() == [1, 3, 2]
     assert filled["detection"].iloc[-1] == 1
+
+
+def test_positions_in_nm_stay_those_in_px_where_the_stage_moved():
+    # 100 px between the two sightings, which the other particle tells of frame 1 too.
+    tracks = rows((0, 0, 5.0, 7.0, 0.0, "a", 0), (2, 0, 105.0, 7.0, 0.0, "a", 0),
+                  (1, 1, 150.0, 9.0, 0.0, "a", 0)).assign(
+        x_corrected=[5.0, 5.0, 50.0], y_corrected=[7.0, 7.0, 9.0],
+        start_x_px=[5.0, 105.0, 150.0], start_x_nm=[2.5, 52.5, 75.0],
+    )  # fmt: skip
+    filled = filled_tracks(tracks)
+    assert filled.iloc[-1][["frame", "x", "start_x_px", "start_x_nm"]].tolist() == [
+        1, 105, 105, 52.5,
+    ]  # fmt: skip

@@ -114,6 +114,15 @@ def test_all_that_lies_in_ignored_truth_is_excused():
     assert found["idf1"] == 2 * 1 / (1 + 2)
 
 
+def test_one_name_in_two_sequences_is_two_tracks():
+    again = [(frame + 4, track, x) for frame, track, x in STILL]
+    predicted = STILL + [(frame, track + 2, x) for frame, track, x in again]
+    found = scores(predicted, STILL + again, sequence=[0] * 8 + [1] * 8)
+    assert (found["mota"], found["idf1"], found["id_switches"]) == (1, 1, 0)
+    assert found["true_tracks"] == 4
+    assert scores(predicted, STILL + again)["id_switches"] == 2
+
+
 def test_what_cannot_be_scored_is_none():
     nothing = scores([], [])
     assert [nothing[name] for name in ("mota", "idf1", "mostly_tracked")] == [None] * 3

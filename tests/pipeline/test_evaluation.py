@@ -336,6 +336,37 @@ def test_swapped_identities_show(run, host):
     assert scores["idf1"] == pytest.approx(7 / 9)
 
 
+def test_a_true_track_twice_in_a_frame_costs_the_scores_of_tracks_alone(run, host):
+    result = run()
+    first, *rest = with_tracks(truth_of(result), [7, 9, 4]).images
+    twice = with_tracks(Dataset([first]), [7, 9, 9]).images
+    found = evaluate(result, Dataset([*twice, *rest]), host=host)
+    assert found.tracking is None
+    assert found.overall.f1 == 1
+    assert found.warnings == [
+        "tracks are not scored: a track can be in a frame once, but track_id 9 is in frame "
+        f"{first.frame} twice"
+    ]
+
+
+def test_tracks_of_several_sequences_are_scored_apart(run, host, series):
+    result = run(series(6))
+    images = with_tracks(truth_of(result), [0, 1, 2]).images
+    true = Dataset([replace(i, frame=k % 2) for k, i in enumerate(images)])
+    # The tracker of the tests takes all frames for one series.
+    linked = evaluate(result, true, host=host)
+    assert linked.tracking["idf1"] == pytest.approx(1 / 3)
+    assert "3 of 3 particles go on from one sequence" in linked.warnings[-1]
+    tracks = result.tracks
+    particle = tracks["particle"] + 3 * ((tracks["frame"].rank(method="dense") - 1) // 2)
+    tracks.assign(particle=particle.astype("int64")).to_parquet(result.folder / "tracks.parquet")
+    apart = evaluate(ds.load_run(result.folder), true, host=host)
+    found = apart.tracking
+    assert (found["mota"], found["idf1"], found["id_switches"]) == (1, 1, 0)
+    assert found["true_tracks"] == 9
+    assert not apart.warnings
+
+
 def test_what_fits_ignored_or_nameless_truth_is_no_false_alarm_for_tracks(run, host):
     result = run()
     dataset = with_tracks(truth_of(result), [0, 1, 2])

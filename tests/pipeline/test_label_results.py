@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from click.testing import CliRunner
 
 import defectscope as ds
 from defectscope.cli.main import cli
-from defectscope.pipeline.label_results import run_or_labels
+from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.pipeline.label_results import label_result, run_or_labels
 from defectscope.pipeline.labels import save_dataset
 from defectscope.pipeline.run_labels import run_dataset
 from defectscope.plugins.host import default_host
@@ -184,6 +186,9 @@ def test_tracks_that_are_none_of_the_run(run: ds.Result, tmp_path: Path) -> None
     run.tracks.assign(frame=99).to_csv(path, index=False)
     with pytest.raises(ds.FormatError, match="of frames that the run lacks"):
         ds.analyze(run, tracks=path, out=tmp_path)
+    run.tracks.assign(particle=3).to_csv(path, index=False)
+    with pytest.raises(ds.FormatError, match="once a frame, found particle 3 twice in frame 5;"):
+        ds.analyze(run, tracks=path, out=tmp_path)
     path.with_suffix(".parquet").write_text("nothing")
     with pytest.raises(ds.FormatError, match=r"cannot be read as \.csv or \.parquet"):
         ds.analyze(run, tracks=path.with_suffix(".parquet"), out=tmp_path)
@@ -204,3 +209,54 @@ def test_what_to_link_of_a_run_with_csv_tables_and_of_labels(
     save_dataset(run_dataset(run.folder), labels, "coco", default_host())
     with pytest.raises(ds.UsageError, match="no detections to link; leave out --tracks"):
         ds.analyze(labels, tracks=table, out=tmp_path / "q")
+
+
+def sequences(number: int, length: int) -> Dataset:
+    """Return labelled images of six loops at rest a sequence, elsewhere in each of them."""
+    images = []
+    for k in range(number):
+        columns = {
+            "x": 20.0 + 30 * np.arange(6) + 7 * k, "y": np.full(6, 20.0 + 30 * k),
+            "major_px": np.full(6, 12.0), "minor_px": np.full(6, 10.0), "angle_deg": np.zeros(6),
+            "track_id": np.arange(6.0),
+        }  # fmt: skip
+        half = np.array([6.0, 5.0])
+        at = np.stack([columns["x"], columns["y"]], axis=1)
+        units = dict.fromkeys(columns, "px") | {"angle_deg": "deg", "track_id": ""}
+        found = ds.Instances((120, 220), np.hstack([at - half, at + half]),
+                             defect_types="dislocation-loop", measurements=columns,
+                             units=units)  # fmt: skip
+        images += [LabelledImage(f"{k:06d}-{t:04d}.png", found, t) for t in range(length)]
+    return Dataset(images)
+
+
+def test_each_sequence_has_tracks_of_its_own(tmp_path: Path) -> None:
+    result = label_result(sequences(3, 5), tmp_path, default_host().defect_types())
+    assert list(result.frames["frame"]) == list(range(15))
+    assert result.tracks is not None
+    assert result.particles is not None
+    assert list(result.particles["particle"]) == list(range(18))
+    assert set(result.particles["lifetime_frames"]) == {5}
+    assert set(result.particles["quality"]) == {"good"}
+    assert "are 3 sequences" in result.warnings[-1]
+    alone = label_result(sequences(1, 5), tmp_path, default_host().defect_types())
+    assert alone.tracks is not None
+    assert set(alone.tracks["particle"]) == set(range(6))
+    assert not alone.warnings
+
+
+def test_of_two_labels_with_one_track_the_first_is_followed(tmp_path: Path) -> None:
+    images = list(sequences(1, 3).images)
+    found = images[1].instances
+    found = found.with_measurements({"track_id": [0, 1, 2, 2, 4, 2]}, found.units)
+    images[1] = replace(images[1], instances=found)
+    result = label_result(Dataset(images), tmp_path, default_host().defect_types())
+    assert result.tracks is not None
+    assert not result.tracks.duplicated(["frame", "particle"]).any()
+    second = result.tracks[result.tracks["frame"] == 1]
+    assert second.set_index("particle")["x"].to_dict() == {0: 20, 1: 50, 2: 80, 4: 140}
+    assert len(result.detections) == 18
+    assert result.warnings == [
+        "2 labels have the track_id of another one in their image (the first: 2 in frame 1): they "
+        "count, but only the one before is tracked"
+    ]

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import defectscope as ds
 from defectscope.core.errors import OptionError, UsageError
-from defectscope.pipeline.registering import chosen_registration, in_frame, in_specimen, out_of_view
+from defectscope.core.frame_rows import FrameRows
+from defectscope.core.registration import Shift
+from defectscope.core.votes import Vote
+from defectscope.core.voting import VotingWindow
+from defectscope.pipeline.registering import (
+    chosen_registration,
+    in_frame,
+    in_specimen,
+    out_of_view,
+    shifted_outcome,
+)
+from defectscope.pipeline.stages import FrameOutcome
 
 SHIFTS = np.array([[0, 0], [1, 0], [1, 1], [25, -14], [26, -14], [26, -13]])
 
@@ -135,3 +148,48 @@ def test_tables_come_back_from_the_specimen_as_they_were():
     back = in_frame(linked, shifts, table)
     pd.testing.assert_frame_equal(back[list(table)], table, check_exact=True)
     np.testing.assert_allclose(back["x_corrected"], table["x"] - [0.1, 7.3, 7.3])
+
+
+PX = [f"{end}_{axis}_px" for end in ("start", "end") for axis in "xy"]
+
+
+def with_ends(table):
+    """Return a table with the ends of lines around its places, at 0.5 nm/px."""
+    for name, place, away in zip(PX, ("x", "y") * 2, (-3.0, -2.0, 3.0, 2.0), strict=True):
+        table[name] = table[place] + away
+        table[name.replace("_px", "_nm")] = table[name] * 0.5
+    return table
+
+
+def test_positions_in_nm_move_with_those_in_px():
+    shifts = pd.DataFrame({"drift_x_px": [0.1, 100.3], "drift_y_px": -0.7}, index=[0, 1])
+    table = with_ends(pd.DataFrame({"frame": [0, 1, 1], "detection": [0, 0, 1],
+                                    "x": [0.1, 100 / 3, 9.7], "y": [1e-9, 2.2, 3.3]}))  # fmt: skip
+    still = in_specimen(table, shifts)
+    assert still["start_x_nm"].tolist() == pytest.approx(still["start_x_px"].to_numpy() / 2)
+    back = in_frame(still.assign(particle=[0, 0, 1]), shifts, table)
+    pd.testing.assert_frame_equal(back[list(table)], table, check_exact=True)
+
+
+def test_a_vote_in_the_specimen_fills_in_the_same_place_in_nm_and_px():
+    shifts = [Shift(100.0 * (k > 1), -20.0 * (k > 1), False, 1.0) for k in range(4)]
+    found = []
+    for frame, shift in enumerate(shifts):
+        rows = with_ends({
+            "frame": np.array([frame]), "detection": np.array([0]),
+            "origin": np.array(["detector"]), "defect_type": np.array(["a"]),
+            "x": np.array([40.0 + shift.x]), "y": np.array([60.0 + shift.y]),
+            "x_min": np.array([35.0 + shift.x]), "x_max": np.array([45.0 + shift.x]),
+            "y_min": np.array([55.0 + shift.y]), "y_max": np.array([65.0 + shift.y]),
+        })  # fmt: skip
+        seen = FrameRows(frame, rows)[np.array([frame != 2])]
+        outcome = FrameOutcome(frame, "", (200, 200), seen)
+        found.append(shifted_outcome(outcome, shift, -1))
+    window = VotingWindow(Vote.parse("2/4"))
+    rows = [out for o in found for out in window.add(o.index, o.rows)] + window.rest()
+    for o, shift, voted in zip(found, shifts, rows, strict=True):
+        table = shifted_outcome(replace(o, rows=voted), shift, 1).rows.detections
+        assert table["start_x_px"].tolist() == pytest.approx([37 + shift.x])
+        for name in PX:
+            in_nm = table[name.replace("_px", "_nm")]
+            assert in_nm.tolist() == pytest.approx((0.5 * table[name]).tolist())

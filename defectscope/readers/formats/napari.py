@@ -6,7 +6,7 @@ import csv
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,9 +73,10 @@ class Napari(AnnotationFormat):
 
     ``shapes.csv`` opens in napari as a layer of shapes (axes: image from 0, y, x) and is saved by
     it under the same name. ``tracks.csv`` has the columns ``track_id``, ``axis-0``, ``axis-1`` and
-    ``axis-2`` that ``viewer.add_tracks`` takes. ``labels.json`` keeps images, types, scores, tracks
-    and origins. Shapes that were moved, turned or drawn in napari are read with the origin
-    ``human``; those moved keep type and track.
+    ``axis-2`` that ``viewer.add_tracks`` takes; tracks of several sequences are numbered on there
+    from one to the next. ``labels.json`` keeps images, types, scores, tracks and origins. Shapes
+    that were moved, turned or drawn in napari are read with the origin ``human``; those moved keep
+    type and track.
     """
 
     Options = NapariOptions
@@ -96,6 +97,7 @@ class Napari(AnnotationFormat):
         shapes: list[list[Any]] = []
         tracks: list[list[Any]] = []
         labels: list[dict[str, Any]] = []
+        sequences = dataset.sequences()
         for number, image in enumerate(dataset.images):
             ellipses = known_ellipses(image.instances)
             for position in range(len(image.instances)):
@@ -110,11 +112,14 @@ class Napari(AnnotationFormat):
                                "vertices": np.round(points, 4).tolist()})  # fmt: skip
                 if "track_id" in label:
                     x, y = points.mean(axis=0) - CENTRE
-                    tracks.append([label["track_id"], number, f"{y:.4f}", f"{x:.4f}"])
+                    track = (sequences[number], label["track_id"])
+                    tracks.append([track, number, f"{y:.4f}", f"{x:.4f}"])
         path.mkdir(parents=True, exist_ok=True)
         write_text(path / SHAPES, _table([HEAD, *shapes]))
         tracks.sort(key=lambda row: (row[0], row[1]))
-        write_text(path / TRACKS, _table([["track_id", *HEAD[3:]], *tracks]))
+        names = _track_numbers([row[0] for row in tracks])
+        rows = [[names[track], *place] for track, *place in tracks]
+        write_text(path / TRACKS, _table([["track_id", *HEAD[3:]], *rows]))
         images = [_image(image) for image in dataset.images]
         write_json(path / LABELS, {"format": 1, "images": images, "shapes": labels})
         return list(notes.texts())
@@ -183,6 +188,13 @@ def _known_labels(
             gone.add(id(entry))
             labels[k] = {**entry, "origin": "human"}
     return labels
+
+
+def _track_numbers(tracks: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """Return a number for each (sequence, track_id), in order: the latter where it will do."""
+    if len({sequence for sequence, _ in tracks}) < 2:
+        return {track: track[1] for track in tracks}
+    return {track: number for number, track in enumerate(dict.fromkeys(tracks))}
 
 
 def _of_entry(entry: dict[str, Any]) -> _Shape:

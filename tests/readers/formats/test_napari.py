@@ -89,6 +89,20 @@ def test_the_axes_are_those_of_napari(tmp_path):
     assert tracks[1] == "4,0,29.5000,19.5000"
 
 
+def test_tracks_of_several_sequences_stay_apart(tmp_path):
+    columns = {"track_id": [4, 0]}
+    found = Instances((80, 100), [[0, 0, 9, 9], [20, 20, 40, 30]], defect_types="black dot",
+                      measurements=columns, units={"track_id": ""})  # fmt: skip
+    images = [LabelledImage(f"{k}.png", found, k % 2) for k in range(4)]
+    Napari().save(Dataset(images), tmp_path / "layers")
+    rows = (tmp_path / "layers" / "tracks.csv").read_text().splitlines()[1:]
+    assert [tuple(map(int, row.split(",")[:2])) for row in rows] == [
+        (0, 0), (0, 1), (1, 0), (1, 1), (2, 2), (2, 3), (3, 2), (3, 3),
+    ]  # fmt: skip
+    for image in Napari().load(tmp_path / "layers").images:
+        assert image.instances.measurements["track_id"].tolist() == [4, 0]
+
+
 def test_napari_opens_the_layers(tmp_path):
     """In a process of its own: what napari imports warns, and takes its time."""
     if importlib.util.find_spec("napari") is None:
