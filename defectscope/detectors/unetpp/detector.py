@@ -18,6 +18,7 @@ from defectscope.detectors.learning.packages import expect_training_packages
 from defectscope.detectors.unetpp.architecture import Architecture
 from defectscope.detectors.unetpp.decoding import HALO_PX, Tiling, lines_in_tiles
 from defectscope.detectors.unetpp.options import UnetppTrainingOptions
+from defectscope.detectors.unetpp.starting import completed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,6 +136,10 @@ class Unetpp(LearnedDetector):
         from defectscope.detectors.unetpp.network import load_network
 
         return load_network(self.files)[0]
+
+    def before_training(self, job: TrainingJob) -> WeightFiles | None:
+        """Return the weights of a training that is complete; refuse what cannot work."""
+        return super().before_training(completed(job))
 
     def train(self, job: TrainingJob) -> WeightFiles:
         """Train on `job`'s data with Lightning."""

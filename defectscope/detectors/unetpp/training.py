@@ -17,6 +17,7 @@ from defectscope.detectors.unetpp.network import (
     load_encoder,
     load_network,
 )
+from defectscope.detectors.unetpp.starting import completed
 
 if TYPE_CHECKING:
     from defectscope import Runtime, TrainingJob
@@ -40,6 +41,7 @@ FACTS = Facts(
 def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
     """Train a network; raises what :func:`trained` raises."""
     expect_one_type(job, "unetpp")
+    job = completed(job)
     options: UnetppTrainingOptions = job.options
     if options.crop_px % (ENCODER_STRIDE * options.reduce):
         raise OptionError(
@@ -75,12 +77,8 @@ def _network(job: TrainingJob) -> tuple[UnetppNetwork, Architecture]:
             )
         network, architecture = load_network(WeightFiles.open(job.init, "unetpp"))
         refuse_other(job, DESCRIBED, architecture)
-        if options.masks != architecture.masks:
-            raise OptionError(
-                f"masks = {options.masks} does not fit {job.init}, which has "
-                f"{architecture.masks}; set unetpp.masks={architecture.masks}"
-            )
-        return network, architecture
+        # Without places nothing in the network depends on the tile.
+        return network, architecture.model_copy(update={"tile_px": options.crop_px})
     known = ("none",) if options.encoder_weights is None else ("none", "encoder")
     if options.freeze not in known:
         raise OptionError(

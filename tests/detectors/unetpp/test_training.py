@@ -11,11 +11,13 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("segmentation_models_pytorch")
 pytest.importorskip("lightning")
 
+from defectscope import TrainingData, TrainingJob, WeightFiles, WeightsCard  # noqa: E402
 from defectscope.core.errors import OptionError  # noqa: E402
 from defectscope.detectors.unetpp.architecture import Architecture  # noqa: E402
 from defectscope.detectors.unetpp.module import UnetppModule  # noqa: E402
 from defectscope.detectors.unetpp.network import FIRST_LOGIT, UnetppNetwork  # noqa: E402
 from defectscope.detectors.unetpp.options import UnetppTrainingOptions  # noqa: E402
+from defectscope.detectors.unetpp.starting import completed  # noqa: E402
 from defectscope.detectors.unetpp.training import _network  # noqa: E402
 
 
@@ -75,3 +77,55 @@ def test_two_places_to_start_from_are_refused(tmp_path):
     job = SimpleNamespace(options=options, init=tmp_path / "other.safetensors")
     with pytest.raises(OptionError, match="both say what to start from"):
         _network(job)
+
+
+SIZE = {"encoder": "mobilenet_v2", "masks": 3, "decoder_channels": (8, 8, 8, 8, 8)}
+
+
+class Nothing(TrainingData):
+    """Data that nobody may look at."""
+
+    title, defect_types, length = "nothing", ("dislocation",), 1
+
+    def load(self, number):
+        raise AssertionError("a frame was read")
+
+
+@pytest.fixture
+def job(tmp_path):
+    """Return a function that makes a job from weights of an architecture, and options."""
+
+    def make(architecture, **options):
+        known = Architecture(**{**SIZE, **architecture})
+        tensors = {name: v.numpy() for name, v in UnetppNetwork(known).state_dict().items()}
+        card = WeightsCard(
+            detector="unetpp", defect_types=("dislocation",), threshold=0.5, task="lines",
+            architecture=known.model_dump(mode="json"), data="nothing",
+        )  # fmt: skip
+        files = WeightFiles.save(tmp_path / "init.safetensors", card, tensors, None)
+        chosen = UnetppTrainingOptions(**options)
+        return TrainingJob(Nothing(), tmp_path / "mine.safetensors", chosen, init=files.tensors)
+
+    return make
+
+
+@pytest.mark.parametrize("places", [False, True])
+def test_what_is_left_out_is_that_of_the_weights_to_start_from(job, places):
+    todo = completed(job({"tile_px": 256, "places": places}))
+    assert (todo.options.crop_px, todo.options.masks) == (256, 3)
+    assert _network(todo)[1].tile_px == 256
+
+
+def test_the_card_gets_the_side_of_crops_that_were_learned(job):
+    todo = completed(job({"tile_px": 256}, crop_px=128))
+    assert _network(todo)[1] == Architecture(**SIZE, tile_px=128)
+
+
+def test_crops_of_another_side_are_refused_where_outputs_have_places(job):
+    with pytest.raises(OptionError, match=r"crop_px = 512 does not fit .*places in tiles of 256"):
+        completed(job({"tile_px": 256, "places": True}, crop_px=512))
+
+
+def test_another_number_of_masks_is_refused(job):
+    with pytest.raises(OptionError, match="masks = 20 does not fit .*whose network has 3; leave"):
+        _network(completed(job({}, masks=20)))

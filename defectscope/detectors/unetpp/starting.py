@@ -1,0 +1,41 @@
+"""What the training of ``unetpp`` takes from the weights it starts from; needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from defectscope import OptionError, WeightFiles
+from defectscope.detectors.learning.cards import read_architecture
+from defectscope.detectors.unetpp.architecture import Architecture
+
+if TYPE_CHECKING:
+    from defectscope import TrainingJob
+    from defectscope.detectors.unetpp.options import UnetppTrainingOptions
+
+__all__ = ["completed"]
+
+
+def completed(job: TrainingJob) -> TrainingJob:
+    """Return a job whose options fit the weights to start from, as far as they were left out.
+
+    Raises
+    ------
+    OptionError
+        Crops of the side that was asked for cannot be learned.
+    FormatError
+        The card of these weights describes no such network.
+    """
+    if job.init is None:
+        return job
+    options: UnetppTrainingOptions = job.options
+    known = read_architecture(WeightFiles.open(job.init, "unetpp"), Architecture)
+    theirs = {"crop_px": known.tile_px, "masks": known.masks}
+    left_out = {name: theirs[name] for name in theirs.keys() - options.model_fields_set}
+    options = options.model_copy(update=left_out)
+    if known.places and options.crop_px != known.tile_px:
+        raise OptionError(
+            f"crop_px = {options.crop_px} does not fit {job.init}, whose outputs have places in "
+            f"tiles of {known.tile_px} px; leave it out, or leave out --init"
+        )
+    return replace(job, options=options)
