@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from defectscope import OptionError, WeightFiles
 from defectscope.detectors.learning.cards import read_architecture
-from defectscope.detectors.unetpp.architecture import Architecture
+from defectscope.detectors.unetpp.architecture import ENCODER_STRIDE, Architecture
 
 if TYPE_CHECKING:
     from defectscope import TrainingJob
@@ -26,9 +26,10 @@ def completed(job: TrainingJob) -> TrainingJob:
     FormatError
         The card of these weights describes no such network.
     """
-    if job.init is None:
-        return job
     options: UnetppTrainingOptions = job.options
+    if job.init is None:
+        _expect_multiple(options.crop_px, options.reduce)
+        return job
     known = read_architecture(WeightFiles.open(job.init, "unetpp"), Architecture)
     theirs = {"crop_px": known.tile_px, "masks": known.masks}
     left_out = {name: theirs[name] for name in theirs.keys() - options.model_fields_set}
@@ -38,4 +39,13 @@ def completed(job: TrainingJob) -> TrainingJob:
             f"crop_px = {options.crop_px} does not fit {job.init}, whose outputs have places in "
             f"tiles of {known.tile_px} px; leave it out, or leave out --init"
         )
+    _expect_multiple(options.crop_px, known.reduce)
     return replace(job, options=options)
+
+
+def _expect_multiple(crop_px: int, reduce: int) -> None:
+    multiple_px = ENCODER_STRIDE * reduce
+    if crop_px % multiple_px:
+        raise OptionError(
+            f"crop_px = {crop_px} must be a multiple of {multiple_px} with reduce = {reduce}"
+        )

@@ -9,7 +9,7 @@ from defectscope import WeightFiles
 from defectscope.core.errors import OptionError
 from defectscope.detectors.learning.jobs import expect_one_type, has_lines, refuse_other
 from defectscope.detectors.learning.training import Facts, trained
-from defectscope.detectors.unetpp.architecture import ENCODER_STRIDE, Architecture
+from defectscope.detectors.unetpp.architecture import Architecture
 from defectscope.detectors.unetpp.crops import CropMaker
 from defectscope.detectors.unetpp.module import UnetppModule
 from defectscope.detectors.unetpp.network import (
@@ -43,11 +43,6 @@ def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
     expect_one_type(job, "unetpp")
     job = completed(job)
     options: UnetppTrainingOptions = job.options
-    if options.crop_px % (ENCODER_STRIDE * options.reduce):
-        raise OptionError(
-            f"crop_px = {options.crop_px} must be a multiple of {ENCODER_STRIDE * options.reduce} "
-            f"with reduce = {options.reduce}"
-        )
 
     def module(*given: Any) -> UnetppModule:
         _warn_of_many(job, given[-1])

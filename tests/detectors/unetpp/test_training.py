@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +12,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("segmentation_models_pytorch")
 pytest.importorskip("lightning")
 
-from defectscope import TrainingData, TrainingJob, WeightFiles, WeightsCard  # noqa: E402
+from defectscope import Runtime, TrainingData, TrainingJob, WeightFiles, WeightsCard  # noqa: E402
 from defectscope.core.errors import OptionError  # noqa: E402
+from defectscope.detectors.learning.plans import work_folder  # noqa: E402
 from defectscope.detectors.unetpp.architecture import Architecture  # noqa: E402
+from defectscope.detectors.unetpp.detector import Unetpp  # noqa: E402
 from defectscope.detectors.unetpp.module import UnetppModule  # noqa: E402
 from defectscope.detectors.unetpp.network import FIRST_LOGIT, UnetppNetwork  # noqa: E402
 from defectscope.detectors.unetpp.options import UnetppTrainingOptions  # noqa: E402
@@ -127,5 +130,14 @@ def test_crops_of_another_side_are_refused_where_outputs_have_places(job):
 
 
 def test_another_number_of_masks_is_refused(job):
-    with pytest.raises(OptionError, match="masks = 20 does not fit .*whose network has 3; leave"):
+    with pytest.raises(OptionError, match=r"masks = 20 does not fit .*whose network has 3; leave"):
         _network(completed(job({}, masks=20)))
+
+
+@pytest.mark.parametrize("init", [False, True])
+def test_crops_that_the_network_cannot_halve_are_refused_before_anything_is_written(job, init):
+    todo = job({"reduce": 2}, crop_px=288, **({} if init else {"reduce": 2}))
+    todo = todo if init else replace(todo, init=None)
+    with pytest.raises(OptionError, match="crop_px = 288 must be a multiple of 64 with reduce = 2"):
+        Unetpp(None, Runtime()).before_training(todo)
+    assert not work_folder(todo.out).exists()
