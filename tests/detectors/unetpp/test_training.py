@@ -141,3 +141,13 @@ def test_crops_that_the_network_cannot_halve_are_refused_before_anything_is_writ
     with pytest.raises(OptionError, match="crop_px = 288 must be a multiple of 64 with reduce = 2"):
         Unetpp(None, Runtime()).before_training(todo)
     assert not work_folder(todo.out).exists()
+
+
+@pytest.mark.parametrize("name", ["place_weight", "middle_weight"])
+def test_weights_of_places_are_refused_where_outputs_have_none(job, name):
+    for init in (None, job({}).init):
+        with pytest.raises(OptionError, match=f"{name} is of outputs with places alone"):
+            completed(replace(job({}, **{name: 3.0}), init=init))
+    assert completed(replace(job({}, places=True, **{name: 3.0}), init=None)).options.places
+    todo = job({"places": True}, **{name: 3.0})
+    assert getattr(completed(todo).options, name) == 3
