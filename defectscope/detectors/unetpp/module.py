@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from defectscope.core.line_metrics import LineScores, score_lines
-from defectscope.detectors.learning.module import LearningModule, true_lines
+from defectscope.detectors.learning.module import LearningModule
 from defectscope.detectors.learning.optimising import expect_finite
+from defectscope.detectors.unetpp.crops import true_courses
 from defectscope.detectors.unetpp.decoding import Tiling, lines_in_tiles
 from defectscope.detectors.unetpp.loss import mask_loss, union_loss
 from defectscope.detectors.unetpp.places import middle_loss
@@ -81,7 +82,7 @@ class UnetppModule(LearningModule):
             self.options.least_area_px,
         )  # fmt: skip
         found = [(line.points, line.score) for line in lines]
-        self._found.append((found, true_lines(truth), true_lines(truth, ignored=True)))
+        self._found.append((found, true_courses(truth), true_courses(truth, ignored=True)))
 
     def _shown(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         (logits,) = self.outputs(torch.from_numpy(batch).to(self.device))

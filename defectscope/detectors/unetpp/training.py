@@ -10,7 +10,7 @@ from defectscope.core.errors import OptionError
 from defectscope.detectors.learning.jobs import expect_one_type, has_lines, refuse_other
 from defectscope.detectors.learning.training import Facts, trained
 from defectscope.detectors.unetpp.architecture import Architecture
-from defectscope.detectors.unetpp.crops import CropMaker
+from defectscope.detectors.unetpp.crops import CropMaker, true_masks
 from defectscope.detectors.unetpp.module import UnetppModule
 from defectscope.detectors.unetpp.network import (
     UnetppNetwork,
@@ -20,10 +20,10 @@ from defectscope.detectors.unetpp.network import (
 from defectscope.detectors.unetpp.starting import completed
 
 if TYPE_CHECKING:
-    from defectscope import Runtime, TrainingJob
+    from defectscope import Instances, Runtime, TrainingJob
     from defectscope.detectors.unetpp.options import UnetppTrainingOptions
 
-__all__ = ["train"]
+__all__ = ["has_courses", "train"]
 
 # Options that say what the network is, called as in its card.
 DESCRIBED = ("encoder", "masks", "decoder_channels", "reduce", "places")
@@ -49,9 +49,14 @@ def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
         return UnetppModule(*given)
 
     return trained(
-        job, runtime, "unetpp", _network, module, CropMaker(options), has_lines,
+        job, runtime, "unetpp", _network, module, CropMaker(options), has_courses,
         replace(FACTS, weight_bits=options.weight_bits),
     )  # fmt: skip
+
+
+def has_courses(truth: Instances) -> bool:
+    """Return whether there is a line to learn in a truth, or the mask of one."""
+    return has_lines(truth) or bool(true_masks(truth, 1))
 
 
 def _warn_of_many(job: TrainingJob, frames: list[tuple[Any, Any]]) -> None:

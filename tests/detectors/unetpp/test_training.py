@@ -12,16 +12,26 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("segmentation_models_pytorch")
 pytest.importorskip("lightning")
 
-from defectscope import Runtime, TrainingData, TrainingJob, WeightFiles, WeightsCard  # noqa: E402
+from defectscope import (  # noqa: E402
+    Instances,
+    Runtime,
+    TrainingData,
+    TrainingJob,
+    WeightFiles,
+    WeightsCard,
+)
 from defectscope.core.errors import OptionError  # noqa: E402
+from defectscope.core.line_masks import mask_of_line  # noqa: E402
+from defectscope.core.line_metrics import score_lines  # noqa: E402
 from defectscope.detectors.learning.plans import work_folder  # noqa: E402
 from defectscope.detectors.unetpp.architecture import Architecture  # noqa: E402
+from defectscope.detectors.unetpp.crops import true_courses  # noqa: E402
 from defectscope.detectors.unetpp.detector import Unetpp  # noqa: E402
 from defectscope.detectors.unetpp.module import UnetppModule  # noqa: E402
 from defectscope.detectors.unetpp.network import FIRST_LOGIT, UnetppNetwork  # noqa: E402
 from defectscope.detectors.unetpp.options import UnetppTrainingOptions  # noqa: E402
 from defectscope.detectors.unetpp.starting import completed  # noqa: E402
-from defectscope.detectors.unetpp.training import _network  # noqa: E402
+from defectscope.detectors.unetpp.training import _network, has_courses  # noqa: E402
 
 
 def network(**size):
@@ -151,3 +161,24 @@ def test_weights_of_places_are_refused_where_outputs_have_none(job, name):
     assert completed(replace(job({}, places=True, **{name: 3.0}), init=None)).options.places
     todo = job({"places": True}, **{name: 3.0})
     assert getattr(completed(todo).options, name) == 3
+
+
+def test_what_is_labelled_by_masks_alone_is_learned_and_validated():
+    line = np.linspace([10.0, 12.0], [60.0, 40.0], 60)
+    masks = [mask_of_line(line, 5), mask_of_line(line[:, ::-1], 5)]
+    truth = Instances(
+        (64, 64), [mask.box for mask in masks], defect_types="line", masks=masks,
+        ignore=[False, True],
+    )  # fmt: skip
+    assert has_courses(truth)
+    assert not has_courses(truth[[1]])
+    assert not has_courses(Instances((64, 64), [(1, 1, 9, 9)], defect_types="line"))
+    assert score_lines(true_courses(truth), [line]).score > 0.9
+    assert score_lines(true_courses(truth, ignored=True), [line[:, ::-1]]).score > 0.9
+
+
+def test_lines_are_taken_as_they_are_labelled_where_there_are_any():
+    line = np.linspace([10.0, 12.0], [60.0, 40.0], 60)
+    mask = mask_of_line(line + 9, 5)
+    truth = Instances((64, 90), [mask.box], defect_types="line", masks=[mask], lines=[line])
+    np.testing.assert_array_equal(true_courses(truth), [line])
