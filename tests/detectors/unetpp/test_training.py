@@ -182,3 +182,21 @@ def test_lines_are_taken_as_they_are_labelled_where_there_are_any():
     mask = mask_of_line(line + 9, 5)
     truth = Instances((64, 90), [mask.box], defect_types="line", masks=[mask], lines=[line])
     np.testing.assert_array_equal(true_courses(truth), [line])
+
+
+class _OneLine(torch.nn.Module):
+    """Shows a short line."""
+
+    def forward(self, pixels):
+        logits = torch.full((1, 3, *pixels.shape[2:]), -4.0)
+        logits[:, 1, 30:34, 10:50] = 4
+        return (logits,)
+
+
+def test_lines_are_validated_as_they_are_found():
+    truth = Instances((64, 64), [])
+    options = UnetppTrainingOptions(masks=3, least_area_px=1000)
+    module = UnetppModule(_OneLine(), options, 1, 32, [(np.zeros((64, 64), np.uint8), truth)])
+    module.validation_step(torch.tensor(0), 0)
+    ((found, _, _),) = module._found
+    assert len(found) == 1
