@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["Recipe", "RecipeData", "RecipeSource"]
 
 NEEDED = "a recipe has defect_types, and a [[source]] or more with generators"
+# First in the keys of a recipe's random streams, so that no dataset of its seed shows its frames.
+RECIPES = 0x726563
 Side = Annotated[int, Field(ge=16, le=16_384)]
 
 
@@ -72,12 +74,12 @@ class RecipeSource(_Strict):
     bit_depth: Literal[8, 16] = 8
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
-    def plan(self, seed: int) -> SamplePlan:
+    def plan(self, seed: int, stream: tuple[int, ...] = ()) -> SamplePlan:
         """Return what draws the frames."""
         background, *generators = make_choices([self.background, *self.generators], self.options)
         width, height = (self.size, self.size) if isinstance(self.size, int) else self.size
         return SamplePlan(
-            background, tuple(generators), (height, width), seed, None, self.bit_depth
+            background, tuple(generators), (height, width), seed, None, self.bit_depth, stream
         )
 
 
@@ -96,6 +98,9 @@ class Recipe(_Strict):
         Types of generators that are drawn and not labelled: what is not to be found.
     seed
         Of all frames.
+    streams
+        Where random numbers come from: 2 is for streams that nothing else has, 1 for those of
+        before, whose frames ``generate`` draws too, with the seed plus the position of the source.
     source
         Kinds of frames.
     """
@@ -105,7 +110,15 @@ class Recipe(_Strict):
     rename: dict[str, str] = Field(default_factory=dict)
     unlabelled: tuple[str, ...] = ()
     seed: int = Field(0, ge=0)
+    streams: Literal[1, 2] = 2
     source: tuple[RecipeSource, ...] = Field(min_length=1)
+
+    def plan(self, number: int) -> SamplePlan:
+        """Return what draws the frames of a source."""
+        source = self.source[number]
+        if self.streams == 1:
+            return source.plan(self.seed + number)
+        return source.plan(self.seed, (RECIPES, number))
 
 
 class RecipeData(TrainingData):
@@ -126,8 +139,7 @@ class RecipeData(TrainingData):
         self._steps = np.cumsum(shares) / shares.sum()
         # Made at once, so that a wrong name shows before the first step.
         self._makers = [
-            SampleMaker(source.plan(recipe.seed + k), host or default_host())
-            for k, source in enumerate(recipe.source)
+            SampleMaker(recipe.plan(k), host or default_host()) for k in range(len(recipe.source))
         ]
         self.warnings = self._checked_names(frozenset((host or default_host()).defect_types()))
 
@@ -238,7 +250,9 @@ class RecipeData(TrainingData):
     def recipe(self) -> dict[str, Any]:
         """Return the whole recipe."""
         plain = self._recipe.model_dump(mode="json")
-        # Trainings from before there was such a list go on.
+        # Trainings from before there were such keys go on.
         if not plain["unlabelled"]:
             del plain["unlabelled"]
+        if plain["streams"] == 1:
+            del plain["streams"]
         return plain

@@ -52,6 +52,8 @@ class SamplePlan:
         Frames of a sequence, or None for stills.
     bit_depth
         8 or 16.
+    stream
+        Keeps what is drawn apart from all else of the same seed; nothing for a dataset.
     """
 
     background: Choice
@@ -60,6 +62,7 @@ class SamplePlan:
     seed: int = 0
     length: int | None = None
     bit_depth: int = 8
+    stream: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         height, width = self.shape
@@ -84,6 +87,7 @@ class SamplePlan:
             "seed": self.seed,
             "length": self.length,
             "bit_depth": self.bit_depth,
+            **({"stream": list(self.stream)} if self.stream else {}),
         }
 
     @classmethod
@@ -96,6 +100,7 @@ class SamplePlan:
             values["seed"],
             values["length"],
             values["bit_depth"],
+            tuple(values.get("stream", ())),
         )
 
 
@@ -171,7 +176,7 @@ class SampleMaker:
         maker's components draw one sample at a time: read it to its end before the next.
         """
         plan = self.plan
-        root = np.random.SeedSequence(plan.seed, spawn_key=(number,))
+        root = np.random.SeedSequence(plan.seed, spawn_key=(*plan.stream, number))
         seeds = [np.random.default_rng(child) for child in root.spawn(1 + len(self._generators))]
         canvas, drawn = self._render(number, seeds[0])
         record: dict[str, Any] = {

@@ -33,6 +33,8 @@ __all__ = ["DatasetData"]
 LOOKED_AT = 8
 # Smaller boxes cannot be an outline that somebody drew.
 LEAST_SIDE_PX = 1.0
+# Boxes round sides of 1 px, such as that of a vertical line, by this at most in images of 16384 px.
+ROUNDED_PX = 0.005
 
 
 class DatasetData(TrainingData):
@@ -177,7 +179,7 @@ def _usable(instances: Instances, name: str) -> Instances:
     boxes = instances.boxes
     height, width = instances.image_shape
     sides = boxes[:, 2:] - boxes[:, :2]
-    thin = np.flatnonzero(np.any(sides < LEAST_SIDE_PX, axis=1) & ~instances.ignore)
+    thin = np.flatnonzero(np.any(sides < LEAST_SIDE_PX - ROUNDED_PX, axis=1) & ~instances.ignore)
     if len(thin):
         k = int(thin[0])
         raise FormatError(

@@ -9,7 +9,8 @@ import pytest
 
 from defectscope.core.errors import FormatError, InputError, OptionError, UnknownNameError
 from defectscope.pipeline.recipes import Recipe, RecipeData
-from defectscope.plugins.host import PluginHost
+from defectscope.pipeline.samples import SampleMaker
+from defectscope.plugins.host import PluginHost, default_host
 
 PLAIN = """
 title = "two kinds"
@@ -93,6 +94,41 @@ def test_a_number_is_a_frame_whoever_draws_it_and_when(data, read):
     assert not np.array_equal(data.load(0)[0], data.load(2**31)[0])
 
 
+def drawn_by_generate(data, number, seed):
+    """Return what a dataset of each source's options has under a number."""
+    frames = []
+    for source in data._recipe.source:
+        with SampleMaker(source.plan(seed), default_host()) as maker:
+            frames.append(maker.make(number)[0][0].pixels)
+    return frames
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_generate_draws_other_frames(data, number):
+    pixels = data.load(number)[0]
+    for seed in (3, 4):
+        for other in drawn_by_generate(data, number, seed):
+            assert not np.array_equal(pixels, other)
+
+
+def test_sources_of_one_kind_draw_different_frames(read):
+    source = PLAIN[PLAIN.index("[[source]]") : PLAIN.rindex("[[source]]")]
+    text = PLAIN[: PLAIN.index("[[source]]")] + source + source
+    with read(text) as data:
+        one, other = (maker.make(0)[0][0].pixels for maker in data._makers)
+    assert not np.array_equal(one, other)
+
+
+def test_trainings_of_before_go_on_with_the_frames_that_they_had(read):
+    with read(PLAIN.replace("seed = 3", "seed = 3\nstreams = 1")) as data:
+        for number in range(8):
+            (source,) = kinds(data, [number])
+            expected = drawn_by_generate(data, number, 3 + source)[source]
+            np.testing.assert_array_equal(data.load(number)[0], expected)
+        assert "streams" not in data.recipe()
+    assert read(PLAIN).recipe()["streams"] == 2
+
+
 def test_another_seed_gives_other_frames(data, read):
     with read(PLAIN.replace("seed = 3", "seed = 4")) as other:
         assert not np.array_equal(other.load(1)[0], data.load(1)[0])
@@ -141,6 +177,7 @@ WRONG = {
     "share": (PLAIN.replace("share = 3", "share = 0"), FormatError, r"source\.0\.share: "),
     "size": (PLAIN.replace("size = 96", "size = 8"), FormatError, r"source\.1\.size"),
     "sides": (PLAIN.replace("[80, 64]", "[80]"), FormatError, r"source\.0\.size"),
+    "streams": ("streams = 3\n" + PLAIN, FormatError, r"recipe\.toml: streams: "),
     "depth": (PLAIN.replace("= 16", "= 12"), FormatError, r"source\.1\.bit_depth: .*8 or 16"),
     "generator": (
         PLAIN.replace('["loops"]', '["lops"]').replace("options.loops", "options.lops"),

@@ -14,6 +14,7 @@ import tifffile
 from defectscope import Instances
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import FormatError, InputError, OptionError, UsageError
+from defectscope.core.geometry.polylines import polyline_box
 from defectscope.core.masks import Mask
 from defectscope.pipeline.inputs import InputSeries
 from defectscope.pipeline.renaming import parse_renames
@@ -179,6 +180,17 @@ class TestBoxes:
     def test_slivers_are_refused(self):
         with pytest.raises(FormatError, match=r"box 2 of 0\.png is 0\.5 x 9 px.* least 1 px wide"):
             DatasetData(labelled((5, 5, 9, 9), (5, 5, 5.5, 14)), "x")
+
+    @pytest.mark.parametrize("at", [3.8208758, 9.1, 16001.3])
+    @pytest.mark.parametrize("upright", [True, False])
+    def test_lines_along_an_axis_may_be_as_thin_as_they_are(self, at, upright):
+        line = np.array([[at, 5.0], [at, 40.0]])[:, :: 1 if upright else -1]
+        shape = (16384, 16384)
+        truth = Instances(shape, [polyline_box(line)], defect_types="line", lines=[line])
+        data = DatasetData(
+            Dataset([LabelledImage("0.png", truth)], Path("nowhere"), ("line",)), "x"
+        )
+        assert len(data.truth(0)) == 1
 
     @pytest.mark.parametrize("box", [(75, 5, 95, 14), (5, 58, 14, 67), (-10, 5, 9, 14)])
     def test_a_centre_outside_of_the_image_is_refused(self, box):

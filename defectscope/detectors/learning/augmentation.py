@@ -98,12 +98,28 @@ def degraded(pixels: NDArray[Any], camera: Camera, rng: np.random.Generator) -> 
     return np.asarray(values, np.float32)
 
 
-def cropped(view: View, side_px: int, rng: np.random.Generator) -> tuple[View, NDArray[np.bool_]]:
+def cropped(
+    view: View,
+    side_px: int,
+    rng: np.random.Generator,
+    ignored: NDArray[np.bool_] | None = None,
+) -> tuple[View, NDArray[np.bool_]]:
     """Return a random square crop, and which boxes can be seen in it.
 
     Boxes are cut at the rim of the crop, as people label them at the rim of an image; those of
     which too little is left are not labelled. A view that is smaller than the crop is continued by
     its edge.
+
+    Parameters
+    ----------
+    view
+        What to cut.
+    side_px
+        Side of the crop.
+    rng
+        Decides where it lies.
+    ignored
+        (n,) boxes in which nothing is learned: any part of them is kept.
     """
     pixels, boxes = view
     short = [max(0, side_px - side) for side in pixels.shape[:2]]
@@ -116,4 +132,6 @@ def cropped(view: View, side_px: int, rng: np.random.Generator) -> tuple[View, N
     sides, whole = cut[:, 2:] - cut[:, :2], moved[:, 2:] - moved[:, :2]
     part = np.prod(sides, axis=1) / np.maximum(np.prod(whole, axis=1), 1e-6)
     seen = (part >= LEAST_PART) & np.all(sides >= np.minimum(whole, LEAST_SIDE_PX), axis=1)
+    if ignored is not None:
+        seen = np.where(ignored, np.all(sides > 0, axis=1), seen)
     return View(pixels[y : y + side_px, x : x + side_px], cut[seen]), seen

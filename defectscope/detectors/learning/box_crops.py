@@ -61,7 +61,7 @@ class BatchOfBoxCrops(BatchOfCrops):
         options = self.options
         if options.scale_low < 1 or options.scale_high > 1:
             whole = scaled(whole, options.scale_low, options.scale_high, rng)
-        view, inside = cropped(whole, options.crop_px, rng)
+        view, inside = cropped(whole, options.crop_px, rng, truth.ignore)
         if options.rotate:
             view = turned(view, rng)
         known = {name: k for k, name in enumerate(self.defect_types)}

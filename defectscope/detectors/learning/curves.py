@@ -31,6 +31,11 @@ class CurveRecorder(Callback):
         self._losses: dict[str, list[float]] = defaultdict(list)
         self._start = 0.0
 
+    @property
+    def last_step(self) -> int | None:
+        """Step of the last row, or None where there is none."""
+        return int(self._rows[-1]["step"]) if self._rows else None
+
     def state_dict(self) -> dict[str, Any]:
         """Return the losses since the last row, and that row, for a checkpoint.
 

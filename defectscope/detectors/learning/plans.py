@@ -30,6 +30,8 @@ __all__ = [
 # What may be another when a training is gone on with: when to be content with what there is. The
 # number of steps stands beside the options; theirs was another one before --steps went there too.
 FREE = ("options.max_minutes", "options.steps")
+# What plans do not say that are older than these keys, or where they have the value of before.
+UNSAID = {"data.streams": 1, "validation.streams": 1}
 
 
 def work_folder(out: Path) -> Path:
@@ -89,15 +91,15 @@ def expect_same(noted: Path, plan: dict[str, Any]) -> None:
         )
 
 
-def _changes(before: Any, plan: dict[str, Any]) -> list[str]:
-    then, now = _flat(before), _flat(json.loads(json.dumps(plan)))
+def _changes(noted: Any, plan: dict[str, Any]) -> list[str]:
+    then, now = _flat(noted), _flat(json.loads(json.dumps(plan)))
     unknown = "" if "architecture" in plan else "architecture."
+    values = {name: [one.get(name, UNSAID.get(name)) for one in (then, now)]
+              for name in {**then, **now}}  # fmt: skip
     return [
-        f"{name} was {then.get(name)}, now it is {now.get(name)}"
-        for name in {**then, **now}
-        if name not in FREE
-        and not (unknown and name.startswith(unknown))
-        and then.get(name) != now.get(name)
+        f"{name} was {before}, now it is {after}"
+        for name, (before, after) in values.items()
+        if name not in FREE and not (unknown and name.startswith(unknown)) and before != after
     ]
 
 

@@ -260,12 +260,12 @@ def fit(
     """
     folder = work_folder(job.out)
     last = folder / "last.ckpt"
-    keeper = Keeper(last, settings.validate_every)
+    keeper, recorder = Keeper(last, settings.validate_every), CurveRecorder(folder / "curve.csv")
     callbacks: list[Callback] = [
         _average(settings.average),
         Best(folder),
         keeper,
-        CurveRecorder(folder / "curve.csv"),
+        recorder,
         _Teller(job, settings.steps),
     ]  # fmt: skip
     if settings.max_minutes is not None:
@@ -284,12 +284,14 @@ def fit(
             kept = f"{last} is kept; " if last.is_file() else ""
             job.say(f"stopped at step {trainer.global_step}; {kept}go on with --resume")
             raise KeyboardInterrupt from stop
-        if trainer.global_step % settings.validate_every:
+        step = trainer.global_step
+        # Where a limit of time ends training, Lightning validates by itself.
+        if step % settings.validate_every and recorder.last_step != step:
             # The last steps were not looked at yet; the average of weights is in the module now.
             found = trainer.validate(module, validation, verbose=False)[0]
             now = Fitted(
-                module.state_dict(), found["score"], found["threshold"], found["f1"],
-                trainer.global_step, _detection(found),
+                module.state_dict(), found["score"], found["threshold"], found["f1"], step,
+                _detection(found),
             )  # fmt: skip
             before = _best(folder)
             return now if before is None or now.score >= before.score else before

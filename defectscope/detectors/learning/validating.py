@@ -69,6 +69,11 @@ def validation_frames(
             job.progress("validation frames", len(frames), len(numbers))
     if not any(usable(truth) for _, truth in frames):
         where = f"its first {len(frames)}" if data.length is None else f"all of its {data.length}"
+        if any((~truth.ignore).any() for _, truth in frames):
+            raise InputError(
+                f"the labels of {data.title} have boxes or masks, but no lines, in {where} frames; "
+                "lines are needed: label them as polylines"
+            )
         raise InputError(
             f"{data.title} has no defect to learn in {where} frames; there is nothing to learn "
             "from or to choose a threshold on: label some"

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from defectscope.detectors.learning.module import LearningModule, true_lines
 from defectscope.detectors.learning.optimising import expect_finite
+from defectscope.detectors.line_tracer.lattice import STRIDE
 from defectscope.detectors.line_tracer.loss import offset_loss, soft_focal_loss
 from defectscope.detectors.line_tracer.scoring import best_line_threshold
 from defectscope.detectors.line_tracer.tracing import TracedLine, TracingRules, tokens_of, traced
@@ -55,8 +56,10 @@ class LineModule(LearningModule):
     def validation_step(self, batch: Tensor, _: int) -> None:
         """Trace the frame of a position, and keep what was found beside the truth."""
         pixels, truth = self.frames[int(batch)]
-        logits, offsets, ends = self.answers(pixels)
         shape, rules = (pixels.shape[0], pixels.shape[1]), TracingRules()
+        rows, columns = (-(-side // STRIDE) for side in shape)
+        # Cells of the frame: what the padding mirrors is no line of it.
+        logits, offsets, ends = (out[:, :rows, :columns] for out in self.answers(pixels))
         tokens = tokens_of(logits, offsets, rules)
         found = traced(tokens, logits.max(axis=0), shape, rules, ends[0])
         self._found.append((found, true_lines(truth), true_lines(truth, ignored=True)))

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from defectscope.core.geometry.skeletons import skeleton_path
 from defectscope.core.line_masks import mask_of_line
 from defectscope.detectors.learning.augmentation import degraded
 from defectscope.detectors.learning.crops import BatchOfCrops
 from defectscope.detectors.learning.normalisation import normalised
+from defectscope.detectors.unetpp.decoding import smooth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from defectscope import Instances, Mask
     from defectscope.detectors.unetpp.options import UnetppTrainingOptions
 
-__all__ = ["CropMaker", "true_masks"]
+__all__ = ["CropMaker", "true_courses", "true_masks"]
 
 
 def true_masks(truth: Instances, line_width_px: int, ignored: bool = False) -> list[Mask]:
@@ -41,6 +43,27 @@ def true_masks(truth: Instances, line_width_px: int, ignored: bool = False) -> l
             mask = mask_of_line(truth.lines[k], line_width_px)
         if mask is not None and mask.bitmap.any():
             found.append(mask)
+    return found
+
+
+def true_courses(truth: Instances, ignored: bool = False) -> list[NDArray[np.float64]]:
+    """Return the centre lines of a truth; those of its masks where it has no lines.
+
+    Parameters
+    ----------
+    truth
+        Labels of a frame.
+    ignored
+        Whether to return those that are to be ignored, or all others.
+    """
+    found = []
+    for k in np.flatnonzero(truth.ignore == ignored):
+        line = np.zeros((0, 2)) if truth.lines is None else truth.lines[k]
+        if len(line) < 2 and truth.masks is not None:
+            line = skeleton_path(truth.masks[k])
+            line = smooth(line) if len(line) > 1 else line
+        if len(line) > 1:
+            found.append(line)
     return found
 
 

@@ -21,13 +21,24 @@ if TYPE_CHECKING:
     from defectscope.detectors.learning.tiles import Tile
     from defectscope.detectors.unetpp.pieces import Piece
 
-__all__ = ["HALO_PX", "FoundMask", "Tiling", "lines_in_tiles", "lines_of", "masks_of", "smooth"]
+__all__ = [
+    "HALO_PX",
+    "LEAST_AREA_PX",
+    "FoundMask",
+    "Tiling",
+    "lines_in_tiles",
+    "lines_of",
+    "masks_of",
+    "smooth",
+]
 
 # P1's constants.
 PROBABILITY, SAME_BELOW, POINTS = 0.5, 0.5, 50
 SMOOTHING_PX = 14.0
 # What neighbouring tiles share, unless told otherwise.
 HALO_PX = 96
+# Smaller masks are dropped, unless told otherwise.
+LEAST_AREA_PX = 20
 # An end this near to the side of its tile is cut off there.
 CUT_PX = 6
 

@@ -16,8 +16,9 @@ from defectscope.detectors.learning.detector import LearnedDetector, LearnedOpti
 from defectscope.detectors.learning.normalisation import normalised
 from defectscope.detectors.learning.packages import expect_training_packages
 from defectscope.detectors.unetpp.architecture import Architecture
-from defectscope.detectors.unetpp.decoding import HALO_PX, Tiling, lines_in_tiles
+from defectscope.detectors.unetpp.decoding import HALO_PX, LEAST_AREA_PX, Tiling, lines_in_tiles
 from defectscope.detectors.unetpp.options import UnetppTrainingOptions
+from defectscope.detectors.unetpp.starting import completed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +44,9 @@ class UnetppOptions(LearnedOptions):
         description="least mean probability of a mask; left out: the threshold of the weights' "
         "card",
     )
-    least_area_px: int = Field(20, ge=1, le=1_000_000, description="smaller masks are dropped, px²")
+    least_area_px: int = Field(
+        LEAST_AREA_PX, ge=1, le=1_000_000, description="smaller masks are dropped, px²"
+    )
     tile_px: int | None = Field(
         None, ge=128, le=4096, multiple_of=32,
         description="frames with a longer side are cut into overlapping tiles of this side, px: "
@@ -135,6 +138,10 @@ class Unetpp(LearnedDetector):
         from defectscope.detectors.unetpp.network import load_network
 
         return load_network(self.files)[0]
+
+    def before_training(self, job: TrainingJob) -> WeightFiles | None:
+        """Return the weights of a training that is complete; refuse what cannot work."""
+        return super().before_training(completed(job))
 
     def train(self, job: TrainingJob) -> WeightFiles:
         """Train on `job`'s data with Lightning."""

@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from defectscope.core.line_metrics import LineScores, score_lines
-from defectscope.detectors.learning.module import LearningModule, true_lines
+from defectscope.detectors.learning.module import LearningModule
 from defectscope.detectors.learning.optimising import expect_finite
-from defectscope.detectors.unetpp.decoding import Tiling, lines_in_tiles
+from defectscope.detectors.unetpp.crops import true_courses
+from defectscope.detectors.unetpp.decoding import LEAST_AREA_PX, Tiling, lines_in_tiles
 from defectscope.detectors.unetpp.loss import mask_loss, union_loss
 from defectscope.detectors.unetpp.places import middle_loss
 
@@ -76,12 +77,13 @@ class UnetppModule(LearningModule):
     def validation_step(self, batch: Tensor, _: int) -> None:
         """Lay splines through what is found in the frame of a position."""
         pixels, truth = self.frames[int(batch)]
+        # As detection does: what training leaves out of crops is another matter.
         lines = lines_in_tiles(
             self.given(pixels), self._shown, Tiling.of(self.options.crop_px, self._multiple),
-            self.options.least_area_px,
+            LEAST_AREA_PX,
         )  # fmt: skip
         found = [(line.points, line.score) for line in lines]
-        self._found.append((found, true_lines(truth), true_lines(truth, ignored=True)))
+        self._found.append((found, true_courses(truth), true_courses(truth, ignored=True)))
 
     def _shown(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         (logits,) = self.outputs(torch.from_numpy(batch).to(self.device))

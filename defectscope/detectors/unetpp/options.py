@@ -26,7 +26,10 @@ class UnetppTrainingOptions(LearningOptions):
         None,
         description=".safetensors file of the encoder's weights, such as ImageNet's, to start from",
     )
-    masks: int = Field(20, ge=1, le=256, description="output masks; P1 has 20")
+    masks: int = Field(
+        20, ge=1, le=256,
+        description="output masks; P1 has 20; left out with --init: those of its weights",
+    )  # fmt: skip
     decoder_channels: tuple[PositiveInt, ...] = Field(
         DECODER_CHANNELS, min_length=5, max_length=5,
         description="of each level of the decoder, the coarsest first; fewer make it small",
@@ -72,8 +75,10 @@ class UnetppTrainingOptions(LearningOptions):
         20, ge=1, le=10_000, description="lines of which a crop shows less are left out, px²"
     )
     crop_px: int = Field(
-        512, ge=64, le=2048, multiple_of=32, description="side of the crops that are learned, px"
-    )
+        512, ge=64, le=2048, multiple_of=32,
+        description="side of the crops that are learned, px; left out with --init: that of its "
+        "weights' tiles",
+    )  # fmt: skip
     crops_per_frame: int = Field(1, ge=1, le=64, description="crops of each frame that is loaded")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="largest learning rate (AdamW)")
     blur_px: float = Field(0.0, ge=0, le=20, description="largest standard deviation of blur, px")

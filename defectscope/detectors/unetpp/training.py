@@ -9,20 +9,21 @@ from defectscope import WeightFiles
 from defectscope.core.errors import OptionError
 from defectscope.detectors.learning.jobs import expect_one_type, has_lines, refuse_other
 from defectscope.detectors.learning.training import Facts, trained
-from defectscope.detectors.unetpp.architecture import ENCODER_STRIDE, Architecture
-from defectscope.detectors.unetpp.crops import CropMaker
+from defectscope.detectors.unetpp.architecture import Architecture
+from defectscope.detectors.unetpp.crops import CropMaker, true_masks
 from defectscope.detectors.unetpp.module import UnetppModule
 from defectscope.detectors.unetpp.network import (
     UnetppNetwork,
     load_encoder,
     load_network,
 )
+from defectscope.detectors.unetpp.starting import completed
 
 if TYPE_CHECKING:
-    from defectscope import Runtime, TrainingJob
+    from defectscope import Instances, Runtime, TrainingJob
     from defectscope.detectors.unetpp.options import UnetppTrainingOptions
 
-__all__ = ["train"]
+__all__ = ["has_courses", "train"]
 
 # Options that say what the network is, called as in its card.
 DESCRIBED = ("encoder", "masks", "decoder_channels", "reduce", "places")
@@ -40,21 +41,22 @@ FACTS = Facts(
 def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
     """Train a network; raises what :func:`trained` raises."""
     expect_one_type(job, "unetpp")
+    job = completed(job)
     options: UnetppTrainingOptions = job.options
-    if options.crop_px % (ENCODER_STRIDE * options.reduce):
-        raise OptionError(
-            f"crop_px = {options.crop_px} must be a multiple of {ENCODER_STRIDE * options.reduce} "
-            f"with reduce = {options.reduce}"
-        )
 
     def module(*given: Any) -> UnetppModule:
         _warn_of_many(job, given[-1])
         return UnetppModule(*given)
 
     return trained(
-        job, runtime, "unetpp", _network, module, CropMaker(options), has_lines,
+        job, runtime, "unetpp", _network, module, CropMaker(options), has_courses,
         replace(FACTS, weight_bits=options.weight_bits),
     )  # fmt: skip
+
+
+def has_courses(truth: Instances) -> bool:
+    """Return whether there is a line to learn in a truth, or the mask of one."""
+    return has_lines(truth) or bool(true_masks(truth, 1))
 
 
 def _warn_of_many(job: TrainingJob, frames: list[tuple[Any, Any]]) -> None:
@@ -75,12 +77,8 @@ def _network(job: TrainingJob) -> tuple[UnetppNetwork, Architecture]:
             )
         network, architecture = load_network(WeightFiles.open(job.init, "unetpp"))
         refuse_other(job, DESCRIBED, architecture)
-        if options.masks != architecture.masks:
-            raise OptionError(
-                f"masks = {options.masks} does not fit {job.init}, which has "
-                f"{architecture.masks}; set unetpp.masks={architecture.masks}"
-            )
-        return network, architecture
+        # Without places nothing in the network depends on the tile.
+        return network, architecture.model_copy(update={"tile_px": options.crop_px})
     known = ("none",) if options.encoder_weights is None else ("none", "encoder")
     if options.freeze not in known:
         raise OptionError(

@@ -111,6 +111,15 @@ def test_a_small_box_in_the_middle_stays():
     assert found.boxes[0].tolist() == bright_box(found.pixels)
 
 
+def test_of_a_box_to_ignore_any_part_stays():
+    boxes = np.array([[0, 0, 60, 200], [0, 0, 60, 200], [0, 0, 1, 1]], np.float32)
+    view = View(np.zeros((200, 64), np.float32), boxes)
+    found, seen = cropped(view, 64, np.random.default_rng(0), np.array([True, False, True]))
+    # A third of it at most is in any crop.
+    assert seen.tolist() == [True, False, False]
+    assert found.boxes.tolist() == [[0, 0, 60, 64]]
+
+
 def test_a_crop_larger_than_the_view_is_continued_by_its_rim():
     pixels = np.random.default_rng(0).random((20, 30), dtype=np.float32)
     found, seen = cropped(View(pixels, np.zeros((0, 4), np.float32)), 64, np.random.default_rng(0))

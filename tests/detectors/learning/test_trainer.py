@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
+
+import pandas as pd  # noqa: E402
+from lightning.pytorch import LightningModule  # noqa: E402
+from torch.utils.data import DataLoader  # noqa: E402
 
 from defectscope import OutputError, Runtime  # noqa: E402
 from defectscope.core.errors import OptionError  # noqa: E402
@@ -42,3 +47,41 @@ def test_several_gpus_without_cuda_are_refused():
     with pytest.raises(OptionError, match=r"devices = 2 are GPUs; add --device cuda"):
         trainer.expect_device(Runtime("cpu"), 2)
     trainer.expect_device(Runtime("cpu"), 1)
+
+
+class Line(LightningModule):
+    """Learns a line, a step every hundredth of a second."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+
+    def training_step(self, batch, _):
+        time.sleep(0.01)
+        return self.layer(batch).square().mean()
+
+    def validation_step(self, batch, _):
+        self.log_dict({"score": 0.5, "threshold": 0.5, "f1": 0.5})
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.01)
+
+
+@pytest.mark.parametrize(("steps", "minutes"), [(100_000, 0.003), (7, None), (10, None)])
+def test_the_last_state_is_validated_once_however_training_ends(tmp_path, steps, minutes):
+    (tmp_path / "a.training").mkdir()
+    said = []
+    job = SimpleNamespace(
+        out=tmp_path / "a.safetensors", resume=False, say=said.append, progress=lambda *_: None
+    )
+    settings = trainer.Settings(
+        steps, 5 if minutes is None else 99_999, 0.9, None, "32", 1, minutes
+    )
+    batches = DataLoader(torch.ones(100_000, 1), batch_size=1)
+    found = trainer.fit(
+        Line(), lambda *_: batches, DataLoader(torch.ones(1, 1)), job, settings, Runtime(threads=1)
+    )
+    curve = pd.read_csv(tmp_path / "a.training" / "curve.csv")["step"].tolist()
+    assert curve == {7: [5, 7], 10: [5, 10]}.get(steps, curve[-1:])
+    assert len(said) == len(curve)
+    assert found.step in curve

@@ -85,6 +85,12 @@ class TestWhichFrames:
         with pytest.raises(InputError, match="in its first 3 frames"):
             chosen(Series(None), 3)
 
+    def test_labels_without_lines_are_told_from_no_labels(self):
+        todo = job(Series(9, [1]))
+        message = "labels of series have boxes or masks, but no lines, in all of its 9 frames"
+        with pytest.raises(InputError, match=message):
+            validation_frames(todo, 9, lambda truth: truth.lines is not None)
+
 
 class TestWhatTheyAreCalled:
     def test_training_frames_are_called_so(self):
