@@ -103,7 +103,8 @@ def test_the_axes_of_a_filled_ellipse_are_found(engine, ellipse, seed):
     assert axes_of(found)[:2] == pytest.approx(ellipse[:2], abs=0.3)
     assert axes_of(found)[2:4] == pytest.approx(ellipse[2:4], rel=0.04, abs=0.8)
     if ellipse[3] < 0.8 * ellipse[2]:
-        assert turned(axes_of(found)[4], ellipse[4]) < 5
+        # The rounder it is, the less its direction is known.
+        assert turned(axes_of(found)[4], ellipse[4]) < max(5, 15 / (ellipse[2] - ellipse[3]))
 
 
 def test_axes_are_not_biased():

@@ -12,7 +12,7 @@ from defectscope.core.grey_range import in_inner_range
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Camera", "View", "cropped", "degraded", "scaled", "turned"]
+__all__ = ["Camera", "View", "cropped", "degraded", "in_grey_levels", "scaled", "turned"]
 
 # Of a box at the rim of a crop, this part must be inside, and this many px of each side.
 LEAST_PART = 0.35
@@ -96,6 +96,20 @@ def degraded(pixels: NDArray[Any], camera: Camera, rng: np.random.Generator) -> 
         encoded = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
         values = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.float32) * LEVEL
     return np.asarray(values, np.float32)
+
+
+def in_grey_levels(values: NDArray[np.float32], pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return degraded values as the grey levels that an 8-bit camera would have written.
+
+    Parameters
+    ----------
+    values
+        What :func:`degraded` made of `pixels`.
+    pixels
+        (H, W).
+    """
+    low, high = float(pixels.min()), float(pixels.max())
+    return np.round(np.clip(low + values * (high - low), 0, 255)).astype(np.uint8)
 
 
 def cropped(

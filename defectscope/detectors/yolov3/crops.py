@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from defectscope.detectors.learning.augmentation import View, degraded
+from defectscope.detectors.learning.augmentation import View, degraded, in_grey_levels
 from defectscope.detectors.learning.box_crops import BatchOfBoxCrops
-from defectscope.detectors.learning.detector import enlarged
-from defectscope.detectors.yolov3.architecture import grey_levels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,10 +51,7 @@ class CropMaker(BatchOfBoxCrops):
         """Return the pixels of a crop and its boxes, as :class:`YoloLoss` wants them."""
         options, architecture = self.options, self.architecture
         # Before the crop is cut: a frame is normalised as a whole when defects are looked for.
-        values = enlarged(
-            grey_levels(degraded(pixels, self.camera, rng), architecture.levels),
-            architecture.enlarge,
-        )
+        values = architecture.given(self._degraded(pixels, rng))
         ratio = np.divide(values.shape, pixels.shape)[[1, 0, 1, 0]].astype(np.float32)
         cut = self.cut(View(values, truth.boxes * ratio), truth, rng)
         low, high = cut.boxes[:, :2], cut.boxes[:, 2:]
@@ -67,6 +62,12 @@ class CropMaker(BatchOfBoxCrops):
             "boxes": rows[~cut.ignored].astype(np.float32),
             "ignored": cut.boxes[cut.ignored].astype(np.float32),
         }
+
+    def _degraded(self, pixels: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+        values = degraded(pixels, self.camera, rng)
+        # There detection divides 8-bit frames by 255, whatever part of the range they fill.
+        kept = self.architecture.levels == "unit" and pixels.dtype == np.uint8
+        return in_grey_levels(values, pixels) if kept else values
 
     def _lit(self, pixels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """Return the crop with another contrast and brightness.
