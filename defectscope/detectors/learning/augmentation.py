@@ -109,7 +109,10 @@ def in_grey_levels(values: NDArray[np.float32], pixels: NDArray[np.uint8]) -> ND
         (H, W).
     """
     low, high = float(pixels.min()), float(pixels.max())
-    return np.round(np.clip(low + values * (high - low), 0, 255)).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.round(np.clip(low + values * (high - low), 0, 255)).astype(
+        np.uint8
+    )
+    return levels
 
 
 def cropped(
