@@ -10,8 +10,7 @@ import numpy as np
 
 from defectscope.core.geometry.ellipses import ellipse_area, ellipse_from_moments
 from defectscope.core.geometry.polylines import polyline_length
-from defectscope.core.geometry.skeletons import skeleton_path
-from defectscope.core.geometry.smoothing import smoothed_curve
+from defectscope.core.geometry.skeletons import mask_course
 from defectscope.core.masks import mask_outline
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["measured"]
 
-# Bends of a skeleton shorter than this are taken for noise, as skeleton-spline does.
-SMOOTHING_PX = 14.0
 ELLIPSE = ("x", "y", "major_px", "minor_px", "angle_deg")
 UNITS = {
     "x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": "deg",
@@ -63,7 +60,7 @@ def measured(found: Instances, types: Mapping[str, DefectType]) -> tuple[Instanc
         is_line = types[name].shape == "line" if name in types else len(lines[k]) > 1
         mask = None if found.masks is None else found.masks[k]
         if is_line and mask is not None and not len(lines[k]):
-            lines[k] = _course(mask)
+            lines[k] = mask_course(mask)
         if is_line and len(lines[k]) > 1:
             columns["length_px"][k] = polyline_length(lines[k])
         elif not is_line and mask is not None and mask.area_px and np.isnan(columns["major_px"][k]):
@@ -82,11 +79,6 @@ def measured(found: Instances, types: Mapping[str, DefectType]) -> tuple[Instanc
         measurements={**found.measurements, **kept},
         units={**found.units, **{name: UNITS[name] for name in kept}},
     ), bare
-
-
-def _course(mask: Mask) -> NDArray[np.float64]:
-    path = skeleton_path(mask)
-    return smoothed_curve(path, SMOOTHING_PX) if len(path) else path
 
 
 def _ellipse(mask: Mask) -> NDArray[np.float64]:

@@ -54,8 +54,8 @@ def colour_of(types: Mapping[str, DefectType], name: str) -> tuple[int, ...]:
 def frame_text(frame: Frame, count: int, unseen: bool, tracked: int | None = None) -> str:
     """Return what is said of a frame, as far as it is known."""
     time, dose = frame.calibration.time_s(frame.index), frame.calibration.dose_dpa(frame.index)
-    parts = [f"frame {frame.index}", f"n = {count}"]
-    parts[1] += "" if tracked is None else f", {tracked} tracked"
+    found = f"n = {count}" if tracked is None else f"n = {count}, {tracked} tracked"
+    parts = [f"frame {frame.index}", found]
     parts += [] if time is None else [f"{time:.2f} s"]
     parts += [] if dose is None else [f"{dose:.3f} dpa"]
     parts += ["dark: not looked at"] if unseen else []

@@ -103,8 +103,9 @@ def track_detections(
 ) -> None:
     """Link the detections of a run folder, and write its tracks and particles."""
     detections = read_table(folder / "detections.parquet")
-    step = typical_step(read_csv(folder / "frames.csv")["frame"])
-    tracks = linked_in_run(folder, named, detections, step, named.component.needs_geometry)
+    frames = read_csv(folder / "frames.csv")
+    step = typical_step(frames["frame"])
+    tracks = linked_in_run(folder, named, detections, frames, step, named.component.needs_geometry)
     write_table(folder / f"tracks.{table_format}", tracks)
     write_table(folder / "particles.csv", particle_table(tracks, calibration, step))
 
@@ -113,16 +114,17 @@ def linked_in_run(
     folder: Path,
     named: NamedComponent,
     detections: pd.DataFrame,
+    frames: pd.DataFrame,
     frame_step: int,
     geometry: bool,
 ) -> pd.DataFrame:
     """Return what a tracker makes of detections with all that the folder of their run tells.
 
-    `geometry` says whether vertices are shown to it; for the others see :func:`linked`. Where the
-    stage carried a particle out of view, no row of it is filled in.
+    `frames` are the rows of its ``frames.csv``, and `geometry` says whether vertices are shown to
+    the tracker; for the others see :func:`linked`. Where the stage carried a particle out of view,
+    no row of it is filled in.
     """
     vertices = read_table(folder / "geometry.parquet") if geometry else None
-    frames = read_csv(folder / "frames.csv")
     shifts, looked_at = shifts_by_frame(frames), readable_frames(frames)
     tracks = linked_in_specimen(named, detections, vertices, shifts, frame_step, looked_at)
     if "origin" not in tracks or not {"width_px", "height_px"} <= set(frames.columns):

@@ -41,11 +41,9 @@ class LinkingTables:
     @property
     def frame_step(self) -> int | None:
         """How far apart the frames are that the run looked at; None where there is no run."""
-        return (
-            None
-            if self.folder is None
-            else typical_step(read_csv(self.folder / "frames.csv")["frame"])
-        )
+        if self.folder is None:
+            return None
+        return typical_step(read_csv(self.folder / "frames.csv")["frame"])
 
     @property
     def has_geometry(self) -> bool:
@@ -67,4 +65,5 @@ class LinkingTables:
         if self.folder is None:
             return linked(named, detections, frame_step=frame_step)
         geometry = named.component.needs_geometry and self.has_geometry
-        return linked_in_run(self.folder, named, detections, frame_step, geometry)
+        frames = read_csv(self.folder / "frames.csv")
+        return linked_in_run(self.folder, named, detections, frames, frame_step, geometry)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import DefectscopeError
 from defectscope.core.files import half_written
+from defectscope.core.interrupts import ctrl_c_ignored
 from defectscope.pipeline.finishing import track_detections, write_findings
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.results import Result
@@ -69,19 +68,6 @@ def _end(*_: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 
-@contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
-    """Let a process be started that Ctrl-C does not reach while it imports what it needs."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former or signal.SIG_DFL)
-
-
 class Updater:
     """Runs updates one at a time, the longer they take the more seldom.
 
@@ -116,7 +102,7 @@ class Updater:
         self._process = multiprocessing.get_context("spawn").Process(
             target=self._update, daemon=True
         )
-        with _ctrl_c_ignored():
+        with ctrl_c_ignored():
             self._process.start()
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ import pytest
 from defectscope import Mask
 from defectscope.core.geometry.curves import distances_to_curve
 from defectscope.core.geometry.polylines import polyline_length
-from defectscope.core.geometry.skeletons import longest_path, skeleton_path
+from defectscope.core.geometry.skeletons import longest_path, mask_course, skeleton_path
 from defectscope.core.line_masks import dice_loss, mask_of_line, unique_masks, united
 
 
@@ -27,6 +27,14 @@ def test_the_cropped_mask_gives_what_the_whole_frame_gives():
     mask = line_mask(points)
     whole = Mask(0, 0, mask.to_dense((64, 100)))
     np.testing.assert_allclose(skeleton_path(mask), skeleton_path(whole))
+
+
+def test_the_course_of_a_mask_is_a_spline_of_fifty_points():
+    course = mask_course(line_mask([[10, 20], [90, 60]]))
+    assert course.shape == (50, 2)
+    assert distances_to_curve(course, np.array([[10.0, 20], [90, 60]])).max() < 0.5
+    assert mask_course(Mask(3, 4, np.ones((1, 1), bool))).tolist() == [[3.5, 4.5]]
+    assert mask_course(Mask(3, 4, np.zeros((2, 2), bool))).shape == (0, 2)
 
 
 def test_a_branch_is_left_out():

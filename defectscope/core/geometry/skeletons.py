@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from defectscope.core.geometry.smoothing import smoothed_curve
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from defectscope.core.masks import Mask
 
-__all__ = ["cleaned", "longest_path", "skeleton_path"]
+__all__ = ["cleaned", "longest_path", "mask_course", "skeleton_path"]
 
 STRUCTURE = np.ones((3, 3), int)
+# As skeleton-spline has them by default: shorter bends are noise, and P1's number of points.
+SMOOTHING_PX, POINTS = 14.0, 50
 
 
 def cleaned(bitmap: NDArray[np.bool_], close_px: int) -> NDArray[np.bool_]:
@@ -163,3 +167,12 @@ def skeleton_path(mask: Mask, close_px: int = 1) -> NDArray[np.float64]:
     bitmap = np.pad(cleaned(mask.bitmap, close_px), 1)
     path = longest_path(np.asarray(skeletonize(bitmap, method="lee"), bool))
     return np.asarray(path[:, ::-1] + np.array([mask.x - 0.5, mask.y - 0.5]), np.float64)
+
+
+def mask_course(mask: Mask) -> NDArray[np.float64]:
+    """Return the (50, 2) points x, y, px, of the spline through a mask's skeleton.
+
+    Nothing comes of a mask without pixels, and one point of a mask of one.
+    """
+    path = skeleton_path(mask)
+    return smoothed_curve(path, SMOOTHING_PX, count=POINTS) if len(path) > 1 else path

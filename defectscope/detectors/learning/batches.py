@@ -6,10 +6,7 @@ that a training can go on from any step, with any number of workers, as if it ha
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -18,6 +15,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from defectscope.core.errors import DefectscopeError
+from defectscope.core.interrupts import ctrl_c_ignored
 
 if TYPE_CHECKING:
     from defectscope import TrainingData
@@ -117,7 +115,7 @@ class Batches(IterableDataset[dict[str, Any]]):
 
 class _Loader(DataLoader[dict[str, Any]]):
     def __iter__(self) -> Any:
-        with _ctrl_c_ignored():
+        with ctrl_c_ignored():
             batches = super().__iter__()
         return self._checked(batches)
 
@@ -126,19 +124,6 @@ class _Loader(DataLoader[dict[str, Any]]):
             if ERROR in batch:
                 raise batch[ERROR]
             yield batch
-
-
-@contextmanager
-def _ctrl_c_ignored() -> Iterator[None]:
-    """Let processes be started that Ctrl-C does not reach: their parent decides what to do."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former or signal.SIG_DFL)
 
 
 def batch_loader(batches: Batches, workers: int) -> DataLoader[dict[str, Any]]:

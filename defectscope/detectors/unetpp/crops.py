@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from defectscope.core.geometry.skeletons import skeleton_path
+from defectscope.core.geometry.skeletons import mask_course
 from defectscope.core.line_masks import mask_of_line
 from defectscope.detectors.learning.augmentation import degraded
 from defectscope.detectors.learning.crops import BatchOfCrops
 from defectscope.detectors.learning.normalisation import normalised
-from defectscope.detectors.unetpp.decoding import smooth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,8 +59,7 @@ def true_courses(truth: Instances, ignored: bool = False) -> list[NDArray[np.flo
     for k in np.flatnonzero(truth.ignore == ignored):
         line = np.zeros((0, 2)) if truth.lines is None else truth.lines[k]
         if len(line) < 2 and truth.masks is not None:
-            line = skeleton_path(truth.masks[k])
-            line = smooth(line) if len(line) > 1 else line
+            line = mask_course(truth.masks[k])
         if len(line) > 1:
             found.append(line)
     return found

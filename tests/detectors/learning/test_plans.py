@@ -31,8 +31,3 @@ def test_random_streams_are_not_mixed(noted):
         expect_same(noted(now), before)
     for plan in (before, now):
         expect_same(noted(plan), plan)
-
-
-def test_datasets_have_no_streams(noted):
-    plan = {"data": {"dataset": "mine", "images": 3}, "validation": None}
-    expect_same(noted(plan), plan)
