@@ -61,9 +61,13 @@ def _from_text_in(folder: Path) -> tuple[str, ...]:
 
 
 def data_yaml(names: Sequence[str]) -> str:
-    """Return a data.yaml; a JSON string is a YAML string too."""
+    """Return a data.yaml; a JSON string is a YAML string too.
+
+    It names no ``path``: ultralytics takes the folder of the file then, and with a relative one
+    that from which it was started.
+    """
     lines = [f"  {i}: {json.dumps(name, ensure_ascii=False)}" for i, name in enumerate(names)]
-    return "\n".join(["path: .", "train: images", "val: images", "names:", *lines, ""])
+    return "\n".join(["train: images", "val: images", "names:", *lines, ""])
 
 
 def names_from_yaml(text: str, path: Path) -> tuple[str, ...]:
