@@ -148,8 +148,9 @@ def train(
         steps, seed, workers, resume, title, progress, say,
     )  # fmt: skip
     component = host.build("detectors", name, runtime=runtime)
-    files: WeightFiles | None = guarded(named, "before it trained", component.before_training, job)
-    if files is not None:
+    complete = guarded(named, "before it trained", component.before_training, job)
+    if complete is not None:
+        files = _weight_files(named, "before it trained", complete, "WeightFiles or None")
         say(f"the training of {out} is already complete")
         return files
     if resume and out.exists() and not started:
@@ -179,12 +180,15 @@ def written_weights(
     ComponentError
         It raised, or returned something else; names it.
     """
-    files = guarded(named, where, call, *arguments)
-    if not isinstance(files, WeightFiles):
+    return _weight_files(named, where, guarded(named, where, call, *arguments), "WeightFiles")
+
+
+def _weight_files(named: NamedComponent, where: str, found: object, expected: str) -> WeightFiles:
+    if not isinstance(found, WeightFiles):
         raise ComponentError(
-            f"{named.describe()} must return WeightFiles, found {type(files).__name__} {where}"
+            f"{named.describe()} must return {expected}, found {type(found).__name__} {where}"
         )
-    return files
+    return found
 
 
 def _that_learn(host: PluginHost) -> str:

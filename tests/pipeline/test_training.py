@@ -113,6 +113,13 @@ def test_a_detector_that_returns_no_weights_is_named(recipe, tmp_path):
         train("learner", recipe, tmp_path / "x.safetensors", host=isolated_host(Plugin()))
 
 
+def test_what_it_returns_before_training_is_looked_at(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(Learner, "before", staticmethod(lambda: True))
+    message = f"{WHO}must return WeightFiles or None, found bool before it trained"
+    with pytest.raises(ComponentError, match=message):
+        train("learner", recipe, tmp_path / "x.safetensors", host=isolated_host(Plugin()))
+
+
 def test_weights_that_it_cannot_read(tmp_path, monkeypatch):
     given = ["convert", "a.pt", str(tmp_path / "b.safetensors"), "--detector", "learner"]
     done = CliRunner().invoke(weights, given, obj=isolated_host(Plugin()))
