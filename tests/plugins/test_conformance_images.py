@@ -253,6 +253,17 @@ class DeclaresNothing(Darkest):
     defect_types = ()
 
 
+class OwnScore(Darkest):
+    def one(self, frame):
+        return super().one(frame).with_measurements({"score": [0.5]}, {})
+
+
+class OwnTwin(Darkest):
+    def one(self, frame):
+        columns = {"depth_px": [2.0], "depth_nm": [2.0]}
+        return super().one(frame).with_measurements(columns, {"depth_px": "px", "depth_nm": "nm"})
+
+
 class WritesPixels(Darkest):
     def one(self, frame):
         if frame.pixels.flags.writeable:
@@ -545,6 +556,8 @@ BROKEN = [
     ),
     ("detectors", Undeclared, "detections_fit", "found: black dot"),
     ("detectors", DeclaresNothing, "detections_fit", "set defect_types"),
+    ("detectors", OwnScore, "measurements_have_own_names", "'score' would replace one"),
+    ("detectors", OwnTwin, "measurements_have_own_names", "'depth_nm' would replace one"),
     ("detectors", WritesPixels, "pixels_stay", "must not change the pixels"),
     ("detectors", NeedsWriteable, "pixels_stay", "pixels|read-only"),
     ("detectors", Fickle, "detection_repeats", "same detections every time"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ __all__ = [
     "expect_image",
     "expect_inside",
     "expect_instances",
+    "expect_own_names",
     "global_randomness_untouched",
 ]
 
@@ -155,6 +156,19 @@ def expect_declared(found: Instances, declared: Collection[str], what: str) -> N
         not undeclared,
         f"{what} must be of the declared defect_types ({', '.join(declared) or 'none'}), "
         f"found: {', '.join(undeclared)}",
+    )
+
+
+def expect_own_names(units: Mapping[str, str]) -> None:
+    """Expect measurements, given by their units, that replace no column of the tables."""
+    # Here, for it imports pandas, which a module with hooks and their tests would load.
+    from defectscope.core.tables import taken_names
+
+    taken = taken_names(units)
+    expect(
+        not taken,
+        f"a column {' or '.join(map(repr, taken))} would replace one that every table has, or "
+        "that is worked out from the others; choose another name",
     )
 
 

@@ -17,6 +17,7 @@ from defectscope.plugins.conformance.compare import (
     expect_declared,
     expect_inside,
     expect_instances,
+    expect_own_names,
 )
 from defectscope.plugins.conformance.samples import SHAPES, sample_frame
 
@@ -88,6 +89,14 @@ def check_detections_fit(component: type[Detector], setup: Setup) -> None:
                 )
 
 
+def check_measurements_have_own_names(component: type[Detector], setup: Setup) -> None:
+    """Its measurements replace no column of the tables."""
+    with setup.opened(component) as detector:
+        for shape in SHAPES:
+            for found in _detected(detector, [sample_frame(shape)]):
+                expect_own_names(found.units)
+
+
 def check_pixels_stay(component: type[Detector], setup: Setup) -> None:
     """The pixels stay as they are, and may be read-only."""
     with setup.opened(component) as detector:
@@ -142,6 +151,7 @@ CHECKS: tuple[Check, ...] = (
     check_any_size,
     check_frames_without_defects,
     check_detections_fit,
+    check_measurements_have_own_names,
     check_pixels_stay,
     check_detection_repeats,
     check_frames_are_independent,

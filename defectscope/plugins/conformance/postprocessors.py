@@ -10,7 +10,7 @@ from defectscope.core.base import PostProcessor
 from defectscope.core.errors import DefectscopeError
 from defectscope.core.frames import Frame
 from defectscope.core.instances import Instances
-from defectscope.core.tables import taken_names, unit_twin
+from defectscope.core.tables import unit_twin
 from defectscope.plugins.conformance.basics import (
     SAMPLE_TYPES,
     Check,
@@ -24,6 +24,7 @@ from defectscope.plugins.conformance.compare import (
     digest,
     expect_inside,
     expect_instances,
+    expect_own_names,
 )
 from defectscope.plugins.conformance.samples import SHAPES, sample_frame, sample_instances
 
@@ -63,14 +64,9 @@ def check_declares_its_columns(component: type[PostProcessor], setup: Setup) -> 
         len(shapes) and set(shapes) <= set(ALL_SHAPES),
         f"shapes must name what it handles, of {', '.join(ALL_SHAPES)}; found {shapes!r}",
     )
-    taken = taken_names(columns)
+    expect_own_names(columns)
     for name, unit in columns.items():
         expect(bool(SNAKE_CASE.fullmatch(name)), f"column names are snake_case, found {name!r}")
-        expect(
-            name not in taken,
-            f"column {name!r} would replace one that every table has, or that is worked out from "
-            "the others; choose another name",
-        )
         expect(
             unit in UNITS,
             f"the unit of column {name!r} must be one of "
