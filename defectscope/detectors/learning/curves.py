@@ -78,7 +78,7 @@ class CurveRecorder(Callback):
         self._losses.clear()
         self._rows.append(row)
         with atomic_path(self.path) as temporary:
-            pd.DataFrame(self._rows).to_csv(temporary, index=False)
+            pd.DataFrame(self._rows).to_csv(temporary, index=False, lineterminator="\n")
 
 
 def draw_curves(curve: pd.DataFrame, path: Path, title: str, labels: dict[str, str]) -> None:

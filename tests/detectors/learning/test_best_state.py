@@ -40,6 +40,12 @@ def test_what_a_detector_does_not_measure_is_left_out(tmp_path):
     assert best_of(tmp_path, SCORES, SCORES | DETECTION).detection == {}
 
 
+def test_the_curve_has_the_same_bytes_on_every_system(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.linesep", "\r\n")
+    best_of(tmp_path, SCORES)
+    assert b"\r" not in (tmp_path / "curve.csv").read_bytes()
+
+
 def test_a_state_without_scores_is_explained(tmp_path):
     best_of(tmp_path, SCORES)
     torch.save({"global_step": 7, "state_dict": {}}, tmp_path / "best.ckpt")
