@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from defectscope.core.errors import FormatError, OutputError, UsageError
-from defectscope.core.files import atomic_path, write_json, write_text
+from defectscope.core.files import atomic_path, half_written, write_json, write_text
 from defectscope.core.frame_rows import joined_table
 from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS
 from defectscope.pipeline.parts import GrowingTable
@@ -37,10 +36,6 @@ OWN_FILES = (
     "tracks.parquet", "tracks.csv", "particles.csv", "overlay.mp4", "report.html", MASK, INFO,
 )  # fmt: skip
 FIGURES = "figures"
-# Names under which files are written before they are whole; a kill leaves them behind.
-HALF_WRITTEN = re.compile(
-    r"\.+(run|frames|detections|geometry|tracks|particles|overlay|report|mask)[-.].*"
-)
 
 
 class RunFolder:
@@ -97,7 +92,9 @@ class RunFolder:
                 (figures / name).unlink(missing_ok=True)
         if figures.is_dir() and not any(figures.iterdir()):
             figures.rmdir()
-        for target in (*self._half_written(), *(self.path / name for name in OWN_FILES)):
+        for table in (self.detections, self.geometry):
+            table.recover()
+        for target in (*half_written(self.path), *(self.path / name for name in OWN_FILES)):
             _remove(target)
 
     def info(self) -> dict[str, Any] | None:
@@ -107,9 +104,6 @@ class RunFolder:
         except (UsageError, FormatError):
             return None
         return info if {"plan", "versions", "status"} <= info.keys() else None
-
-    def _half_written(self) -> list[Path]:
-        return [path for path in self.path.iterdir() if HALF_WRITTEN.fullmatch(path.name)]
 
     def _holds_results(self) -> bool:
         # A run that ended before its first good frame left nothing worth a question.
@@ -144,8 +138,8 @@ class RunFolder:
                 f"{self.frames_path} has {len(finished)} of {total} frames, but the tables beside "
                 "it are complete; start again with --overwrite"
             )
-        for target in self._half_written():
-            _remove(target)
+        for left in half_written(self.path):
+            left.unlink()
         for table in tables:
             table.drop_from(len(finished), [outcome.index for outcome in finished])
         return finished
@@ -180,8 +174,8 @@ class RunFolder:
             table.drop_from(len(finished), [outcome.index for outcome in finished])
             if gone:
                 table.drop_frames(gone)
-        for target in self._half_written():
-            _remove(target)
+        for left in half_written(self.path):
+            left.unlink()
         # Last: killed before, the same frames are dropped again.
         if gone:
             lines = self.frames_path.read_text(encoding="utf-8").splitlines(keepends=True)

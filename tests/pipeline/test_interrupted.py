@@ -106,13 +106,16 @@ def test_a_kill_between_the_renames(pipeline, series, tmp_path, whole, left):
 
 
 def test_what_a_kill_left_half_written_is_cleared(pipeline, series, tmp_path, whole):
-    for name in (".overlay-abc123.mp4", ".detections-x1.parquet", ".run-77.json"):
+    for name in (".overlay-0123456789.mp4", ".detections-abcdef0123.parquet"):
         (whole / name).write_bytes(b"half")
-    (whole / ".thesis-notes.txt").write_text("mine")
+    (whole / ".geometry.parquet.joined").write_bytes(b"aside")
+    (whole / ".detections.parquet.parts").mkdir()
+    (whole / ".detections.parquet.parts" / "part-00000000.parquet").write_bytes(b"aside")
+    for name in (".thesis-notes.txt", ".run.json.swp"):
+        (whole / name).write_text("mine")
     pipeline.run(series(2), whole, overwrite=True, **PLAIN)
-    assert [path.name for path in whole.iterdir() if path.name.startswith(".")] == [
-        ".thesis-notes.txt"
-    ]
+    left = sorted(path.name for path in whole.iterdir() if path.name.startswith("."))
+    assert left == [".run.json.swp", ".thesis-notes.txt"]
 
 
 def test_damaged_frames_warnings_and_times_survive_a_resume(
