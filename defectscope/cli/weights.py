@@ -39,10 +39,11 @@ def list_(context: click.Context, as_json: bool) -> None:
     for row in rows:
         problem = row.get("cannot_be_used")
         cells.append(
-            (row["name"], row.get("detector", "–"), ", ".join(row.get("defect_types", ())),
+            (row["name"], row.get("detector", "–"), row.get("licence", "–"),
+             ", ".join(row.get("defect_types", ())),
              f"cannot be used: {problem}" if problem else row["summary"])
         )  # fmt: skip
-    show_table(("name", "detector", "defect types", "summary"), cells)
+    show_table(("name", "detector", "licence", "defect types", "summary"), cells)
 
 
 def _entries(host: PluginHost) -> list[Any]:
@@ -68,7 +69,7 @@ def _row(host: PluginHost, qualified: str) -> dict[str, Any]:
         return row | {"cannot_be_used": str(error)}
     return row | {
         "detector": card.detector, "defect_types": list(card.defect_types),
-        "threshold": card.threshold, "path": str(path),
+        "licence": card.licence, "threshold": card.threshold, "path": str(path),
     }  # fmt: skip
 
 

@@ -40,6 +40,7 @@ def defectscope_weights() -> list[ComponentSpec]:
             "unetpp-lines",
             "Dislocation lines, a mask for each, for unetpp; learned from synthetic lines.",
             "defectscope.weights.plugin:unetpp_lines",
+            licence="MIT AND Apache-2.0",
         ),
         ComponentSpec(
             "faster-rcnn-loops",
@@ -76,7 +77,10 @@ def lines() -> Path:
 
 
 def unetpp_lines() -> Path:
-    """Return the weights of ``unetpp`` for dislocation lines."""
+    """Return the weights of ``unetpp`` for dislocation lines.
+
+    Its encoder began with EfficientNet-Lite0 of ImageNet, which is under the Apache License 2.0.
+    """
     return Path(__file__).with_name("unetpp-lines.safetensors")
 
 

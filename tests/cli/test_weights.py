@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -86,11 +87,14 @@ class TestList:
         rows = {row["name"]: row for row in json.loads(call("list", "--json", **more).stdout)}
         assert rows["mine"]["distribution"] == "mine"
         assert rows["mine"]["defect_types"] == ["black dot"]
+        assert rows["mine"]["licence"] == "MIT"
+        assert rows["yolov3-tiny-loops"]["licence"] == "AGPL-3.0"
         assert rows["mine"]["path"] == str(saved)
         assert "cannot be used without its card" in rows["broken"]["cannot_be_used"]
         done = call("list", **more)
         assert done.returncode == 0
         assert "Of mine." in done.stdout
+        assert re.search(r"yolov3-tiny-loops +yolov3 +AGPL-3.0 +dislocation-loop", done.stdout)
         assert "cannot be used" in done.stdout
 
     def test_one_that_fails_leaves_the_others_listed(self, saved, tmp_path):
