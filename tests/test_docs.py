@@ -172,6 +172,21 @@ def shell_python(text, folder):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    "document", ["README.md", *(f"docs/{path.name}" for path in sorted(ROOT.glob("docs/*.md")))]
+)
+def test_a_page_that_imports_what_may_change_says_so(document):
+    imported = {
+        module
+        for language, text in blocks(document)
+        if language == "python"
+        for module in re.findall(r"^(?:from|import) (defectscope\.\S+)", text, re.MULTILINE)
+    }
+    text = (ROOT / document).read_text(encoding="utf-8")
+    if imported - {"defectscope.plugins.testing"}:
+        assert "(contract.md#from-python)" in text
+
+
 def test_the_readme_names_every_extra():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     section = text.partition("\n## Extras\n")[2].partition("\n## ")[0]
