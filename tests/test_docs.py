@@ -195,6 +195,10 @@ def test_the_readme_names_every_extra():
     (everything,) = EXTRAS["all"]
     named = re.findall(r"`(\w+)`", told["all"])
     assert everything == f"defectscope[{','.join(named)}]"
+    for extra in set(EXTRAS) - {"dev", "all"}:
+        row = f"{extra} {told[extra]}".lower()
+        for requirement in EXTRAS[extra]:
+            assert re.match(r"[\w-]+", requirement)[0] in row
 
 
 def test_the_plugin_in_the_readme_works(sandbox, tmp_path):
