@@ -69,6 +69,26 @@ def test_every_type_has_its_own_count_and_visible_fraction(make_tables):
     np.testing.assert_allclose(volume, areal / 100e-9)
 
 
+@pytest.mark.parametrize(
+    ("fractions", "seen"),
+    [
+        ({}, 1.0),
+        ({"*": 0.5}, 0.5),
+        ({"dislocation-loop": 0.5}, 0.5),
+        ({"dislocation-loop": 0.5, "black dot": 0.8}, 0.5),
+        ({"dislocation-loop": 0.5, "*": 0.4}, 0.4),
+    ],
+)
+def test_where_nothing_was_found_the_upper_limit_holds_for_every_type(make_tables, fractions, seen):
+    calibration = Calibration(pixel_size_nm=1.0, thickness_nm=100, visible_fraction=fractions)
+    (row,) = density_table(make_tables({0: []}, calibration=calibration, shape=(100, 200))).to_dict(
+        "records"
+    )
+    assert (row["defect_type"], row["areal_density_per_m2"]) == ("all", 0)
+    # 3.689 is the upper limit of none; 20000 nm² are 2e-14 m².
+    assert row["areal_density_per_m2_high"] == pytest.approx(3.689 / 2e-14 / seen, rel=1e-3)
+
+
 def test_the_field_of_view_is_the_roi(make_tables):
     found = {0: [LOOP] * 5}
     whole = density_table(make_tables(found, shape=(100, 200)))
