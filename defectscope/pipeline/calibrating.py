@@ -80,6 +80,8 @@ def merged_calibration(
             said, used = text.format(before), text.format(after)
             speaker = "the run has" if of_run else "the files say"
             warnings.append(f"{speaker} {said}, but {used} was given and is used")
+    if of_run:
+        warnings += _other_fractions(own, merged)
     given = calibration.model_fields_set if calibration else set()
     given = given | {name for name, value in values.items() if value is not None}
     if of_run and not given & {"dose_per_frame_dpa", DOSE_RATE}:
@@ -130,6 +132,24 @@ def given_calibration(
             "--dose-per-frame, not both"
         )
     return merged.updated(dose_per_frame_dpa=_dose_per_frame(rate, merged.frame_interval_s))
+
+
+def _other_fractions(own: Calibration, merged: Calibration) -> list[str]:
+    """Return which visible fractions of a run are overruled; of one that has none, none is."""
+    if not own.visible_fraction:
+        return []
+    # What stands for every other type is said last.
+    names = sorted({*own.visible_fraction, *merged.visible_fraction}, key=lambda n: (n == "*", n))
+    said = []
+    for name in names:
+        before, after = own.visible(name), merged.visible(name)
+        if abs(after - before) > TOLERANCE * before:
+            of = f" of {name!r}" if name != "*" else " of other types" if len(names) > 1 else ""
+            said.append(
+                f"the run has a visible fraction of {before:g}{of}, but {after:g} was given and "
+                "is used"
+            )
+    return said
 
 
 def _dose_stays(own: Calibration, merged: Calibration) -> list[str]:
