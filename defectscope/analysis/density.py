@@ -13,7 +13,7 @@ from pydantic import Field
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import SeriesStyle, new_figure, series_styles
 from defectscope.analysis.counting import LEVEL, detection_factor, scaled_limits
-from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, mask_note
+from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, field_note
 from defectscope.analysis.scales import NM2_IN_M2, NM_IN_M
 from defectscope.analysis.series import SeriesPanel
 from defectscope.core.fields import Fields, counted_fields
@@ -229,7 +229,7 @@ class NumberDensity(Analysis):
         notes = (
             detector_note(scores, options.source(known)),
             TRACKS_NOTE if left_out else "",
-            mask_note(counted_fields(tables)),
+            field_note(tables),
         )
         note = " ".join(filter(None, notes))
         shapes = {name: known.shape for name, known in self.runtime.defect_types.items()}

@@ -17,7 +17,7 @@ from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_styles
 from defectscope.analysis.counting import LEVEL
 from defectscope.analysis.density import density_table
-from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, mask_note
+from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, field_note
 from defectscope.analysis.scales import NM_IN_M
 from defectscope.analysis.series import SeriesPanel
 from defectscope.analysis.sizes import size_table
@@ -195,7 +195,7 @@ class Hardening(Analysis):
         series.legend()
         source = self.options.source(tables)
         notes = (detector_note(scores, source), detector_note(scores, source, for_counts=False),
-                 mask_note(counted_fields(tables)))  # fmt: skip
+                 field_note(tables))  # fmt: skip
         note = " ".join(filter(None, notes))
         return [
             Finding("hardening", "Dispersed-barrier hardening", table, figure, tuple(numbers), note)

@@ -266,6 +266,27 @@ def test_frames_that_share_nothing_are_counted_whole(make_tables):
     assert table["count"].tolist() == [3, 2]
 
 
+@pytest.mark.parametrize(
+    ("moved", "roi", "said"),
+    [
+        (0.0, None, ""),
+        (None, None, ""),
+        (20.0, None, "part of the specimen that every frame shows, 80.0 % of the frame."),
+        (20.0, (0, 0, 40, 50), "part of the specimen that every frame shows, 50.0 % of the region"),
+        (90.0, None, "the same 10.0 % of the frame only, too little to count in: whole frames are"),
+        (300.0, None, "the same 0.0 % of the frame only"),
+    ],
+)
+def test_the_part_of_registered_frames_that_counts_is_said(make_tables, moved, roi, said):
+    tables = make_tables({0: [LOOP], 1: [LOOP]}, shape=(100, 100), roi=roi)
+    if moved is not None:
+        frames = tables.frames.assign(drift_x_px=[0.0, moved], drift_y_px=0.0)
+        tables = Tables(**{**vars(tables), "frames": frames})
+    (finding,) = NumberDensity().analyse(tables)
+    assert said in finding.note
+    assert bool(said) == bool(finding.note)
+
+
 def test_a_run_that_found_nothing(make_tables, drawn):
     tables = make_tables({0: [], 1: []})
     (finding,) = NumberDensity().analyse(tables)
