@@ -10,13 +10,7 @@ from pydantic import Field
 
 from defectscope import Analysis, Finding, Options, Tables
 from defectscope.analysis.axes import SeriesStyle, new_figure, series_axis, type_colour
-from defectscope.analysis.line_courses import (
-    NO_COURSES,
-    Course,
-    courses,
-    neighbour_distances,
-    pileups,
-)
+from defectscope.analysis.line_courses import NO_COURSES, Course, Pileup, courses, pileups
 from defectscope.analysis.series import SeriesPanel
 
 __all__ = ["LineSpacing", "LineSpacingOptions"]
@@ -44,8 +38,9 @@ class LineSpacingOptions(Options):
 class LineSpacing(Analysis):
     """Pile-ups, how many lines they have, and the mean distance of neighbouring ones.
 
-    The table names the detections of each, from one side of it to the other. Where lines were
-    tracked, a pile-up is the same in all frames in which its lines are; otherwise
+    The table names the detections of each, from one side of it to the other. Neighbours lie side by
+    side; pieces of a line that lie end to end, next to each other in the table, count as one. Where
+    lines were tracked, a pile-up is the same in all frames in which its lines are; otherwise
     pile-ups are numbered in each frame by their number of lines.
     """
 
@@ -57,26 +52,27 @@ class LineSpacing(Analysis):
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return one finding; none where no frame has enough lines side by side."""
         lines = courses(tables, self.runtime.defect_types)
-        found: list[tuple[int, list[Course], list[int]]] = []
+        found: list[tuple[int, list[Course], Pileup]] = []
         least = self.options.least_lines
         for frame, members in groupby(lines, key=lambda line: line.frame):
             here = list(members)
-            orders = pileups(here, self.options.reach_px, self.options.turn_deg)
-            found += [(frame, here, order) for order in orders if len(order) >= least]
+            here_found = pileups(here, self.options.reach_px, self.options.turn_deg)
+            found += [(frame, here, one) for one in here_found if len(one.members) >= least]
         if not found:
             return []
-        names = _names(found)
+        names = _names([(frame, here, pileup.positions) for frame, here, pileup in found])
         size = tables.calibration.pixel_size_nm
         rows = []
-        for (frame, here, order), name in zip(found, names, strict=True):
-            apart = np.array(neighbour_distances(here, order))
+        for (frame, here, pileup), name in zip(found, names, strict=True):
+            apart = np.array(pileup.distances())
             error = float(apart.std(ddof=1) / np.sqrt(len(apart))) if len(apart) > 1 else np.nan
             mean = float(apart.mean())
             rows.append(
-                {"frame": frame, "pileup": name, "lines": len(order), "mean_distance_px": mean,
-                 "standard_error_px": error, "mean_distance_nm": mean * size if size else np.nan,
+                {"frame": frame, "pileup": name, "lines": len(pileup.members),
+                 "mean_distance_px": mean, "standard_error_px": error,
+                 "mean_distance_nm": mean * size if size else np.nan,
                  "standard_error_nm": error * size if size else np.nan,
-                 "detections": " ".join(str(here[k].detection) for k in order)}
+                 "detections": " ".join(str(here[k].detection) for k in pileup.positions)}
             )  # fmt: skip
         table = pd.DataFrame(rows, columns=COLUMNS).sort_values(["pileup", "frame"], kind="stable")
         return [self._finding(table.reset_index(drop=True), tables)]

@@ -170,6 +170,43 @@ def test_pileups_that_share_a_line_are_one_whatever_their_number(seed):
     assert 1 < len(numbers) < 60
 
 
+def test_pieces_of_a_line_in_a_pileup_are_one_line():
+    broken = upright(20)[Y <= 45], upright(20)[Y >= 55]
+    for lines in (
+        [upright(0), *broken, upright(40)],
+        [broken[0], upright(40), upright(0), broken[1]],
+    ):
+        (finding,) = LineSpacing(runtime=TYPES).analyse(tables({0: lines}))
+        (row,) = finding.table.to_dict("records")
+        assert row["lines"] == 3
+        assert row["mean_distance_px"] == pytest.approx(20)
+        assert row["standard_error_px"] == pytest.approx(0, abs=1e-6)
+        order = [lines[int(k)][0, 0] for k in row["detections"].split()]
+        assert order == [0, 20, 20, 40]
+
+
+def test_bent_pieces_of_a_line_are_one_line_too():
+    lines = [upright(k, bend=12) for k in (0, 20, 40)]
+    lines[2:] = [lines[2][Y <= 60], lines[2][Y >= 66]]
+    (finding,) = LineSpacing(runtime=TYPES).analyse(tables({0: lines}))
+    assert finding.table["lines"].tolist() == [3]
+    assert finding.table["mean_distance_px"][0] == pytest.approx(18.5, abs=1.5)
+
+
+def test_lines_end_to_end_are_no_pileup():
+    line = upright(20)
+    pieces = [line[Y <= 30], line[(Y >= 35) & (Y <= 65)], line[Y >= 70]]
+    assert LineSpacing(runtime=TYPES).analyse(tables({0: pieces})) == []
+
+
+def test_lines_past_each_others_ends_are_two_lines_and_no_neighbours():
+    staggered = upright(20)[Y <= 45], upright(0)[Y >= 55]
+    (finding,) = LineSpacing(runtime=TYPES).analyse(tables({0: [upright(40), *staggered]}))
+    # Both are neighbours of the third only.
+    assert finding.table["lines"].tolist() == [3]
+    assert finding.table["mean_distance_px"].tolist() == [pytest.approx(30)]
+
+
 def test_two_lines_are_no_pileup_unless_asked_for():
     given = tables({0: [upright(0), upright(20)]})
     assert LineSpacing(runtime=TYPES).analyse(given) == []
