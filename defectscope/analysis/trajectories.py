@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -31,20 +31,36 @@ DARK_PART = 0.85
 def lifetime_table(tracks: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
     """Return when each particle was first and last seen.
 
+    Parameters
+    ----------
+    tracks
+        ``frame`` and ``particle``.
+    frames
+        Those of the series: ``frame``, and where they are of several ones ``sequence``.
+
     Returns
     -------
     DataFrame
         ``particle``, ``first_frame``, ``last_frame``, ``lifetime_frames`` (last - first + 1, P2),
-        and ``from_start``, ``to_end``: whether it was there in the first or last frame of the
+        and ``from_start``, ``to_end``: whether it was there in the first or last frame of its
         series, so that it lived longer than was seen.
     """
     span = tracks.groupby("particle", sort=True)["frame"].agg(["min", "max"])
     table = span.rename(columns={"min": "first_frame", "max": "last_frame"}).reset_index()
     table["lifetime_frames"] = table["last_frame"] - table["first_frame"] + 1
-    known = frames["frame"] if len(frames) else tracks["frame"]
-    table["from_start"] = table["first_frame"] <= known.min()
-    table["to_end"] = table["last_frame"] >= known.max()
+    start, end = _ends(table["first_frame"], frames if len(frames) else tracks)
+    table["from_start"] = table["first_frame"] <= start
+    table["to_end"] = table["last_frame"] >= end
     return table
+
+
+def _ends(first: pd.Series, frames: pd.DataFrame) -> tuple[Any, Any]:
+    """Return the first and the last frame of the series that each of some frames is of."""
+    if "sequence" not in frames:
+        return frames["frame"].min(), frames["frame"].max()
+    own = first.map(frames.set_index("frame")["sequence"])
+    ends = frames.groupby("sequence")["frame"].agg(["min", "max"])
+    return own.map(ends["min"]), own.map(ends["max"])
 
 
 def speeds(tracks: pd.DataFrame) -> pd.DataFrame:
