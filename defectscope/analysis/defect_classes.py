@@ -12,7 +12,7 @@ from scipy import special
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import axis_note, new_figure, series_styles
 from defectscope.analysis.counting import LEVEL, detection_factor, detection_spread, mean_limits
-from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, mask_note
+from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, field_note
 from defectscope.analysis.scales import NM2_IN_M2, size_column
 from defectscope.core.fields import counted_fields
 
@@ -155,6 +155,6 @@ class DefectClasses(Analysis):
         counts = " and ".join(text for name, text in scaled.items() if name in table).capitalize()
         notes = (detector_note(scores, source, False, "fractions and mean sizes"),
                  detector_note(scores, source, counts=counts) if counts else "",
-                 mask_note(counted_fields(tables)))  # fmt: skip
+                 field_note(tables))  # fmt: skip
         note = " ".join(filter(None, notes))
         return [Finding("defect-types", title, table, figure, numbers, note)]

@@ -13,7 +13,7 @@ from pydantic import Field
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import SeriesStyle, new_figure, series_styles
 from defectscope.analysis.counting import LEVEL, detection_factor, scaled_limits
-from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, mask_note
+from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, field_note
 from defectscope.analysis.scales import NM2_IN_M2, NM_IN_M
 from defectscope.analysis.series import SeriesPanel
 from defectscope.core.fields import Fields, counted_fields
@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from defectscope import Calibration
+
 __all__ = ["DensityOptions", "NumberDensity", "density_table", "edge_weights"]
 
 Edges = Literal["centres", "uncut"]
+# What stands for the type where nothing was found.
+ALL = "all"
 
 TRACKS_NOTE = (
     "Precision and recall by the detector's card are left out: they are those of detections, and "
@@ -112,7 +116,8 @@ def density_table(
         the detector misses and invents); with a known pixel size ``areal_density_per_m2``, with
         a known foil thickness ``number_density_per_m3``. Each has a counting error
         (``_error``, standard) and limits (``_low``, ``_high``). Densities are divided by the
-        visible fraction of the type.
+        visible fraction of the type; where nothing was found at all, the type is ``all``, and its
+        fraction the least one that is given.
 
     Notes
     -----
@@ -128,7 +133,7 @@ def density_table(
     found = found[fields.hold(found)]
     weights = edge_weights(found, fields) if edges == "uncut" else np.ones(len(found))
     factor, factor_error = detection_factor(scores or {})
-    types = sorted(found["defect_type"].dropna().unique()) or ["all"]
+    types = sorted(found["defect_type"].dropna().unique()) or [ALL]
     row = fields.rows(found)
     parts = []
     for name in types:
@@ -168,7 +173,7 @@ def _add_densities(part: pd.DataFrame, tables: Tables, name: str) -> None:
     calibration = tables.calibration
     if calibration.pixel_size_nm is None:
         return
-    seen = calibration.visible(name)
+    seen = _least_visible(calibration) if name == ALL else calibration.visible(name)
     area_m2 = part["area_px"] * calibration.pixel_size_nm**2 * NM2_IN_M2
     extents = {"areal_density_per_m2": area_m2 * seen}
     if calibration.thickness_nm is not None:
@@ -176,6 +181,11 @@ def _add_densities(part: pd.DataFrame, tables: Tables, name: str) -> None:
     for quantity, extent in extents.items():
         for suffix in ("", "_error", "_low", "_high"):
             part[quantity + suffix] = part[f"true_count{suffix}"] / extent
+
+
+def _least_visible(calibration: Calibration) -> float:
+    """Return the fraction by which an upper limit holds whatever type was not found."""
+    return min([*calibration.visible_fraction.values(), calibration.visible(ALL)])
 
 
 class NumberDensity(Analysis):
@@ -219,7 +229,7 @@ class NumberDensity(Analysis):
         notes = (
             detector_note(scores, options.source(known)),
             TRACKS_NOTE if left_out else "",
-            mask_note(counted_fields(tables)),
+            field_note(tables),
         )
         note = " ".join(filter(None, notes))
         shapes = {name: known.shape for name, known in self.runtime.defect_types.items()}

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from defectscope import Options, Tables
 from defectscope.analysis.counting import detection_factor, detection_spread
+from defectscope.core.fields import counted_fields
 from defectscope.core.options import set_in_vain
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from defectscope.core.fields import Fields
 
-__all__ = ["DetectorScoreOptions", "detector_note", "mask_note"]
+__all__ = ["DetectorScoreOptions", "detector_note", "field_note"]
 
 
 class DetectorScoreOptions(Options):
@@ -99,7 +100,27 @@ def detector_note(
     return f"{counts} are multiplied by {factor:.3f} for {text}."
 
 
-def mask_note(fields: Fields) -> str:
+def field_note(tables: Tables) -> str:
+    """Return what a reader must know about the field that is counted in; or nothing."""
+    fields = counted_fields(tables)
+    whole = "frame" if tables.roi is None else "region"
+    return " ".join(filter(None, (_common_note(fields, whole), _mask_note(fields))))
+
+
+def _common_note(fields: Fields, whole: str) -> str:
+    """Return which part of registered frames counts, where they do not all show the same."""
+    if fields.shared is None or fields.shared == 1:
+        return ""
+    share = f"{100 * fields.shared:.1f} % of the {whole}"
+    if fields.common:
+        return f"Counted is the part of the specimen that every frame shows, {share}."
+    return (
+        f"Every frame shows the same {share} only, too little to count in: whole {whole}s are "
+        "counted, so that what the stage brings in or takes out changes the numbers."
+    )
+
+
+def _mask_note(fields: Fields) -> str:
     """Return that masked parts are left out, where there are any."""
     if fields.masked is None:
         return ""

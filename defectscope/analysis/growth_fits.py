@@ -169,6 +169,10 @@ def growth_rates(
     return table[enough].reset_index(drop=True)
 
 
+# An error below this part of the largest one is what rounding leaves of none.
+ROUNDING = 1e-9
+
+
 class MeanRate(NamedTuple):
     """The mean growth rate of particles, with limits; NaN where there are none."""
 
@@ -187,14 +191,16 @@ def mean_rate(rates: pd.DataFrame, level: float = LEVEL) -> MeanRate:
     Weights are 1 / (s² + e²), with e the error of each rate and s² the variance among particles
     beyond these errors (DerSimonian & Laird, Control. Clin. Trials 7 (1986) 177), so that short
     tracks count little where all grow alike, and all count alike where they do not. Limits are
-    Student's, with as many degrees of freedom as there are particles, less one.
+    Student's, with as many degrees of freedom as there are particles, less one; there are none
+    where all rates are alike. Sizes that lie exactly on a line, as constant ones do, count as those
+    of the least error that is one.
     """
-    good = rates[(rates["rate_error"] > 0) & np.isfinite(rates["rate_error"])]
+    good = rates[np.isfinite(rates["rate_error"])]
     n = len(good)
     if n < 2:
         value = float(rates["rate"].mean()) if len(rates) else math.nan
         return MeanRate(value, math.nan, math.nan, math.nan, n)
-    rate, error = good["rate"].to_numpy(float), good["rate_error"].to_numpy(float)
+    rate, error = good["rate"].to_numpy(float), _least_errors(good["rate_error"].to_numpy(float))
     w = error**-2
     fixed = float((w * rate).sum() / w.sum())
     excess = float((w * (rate - fixed) ** 2).sum()) - (n - 1)
@@ -203,5 +209,13 @@ def mean_rate(rates: pd.DataFrame, level: float = LEVEL) -> MeanRate:
     value = float((w * rate).sum() / w.sum())
     # From how rates differ, so that errors which are too small do no harm (Hartung & Knapp 2001).
     spread = float((w * (rate - value) ** 2).sum() / (n - 1) / w.sum())
+    if np.ptp(rate) == 0:
+        return MeanRate(value, math.nan, math.nan, math.nan, n)
     wide = math.sqrt(spread) * float(special.stdtrit(n - 1, (1 + level) / 2))
     return MeanRate(value, math.sqrt(spread), value - wide, value + wide, n)
+
+
+def _least_errors(errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return errors of which none is zero; without any all are alike."""
+    real = errors[errors > ROUNDING * errors.max()]
+    return np.maximum(errors, real.min()) if len(real) else np.ones_like(errors)

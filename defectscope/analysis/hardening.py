@@ -17,7 +17,7 @@ from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_styles
 from defectscope.analysis.counting import LEVEL
 from defectscope.analysis.density import density_table
-from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, mask_note
+from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, field_note
 from defectscope.analysis.scales import NM_IN_M
 from defectscope.analysis.series import SeriesPanel
 from defectscope.analysis.sizes import size_table
@@ -124,7 +124,8 @@ def hardening_table(
     Density and diameters are of what lies in the field that is counted in. Mean and spread of a
     type over all frames stand in where a frame has none, or a single one. On the logarithm half
     the distances of the limits of density and diameter add up in quadrature; where nothing was
-    counted the upper limit of the density is that of the hardening.
+    counted the upper limit of the density is that of the hardening. A type of which no diameter was
+    measured has none.
     """
     constants = options or HardeningOptions()
     detections = tables.detections
@@ -142,15 +143,17 @@ def hardening_table(
     diameter, error = table["mean_nm"], table["mean_error_nm"].fillna(0.0)
     rho, rho_error, low, high = (table[name].to_numpy(float) for name in names)
     found = barrier_hardening(rho, diameter, constants, rho_error, error)
-    table["hardening_mpa"] = np.where(rho == 0, 0.0, found.mpa)
-    table["hardening_mpa_error"] = np.where(rho == 0, 0.0, found.error_mpa)
+    # Of none there is no hardening, but of what has no known size it is unknown also then.
+    unknown = np.where(diameter.notna(), 0.0, np.nan)
+    table["hardening_mpa"] = np.where(rho == 0, unknown, found.mpa)
+    table["hardening_mpa_error"] = np.where(rho == 0, unknown, found.error_mpa)
     wide = np.hypot(error, constants.diameter_error_nm) / diameter
     wide = special.ndtri((1 + level) / 2) * wide.to_numpy(float)
     middle = np.where(rho > 0, rho, high)
     strength = barrier_hardening(middle, diameter, constants).mpa
     with np.errstate(divide="ignore", invalid="ignore"):
         down = np.exp(-np.hypot(np.log(middle / low), wide) / 2)
-        table["hardening_mpa_low"] = np.where(low > 0, strength * down, 0.0)
+        table["hardening_mpa_low"] = np.where(low > 0, strength * down, unknown)
         up = np.exp(np.hypot(np.log(high / middle), wide) / 2)
     table["hardening_mpa_high"] = strength * up
     return table
@@ -171,7 +174,7 @@ class Hardening(Analysis):
             return []
         scores = self.options.scores(tables.detector_scores)
         table = hardening_table(tables, self.options, scores)
-        if table.empty:
+        if table["hardening_mpa"].isna().all():
             return []
         figure, (panel,) = new_figure()
         series = SeriesPanel(panel, tables.frames, "95 % limits")
@@ -192,7 +195,7 @@ class Hardening(Analysis):
         series.legend()
         source = self.options.source(tables)
         notes = (detector_note(scores, source), detector_note(scores, source, for_counts=False),
-                 mask_note(counted_fields(tables)))  # fmt: skip
+                 field_note(tables))  # fmt: skip
         note = " ".join(filter(None, notes))
         return [
             Finding("hardening", "Dispersed-barrier hardening", table, figure, tuple(numbers), note)
@@ -204,4 +207,6 @@ class Hardening(Analysis):
             return "the pixel size is not known"
         if tables.calibration.thickness_nm is None:
             return "the foil thickness is not known, which a number density needs"
+        if tables.detections.empty:
+            return "nothing was found"
         return "no sizes were measured; choose a post-processor for the run"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import combinations, pairwise
+from itertools import combinations, product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from defectscope.core.geometry.curvature import chord_angle_deg
-from defectscope.core.geometry.curves import mean_curve_distance
+from defectscope.core.geometry.curves import (
+    mean_curve_distance,
+    normal_displacement,
+    side_by_side,
+)
 from defectscope.core.geometry.polylines import polyline_length
 from defectscope.core.groups import joined
 from defectscope.core.vertices import lines_by_detection
@@ -21,9 +25,13 @@ if TYPE_CHECKING:
 
     from defectscope import DefectType, Tables
 
-__all__ = ["NO_COURSES", "Course", "courses", "neighbour_distances", "pileups"]
+__all__ = ["NO_COURSES", "Course", "Pileup", "courses", "pileups"]
 
 NO_COURSES = "the run has no courses of lines; choose the post-processor skeleton-spline"
+
+
+# Part of their distance from a third line by which those of two pieces of one line may differ.
+SAME_LINE = 0.5
 
 
 class Course(NamedTuple):
@@ -38,6 +46,37 @@ class Course(NamedTuple):
     points: NDArray[np.float64]
     defect_type: str
     origin: str = "detector"
+
+
+class Pileup(NamedTuple):
+    """Lines of one frame that lie side by side.
+
+    Parameters
+    ----------
+    members
+        From one side to the other the positions of the pieces of each line, mostly of one.
+    apart
+        Mean distance, px, of each two positions that lie side by side, in either order.
+    """
+
+    members: list[list[int]]
+    apart: Mapping[tuple[int, int], float]
+
+    @property
+    def positions(self) -> list[int]:
+        """Positions of all pieces, from one side to the other."""
+        return [k for pieces in self.members for k in pieces]
+
+    def distances(self) -> list[float]:
+        """Return the mean distance of each line from the next one that lies beside it, px."""
+        found = []
+        for n, pieces in enumerate(self.members):
+            for others in self.members[n + 1 :]:
+                pairs = [pair for pair in product(pieces, others) if pair in self.apart]
+                if pairs:
+                    found.append(float(np.mean([self.apart[pair] for pair in pairs])))
+                    break
+        return found
 
 
 def courses(tables: Tables, types: Mapping[str, DefectType]) -> list[Course]:
@@ -78,35 +117,57 @@ def _line_shaped(table: pd.DataFrame, types: Mapping[str, DefectType]) -> pd.Ser
     return lines
 
 
-def pileups(lines: Sequence[Course], reach_px: float, turn_deg: float) -> list[list[int]]:
-    """Return the positions of the lines of each pile-up of one frame, in order across it.
+def pileups(lines: Sequence[Course], reach_px: float, turn_deg: float) -> list[Pileup]:
+    """Return the pile-ups of the lines of one frame.
 
-    Lines belong together where their mean distance is at most `reach_px` and their directions
-    differ by at most `turn_deg`, directly or over others. They are ordered along the axis on
-    which their middles lie.
+    Lines belong together where they lie side by side at a mean distance of at most `reach_px` and
+    their directions differ by at most `turn_deg`, directly or over others.
     """
-    n = len(lines)
     angles = [chord_angle_deg(line.points) for line in lines]
-
-    def beside(i: int, j: int) -> bool:
-        turn = abs(angles[i] - angles[j])
+    apart: dict[tuple[int, int], float] = {}
+    for i, j in combinations(range(len(lines)), 2):
+        turn, (one, other) = abs(angles[i] - angles[j]), (lines[i].points, lines[j].points)
         # Not so where a closed loop has no direction, which is not a number.
-        alike = min(turn, 180 - turn) <= turn_deg
-        return alike and mean_curve_distance(lines[i].points, lines[j].points) <= reach_px
+        if min(turn, 180 - turn) <= turn_deg:
+            distance = mean_curve_distance(one, other)
+            if distance <= reach_px and side_by_side(one, other):
+                apart[i, j] = apart[j, i] = distance
+    groups = (group for group in joined(len(lines), apart) if len(group) > 1)
+    found = (_whole_lines(lines, group, apart) for group in groups)
+    return [Pileup(_across(lines, members), apart) for members in found]
 
-    found = joined(n, (pair for pair in combinations(range(n), 2) if beside(*pair)))
-    return [_across([lines[k] for k in members], members) for members in found if len(members) > 1]
+
+def _whole_lines(
+    lines: Sequence[Course], group: list[int], apart: Mapping[tuple[int, int], float]
+) -> list[list[int]]:
+    """Return the lines of a pile-up with the pieces of each, which do not lie side by side.
+
+    Pieces of one line lie as far as each other, on the same side, from a third that lies beside
+    both; of several the nearest tells it best.
+    """
+
+    def of_one_line(i: int, j: int) -> bool:
+        if (i, j) in apart:
+            return False
+        beside = [k for k in group if (i, k) in apart and (j, k) in apart]
+        if not beside:
+            return False
+        third = lines[min(beside, key=lambda k: apart[i, k] + apart[j, k])].points
+        a, b = (normal_displacement(third, lines[k].points) for k in (i, j))
+        return abs(a - b) <= SAME_LINE * min(abs(a), abs(b))
+
+    places = range(len(group))
+    pairs = (pair for pair in combinations(places, 2) if of_one_line(*(group[k] for k in pair)))
+    return [[group[k] for k in members] for members in joined(len(group), pairs)]
 
 
-def _across(lines: Sequence[Course], members: list[int]) -> list[int]:
-    middles = np.array([line.points.mean(axis=0) for line in lines])
+def _across(lines: Sequence[Course], members: list[list[int]]) -> list[list[int]]:
+    """Return the lines of a pile-up in order along the axis on which their middles lie."""
+    middles = np.array(
+        [np.concatenate([lines[k].points for k in pieces]).mean(axis=0) for pieces in members]
+    )
     away = middles - middles.mean(axis=0)
     axis = np.linalg.svd(away, full_matrices=False)[2][0]
     # Of the two ways along the axis, the one to the right, or downwards.
     axis = axis * (1 if (axis[0], axis[1]) > (0.0, 0.0) else -1)
     return [members[k] for k in np.argsort(away @ axis, kind="stable")]
-
-
-def neighbour_distances(lines: Sequence[Course], order: Sequence[int]) -> list[float]:
-    """Return the mean distance of each line of a pile-up from the next, px."""
-    return [mean_curve_distance(lines[a].points, lines[b].points) for a, b in pairwise(order)]

@@ -12,7 +12,7 @@ from pydantic import Field
 from defectscope import Analysis, Finding, KeyNumber, Options, Tables
 from defectscope.analysis.axes import SeriesStyle, new_figure, type_colour
 from defectscope.analysis.counting import scaled_limits
-from defectscope.analysis.detector_scores import mask_note
+from defectscope.analysis.detector_scores import field_note
 from defectscope.analysis.line_courses import NO_COURSES, Course, courses
 from defectscope.analysis.series import SeriesPanel
 from defectscope.core.fields import Fields, counted_fields
@@ -154,7 +154,7 @@ class LineDensity(Analysis):
             "Lengths are those of the projection in the image."
             if self.options.projection == "as-seen"
             else "Lengths are 4/π of those in the image, as of lines in all directions alike.",
-            mask_note(counted_fields(tables)),
+            field_note(tables),
         )
         title = "Dislocation density" if unit == "1/m²" else "Length of dislocations"
         return [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from collections import Counter
+from itertools import count, groupby
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,7 @@ from pydantic import Field
 
 from defectscope import Analysis, Finding, Options, Tables
 from defectscope.analysis.axes import SeriesStyle, new_figure, series_axis, type_colour
-from defectscope.analysis.line_courses import (
-    NO_COURSES,
-    Course,
-    courses,
-    neighbour_distances,
-    pileups,
-)
+from defectscope.analysis.line_courses import NO_COURSES, Course, Pileup, courses, pileups
 from defectscope.analysis.series import SeriesPanel
 
 __all__ = ["LineSpacing", "LineSpacingOptions"]
@@ -44,9 +39,10 @@ class LineSpacingOptions(Options):
 class LineSpacing(Analysis):
     """Pile-ups, how many lines they have, and the mean distance of neighbouring ones.
 
-    The table names the detections of each, from one side of it to the other. Where lines were
-    tracked, a pile-up is the same in all frames in which its lines are; otherwise
-    pile-ups are numbered in each frame by their number of lines.
+    The table names the detections of each, from one side of it to the other. Neighbours lie side by
+    side; pieces of a line that lie end to end, next to each other in the table, count as one. Where
+    lines were tracked, a pile-up goes on in the one of the next frame that shares most lines with
+    it, and only there; otherwise pile-ups are numbered in each frame by their number of lines.
     """
 
     Options = LineSpacingOptions
@@ -57,26 +53,27 @@ class LineSpacing(Analysis):
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return one finding; none where no frame has enough lines side by side."""
         lines = courses(tables, self.runtime.defect_types)
-        found: list[tuple[int, list[Course], list[int]]] = []
+        found: list[tuple[int, list[Course], Pileup]] = []
         least = self.options.least_lines
         for frame, members in groupby(lines, key=lambda line: line.frame):
             here = list(members)
-            orders = pileups(here, self.options.reach_px, self.options.turn_deg)
-            found += [(frame, here, order) for order in orders if len(order) >= least]
+            here_found = pileups(here, self.options.reach_px, self.options.turn_deg)
+            found += [(frame, here, one) for one in here_found if len(one.members) >= least]
         if not found:
             return []
         names = _names(found)
         size = tables.calibration.pixel_size_nm
         rows = []
-        for (frame, here, order), name in zip(found, names, strict=True):
-            apart = np.array(neighbour_distances(here, order))
+        for (frame, here, pileup), name in zip(found, names, strict=True):
+            apart = np.array(pileup.distances())
             error = float(apart.std(ddof=1) / np.sqrt(len(apart))) if len(apart) > 1 else np.nan
             mean = float(apart.mean())
             rows.append(
-                {"frame": frame, "pileup": name, "lines": len(order), "mean_distance_px": mean,
-                 "standard_error_px": error, "mean_distance_nm": mean * size if size else np.nan,
+                {"frame": frame, "pileup": name, "lines": len(pileup.members),
+                 "mean_distance_px": mean, "standard_error_px": error,
+                 "mean_distance_nm": mean * size if size else np.nan,
                  "standard_error_nm": error * size if size else np.nan,
-                 "detections": " ".join(str(here[k].detection) for k in order)}
+                 "detections": " ".join(str(here[k].detection) for k in pileup.positions)}
             )  # fmt: skip
         table = pd.DataFrame(rows, columns=COLUMNS).sort_values(["pileup", "frame"], kind="stable")
         return [self._finding(table.reset_index(drop=True), tables)]
@@ -107,31 +104,40 @@ class LineSpacing(Analysis):
         return Finding("line-spacing", title, table, figure)
 
 
-def _names(found: list[tuple[int, list[Course], list[int]]]) -> list[int]:
-    """Return the number of each pile-up, the same for those that share a particle."""
-    if all(here[k].particle < 0 for _, here, order in found for k in order):
+def _names(found: list[tuple[int, list[Course], Pileup]]) -> list[int]:
+    """Return the number of each pile-up of all frames, by frame."""
+    particles = [
+        [p for k in pileup.positions if (p := here[k].particle) >= 0] for _, here, pileup in found
+    ]
+    if not any(particles):
         return _by_size(found)
-    from scipy.cluster.hierarchy import DisjointSet
+    names, free = [-1] * len(found), count()
+    # The number of the pile-up in which a line was last.
+    last: dict[int, int] = {}
+    for _, group in groupby(range(len(found)), key=lambda k: found[k][0]):
+        here = list(group)
+        shared = [
+            (-number, name, k)
+            for k in here
+            for name, number in Counter(last[p] for p in particles[k] if p in last).items()
+        ]
+        # One to one, those that share most lines first.
+        taken = set[int]()
+        for _, name, k in sorted(shared):
+            if names[k] < 0 and name not in taken:
+                names[k] = name
+                taken.add(name)
+        for k in here:
+            names[k] = names[k] if names[k] >= 0 else next(free)
+            last |= dict.fromkeys(particles[k], names[k])
+    return names
 
-    together, firsts = DisjointSet(), []
-    for position, (_, here, order) in enumerate(found):
-        # One of which no line was tracked is a pile-up by itself, numbered from below.
-        members = [p for k in order if (p := here[k].particle) >= 0] or [-1 - position]
-        firsts.append(members[0])
-        for particle in members:
-            together.add(particle)
-            together.merge(members[0], particle)
-    # It goes through what was added in that order.
-    roots = dict.fromkeys(together[particle] for particle in together)
-    numbers = {root: k for k, root in enumerate(roots)}
-    return [numbers[together[first]] for first in firsts]
 
-
-def _by_size(found: list[tuple[int, list[Course], list[int]]]) -> list[int]:
+def _by_size(found: list[tuple[int, list[Course], Pileup]]) -> list[int]:
     names = [0] * len(found)
     positions = range(len(found))
-    for _, members in groupby(positions, key=lambda k: found[k][0]):
-        ranked = sorted(members, key=lambda k: (-len(found[k][2]), k))
+    for _, group in groupby(positions, key=lambda k: found[k][0]):
+        ranked = sorted(group, key=lambda k: (-len(found[k][2].members), k))
         for number, k in enumerate(ranked):
             names[k] = number
     return names

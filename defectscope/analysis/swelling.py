@@ -11,7 +11,7 @@ from pydantic import Field
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import SeriesStyle, new_figure, type_colour
 from defectscope.analysis.counting import LEVEL, detection_factor, detection_spread, scaled_limits
-from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, mask_note
+from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, field_note
 from defectscope.analysis.series import SeriesPanel
 from defectscope.core.fields import counted_fields
 
@@ -169,7 +169,7 @@ class Swelling(Analysis):
         source = self.options.source(tables)
         notes = (detector_note(scores, source),
                  detector_note(scores, source, False, "mean volumes"),
-                 mask_note(counted_fields(tables)))  # fmt: skip
+                 field_note(tables))  # fmt: skip
         return [
             Finding(
                 "cavity-swelling", title, table, figure, (number,), " ".join(filter(None, notes))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,6 @@ from defectscope.core.track_quality import moving_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from numpy.typing import NDArray
 
 __all__ = ["Trajectories", "lifetime_table", "speeds"]
 
@@ -32,20 +31,36 @@ DARK_PART = 0.85
 def lifetime_table(tracks: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
     """Return when each particle was first and last seen.
 
+    Parameters
+    ----------
+    tracks
+        ``frame`` and ``particle``.
+    frames
+        Those of the series: ``frame``, and where they are of several ones ``sequence``.
+
     Returns
     -------
     DataFrame
         ``particle``, ``first_frame``, ``last_frame``, ``lifetime_frames`` (last - first + 1, P2),
-        and ``from_start``, ``to_end``: whether it was there in the first or last frame of the
+        and ``from_start``, ``to_end``: whether it was there in the first or last frame of its
         series, so that it lived longer than was seen.
     """
     span = tracks.groupby("particle", sort=True)["frame"].agg(["min", "max"])
     table = span.rename(columns={"min": "first_frame", "max": "last_frame"}).reset_index()
     table["lifetime_frames"] = table["last_frame"] - table["first_frame"] + 1
-    known = frames["frame"] if len(frames) else tracks["frame"]
-    table["from_start"] = table["first_frame"] <= known.min()
-    table["to_end"] = table["last_frame"] >= known.max()
+    start, end = _ends(table["first_frame"], frames if len(frames) else tracks)
+    table["from_start"] = table["first_frame"] <= start
+    table["to_end"] = table["last_frame"] >= end
     return table
+
+
+def _ends(first: pd.Series, frames: pd.DataFrame) -> tuple[Any, Any]:
+    """Return the first and the last frame of the series that each of some frames is of."""
+    if "sequence" not in frames:
+        return frames["frame"].min(), frames["frame"].max()
+    own = first.map(frames.set_index("frame")["sequence"])
+    ends = frames.groupby("sequence")["frame"].agg(["min", "max"])
+    return own.map(ends["min"]), own.map(ends["max"])
 
 
 def speeds(tracks: pd.DataFrame) -> pd.DataFrame:
@@ -81,7 +96,8 @@ class Trajectories(Analysis):
         names |= dict.fromkeys(["origin"] if "origin" in tracks else [])
         ordered = tracks[list(names)].sort_values(["particle", "frame"], kind="stable")
         # In a damaged frame nothing can be seen, so that nothing ends before it.
-        table = lifetime_table(ordered, tables.frames[tables.frames["status"] == "ok"])
+        seen = tables.frames[tables.frames["status"] == "ok"]
+        table = lifetime_table(ordered, seen)
         lifetimes = table["lifetime_frames"].to_numpy()
         figure, (left, right) = new_figure(2)
         paths = _paths(ordered, tables)
@@ -101,8 +117,8 @@ class Trajectories(Analysis):
         few = len(paths) <= MOST_POSITIONS
         place = "figures/trajectory-paths.csv" if few else "the tracks of the run"
         found = Finding(
-            "trajectories", "Trajectories and lifetimes", table, figure, _mean_lifetime(lifetimes),
-            f"The paths are in {place}.",
+            "trajectories", "Trajectories and lifetimes", table, figure,
+            _mean_lifetime(table, len(seen)), f"The paths are in {place}.",
         )  # fmt: skip
         copy = [Finding("trajectory-paths", "Paths of all particles", paths)] if few else []
         return [found, *copy, *_fast_and_slow(ordered, tables)]
@@ -147,11 +163,23 @@ def _draw_map(panel: Axes, paths: pd.DataFrame, lifetimes: pd.DataFrame, tables:
     axis_note(panel, "Dots: first sightings")
 
 
-def _mean_lifetime(lifetimes: NDArray[np.int64]) -> tuple[KeyNumber, ...]:
+def _mean_lifetime(table: pd.DataFrame, frames: int) -> tuple[KeyNumber, ...]:
+    """Return the mean lifetime as seen; none where there was one frame to live in.
+
+    Limits are those of whole lives alone: how long those lived that an end of the series cuts is
+    not known, and the mean of all is then too small by more than any limits say.
+    """
+    if frames < 2:
+        return ()
+    lifetimes = table["lifetime_frames"].to_numpy(float)
     mean, n = float(lifetimes.mean()), len(lifetimes)
+    cut = int((table["from_start"] | table["to_end"]).sum())
+    if cut:
+        label = f"Mean lifetime as seen, {cut} of {n} cut by an end of the series"
+        return (KeyNumber(label, mean, "frames"),)
     error = float(lifetimes.std(ddof=1)) / np.sqrt(n) if n > 1 else np.nan
     low, high = (float(v) for v in mean_limits(mean, error, n))
-    limits = (low, high) if np.isfinite(low) else (None, None)
+    limits = (low, high) if error > 0 else (None, None)
     return (KeyNumber("Mean lifetime", mean, "frames", *limits),)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +38,9 @@ class Fields:
         What does not count of every frame, or None.
     cut
         Whether the boxes are parts of the frames, which others may adjoin.
+    shared
+        Part of what was looked at that every frame shows, also where it is too small to count in;
+        None where frames are not registered.
     """
 
     frames: NDArray[np.int64]
@@ -45,6 +48,7 @@ class Fields:
     common: bool
     masked: MaskedArea | None = None
     cut: bool = False
+    shared: float | None = None
 
     @property
     def areas_px(self) -> NDArray[np.float64]:
@@ -114,7 +118,10 @@ def counted_fields(tables: Tables) -> Fields:
     x0, y0, x1, y1 = boxes[0].tolist()
     common = common_field(shifts, (x0, y0, x1, y1))
     if common is None:
-        return whole
+        return replace(whole, shared=0.0)
     moved = np.asarray(common) + np.hstack([shifts, shifts])
-    fields = Fields(indices, moved, True, masked)
-    return fields if fields.areas_px[0] >= LEAST_SHARE * whole.areas_px[0] else whole
+    sides = moved[0, 2:] - moved[0, :2]
+    shared = float(sides.prod()) / ((x1 - x0) * (y1 - y0))
+    fields = Fields(indices, moved, True, masked, shared=shared)
+    large = fields.areas_px[0] >= LEAST_SHARE * whole.areas_px[0]
+    return fields if large else replace(whole, shared=shared)

@@ -51,10 +51,11 @@ def track_events(tracks: pd.DataFrame, looked_at: ArrayLike | None = None) -> pd
 
     Notes
     -----
-    A track of at least three sightings merges into another when the other goes on, both touched in
-    the frame before, and the other has grown by at least half the area of the one that ended; or
-    when both end there, and a track begins between them that has about the area of both. A split is
-    the same in reverse.
+    A track of at least three sightings merges into another when the other, of at least six, goes
+    on, both touched in the frame before, and the other has grown by at least half the area of the
+    one that ended; or when both end there, and a track begins between them that has about the area
+    of both. Six are three that say how large it was before, and three after. A split is the same
+    in reverse.
     """
     size = next((n for n in ("diameter_px", "major_px") if n in tracks), None)
     nothing = pd.DataFrame({name: pd.Series(dtype=float) for name in NAMES})
@@ -105,6 +106,7 @@ def _events(rows: pd.DataFrame, kind: str, last: int, sign: int) -> pd.DataFrame
 
 def _into_neighbour(others: pd.DataFrame, ended: pd.DataFrame) -> pd.DataFrame:
     """Return what ends beside another one that goes on and grows."""
+    # Enough for three that say how large it was before, and three after.
     others = others[others["length"] >= 2 * STUB_SIGHTINGS]
     pairs = _touching(ended, others)
     pairs["area_share"] = (pairs["after_other"] ** 2 - pairs["before_other"] ** 2) / (

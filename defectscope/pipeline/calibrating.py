@@ -69,6 +69,8 @@ def merged_calibration(
     OptionError, FormatError
         A value is no field or outside its limits; the file cannot be read.
     """
+    if isinstance(calibration, str | Path):
+        calibration = Calibration.from_toml(Path(calibration))
     merged = given_calibration(own, calibration, values)
     for name, text in NAMES.items():
         if not (of_run or name in OF_FILES):
@@ -78,6 +80,12 @@ def merged_calibration(
             said, used = text.format(before), text.format(after)
             speaker = "the run has" if of_run else "the files say"
             warnings.append(f"{speaker} {said}, but {used} was given and is used")
+    if of_run:
+        warnings += _other_fractions(own, merged)
+    given = calibration.model_fields_set if calibration else set()
+    given = given | {name for name, value in values.items() if value is not None}
+    if of_run and not given & {"dose_per_frame_dpa", DOSE_RATE}:
+        warnings += _dose_stays(own, merged)
     if (merged.dose_start_dpa is None) != (merged.dose_per_frame_dpa is None):
         warnings.append(HALF_A_LAW)
     warnings += implausible(merged)
@@ -124,6 +132,37 @@ def given_calibration(
             "--dose-per-frame, not both"
         )
     return merged.updated(dose_per_frame_dpa=_dose_per_frame(rate, merged.frame_interval_s))
+
+
+def _other_fractions(own: Calibration, merged: Calibration) -> list[str]:
+    """Return which visible fractions of a run are overruled; of one that has none, none is."""
+    if not own.visible_fraction:
+        return []
+    # What stands for every other type is said last.
+    names = sorted({*own.visible_fraction, *merged.visible_fraction}, key=lambda n: (n == "*", n))
+    said = []
+    for name in names:
+        before, after = own.visible(name), merged.visible(name)
+        if abs(after - before) > TOLERANCE * before:
+            of = f" of {name!r}" if name != "*" else " of other types" if len(names) > 1 else ""
+            said.append(
+                f"the run has a visible fraction of {before:g}{of}, but {after:g} was given and "
+                "is used"
+            )
+    return said
+
+
+def _dose_stays(own: Calibration, merged: Calibration) -> list[str]:
+    """Return what to say where times change: a run knows its doses, and no rate behind them."""
+    before, after = own.frame_interval_s, merged.frame_interval_s
+    if not own.dose_per_frame_dpa or before is None or after is None:
+        return []
+    if abs(after - before) <= TOLERANCE * before:
+        return []
+    return [
+        f"the dose of a frame stays {own.dose_per_frame_dpa:g} dpa; give --dose-rate or "
+        "--dose-per-frame where it changes with the time between frames"
+    ]
 
 
 def _dose_per_frame(rate: float, interval_s: float | None) -> float:

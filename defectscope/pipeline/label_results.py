@@ -66,7 +66,8 @@ def label_result(dataset: Dataset, path: Path, types: Mapping[str, DefectType]) 
     """Return labelled images as a result, in a temporary folder that lives as long as it does.
 
     Instances that are to be ignored are left out, and those with a ``track_id`` are tracks; of
-    several sequences (:meth:`Dataset.sequences`) these are numbered anew.
+    several sequences (:meth:`Dataset.sequences`) these are numbered anew, and the frames have a
+    column ``sequence``.
 
     Parameters
     ----------
@@ -94,13 +95,15 @@ def label_result(dataset: Dataset, path: Path, types: Mapping[str, DefectType]) 
     holder = tempfile.TemporaryDirectory()
     folder = Path(holder.name)
     frames = _frame_table(dataset.images, indices, found)
+    sequences = dataset.sequences()
+    if len(set(sequences)) > 1:
+        frames["sequence"] = sequences
     frames.to_csv(folder / "frames.csv", index=False, lineterminator="\n")
     geometry = joined_table([rows.geometry for rows, _ in found], GEOMETRY_COLUMNS)
     write_table(folder / "geometry.parquet", geometry)
     write_table(folder / "detections.parquet", detections.drop(columns="track_id", errors="ignore"))
     if "track_id" in detections and detections["track_id"].notna().any():
-        sequence_of = dict(zip(indices, dataset.sequences(), strict=True))
-        tracks = _tracks(detections, sequence_of, warnings)
+        tracks = _tracks(detections, dict(zip(indices, sequences, strict=True)), warnings)
         write_table(folder / "tracks.parquet", tracks)
         write_table(
             folder / "particles.csv",

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["jump_offsets"]
+__all__ = ["LEAST_AGREEING", "jump_offsets"]
 
 # A frame that has fewer links than this share of what it could have is suspicious.
 FEW_LINKS = 0.5

@@ -31,7 +31,7 @@ from defectscope.trackers.repairing import (
     row_order,
     sizes_as_places,
 )
-from defectscope.trackers.stage_jumps import jump_offsets
+from defectscope.trackers.stage_jumps import LEAST_AGREEING, jump_offsets
 
 if TYPE_CHECKING:
     from typing import Self
@@ -64,8 +64,9 @@ SizeRatio = Annotated[
 RemoveDrift = Annotated[
     bool,
     Field(
-        description="take out the movement that all particles share, jumps of the stage too, link "
-        "again where it is not small, and add the columns x_corrected and y_corrected (px)"
+        description="take out the movement that all particles share (of 5 at least), jumps of the "
+        "stage too, link again where it is not small, and add the columns x_corrected and "
+        "y_corrected (px)"
     ),
 ]
 
@@ -163,9 +164,9 @@ class Trackpy(Tracker):
         Notes
         -----
         Drift is estimated from a first linking, so it must stay well below ``search_range_px``
-        from one frame to the next. A jump of the stage is found by the displacement that most
-        particles have in common; where few particles are in both frames it is not, and all
-        tracks end: register such frames first.
+        from one frame to the next; two frames that share fewer than 5 particles show none. A jump
+        of the stage is found by the displacement that most particles have in common; where few
+        particles are in both frames it is not, and all tracks end: register such frames first.
         """
         frames, positions = frame_column(detections), position_columns(detections)
         order = row_order(frames)
@@ -179,7 +180,8 @@ class Trackpy(Tracker):
             if drift.any():
                 tracks = self._link(frames, places - drift, sizes)
             smoothing = self.options.drift_smoothing
-            slow = estimate_drift(frames, places - drift, tracks, smoothing)
+            # Of fewer the mean is mostly their own movement, as a jump of fewer is none.
+            slow = estimate_drift(frames, places - drift, tracks, smoothing, LEAST_AGREEING)
             drift = drift + slow
             moved = np.hypot(*np.diff(slow, axis=0).T)[np.diff(frames) > 0]
             # A drift far below the search range changes no links from frame to frame.

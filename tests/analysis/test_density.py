@@ -69,6 +69,26 @@ def test_every_type_has_its_own_count_and_visible_fraction(make_tables):
     np.testing.assert_allclose(volume, areal / 100e-9)
 
 
+@pytest.mark.parametrize(
+    ("fractions", "seen"),
+    [
+        ({}, 1.0),
+        ({"*": 0.5}, 0.5),
+        ({"dislocation-loop": 0.5}, 0.5),
+        ({"dislocation-loop": 0.5, "black dot": 0.8}, 0.5),
+        ({"dislocation-loop": 0.5, "*": 0.4}, 0.4),
+    ],
+)
+def test_where_nothing_was_found_the_upper_limit_holds_for_every_type(make_tables, fractions, seen):
+    calibration = Calibration(pixel_size_nm=1.0, thickness_nm=100, visible_fraction=fractions)
+    (row,) = density_table(make_tables({0: []}, calibration=calibration, shape=(100, 200))).to_dict(
+        "records"
+    )
+    assert (row["defect_type"], row["areal_density_per_m2"]) == ("all", 0)
+    # 3.689 is the upper limit of none; 20000 nm² are 2e-14 m².
+    assert row["areal_density_per_m2_high"] == pytest.approx(3.689 / 2e-14 / seen, rel=1e-3)
+
+
 def test_the_field_of_view_is_the_roi(make_tables):
     found = {0: [LOOP] * 5}
     whole = density_table(make_tables(found, shape=(100, 200)))
@@ -244,6 +264,27 @@ def test_frames_that_share_nothing_are_counted_whole(make_tables):
     table = density_table(Tables(**{**vars(tables), "frames": frames}))
     assert table["area_px"].tolist() == [10_000, 10_000]
     assert table["count"].tolist() == [3, 2]
+
+
+@pytest.mark.parametrize(
+    ("moved", "roi", "said"),
+    [
+        (0.0, None, ""),
+        (None, None, ""),
+        (20.0, None, "part of the specimen that every frame shows, 80.0 % of the frame."),
+        (20.0, (0, 0, 40, 50), "part of the specimen that every frame shows, 50.0 % of the region"),
+        (90.0, None, "the same 10.0 % of the frame only, too little to count in: whole frames are"),
+        (300.0, None, "the same 0.0 % of the frame only"),
+    ],
+)
+def test_the_part_of_registered_frames_that_counts_is_said(make_tables, moved, roi, said):
+    tables = make_tables({0: [LOOP], 1: [LOOP]}, shape=(100, 100), roi=roi)
+    if moved is not None:
+        frames = tables.frames.assign(drift_x_px=[0.0, moved], drift_y_px=0.0)
+        tables = Tables(**{**vars(tables), "frames": frames})
+    (finding,) = NumberDensity().analyse(tables)
+    assert said in finding.note
+    assert bool(said) == bool(finding.note)
 
 
 def test_a_run_that_found_nothing(make_tables, drawn):

@@ -10,7 +10,7 @@ from defectscope import Calibration
 from defectscope.analysis.defect_classes import class_table
 from defectscope.analysis.diffusion import Diffusion, DiffusionOptions
 from defectscope.analysis.growth import Growth
-from defectscope.analysis.growth_fits import growth_rates
+from defectscope.analysis.growth_fits import growth_rates, mean_rate
 from defectscope.analysis.scales import growth_axis
 from defectscope.core.errors import OptionError
 from defectscope.core.options import validate_options
@@ -47,6 +47,39 @@ def test_growth_is_not_against_a_dose_that_some_frames_lack(make_tables):
 def test_a_particle_at_one_place_of_the_axis_has_no_rate():
     rows = growing().assign(dose_dpa=0.1)
     assert growth_rates(rows, "dose_dpa", "diameter_nm").empty
+
+
+def rates_of(*pairs):
+    return pd.DataFrame(pairs, columns=["rate", "rate_error"])
+
+
+def test_particles_that_do_not_change_count_in_the_mean_rate():
+    rows = [growing(rate=0).assign(particle=k) for k in range(3)]
+    wobble = np.array([0.1, -0.1] * 5)
+    rows += [
+        growing(rate=0.5).assign(particle=k, diameter_nm=lambda t: t["diameter_nm"] + wobble)
+        for k in (3, 4, 5)
+    ]
+    found = mean_rate(growth_rates(pd.concat(rows), "frame", "diameter_nm"))
+    assert found.particles == 6
+    assert found.rate == pytest.approx(0.25, abs=0.02)
+    assert found.low < 0.25 < found.high
+
+
+@pytest.mark.parametrize("zero", [0.0, 1e-16])
+def test_an_error_of_nothing_weighs_as_much_as_the_least_other_one(zero):
+    others = [(0.4, 0.1), (0.6, 0.3), (0.1, 0.2)]
+    exact, least = (mean_rate(rates_of((0.2, error), *others)) for error in (zero, 0.1))
+    assert exact == pytest.approx(least)
+
+
+def test_without_any_error_the_mean_rate_is_the_plain_mean():
+    found = mean_rate(rates_of((0.0, 0.0), (0.0, 0.0), (0.6, 0.0)))
+    assert (found.rate, found.error, found.particles) == pytest.approx((0.2, 0.2, 3))
+    assert found.high == pytest.approx(0.2 + 4.303 * 0.2, rel=1e-3)
+    alike = mean_rate(rates_of((0.5, 0.0), (0.5, 0.0)))
+    assert alike.rate == 0.5
+    assert np.isnan([alike.error, alike.low, alike.high]).all()
 
 
 def test_one_particle_has_a_diffusion_coefficient_without_limits(make_tables):

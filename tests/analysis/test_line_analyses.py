@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from defectscope import Calibration, Runtime, Tables
+from defectscope.analysis.line_courses import Pileup
 from defectscope.analysis.line_density import LineDensity
 from defectscope.analysis.line_motion import LineMotion
 from defectscope.analysis.line_spacing import LineSpacing, _names
@@ -145,29 +146,82 @@ def test_without_tracks_pileups_are_numbered_by_their_lines():
     assert LineMotion(runtime=TYPES).analyse(tables({0: here, 1: here}, tracked=False)) == []
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_pileups_that_share_a_line_are_one_whatever_their_number(seed):
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        # One goes on while its lines come and go, also where it was not seen in between.
+        ([[[0, 1, 2]], [[1, 2, 3]], [], [[3, 4, 5]]], [0, 0, 0]),
+        # Two that swap a line, or of which one takes most of the other's, stay two.
+        ([[[0, 1, 2], [3, 4, 5]], [[0, 1, 3], [2, 4, 5]]], [0, 1, 0, 1]),
+        ([[[0, 1], [2, 3, 4]], [[0, 2, 3], [1, 4]]], [0, 1, 1, 0]),
+        # One that splits goes on in the part that has most of it; the other is a new one.
+        ([[[0, 1, 2, 3, 4]], [[0, 1], [2, 3, 4]], [[0, 1], [2, 3, 4]]], [0, 1, 0, 1, 0]),
+        # Of two that merge, the one that more lines come from goes on.
+        ([[[0, 1], [2, 3, 4]], [[0, 1, 2, 3, 4]]], [0, 1, 1]),
+        # What was not tracked is always a new one.
+        ([[[0, 1], [-1, -1]], [[-1, -1], [-1, 1]]], [0, 1, 2, 0]),
+    ],
+)
+def test_a_pileup_goes_on_where_most_of_its_lines_are(frames, expected):
+    found = [
+        (
+            frame,
+            [SimpleNamespace(particle=p) for p in particles],
+            Pileup([[k] for k in range(len(particles))], {}),
+        )
+        for frame, here in enumerate(frames)
+        for particles in here
+    ]
+    assert _names(found) == expected
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pileups_of_one_frame_have_numbers_of_their_own(seed):
     rng = np.random.default_rng(seed)
     found = []
     for frame in range(60):
-        particles = rng.choice(120, int(rng.integers(2, 6)), replace=False)
-        untracked = rng.random(len(particles)) < 0.3
-        here = [
-            SimpleNamespace(particle=-1 if lost else int(p))
-            for p, lost in zip(particles, untracked, strict=True)
-        ]
-        found.append((frame, here, rng.permutation(len(here)).tolist()))
-    # One after the other, the plain way.
-    group: dict[int, int] = {}
-    ids = []
-    for position, (_, here, order) in enumerate(found):
-        members = [here[k].particle for k in order if here[k].particle >= 0] or [-1 - position]
-        ids.append(members[0])
-        former = {group.setdefault(p, p) for p in members}
-        group = {p: min(former) if own in former else own for p, own in group.items()}
-    numbers = {name: k for k, name in enumerate(dict.fromkeys(group.values()))}
-    assert _names(found) == [numbers[group[first]] for first in ids]
-    assert 1 < len(numbers) < 60
+        for particles in rng.permutation(30)[:12].reshape(3, 4):
+            here = [SimpleNamespace(particle=int(p)) for p in particles]
+            found.append((frame, here, Pileup([[0], [1], [2], [3]], {})))
+    names = np.reshape(_names(found), (60, 3))
+    assert all(len(set(row)) == 3 for row in names)
+
+
+def test_pieces_of_a_line_in_a_pileup_are_one_line():
+    broken = upright(20)[Y <= 45], upright(20)[Y >= 55]
+    for lines in (
+        [upright(0), *broken, upright(40)],
+        [broken[0], upright(40), upright(0), broken[1]],
+    ):
+        (finding,) = LineSpacing(runtime=TYPES).analyse(tables({0: lines}))
+        (row,) = finding.table.to_dict("records")
+        assert row["lines"] == 3
+        assert row["mean_distance_px"] == pytest.approx(20)
+        assert row["standard_error_px"] == pytest.approx(0, abs=1e-6)
+        order = [lines[int(k)][0, 0] for k in row["detections"].split()]
+        assert order == [0, 20, 20, 40]
+
+
+def test_bent_pieces_of_a_line_are_one_line_too():
+    lines = [upright(k, bend=12) for k in (0, 20, 40)]
+    lines[2:] = [lines[2][Y <= 60], lines[2][Y >= 66]]
+    (finding,) = LineSpacing(runtime=TYPES).analyse(tables({0: lines}))
+    assert finding.table["lines"].tolist() == [3]
+    assert finding.table["mean_distance_px"][0] == pytest.approx(18.5, abs=1.5)
+
+
+def test_lines_end_to_end_are_no_pileup():
+    line = upright(20)
+    pieces = [line[Y <= 30], line[(Y >= 35) & (Y <= 65)], line[Y >= 70]]
+    assert LineSpacing(runtime=TYPES).analyse(tables({0: pieces})) == []
+
+
+def test_lines_past_each_others_ends_are_two_lines_and_no_neighbours():
+    staggered = upright(20)[Y <= 45], upright(0)[Y >= 55]
+    (finding,) = LineSpacing(runtime=TYPES).analyse(tables({0: [upright(40), *staggered]}))
+    # Both are neighbours of the third only.
+    assert finding.table["lines"].tolist() == [3]
+    assert finding.table["mean_distance_px"].tolist() == [pytest.approx(30)]
 
 
 def test_two_lines_are_no_pileup_unless_asked_for():

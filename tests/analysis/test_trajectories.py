@@ -47,6 +47,37 @@ def test_lifetimes_count_the_first_and_the_last_frame(make_tables):
     }  # fmt: skip
 
 
+def lived(*spans):
+    """Return a path for each first and last frame."""
+    return {k: [(f, 9.0 * k, 9.0) for f in range(a, b + 1)] for k, (a, b) in enumerate(spans)}
+
+
+def test_the_mean_of_whole_lives_has_limits(make_tables):
+    (number,) = analyse(make_tables, lived((1, 2), (3, 8), (5, 8)))[0].numbers
+    assert (number.label, number.value) == ("Mean lifetime", 4)
+    # Of 2, 6 and 4 frames: Student's 4.303 times 2 / 3^½.
+    assert (number.low, number.high) == pytest.approx((4 - 4.968, 4 + 4.968), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("spans", "cut"), [(((0, 4), (3, 8), (5, 9)), 2), (((0, 9), (0, 9)), 2), (((2, 9),), 1)]
+)
+def test_the_mean_of_lives_that_the_series_cuts_has_none(make_tables, spans, cut):
+    (number,) = analyse(make_tables, lived(*spans))[0].numbers
+    said = f"Mean lifetime as seen, {cut} of {len(spans)} cut by an end of the series"
+    assert (number.label, number.low, number.high) == (said, None, None)
+
+
+@pytest.mark.parametrize("spans", [((2, 4), (3, 5)), ((2, 4),)])
+def test_lives_that_are_all_alike_tell_no_limits(make_tables, spans):
+    (number,) = analyse(make_tables, lived(*spans))[0].numbers
+    assert (number.value, number.low, number.high) == (3, None, None)
+
+
+def test_nothing_is_said_of_lives_in_one_frame(make_tables):
+    assert analyse(make_tables, lived((0, 0)), range(1))[0].numbers == ()
+
+
 def test_the_map_shows_every_path_in_the_order_of_time(make_tables, drawn):
     paths = {1: [(5, 30.0, 40.0), (3, 10.0, 20.0), (4, 20.0, 30.0)], 2: [(4, 5.0, 6.0)]}
     finding, *_ = analyse(make_tables, paths)

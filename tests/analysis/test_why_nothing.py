@@ -52,6 +52,22 @@ def test_unknown_calibration(make_tables):
     assert "cavity, void, bubble" in said(Swelling(), make_tables({0: [LOOP]}))
 
 
+def test_hardening_without_a_diameter(make_tables):
+    assert said(Hardening(), make_tables({0: [], 1: []})) == "nothing was found"
+    unmeasured = make_tables({0: [("dislocation-loop", float("nan"))], 1: []})
+    assert "sizes" in said(Hardening(), unmeasured)
+
+
+def test_hardening_is_only_of_types_with_a_diameter(make_tables):
+    tables = make_tables({0: [LOOP, ("dislocation", float("nan"))], 1: []})
+    (finding,) = Hardening().analyse(tables)
+    assert [number.label for number in finding.numbers] == [
+        "Hardening by dislocation-loops in the last frame"
+    ]
+    lines = finding.table[finding.table["defect_type"] == "dislocation"]
+    assert lines.filter(like="hardening_mpa").isna().all(axis=None)
+
+
 def test_nothing_measured_and_no_lines(make_tables):
     assert "sizes" in said(SizeDistribution(), make_tables({0: []}))
     bare = make_tables({0: [LOOP]}, tracks=pd.DataFrame({"frame": [0], "particle": [0]}))

@@ -33,7 +33,7 @@ def test_it_says_numbers_and_where_the_report_is(run):
     done = invoke(run)
     assert done.exit_code == 0, done.output
     assert "Particles: 2" in done.output
-    assert "Mean lifetime: 4.000 frames" in done.output
+    assert "Mean lifetime as seen, 2 of 2 cut by an end of the series: 4 frames" in done.output
     assert f"open {run / 'report.html'}" in done.output
     assert done.output.count("unknown, and so left out") == 1
     assert (run / "figures" / "number-density.csv").is_file()

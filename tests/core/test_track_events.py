@@ -19,6 +19,15 @@ def test_a_track_that_ends_in_a_growing_neighbour_has_merged(track):
     assert event["area_share"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize(("ending", "other", "merges"), [(3, 6, 1), (2, 6, 0), (3, 5, 0)])
+def test_how_many_sightings_a_merge_needs(track, ending, other, merges):
+    frames = range(20 - other, 20)
+    grown = np.where(np.arange(other) < 3, 10.0, np.hypot(10, 8))
+    end = frames.start + 3
+    tracks = pd.concat([track(0, frames, 0, grown), track(1, range(end - ending, end), 9, 8)])
+    assert len(track_events(tracks)) == merges
+
+
 def test_a_neighbour_that_does_not_grow_was_passed_over(track):
     tracks = pd.concat([track(0, range(20), 0, 10), track(1, range(10), 9, 8)])
     assert track_events(tracks).empty

@@ -107,6 +107,48 @@ def test_what_the_run_knows_is_overruled_with_a_word(known: ds.Result, tmp_path:
     assert [text for text in done.warnings if "the run has" in text] == [said]
 
 
+def test_a_visible_fraction_of_the_run_is_overruled_with_a_word() -> None:
+    def said(before: dict[str, float], after: Any, of_run: bool = True) -> list[str]:
+        own, warnings = ds.Calibration(visible_fraction=before), []
+        merged_calibration(own, None, {"visible_fraction": after}, warnings, of_run=of_run)
+        return warnings
+
+    one = "the run has a visible fraction of 0.5, but 0.8 was given and is used"
+    assert said({"*": 0.5}, 0.8) == [one]
+    assert said({"black dot": 0.5, "*": 0.6}, 0.8) == [
+        "the run has a visible fraction of 0.5 of 'black dot', but 0.8 was given and is used",
+        "the run has a visible fraction of 0.6 of other types, but 0.8 was given and is used",
+    ]
+    assert said({"black dot": 0.5}, {"black dot": 0.5, "void": 0.9}) == [
+        "the run has a visible fraction of 1 of 'void', but 0.9 was given and is used"
+    ]
+    assert said({}, 0.8) == said({"*": 0.5}, 0.501) == said({"*": 0.5}, None) == []
+    assert said({"*": 0.5}, 0.8, of_run=False) == []
+
+
+def test_a_dose_that_does_not_follow_the_times_is_said(tmp_path: Path) -> None:
+    own = ds.Calibration(**KNOWN)
+
+    def said(given: ds.Calibration | Path | None = None, **values: float | None) -> list[str]:
+        warnings: list[str] = []
+        merged_calibration(own, given, values, warnings, of_run=True)
+        return [text for text in warnings if "stays" in text]
+
+    stays = (
+        "the dose of a frame stays 0.01 dpa; give --dose-rate or --dose-per-frame where it "
+        "changes with the time between frames"
+    )
+    assert said(frame_interval_s=4.0, dose_rate_dpa_per_s=None) == [stays]
+    assert said(ds.Calibration(frame_interval_s=4.0)) == [stays]
+    assert said(frame_interval_s=4.0, dose_rate_dpa_per_s=0.005) == []
+    assert said(frame_interval_s=4.0, dose_per_frame_dpa=0.01) == []
+    file = tmp_path / "scope.toml"
+    file.write_text("frame_interval_s = 4.0\ndose_per_frame_dpa = 0.01")
+    assert said(file) == said(frame_interval_s=2.001) == said(pixel_size_nm=0.1) == []
+    own = ds.Calibration(**KNOWN | {"dose_per_frame_dpa": 0.0})
+    assert said(frame_interval_s=4.0) == []
+
+
 def test_a_visible_fraction_of_no_type_is_said(unknown: ds.Result, tmp_path: Path) -> None:
     file = tmp_path / "scope.toml"
     file.write_text('[visible_fraction]\n"dislocation-lop" = 0.5\n"black dot" = 0.7\n"*" = 0.9\n')

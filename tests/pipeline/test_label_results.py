@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 import defectscope as ds
+from defectscope.analysis.trajectories import lifetime_table
 from defectscope.cli.main import cli
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.pipeline.label_results import label_result, run_or_labels
@@ -239,8 +240,12 @@ def test_each_sequence_has_tracks_of_its_own(tmp_path: Path) -> None:
     assert set(result.particles["lifetime_frames"]) == {5}
     assert set(result.particles["quality"]) == {"good"}
     assert "are 3 sequences" in result.warnings[-1]
+    lives = lifetime_table(result.tracks, result.frames)
+    assert lives["from_start"].all()
+    assert lives["to_end"].all()
     alone = label_result(sequences(1, 5), tmp_path, default_host().defect_types())
     assert alone.tracks is not None
+    assert "sequence" not in alone.frames
     assert set(alone.tracks["particle"]) == set(range(6))
     assert not alone.warnings
 

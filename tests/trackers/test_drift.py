@@ -106,6 +106,23 @@ def test_without_gaps_it_is_trackpys_estimate(smoothing):
     assert (by_frame.iloc[0] == 0).all()
 
 
+@pytest.mark.parametrize(("count", "taken"), [(1, False), (4, False), (5, True)])
+def test_few_particles_that_move_are_no_drift(count, taken):
+    rows = moving(np.outer(np.arange(20), [1.0, 0.0]), count=count, jitter=0.0, missed=0.0)
+    linked = link(rows, remove_drift=True)
+    at = "home_x" if taken else "x"
+    np.testing.assert_allclose(linked["x_corrected"], linked[at], atol=1e-9)
+
+
+def test_as_few_as_are_asked_for_show_a_drift():
+    frames, tracks = np.array([0, 0, 1, 1, 2, 3]), np.array([0, 1, 0, 1, 0, 0])
+    positions = np.stack([2.0 * frames, 100.0 * tracks], axis=1)
+    for least, expected in ((1, 2 * frames), (2, [0, 0, 2, 2, 2, 2]), (3, np.zeros(6))):
+        np.testing.assert_allclose(
+            estimate_drift(frames, positions, tracks, 0, least)[:, 0], expected
+        )
+
+
 def test_gaps_and_unlinked_frames():
     frames = np.array([0, 1, 4, 5, 6])
     positions = np.array([[0, 0], [1, 2], [2, 4], [50, 50], [51, 52]], float)

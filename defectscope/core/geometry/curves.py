@@ -15,6 +15,7 @@ __all__ = [
     "distances_to_curve",
     "mean_curve_distance",
     "normal_displacement",
+    "side_by_side",
     "two_way_distance",
 ]
 
@@ -31,6 +32,11 @@ def _feet(p: NDArray[np.float64], curve: ArrayLike) -> NDArray[np.float64]:
     feet = start + np.clip(share, 0, 1)[..., None] * step
     nearest = ((p[:, None] - feet) ** 2).sum(axis=2).argmin(axis=1)
     return np.asarray(feet[np.arange(len(p)), nearest])
+
+
+def _ended(feet: NDArray[np.float64], curve: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which feet are an end of their polyline: it has ended beside the points of those."""
+    return np.asarray((feet == curve[0]).all(axis=1) | (feet == curve[-1]).all(axis=1))
 
 
 def distances_to_curve(points: ArrayLike, curve: ArrayLike) -> NDArray[np.float64]:
@@ -61,6 +67,17 @@ def mean_curve_distance(a: ArrayLike, b: ArrayLike) -> float:
     return float(distances_to_curve(polyline_resample(shorter, POINTS), longer).mean())
 
 
+def side_by_side(a: ArrayLike, b: ArrayLike) -> bool:
+    """Return whether most of the shorter of two curves lies beside the longer, not past its ends.
+
+    Two pieces of one line, end to end, do not, however near they are.
+    """
+    shorter, longer = sorted((a, b), key=polyline_length)
+    curve = np.asarray(longer, float).reshape(-1, 2)
+    feet = _feet(polyline_resample(shorter, POINTS), curve)
+    return bool(_ended(feet, curve).mean() < 0.5)
+
+
 def two_way_distance(a: ArrayLike, b: ArrayLike, points: int = POINTS) -> float:
     """Return the mean distance of two curves from each other, the mean of both ways, px.
 
@@ -88,5 +105,5 @@ def normal_displacement(before: ArrayLike, after: ArrayLike) -> float:
     later = np.asarray(after, float).reshape(-1, 2)
     feet = _feet(p, later)
     moved = ((feet - p) * np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)).sum(axis=1)
-    ended = (feet == later[0]).all(axis=1) | (feet == later[-1]).all(axis=1)
+    ended = _ended(feet, later)
     return float(moved.mean() if ended.all() else moved[~ended].mean())
