@@ -15,6 +15,7 @@ from defectscope.core.errors import InputError
 from defectscope.core.files import atomic_path
 from defectscope.core.vertices import lines_by_frame
 from defectscope.pipeline.caption import CAPTION_PX, captioned, colour_of
+from defectscope.pipeline.regions import frame_to_show
 from defectscope.pipeline.unseen import unseen_pixels
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _pictures(
     tails: dict[int, list[tuple[int, float, float]]] = {}
     for position in positions.tolist():
         try:
-            frame = frames[position]
+            frame = frame_to_show(frames, position)
         except InputError:
             # It was readable a moment ago; a picture is not worth losing the run.
             continue
