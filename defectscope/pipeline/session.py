@@ -204,7 +204,7 @@ class Session:
         if options is None:
             return
         begun = time.perf_counter()
-        self.shifts = register_frames(self.frames, options, self.progress)
+        self.shifts = register_frames(self.frames, options, self.progress, self.settings.roi)
         for text in shift_warnings(self.shifts):
             self._warn(text)
         self.timings_s["registration"] += time.perf_counter() - begun

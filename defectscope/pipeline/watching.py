@@ -15,6 +15,7 @@ from defectscope.core.registration import Registrar
 from defectscope.pipeline.lag import Lag, lag_summary
 from defectscope.pipeline.lanes import working_lanes
 from defectscope.pipeline.parts import read_csv
+from defectscope.pipeline.regions import frame_part, read_part
 from defectscope.pipeline.registering import (
     chosen_registration,
     recorded_shifts,
@@ -176,8 +177,11 @@ class WatchSession(Session):
         # Those of frames that are done again stand until the same are found again.
         self.shifts = recorded_shifts(read_csv(self.folder.frames_path))
         order = [self.shifts.get(outcome.index) for outcome in finished[:kept]]
+        roi = self.settings.roi
         self._registrar = Registrar.after(
-            self._registrar.options, order, lambda position: self.watched[position].pixels
+            self._registrar.options,
+            order,
+            lambda position: read_part(self.watched, position, roi)[0].pixels,
         )
 
     def _said_about(self, indices: Sequence[int]) -> list[str]:
@@ -283,12 +287,13 @@ class WatchSession(Session):
         if self._registrar is None or self.shifts is None or position < self._committed:
             return
         try:
-            pixels = self.watched[position].pixels
+            pixels = self.watched.read(position)
+            self.watched.keep(position, pixels)
+            part = frame_part(self.watched, position, self.settings.roi, pixels)
         except InputError:
             # The stage that looks for defects meets it again, and says what is wrong.
             return
-        self.watched.keep(position, pixels)
-        self.shifts[index] = self._registrar.add(pixels)
+        self.shifts[index] = self._registrar.add(part.pixels)
 
     def _collect(self, stages: FrameStages) -> None:
         """Take what the lanes have finished, in order."""

@@ -50,6 +50,15 @@ class Moved(ds.FrameSequence):
         return np.clip(scene[60 - y : 220 - y, 60 - x : 240 - x], 0, 255).astype(np.uint8)
 
 
+class Bordered(Moved):
+    """The same on a screen, in a window that stands still."""
+
+    def read(self, position):
+        screen = np.random.default_rng(1).integers(0, 256, (360, 400), dtype=np.uint8)
+        screen[100:260, 110:290] = super().read(position)
+        return screen
+
+
 def run(tmp_path, frames=None, fill_gaps=False, **settings):
     options = {
         "dark-blobs": {"background_px": 60},
@@ -69,6 +78,15 @@ def test_drift_and_jumps_stand_in_the_table_of_frames(tmp_path):
     assert "the stage jumped 1 times: in frames 13" in result.warnings
     assert result.info["plan"]["register"] == {"batch": 20, "jump_px": 5.0}
     assert "drift_x_px" not in run(tmp_path, overwrite=True).frames
+
+
+def test_the_part_that_is_looked_at_is_what_is_registered(tmp_path):
+    whole = run(tmp_path, Bordered(), register=True).frames
+    assert whole[["drift_x_px", "drift_y_px"]].abs().max(axis=None) < 0.2
+    frames = run(
+        tmp_path, Bordered(), register=True, roi=(110, 100, 290, 260), overwrite=True
+    ).frames
+    np.testing.assert_allclose(frames[["drift_x_px", "drift_y_px"]], SHIFTS, atol=0.2)
 
 
 def test_tracks_go_on_across_a_jump_and_rows_stay_in_their_frames(tmp_path):
