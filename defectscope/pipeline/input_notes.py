@@ -62,7 +62,8 @@ class SeriesNotes:
             self._said.add(text)
             self._warnings.append(
                 f"{text}: {_size(first)} in the first, {_size(here)} in {file_name}; "
-                "that of the first is used for all"
+                "one is used for all, that of the first unless another is given; run files of "
+                "different sizes apart"
             )
 
 

@@ -372,8 +372,13 @@ def test_calibration_is_the_first_files(tmp_path: Path, host: PluginHost) -> Non
     assert frames.calibration.pixel_size_nm == pytest.approx(0.25)
     assert frames.warnings == [
         "the files differ in pixel size: 0.25 nm in the first, 0.5 nm in a2.tif; "
-        "that of the first is used for all"
+        "one is used for all, that of the first unless another is given; run files of "
+        "different sizes apart"
     ]
+    # What is said holds where a size is given, too.
+    differ, overruled = ds.open(paths, host=host, pixel_size_nm=0.4).warnings
+    assert "that of the first unless another is given" in differ
+    assert overruled.endswith("0.4 nm/px was given and is used")
 
 
 def test_warnings_of_many_files_come_once_with_the_first_name(
