@@ -366,7 +366,7 @@ class Session:
         if self.settings.overlay:
             begun = time.perf_counter()
             self._figures += write_overlays(
-                self.frames, result, self.runtime.defect_types, self.progress
+                self.frames, result, self.runtime.defect_types, self.progress, self.warnings
             )
             self.timings_s["overlay"] += time.perf_counter() - begun
         if self.settings.figures:
