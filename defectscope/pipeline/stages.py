@@ -102,6 +102,21 @@ class FrameStages:
         detector, *post = (named.twin() for named in (self.detector, *self.post))
         return replace(self, detector=detector, post=post, _stack=None)
 
+    def try_out(self) -> None:
+        """Open what would be opened, and read the first frame that can be, for what they refuse.
+
+        Raises
+        ------
+        DefectscopeError
+            A component cannot be opened, or the region or a mask does not fit the frame.
+        """
+        twin = self.twin()
+        try:
+            twin.open()
+            any(twin.read([position]).readable for position in range(len(self.frames)))
+        finally:
+            twin.close()
+
     def process(self, positions: Sequence[int]) -> list[FrameOutcome]:
         """Return the outcome of the frames at `positions`, in that order."""
         self.open()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from defectscope.core.errors import InputError, OptionError, UsageError
+from defectscope.core.interrupts import uninterrupted
 from defectscope.core.provenance import input_digests
 from defectscope.core.registration import Registrar
 from defectscope.pipeline.lag import Lag, lag_summary
@@ -23,7 +24,7 @@ from defectscope.pipeline.registering import (
     shifted_outcome,
 )
 from defectscope.pipeline.results import Result
-from defectscope.pipeline.session import Session, uninterrupted
+from defectscope.pipeline.session import Session
 from defectscope.pipeline.stages import FrameStages
 from defectscope.pipeline.updating import Update, Updater
 from defectscope.pipeline.voting import VotedFrames, check_vote, first_to_repeat
@@ -203,10 +204,9 @@ class WatchSession(Session):
         self._draw()
 
     def _watch(self) -> None:
-        stages = FrameStages(
-            self.frames, self.detector, self.post, self.settings.roi, self.settings.mixed_sizes,
-            self._shape, self.runtime.defect_types, self.settings.masks,
-        )  # fmt: skip
+        self._open_tracker()
+        stages = self._stages([])
+        stages.expected_shape = self._shape
         stages.open()
         try:
             with working_lanes(stages, self.lanes) as (submit, most_waiting):
