@@ -17,6 +17,7 @@ from typing import TypeAlias
 from defectscope.core.errors import DefectscopeError, MissingPackageError, UsageError
 from defectscope.pipeline.lanes import PATIENCE_S, working_lanes
 from defectscope.pipeline.named import busy
+from defectscope.pipeline.script_guard import GUARD
 from defectscope.pipeline.stages import FrameOutcome, FrameStages
 
 __all__ = ["outcomes_in_order"]
@@ -90,8 +91,8 @@ def _in_order(
             yield from _result(stages, *waiting.popleft())
     except BrokenExecutor as error:
         raise DefectscopeError(
-            "a worker process died, most likely for want of memory; "
-            "go on with --resume and fewer --workers"
+            "a worker process died, for want of memory, or because the script that runs the "
+            f"pipeline runs anew in it; {GUARD}, ask for fewer --workers, and go on with --resume"
         ) from error
     except Exception as error:
         if not _is_of_cluster(error):

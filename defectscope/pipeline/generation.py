@@ -26,6 +26,7 @@ from defectscope.pipeline.labels import open_dataset, save_dataset
 from defectscope.pipeline.mask_files import write_masks
 from defectscope.pipeline.png_files import image_png
 from defectscope.pipeline.samples import SampleMaker, SamplePlan
+from defectscope.pipeline.script_guard import GUARD, expect_guard
 from defectscope.plugins.host import default_host
 
 if TYPE_CHECKING:
@@ -180,6 +181,7 @@ def generate_dataset(
     UsageError
         The dataset there has another plan or number of samples.
     """
+    expect_guard()
     if resume and overwrite:
         raise UsageError("--resume goes on with a dataset and --overwrite deletes it; choose one")
     host = host or default_host()
@@ -338,8 +340,7 @@ def _written(
     except BrokenExecutor as error:
         raise OutputError(
             "a worker process died, for want of memory, or because the script that generates runs "
-            'anew in it; put what a script does below if __name__ == "__main__":, ask for fewer '
-            "--workers, and go on with --resume"
+            f"anew in it; {GUARD}, ask for fewer --workers, and go on with --resume"
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
