@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from defectscope.core.errors import DefectscopeError, MissingPackageError, UsageError
+from defectscope.core.interrupts import ctrl_c_ignored
 from defectscope.pipeline.lanes import PATIENCE_S, working_lanes
 from defectscope.pipeline.named import busy
 from defectscope.pipeline.script_guard import GUARD
@@ -135,8 +136,14 @@ def _processes(payload: bytes, workers: int) -> Iterator[tuple[Submit, int]]:
     )
     others = set(multiprocessing.active_children())
     patient = True
+
+    def submit(batch: list[int]) -> Future[list[FrameOutcome]]:
+        # The pool starts a process where none is free, which knows only later to ignore it.
+        with ctrl_c_ignored():
+            return pool.submit(_process_in_worker, batch)
+
     try:
-        yield lambda batch: pool.submit(_process_in_worker, batch), workers
+        yield submit, workers
     except BaseException:
         patient = False
         raise

@@ -20,6 +20,7 @@ from defectscope.core.coco_text import join_coco_files
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import OutputError, UsageError
 from defectscope.core.files import write_bytes, write_json
+from defectscope.core.interrupts import ctrl_c_ignored
 from defectscope.pipeline.dataset_plans import check_resumed, former_plan, plan_record
 from defectscope.pipeline.drawn import DrawnFrame, Sample
 from defectscope.pipeline.labels import open_dataset, save_dataset
@@ -332,7 +333,9 @@ def _written(
         initargs=(maker, writer, host),
     )
     try:
-        parts = pool.map(_write_one, numbers, chunksize=_together(maker.plan, numbers, workers))
+        together = _together(maker.plan, numbers, workers)
+        with ctrl_c_ignored():  # by the processes that are started here
+            parts = pool.map(_write_one, numbers, chunksize=together)
         for number, part in zip(numbers, parts, strict=True):
             for _ in part.images:
                 each()
