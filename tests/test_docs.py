@@ -137,7 +137,7 @@ def test_the_documentation_runs(document, sandbox, tmp_path, monkeypatch):
     if document.startswith("docs/"):
         # Dozens of figures, which other tests look at, would take most of the time.
         monkeypatch.setattr("matplotlib.figure.Figure.savefig", undrawn)
-    names: dict[str, object] = {}
+    names: dict[str, object] = {"__name__": "__main__"}
     for language, text in blocks(document):
         if language == "console":
             for line in commands(text):

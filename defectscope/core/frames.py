@@ -81,7 +81,7 @@ class Frame:
             count = int(np.count_nonzero(~np.isfinite(pixels)))
             raise DamagedFrameError(
                 f"{name}: {count} of {pixels.size} pixels are not finite (NaN or infinite); "
-                "replace them before the analysis"
+                "replace them before the analysis, or leave their part out of a run with --roi"
             )
         if low == high:
             raise DamagedFrameError(

@@ -28,11 +28,15 @@ NUMERIC_PACKAGES = (
     "opencv-python-headless",
     "scikit-image",
     "trackpy",
+    "laptrack",
     "tifffile",
+    "imagecodecs",
     "av",
     "rosettasciio",
     "onnxruntime",
+    "openvino",
     "torch",
+    "torchvision",
 )
 
 

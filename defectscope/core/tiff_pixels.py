@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tifffile import PHOTOMETRIC
+from tifffile import PHOTOMETRIC, TiffFile, TiffFileError
 
 from defectscope.core.errors import DamagedFrameError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["page_pixels"]
+__all__ = ["page_pixels", "shows_inverted"]
 
 NOT_GREY_OR_RGB = {
     PHOTOMETRIC.SEPARATED: "CMYK",
@@ -54,6 +55,20 @@ def page_pixels(page: Any, stored: NDArray[Any], name: str, *, with_palette: boo
     if page.photometric == PHOTOMETRIC.MINISWHITE:
         return _negative(pixels, page.bitspersample)
     return pixels
+
+
+def shows_inverted(path: Path) -> bool:
+    """Return whether a file is a TIFF of ImageJ that shows small values bright.
+
+    Such a look-up table is for the eye: ImageJ itself tells the values as they are stored. Its
+    binary masks, 255 in marked places, often come with one.
+    """
+    try:
+        with TiffFile(path, _multifile=False) as file:
+            first: Any = file.pages.first
+            return bool(file.is_imagej) and first.photometric == PHOTOMETRIC.MINISWHITE
+    except (OSError, TiffFileError):
+        return False
 
 
 def _samples_last(stored: NDArray[Any], axes: str, name: str) -> NDArray[Any]:

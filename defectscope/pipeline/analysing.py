@@ -26,13 +26,13 @@ from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.label_results import run_or_labels
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.overlay import line_courses
+from defectscope.pipeline.regions import check_corners
 from defectscope.pipeline.report import report_page
 from defectscope.pipeline.report_data import page_data, shown_frames
 from defectscope.pipeline.report_facts import report_facts
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_labels import is_run
 from defectscope.pipeline.runfolder import RunFolder
-from defectscope.pipeline.stages import check_corners
 from defectscope.pipeline.unasked_analyses import unasked_analyses
 from defectscope.plugins.host import default_host
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from defectscope.core.base import Runtime
     from defectscope.core.calibration import Calibration
     from defectscope.core.frames import FrameSequence
-    from defectscope.pipeline.stages import Roi
+    from defectscope.pipeline.regions import Roi
     from defectscope.plugins.host import PluginHost
 
 __all__ = ["Analysed", "analyse_run", "analyze", "selected_tables"]

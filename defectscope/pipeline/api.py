@@ -25,6 +25,7 @@ from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.registering import chosen_registration
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
+from defectscope.pipeline.script_guard import expect_guard
 from defectscope.pipeline.session import Progress, RunSettings, Session
 from defectscope.pipeline.unasked_analyses import unasked_analyses
 from defectscope.pipeline.watched import WatchedFolder
@@ -217,12 +218,15 @@ class Pipeline:
             of the original frame, half open; or an image file or (H, W) array, masked where not 0.
         **settings
             Fields of :class:`RunSettings`: roi, vote, workers, resume, overwrite, strict, …
+            A script that asks for several workers needs the line ``if __name__ == "__main__":``
+            above what it does.
 
         Raises
         ------
         DefectscopeError
             What was finished before stays in the folder.
         """
+        expect_guard()
         if not isinstance(frames, FrameSequence):
             frames = GivenFrames(frames)
         frames.warnings += [text for text in self.warnings if text not in frames.warnings]
@@ -279,6 +283,9 @@ class Pipeline:
     ) -> Result:
         """Run on frames as they are written into a folder, and return the tables.
 
+        Figures are drawn in another process: a script needs the line
+        ``if __name__ == "__main__":`` above what it does.
+
         Parameters
         ----------
         folder
@@ -301,6 +308,7 @@ class Pipeline:
         UsageError
             A setting, the folder, or a run to go on with is not as it must be.
         """
+        expect_guard()
         frames = WatchedFolder(Path(folder), self.host, calibration or Calibration())
         chosen = self._chosen(frames, settings, masks)
         if chosen.workers > 1 or chosen.dask is not None:

@@ -15,8 +15,10 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 from defectscope.core.errors import DefectscopeError, MissingPackageError, UsageError
+from defectscope.core.interrupts import ctrl_c_ignored
 from defectscope.pipeline.lanes import PATIENCE_S, working_lanes
 from defectscope.pipeline.named import busy
+from defectscope.pipeline.script_guard import GUARD
 from defectscope.pipeline.stages import FrameOutcome, FrameStages
 
 __all__ = ["outcomes_in_order"]
@@ -90,8 +92,8 @@ def _in_order(
             yield from _result(stages, *waiting.popleft())
     except BrokenExecutor as error:
         raise DefectscopeError(
-            "a worker process died, most likely for want of memory; "
-            "go on with --resume and fewer --workers"
+            "a worker process died, for want of memory, or because the script that runs the "
+            f"pipeline runs anew in it; {GUARD}, ask for fewer --workers, and go on with --resume"
         ) from error
     except Exception as error:
         if not _is_of_cluster(error):
@@ -134,8 +136,14 @@ def _processes(payload: bytes, workers: int) -> Iterator[tuple[Submit, int]]:
     )
     others = set(multiprocessing.active_children())
     patient = True
+
+    def submit(batch: list[int]) -> Future[list[FrameOutcome]]:
+        # The pool starts a process where none is free, which knows only later to ignore it.
+        with ctrl_c_ignored():
+            return pool.submit(_process_in_worker, batch)
+
     try:
-        yield lambda batch: pool.submit(_process_in_worker, batch), workers
+        yield submit, workers
     except BaseException:
         patient = False
         raise

@@ -20,12 +20,14 @@ from defectscope.core.coco_text import join_coco_files
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import OutputError, UsageError
 from defectscope.core.files import write_bytes, write_json
+from defectscope.core.interrupts import ctrl_c_ignored
 from defectscope.pipeline.dataset_plans import check_resumed, former_plan, plan_record
 from defectscope.pipeline.drawn import DrawnFrame, Sample
 from defectscope.pipeline.labels import open_dataset, save_dataset
 from defectscope.pipeline.mask_files import write_masks
 from defectscope.pipeline.png_files import image_png
 from defectscope.pipeline.samples import SampleMaker, SamplePlan
+from defectscope.pipeline.script_guard import GUARD, expect_guard
 from defectscope.plugins.host import default_host
 
 if TYPE_CHECKING:
@@ -180,6 +182,7 @@ def generate_dataset(
     UsageError
         The dataset there has another plan or number of samples.
     """
+    expect_guard()
     if resume and overwrite:
         raise UsageError("--resume goes on with a dataset and --overwrite deletes it; choose one")
     host = host or default_host()
@@ -330,7 +333,9 @@ def _written(
         initargs=(maker, writer, host),
     )
     try:
-        parts = pool.map(_write_one, numbers, chunksize=_together(maker.plan, numbers, workers))
+        together = _together(maker.plan, numbers, workers)
+        with ctrl_c_ignored():  # by the processes that are started here
+            parts = pool.map(_write_one, numbers, chunksize=together)
         for number, part in zip(numbers, parts, strict=True):
             for _ in part.images:
                 each()
@@ -338,8 +343,7 @@ def _written(
     except BrokenExecutor as error:
         raise OutputError(
             "a worker process died, for want of memory, or because the script that generates runs "
-            'anew in it; put what a script does below if __name__ == "__main__":, ask for fewer '
-            "--workers, and go on with --resume"
+            f"anew in it; {GUARD}, ask for fewer --workers, and go on with --resume"
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -62,12 +62,13 @@ class SeriesNotes:
             self._said.add(text)
             self._warnings.append(
                 f"{text}: {_size(first)} in the first, {_size(here)} in {file_name}; "
-                "that of the first is used for all"
+                "one is used for all, that of the first unless another is given; run files of "
+                "different sizes apart"
             )
 
 
 def without_interval(calibration: Calibration, warnings: list[str]) -> Calibration:
-    """Return the calibration of several series in one, of which each has times of its own.
+    """Return the calibration of several files, of which one or more is a series by itself.
 
     Parameters
     ----------
@@ -79,8 +80,9 @@ def without_interval(calibration: Calibration, warnings: list[str]) -> Calibrati
     if calibration.frame_interval_s is None:
         return calibration
     warnings.append(
-        "several files hold more than one frame each, and these files follow each other, not their "
-        "frames in time; the frame interval is left unknown unless it is given (--frame-interval)"
+        "there are several files, and some hold more than one frame; how much time lies from file "
+        "to file is not known, and the frame interval is left unknown unless it is given "
+        "(--frame-interval)"
     )
     return calibration.model_copy(update={"frame_interval_s": None})
 

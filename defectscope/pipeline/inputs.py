@@ -133,7 +133,7 @@ class InputSeries(FrameSequence):
         if not self.indices:
             raise InputError(f"{', '.join(file.path.name for file in files)}: there is no frame")
         self.calibration = self._notes.calibration or Calibration()
-        if sum(file.count > 1 for file in self._files) > 1:
+        if len(self._files) > 1 and any(file.count > 1 for file in self._files):
             self.calibration = without_interval(self.calibration, warnings)
 
     def _arrange_images(self) -> None:

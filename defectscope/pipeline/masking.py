@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from defectscope.core.errors import InputError, OptionError
+from defectscope.core.tiff_pixels import shows_inverted
 from defectscope.pipeline.inputs import open_inputs
 
 if TYPE_CHECKING:
@@ -204,4 +205,7 @@ def _read(path: Path, host: PluginHost) -> NDArray[np.bool_]:
     with open_inputs([path], host) as images:
         if len(images) != 1:
             raise InputError(f"a mask is one image, but {path} holds {len(images)}")
-        return np.asarray(images.read(0) != 0)
+        pixels = images.read(0)
+        # Readers give what the eye sees; what is marked in ImageJ may be shown black.
+        inverted = pixels.dtype.kind == "u" and shows_inverted(images.paths[0])
+        return np.asarray(pixels != (np.iinfo(pixels.dtype).max if inverted else 0))

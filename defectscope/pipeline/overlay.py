@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from fractions import Fraction
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from defectscope.core.errors import InputError
 from defectscope.core.files import atomic_path
 from defectscope.core.vertices import lines_by_frame
 from defectscope.pipeline.caption import CAPTION_PX, captioned, colour_of
+from defectscope.pipeline.overlay_video import OverlayVideo, usable_encoder
+from defectscope.pipeline.regions import frame_to_show
 from defectscope.pipeline.unseen import unseen_pixels
 
 if TYPE_CHECKING:
@@ -36,6 +38,10 @@ SHIFT = 4
 LABEL_SCALE, LABEL_SCALE_ENLARGED = 0.32, 0.42
 # What was not looked at is shown at this part of its brightness.
 UNSEEN_LIGHT = 0.5
+NO_ENCODER = (
+    "there is no overlay.mp4, because the installed FFmpeg writes neither H.264 nor MPEG-4; the "
+    "av package of PyPI brings one that does"
+)
 
 # Polylines (k, 2) of a frame by detection.
 Lines = Mapping[int, "NDArray[np.float64]"]
@@ -61,8 +67,11 @@ def write_overlays(
     result: Result,
     types: Mapping[str, DefectType],
     progress: Callable[[str, int, int], None],
+    warnings: list[str],
 ) -> list[str]:
     """Write ``overlay.mp4``, and the first, middle and last frame as PNG under ``figures/``.
+
+    `warnings` gains a line where no video can be written here.
 
     Returns
     -------
@@ -77,16 +86,24 @@ def write_overlays(
     width, height = int(table["width_px"].max()), int(table["height_px"].max())
     zoom = overlay_zoom(width)
     size = (zoom * width, zoom * height + CAPTION_PX)
-    with atomic_path(result.folder / "overlay.mp4") as temporary:
+    rate = FRAMES_A_SECOND if len(good) > 40 else 4
+    encoder = usable_encoder(size, rate)
+    if encoder is None and NO_ENCODER not in warnings:
+        warnings.append(NO_ENCODER)
+    with ExitStack() as stack:
+        video = None
+        if encoder is not None:
+            temporary = stack.enter_context(atomic_path(result.folder / "overlay.mp4"))
+            video = stack.enter_context(OverlayVideo(temporary, size, rate, encoder))
         pictures = _pictures(frames, rows, result, types, good, zoom)
-        with _Video(temporary, size, FRAMES_A_SECOND if len(good) > 40 else 4) as video:
-            for done, (position, picture) in enumerate(pictures, start=1):
+        for done, (position, picture) in enumerate(pictures, start=1):
+            if video is not None:
                 video.write(picture)
-                if position in stills:
-                    name = f"overlay_{frames.indices[position]:06d}.png"
-                    write_png(result.folder / "figures" / name, picture)
-                    written.append(name)
-                progress("overlay", done, len(good))
+            if position in stills:
+                name = f"overlay_{frames.indices[position]:06d}.png"
+                write_png(result.folder / "figures" / name, picture)
+                written.append(name)
+            progress("overlay", done, len(good))
     return written
 
 
@@ -105,7 +122,7 @@ def _pictures(
     tails: dict[int, list[tuple[int, float, float]]] = {}
     for position in positions.tolist():
         try:
-            frame = frames[position]
+            frame = frame_to_show(frames, position)
         except InputError:
             # It was readable a moment ago; a picture is not worth losing the run.
             continue
@@ -249,36 +266,3 @@ def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
     with atomic_path(path) as temporary:
         encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
         temporary.write_bytes(encoded.tobytes())
-
-
-class _Video:
-    """An H.264 file that every player and browser opens."""
-
-    def __init__(self, path: Path, size: tuple[int, int], rate: int) -> None:
-        import av
-
-        self._av = av
-        # 4:2:0 needs even sides; smaller frames are padded with black.
-        self._width, self._height = (side + side % 2 for side in size)
-        self._container = av.open(str(path), "w", format="mp4")
-        self._stream: Any = self._container.add_stream("libx264", rate=Fraction(rate))
-        self._stream.width, self._stream.height = self._width, self._height
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.options = {"crf": "20", "preset": "veryfast", "threads": "1"}
-
-    def write(self, picture: NDArray[np.uint8]) -> None:
-        """Add one RGB picture."""
-        padded = np.zeros((self._height, self._width, 3), np.uint8)
-        padded[: picture.shape[0], : picture.shape[1]] = picture
-        frame = self._av.VideoFrame.from_ndarray(padded, format="rgb24")
-        for packet in self._stream.encode(frame):
-            self._container.mux(packet)
-
-    def __enter__(self) -> _Video:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if error[0] is None:
-            for packet in self._stream.encode():
-                self._container.mux(packet)
-        self._container.close()

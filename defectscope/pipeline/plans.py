@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 __all__ = ["plan_difference"]
@@ -34,6 +35,8 @@ def _difference(key: str, former: Plan, now: Plan) -> str | None:
     if key == "read_by":
         return _reader_difference(former.get(key) or {}, now[key])
     if key == "inputs":
+        if _files_by_name(former.get(key) or {}) == _files_by_name(now[key]):
+            return None
         return "its input files have changed, or other files or frames were given"
     return f"its {key} was {_shown(key, former.get(key))}, now it is {_shown(key, now[key])}"
 
@@ -65,6 +68,11 @@ def _reader_difference(former: Mapping[str, str], now: Mapping[str, str]) -> str
     if former.keys() <= now.keys() or now.keys() <= former.keys():
         return None
     return f"its files were read by {', '.join(former)}, now by {', '.join(now)}"
+
+
+def _files_by_name(inputs: Mapping[str, str]) -> list[tuple[str, str]]:
+    # Files of one name stand under their paths, which tell from where the program was started.
+    return sorted((Path(label).name, digest) for label, digest in inputs.items())
 
 
 def _of_tables(components: list[Plan]) -> list[Plan]:

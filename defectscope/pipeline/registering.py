@@ -14,6 +14,7 @@ from defectscope.core.frame_rows import FrameRows
 from defectscope.core.positions import position_columns
 from defectscope.core.registration import Registrar, RegistrationOptions, Shift
 from defectscope.core.tables import SHIFT_COLUMNS
+from defectscope.pipeline.regions import Roi, read_part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,15 +65,27 @@ def register_frames(
     frames: FrameSequence,
     options: RegistrationOptions,
     progress: Callable[[str, int, int], None],
+    roi: Roi | None = None,
 ) -> dict[int, Shift]:
     """Return the shift of every frame that can be read, by frame index.
+
+    Parameters
+    ----------
+    frames
+        The series.
+    options
+        How they are registered.
+    progress
+        Called with (stage, done, total).
+    roi
+        x_min, y_min, x_max, y_max in px: what is compared. A still border would not move.
 
     Raises
     ------
     UsageError
         The frames are not in the order of their indices.
     OptionError
-        Frames differ in size.
+        Frames differ in size, or the region does not lie inside of them.
     """
     if any(b <= a for a, b in zip(frames.indices, frames.indices[1:], strict=False)):
         raise UsageError(
@@ -83,7 +96,7 @@ def register_frames(
     for position, index in enumerate(frames.indices):
         progress("register", position, len(frames))
         try:
-            shifts[index] = registrar.add(frames[position].pixels)
+            shifts[index] = registrar.add(read_part(frames, position, roi)[0].pixels)
         except InputError:
             # The stage that looks for defects meets it again, and says what is wrong.
             continue

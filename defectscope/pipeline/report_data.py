@@ -14,6 +14,7 @@ from defectscope.core.errors import InputError
 from defectscope.core.series_column import series_column
 from defectscope.pipeline.caption import FALLBACK_COLOUR, scale_bar
 from defectscope.pipeline.overlay import to_display
+from defectscope.pipeline.regions import frame_to_show
 from defectscope.pipeline.report_facts import heading
 from defectscope.pipeline.unseen import unseen_outlines, unseen_pixels
 
@@ -221,7 +222,7 @@ def _image(images: FrameSequence | None, position: int | None) -> str | None:
     if images is None or position is None:
         return None
     try:
-        picture = to_display(images[position].pixels)
+        picture = to_display(frame_to_show(images, position).pixels)
     except InputError:
         return None
     if picture.shape[1] > WIDEST_PX:

@@ -131,12 +131,22 @@ class Result:
         return self.tables_for_analysis(geometry=True)
 
     def tables_for_analysis(self, geometry: bool) -> Tables:
-        """Return all of it, without reading the `geometry` where nobody needs it."""
+        """Return all of it, without reading the `geometry` where nobody needs it.
+
+        Where frames came to the run in another order, they are in that of their indices.
+        """
+        came_in_order = self.frames["frame"].is_monotonic_increasing
+
+        def in_order(table: pd.DataFrame) -> pd.DataFrame:
+            if came_in_order:
+                return table
+            return table.sort_values("frame", kind="stable", ignore_index=True)
+
         return Tables(
-            self.frames,
-            self.detections,
-            self.geometry if geometry else None,
-            self.tracks,
+            in_order(self.frames),
+            in_order(self.detections),
+            in_order(self.geometry) if geometry else None,
+            None if self.tracks is None else in_order(self.tracks),
             self.calibration,
             self.roi,
             masked=self._masked_pixels,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import itertools
 import pickle
-import signal
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,13 +19,14 @@ from defectscope.core.errors import (
     UsageError,
 )
 from defectscope.core.frames import FrameSequence, what_was_selected
+from defectscope.core.interrupts import uninterrupted
 from defectscope.core.provenance import package_versions
 from defectscope.core.registration import Shift
 from defectscope.core.tables import FRAME_COLUMNS, SHIFT_COLUMNS
 from defectscope.core.votes import Vote
 from defectscope.pipeline.execute import outcomes_in_order
 from defectscope.pipeline.finishing import track_detections, write_findings
-from defectscope.pipeline.named import NamedComponent
+from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.overlay import write_overlays
 from defectscope.pipeline.registering import (
     chosen_registration,
@@ -53,24 +52,6 @@ COMMIT_SECONDS = 15.0
 
 # (stage, done, total)
 Progress = Callable[[str, int, int], None]
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait until what was finished is written, and take effect then."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    waiting: list[int] = []
-    watched = (signal.SIGINT, signal.SIGTERM)
-    former = [signal.signal(number, lambda *given: waiting.append(given[0])) for number in watched]
-    try:
-        yield
-    finally:
-        for number, handler in zip(watched, former, strict=True):
-            signal.signal(number, handler)
-    if waiting:
-        raise KeyboardInterrupt
 
 
 @dataclass
@@ -123,8 +104,10 @@ class Session:
         if finished is None:
             return Result(self.folder.path)
         try:
-            self._register()
-            self._detect(finished)
+            self._open_tracker()
+            stages = self._stages(finished)
+            self._register(stages)
+            self._detect(stages, finished)
             self._status = "tracking"
             self._join_tables()
             self._track()
@@ -199,12 +182,32 @@ class Session:
         extra = {} if self.settings.register is None else SHIFT_COLUMNS
         return {**FRAME_COLUMNS, **extra}
 
-    def _register(self) -> None:
+    def _open_tracker(self) -> None:
+        """Learn now what it lacks, not when all frames are done."""
+        if self.tracker is not None:
+            twin = self.tracker.twin()
+            with ExitStack() as stack:
+                guarded(twin, "while it opened", stack.enter_context, twin.component)
+
+    def _stages(self, finished: Sequence[FrameOutcome]) -> FrameStages:
+        return FrameStages(
+            self.frames,
+            self.detector,
+            self.post,
+            self.settings.roi,
+            self.settings.mixed_sizes,
+            next((o.shape for o in finished if o.shape is not None), None),
+            self.runtime.defect_types,
+            self.settings.masks,
+        )
+
+    def _register(self, stages: FrameStages) -> None:
         options = chosen_registration(self.settings.register)
         if options is None:
             return
         begun = time.perf_counter()
-        self.shifts = register_frames(self.frames, options, self.progress)
+        stages.try_out()  # all frames are read before the first one is looked at
+        self.shifts = register_frames(self.frames, options, self.progress, self.settings.roi)
         for text in shift_warnings(self.shifts):
             self._warn(text)
         self.timings_s["registration"] += time.perf_counter() - begun
@@ -213,19 +216,8 @@ class Session:
         if text not in self.warnings:
             self.warnings.append(text)
 
-    def _detect(self, finished: list[FrameOutcome]) -> None:
+    def _detect(self, stages: FrameStages, finished: list[FrameOutcome]) -> None:
         total, start = len(self.frames), len(finished)
-        shape = next((o.shape for o in finished if o.shape is not None), None)
-        stages = FrameStages(
-            self.frames,
-            self.detector,
-            self.post,
-            self.settings.roi,
-            self.settings.mixed_sizes,
-            shape,
-            self.runtime.defect_types,
-            self.settings.masks,
-        )
         good = sum(outcome.error is None for outcome in finished)
         waiting: list[FrameOutcome] = []
         committed, last_commit = start, time.monotonic()
@@ -366,7 +358,7 @@ class Session:
         if self.settings.overlay:
             begun = time.perf_counter()
             self._figures += write_overlays(
-                self.frames, result, self.runtime.defect_types, self.progress
+                self.frames, result, self.runtime.defect_types, self.progress, self.warnings
             )
             self.timings_s["overlay"] += time.perf_counter() - begun
         if self.settings.figures:

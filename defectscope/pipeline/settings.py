@@ -9,8 +9,8 @@ from typing import Any
 from defectscope.core.registration import RegistrationOptions
 from defectscope.core.votes import Vote
 from defectscope.pipeline.masking import MaskedParts
+from defectscope.pipeline.regions import Roi
 from defectscope.pipeline.registering import chosen_registration
-from defectscope.pipeline.stages import Roi
 
 __all__ = ["RunSettings"]
 

@@ -11,23 +11,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from defectscope.core.errors import InputError, OptionError, UsageError
+from defectscope.core.errors import InputError, UsageError
 from defectscope.core.frame_rows import FrameRows
-from defectscope.core.frames import SMALLEST_SIDE_PX, Frame, FrameSequence
+from defectscope.core.frames import Frame, FrameSequence
 from defectscope.core.geometry.boxes import box_centres
 from defectscope.core.instances import Instances
 from defectscope.core.masks import mask_outline
 from defectscope.core.thread_counts import ThreadCount
 from defectscope.pipeline.masking import MaskedParts
 from defectscope.pipeline.named import NamedComponent, check_found, guarded
+from defectscope.pipeline.regions import Roi, read_part
 
 if TYPE_CHECKING:
     from defectscope.core.base import Component, Detector, PostProcessor
     from defectscope.core.defect_types import DefectType
 
-__all__ = ["FrameOutcome", "FrameStages", "ReadFrames", "Roi", "check_corners"]
-
-Roi = tuple[int, int, int, int]
+__all__ = ["FrameOutcome", "FrameStages", "ReadFrames"]
 
 
 @dataclass
@@ -103,6 +102,21 @@ class FrameStages:
         detector, *post = (named.twin() for named in (self.detector, *self.post))
         return replace(self, detector=detector, post=post, _stack=None)
 
+    def try_out(self) -> None:
+        """Open what would be opened, and read the first frame that can be, for what they refuse.
+
+        Raises
+        ------
+        DefectscopeError
+            A component cannot be opened, or the region or a mask does not fit the frame.
+        """
+        twin = self.twin()
+        try:
+            twin.open()
+            any(twin.read([position]).readable for position in range(len(self.frames)))
+        finally:
+            twin.close()
+
     def process(self, positions: Sequence[int]) -> list[FrameOutcome]:
         """Return the outcome of the frames at `positions`, in that order."""
         self.open()
@@ -133,9 +147,7 @@ class FrameStages:
     def _read(self, position: int, outcome: FrameOutcome) -> Frame | None:
         start = time.perf_counter()
         try:
-            frame = self.frames[position]
-            outcome.shape = frame.shape
-            frame = _cropped(frame, self.roi)
+            frame, outcome.shape = read_part(self.frames, position, self.roi)
         except InputError as error:
             outcome.error = str(error)
             return None
@@ -216,39 +228,3 @@ def _outlined(instances: Instances, types: Mapping[str, DefectType]) -> Instance
             for line, mask, name in rows
         ),
     )
-
-
-def check_corners(roi: Roi) -> None:
-    """Refuse a region whose second corner does not lie to the right of and below the first.
-
-    Raises
-    ------
-    OptionError
-        It does not.
-    """
-    x0, y0, x1, y1 = roi
-    if x0 >= x1 or y0 >= y1:
-        raise OptionError(
-            "a region of interest is X0,Y0,X1,Y1 with X0 < X1 and Y0 < Y1, found "
-            f"{x0},{y0},{x1},{y1}"
-        )
-
-
-def _cropped(frame: Frame, roi: Roi | None) -> Frame:
-    if roi is None:
-        # A view of its own, so that it can be made read-only without touching the reader's array.
-        return replace(frame, pixels=frame.pixels[:])
-    x0, y0, x1, y1 = roi
-    check_corners(roi)
-    height, width = frame.shape
-    if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
-        raise OptionError(
-            f"the region of interest {x0},{y0},{x1},{y1} does not lie inside "
-            f"{frame.source} ({width} x {height} px)"
-        )
-    if min(x1 - x0, y1 - y0) < SMALLEST_SIDE_PX:
-        raise OptionError(
-            f"the region of interest {x0},{y0},{x1},{y1} is smaller than "
-            f"{SMALLEST_SIDE_PX} x {SMALLEST_SIDE_PX} px"
-        )
-    return replace(frame, pixels=frame.pixels[y0:y1, x0:x1])

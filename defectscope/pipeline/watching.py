@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from defectscope.core.errors import InputError, OptionError, UsageError
+from defectscope.core.interrupts import uninterrupted
 from defectscope.core.provenance import input_digests
 from defectscope.core.registration import Registrar
 from defectscope.pipeline.lag import Lag, lag_summary
 from defectscope.pipeline.lanes import working_lanes
 from defectscope.pipeline.parts import read_csv
+from defectscope.pipeline.regions import frame_part, read_part
 from defectscope.pipeline.registering import (
     chosen_registration,
     recorded_shifts,
@@ -22,7 +24,7 @@ from defectscope.pipeline.registering import (
     shifted_outcome,
 )
 from defectscope.pipeline.results import Result
-from defectscope.pipeline.session import Session, uninterrupted
+from defectscope.pipeline.session import Session
 from defectscope.pipeline.stages import FrameStages
 from defectscope.pipeline.updating import Update, Updater
 from defectscope.pipeline.voting import VotedFrames, check_vote, first_to_repeat
@@ -176,8 +178,11 @@ class WatchSession(Session):
         # Those of frames that are done again stand until the same are found again.
         self.shifts = recorded_shifts(read_csv(self.folder.frames_path))
         order = [self.shifts.get(outcome.index) for outcome in finished[:kept]]
+        roi = self.settings.roi
         self._registrar = Registrar.after(
-            self._registrar.options, order, lambda position: self.watched[position].pixels
+            self._registrar.options,
+            order,
+            lambda position: read_part(self.watched, position, roi)[0].pixels,
         )
 
     def _said_about(self, indices: Sequence[int]) -> list[str]:
@@ -199,10 +204,9 @@ class WatchSession(Session):
         self._draw()
 
     def _watch(self) -> None:
-        stages = FrameStages(
-            self.frames, self.detector, self.post, self.settings.roi, self.settings.mixed_sizes,
-            self._shape, self.runtime.defect_types, self.settings.masks,
-        )  # fmt: skip
+        self._open_tracker()
+        stages = self._stages([])
+        stages.expected_shape = self._shape
         stages.open()
         try:
             with working_lanes(stages, self.lanes) as (submit, most_waiting):
@@ -283,12 +287,13 @@ class WatchSession(Session):
         if self._registrar is None or self.shifts is None or position < self._committed:
             return
         try:
-            pixels = self.watched[position].pixels
+            pixels = self.watched.read(position)
+            self.watched.keep(position, pixels)
+            part = frame_part(self.watched, position, self.settings.roi, pixels)
         except InputError:
             # The stage that looks for defects meets it again, and says what is wrong.
             return
-        self.watched.keep(position, pixels)
-        self.shifts[index] = self._registrar.add(pixels)
+        self.shifts[index] = self._registrar.add(part.pixels)
 
     def _collect(self, stages: FrameStages) -> None:
         """Take what the lanes have finished, in order."""

@@ -6,6 +6,7 @@ Bioinformatics 39 (2023) btac799).
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["LapTrackOptions", "LapTracker"]
+
+
+# Name, extra, and what needs it.
+PACKAGE = ("laptrack", "laptrack", "the tracker laptrack")
 
 
 class LapTrackOptions(RepairOptions):
@@ -68,6 +73,17 @@ class LapTracker(Tracker):
     Options = LapTrackOptions
     options: LapTrackOptions
 
+    def open(self) -> None:
+        """Look for laptrack before any frame is worked on; its import takes long.
+
+        Raises
+        ------
+        MissingPackageError
+            It is not installed.
+        """
+        if find_spec("laptrack") is None:
+            raise MissingPackageError(*PACKAGE)
+
     def link(self, detections: pd.DataFrame, geometry: pd.DataFrame | None = None) -> pd.DataFrame:
         """Return the rows of particles that are long enough, with a column ``particle`` (int64).
 
@@ -99,7 +115,7 @@ class LapTracker(Tracker):
         try:
             from laptrack import LapTrack
         except ImportError as error:
-            raise MissingPackageError("laptrack", "laptrack", "the tracker laptrack") from error
+            raise MissingPackageError(*PACKAGE) from error
         if not len(frames):
             return np.zeros(0, np.int64)
         reach = self.options.gap_range_px or self.options.search_range_px

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import platform
+import sys
 from importlib.metadata import version
 
 import pytest
@@ -67,3 +69,11 @@ def test_versions_of_what_is_installed():
     found = package_versions(["numpy", "no-such-package"])
     assert found == {"python": platform.python_version(), "numpy": version("numpy")}
     assert package_versions()["defectscope"] == version("defectscope")
+
+
+@pytest.mark.parametrize("name", ["imagecodecs", "laptrack", "openvino", "torchvision"])
+def test_what_decides_about_numbers_is_told_without_an_import(name, monkeypatch):
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "1.2")
+    before = set(sys.modules)
+    assert package_versions()[name] == "1.2"
+    assert set(sys.modules) == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import pickle
+import subprocess
 import sys
 from concurrent.futures import CancelledError, Future
 from types import SimpleNamespace
@@ -313,3 +314,31 @@ def test_a_cluster_that_is_lost_is_one_sentence(stages, kind):
     error = RuntimeError("mine")
     with pytest.raises(RuntimeError, match="mine"):
         list(execute._in_order(stages(), submit, [[0]], 2))
+
+
+SCRIPT = """
+import signal, sys
+if __name__ != "__main__":
+    print("started", signal.getsignal(signal.SIGINT) is signal.SIG_IGN, file=sys.stderr)
+else:
+    import numpy as np
+    import defectscope as ds
+    from defectscope.pipeline.generating import generate
+    pixels = np.random.default_rng(0).integers(0, 9, (6, 20, 24), "u1")
+    frames = [ds.Frame(plane, k) for k, plane in enumerate(pixels)]
+    ds.Pipeline("dark-blobs", analyses=[]).run(frames, workers=2, overlay=False, figures=False)
+    generate("loops", "data", count=2, size=96, workers=2)
+    print("kept", signal.getsignal(signal.SIGINT) is signal.default_int_handler, file=sys.stderr)
+"""
+
+
+def test_ctrl_c_does_not_reach_processes_that_are_starting(tmp_path):
+    # They import the script first of all.
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=True,
+        timeout=300,
+    )  # fmt: skip
+    said = done.stderr.splitlines()
+    assert len(said) >= 3
+    assert said == ["started True"] * (len(said) - 1) + ["kept True"]

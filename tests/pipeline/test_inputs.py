@@ -349,13 +349,15 @@ def test_several_series_in_time_have_no_frame_interval(tmp_path: Path, host: Plu
     assert frames.calibration.frame_interval_s is None
     assert frames.calibration.pixel_size_nm == pytest.approx(0.25)
     (text,) = frames.warnings
-    assert text.startswith("several files hold more than one frame each")
+    assert text.startswith("there are several files, and some hold more than one frame")
     # What the user says holds, also for both.
     assert ds.open(paths, host=host, frame_interval_s=2.0).calibration.time_s(3) == 6.0
-    # One series with a last image by itself still has one.
+    # When an image by itself was taken is not known either.
     paths[1].unlink()
     paths[1] = write_stack(paths[1], [3])
-    assert ds.open(paths, host=host).calibration.frame_interval_s == 1.0
+    frames = ds.open(paths, host=host)
+    assert frames.calibration.frame_interval_s is None
+    assert text in frames.warnings
 
 
 def test_calibration_is_the_first_files(tmp_path: Path, host: PluginHost) -> None:
@@ -370,8 +372,13 @@ def test_calibration_is_the_first_files(tmp_path: Path, host: PluginHost) -> Non
     assert frames.calibration.pixel_size_nm == pytest.approx(0.25)
     assert frames.warnings == [
         "the files differ in pixel size: 0.25 nm in the first, 0.5 nm in a2.tif; "
-        "that of the first is used for all"
+        "one is used for all, that of the first unless another is given; run files of "
+        "different sizes apart"
     ]
+    # What is said holds where a size is given, too.
+    differ, overruled = ds.open(paths, host=host, pixel_size_nm=0.4).warnings
+    assert "that of the first unless another is given" in differ
+    assert overruled.endswith("0.4 nm/px was given and is used")
 
 
 def test_warnings_of_many_files_come_once_with_the_first_name(

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +51,22 @@ def test_ways_to_give_a_mask(tmp_path):
         assert np.count_nonzero(parts.bitmap) == 81
     assert not read([])
     assert read([]).record() is None
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
+def test_a_mask_of_imagej_holds_where_its_values_are_not_0(tmp_path, photometric, kind):
+    path, marked = tmp_path / "mask.tif", bitmap(0, 0, 9, 9).astype(kind)
+    tifffile.imwrite(
+        path, marked, photometric=photometric, description="ImageJ=1.54f\n", metadata=None
+    )
+    np.testing.assert_array_equal(read([path]).bitmap, marked != 0)
+
+
+def test_other_pictures_mask_where_they_are_not_black(tmp_path):
+    path, marked = tmp_path / "mask.tif", bitmap(0, 0, 9, 9)
+    tifffile.imwrite(path, 255 - marked, photometric="miniswhite", metadata=None)
+    np.testing.assert_array_equal(read([path]).bitmap, marked != 0)
 
 
 @pytest.mark.parametrize("text", ["1,2,3", "1,2,3,4,5", "5,5,5,9", "9,9,1,1", "1.5,2,3,4", ""])

@@ -12,7 +12,7 @@ import pytest
 
 import defectscope as ds
 from defectscope.core.geometry.ellipses import ellipse_distances, ellipse_points
-from defectscope.pipeline import caption, overlay
+from defectscope.pipeline import caption, overlay, overlay_video
 from defectscope.pipeline.caption import CAPTION_PX, FALLBACK_COLOUR, frame_text, scale_bar
 from defectscope.pipeline.overlay import (
     draw_overlay,
@@ -20,6 +20,7 @@ from defectscope.pipeline.overlay import (
     to_display,
     write_overlays,
 )
+from defectscope.pipeline.overlay_video import Encoder
 from defectscope.plugins.testing import isolated_host
 
 TYPES = {
@@ -212,7 +213,7 @@ def test_the_number_is_that_of_detections_also_where_tracks_are_drawn(run, serie
     assert said[2:] == [(3, None), (3, None)]
     stub = ds.load_run(result.folder)
     stub.tracks = stub.detections.iloc[:4].assign(particle=[0, 1, 2, 0])
-    write_overlays(series(2), stub, {}, lambda *_: None)
+    write_overlays(series(2), stub, {}, lambda *_: None, [])
     assert said[4:] == [(3, 3), (3, 1)]
 
 
@@ -388,6 +389,28 @@ def test_region_and_masks_of_a_run_are_shown(run, series):
         assert np.median(ratio[:, x0:x1][bright[:, x0:x1]]) == pytest.approx(light, abs=0.05)
 
 
+def test_a_colon_in_the_name_of_the_folder_is_no_protocol(host, series, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pipeline = ds.Pipeline("find", analyses=[], host=host)
+    result = pipeline.run(series(2), "12:30", figures=False)
+    assert len(decoded(tmp_path / result.folder / "overlay.mp4")) == 2
+
+
+def test_another_encoder_is_taken_where_the_best_is_missing(run, series, monkeypatch):
+    missing = Encoder("no-such-encoder")
+    monkeypatch.setattr(overlay_video, "ENCODERS", (missing, *overlay_video.ENCODERS[2:]))
+    result = run(series(3))
+    pictures = decoded(result.folder / "overlay.mp4")
+    shown = still(result.folder / "figures/overlay_000000.png").astype(int)
+    assert len(pictures) == 3
+    assert np.abs(shown - pictures[0]).mean() < 25
+    monkeypatch.setattr(overlay_video, "ENCODERS", (missing,))
+    result = run(series(3), overwrite=True)
+    assert not (result.folder / "overlay.mp4").exists()
+    assert len(result.info["figures"]) == 3
+    assert [text for text in result.warnings if text.startswith("there is no overlay.mp4")]
+
+
 def test_a_run_without_detections_has_a_video_too(host, series, tmp_path):
     pipeline = ds.Pipeline("find", options={"find": {"boxes": 0}}, analyses=[], host=host)
     result = pipeline.run(series(2), tmp_path / "run", figures=False)
@@ -443,7 +466,7 @@ def test_a_frame_that_became_unreadable_is_left_out(run, series):
     result = run(frames)
     frames.damaged = (2,)
     told = []
-    write_overlays(frames, result, {}, lambda *what: told.append(what))
+    write_overlays(frames, result, {}, lambda *what: told.append(what), [])
     assert len(decoded(result.folder / "overlay.mp4")) == 3
     assert [what[0] for what in told] == ["overlay"] * 3
 
@@ -457,6 +480,6 @@ def test_nothing_half_written_stays_behind(run, series, monkeypatch):
 
     monkeypatch.setattr(overlay, "draw_overlay", fail)
     with pytest.raises(RuntimeError, match="the encoder broke"):
-        write_overlays(frames, result, {}, lambda *_: None)
+        write_overlays(frames, result, {}, lambda *_: None, [])
     names = {path.name for path in result.folder.iterdir()}
     assert not any("overlay" in name for name in names)

@@ -64,3 +64,12 @@ def test_readers_of_another_version_may_give_other_pixels():
     more = now | {"read_by": {"lab/nrrd": "2.0", "lab/ser": "2.0"}}
     assert plan_difference(now, more) is None
     assert plan_difference(more, now) is None
+
+
+def test_files_are_the_same_from_wherever_the_program_was_started():
+    former = plan() | {"inputs": {"a/1.tif": "aa", "b/1.tif": "bb", "2.tif": "cc"}}
+    now = plan() | {"inputs": {"/data/b/1.tif": "bb", "/data/a/1.tif": "aa", "2.tif": "cc"}}
+    assert plan_difference(former, now) is None
+    for name in now["inputs"]:
+        other = now | {"inputs": now["inputs"] | {name: "dd"}}
+        assert "input files have changed" in (plan_difference(former, other) or "")

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 
 import defectscope as ds
-from defectscope.core.errors import OptionError, UsageError
+from defectscope.core.errors import MissingPackageError, OptionError, UsageError
 from defectscope.core.frame_rows import FrameRows
 from defectscope.core.registration import Shift
 from defectscope.core.votes import Vote
 from defectscope.core.voting import VotingWindow
+from defectscope.detectors.dark_blobs import DarkBlobs
 from defectscope.pipeline.registering import (
     chosen_registration,
     in_frame,
@@ -22,6 +23,7 @@ from defectscope.pipeline.registering import (
     shifted_outcome,
 )
 from defectscope.pipeline.stages import FrameOutcome
+from defectscope.trackers.trackpy_linker import Loops
 
 SHIFTS = np.array([[0, 0], [1, 0], [1, 1], [25, -14], [26, -14], [26, -13]])
 
@@ -50,6 +52,15 @@ class Moved(ds.FrameSequence):
         return np.clip(scene[60 - y : 220 - y, 60 - x : 240 - x], 0, 255).astype(np.uint8)
 
 
+class Bordered(Moved):
+    """The same on a screen, in a window that stands still."""
+
+    def read(self, position):
+        screen = np.random.default_rng(1).integers(0, 256, (360, 400), dtype=np.uint8)
+        screen[100:260, 110:290] = super().read(position)
+        return screen
+
+
 def run(tmp_path, frames=None, fill_gaps=False, **settings):
     options = {
         "dark-blobs": {"background_px": 60},
@@ -69,6 +80,15 @@ def test_drift_and_jumps_stand_in_the_table_of_frames(tmp_path):
     assert "the stage jumped 1 times: in frames 13" in result.warnings
     assert result.info["plan"]["register"] == {"batch": 20, "jump_px": 5.0}
     assert "drift_x_px" not in run(tmp_path, overwrite=True).frames
+
+
+def test_the_part_that_is_looked_at_is_what_is_registered(tmp_path):
+    whole = run(tmp_path, Bordered(), register=True).frames
+    assert whole[["drift_x_px", "drift_y_px"]].abs().max(axis=None) < 0.2
+    frames = run(
+        tmp_path, Bordered(), register=True, roi=(110, 100, 290, 260), overwrite=True
+    ).frames
+    np.testing.assert_allclose(frames[["drift_x_px", "drift_y_px"]], SHIFTS, atol=0.2)
 
 
 def test_tracks_go_on_across_a_jump_and_rows_stay_in_their_frames(tmp_path):
@@ -138,6 +158,48 @@ def test_what_cannot_be_registered_is_refused(tmp_path):
     with pytest.raises(OptionError, match=r"batch and jump_px; found \{'fast': True\}"):
         chosen_registration({"fast": True})
     assert chosen_registration(False) is None
+
+
+class Counted(Moved):
+    """Says how many of its frames were read."""
+
+    def __init__(self, **given):
+        super().__init__(**given)
+        self.seen = []
+
+    def read(self, position):
+        self.seen.append(position)
+        return super().read(position)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"roi": (0, 0, 999, 99)}, "does not lie inside"),
+        ({"masks": [np.ones((9, 9))]}, "needs the size of the frames"),
+    ],
+)
+def test_what_does_not_fit_is_refused_before_all_frames_are_read(tmp_path, wrong, message):
+    frames = Counted(damaged=(0,))
+    with pytest.raises(OptionError, match=message):
+        run(tmp_path, frames, register=True, **wrong)
+    assert frames.seen == [0, 1]
+
+
+def test_what_cannot_be_opened_is_told_before_all_frames_are_read(tmp_path, monkeypatch):
+    frames = Counted()
+
+    def missing(self):
+        raise MissingPackageError("linker", "", "this")
+
+    monkeypatch.setattr(DarkBlobs, "open", missing)
+    with pytest.raises(MissingPackageError):
+        run(tmp_path, frames, register=True)
+    monkeypatch.undo()
+    monkeypatch.setattr(Loops, "open", missing)
+    with pytest.raises(MissingPackageError):
+        run(tmp_path, frames, overwrite=True)
+    assert frames.seen == []
 
 
 def test_tables_come_back_from_the_specimen_as_they_were():

@@ -92,6 +92,24 @@ def test_analyses_get_all_of_it(run):
     assert tables.roi == result.roi == (4, 2, 40, 44)
 
 
+def test_analyses_get_frames_in_the_order_of_their_indices(run):
+    indices = (4, 0, 9)
+    rng = np.random.default_rng(0)
+    pixels = [rng.integers(0, 256, (48, 64), dtype=np.uint8) for _ in indices]
+    frames = [ds.Frame(p, k) for p, k in zip(pixels, indices, strict=True)]
+    result = run(frames)
+    assert result.frames["frame"].tolist() == [4, 0, 9]
+    tables = result.tables
+    assert tables.frames["frame"].tolist() == [0, 4, 9]
+    assert tables.frames["source"].tolist() == ["frame 0", "frame 4", "frame 9"]
+    for table in (tables.detections, tables.tracks):
+        assert table["frame"].is_monotonic_increasing
+        assert table.index.tolist() == list(range(9))
+    pd.testing.assert_frame_equal(
+        tables.detections.head(3), result.detections[3:6].reset_index(drop=True)
+    )
+
+
 def test_calibration_comes_back_with_its_fractions(run, series):
     frames = series(2)
     frames.calibration = ds.Calibration(visible_fraction={"black dot": 0.5, "*": 0.25})

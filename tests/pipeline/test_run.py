@@ -180,6 +180,30 @@ def test_a_roi_with_its_corners_swapped_is_refused(pipeline, series, tmp_path, r
         pipeline().run(series(2), tmp_path / "run", roi=roi, **PLAIN)
 
 
+class Rimmed(ds.FrameSequence):
+    """Frames in a rim without values; the last one has a hole within as well."""
+
+    indices, names = (0, 1, 2), ("a.tif", "b.tif", "c.tif")
+
+    def read(self, position):
+        pixels = np.full((48, 64), np.nan, np.float32)
+        pixels[4:44, 4:60] = np.random.default_rng(position).normal(100, 9, (40, 56))
+        if position == 2:
+            pixels[20, 30] = np.nan
+        return pixels
+
+
+def test_only_the_part_that_is_looked_at_must_have_values(pipeline, tmp_path):
+    with pytest.raises(ds.InputError, match=r"not finite .* with --roi"):
+        pipeline().run(Rimmed(), tmp_path / "whole", **PLAIN)
+    result = pipeline().run(Rimmed(), tmp_path / "run", roi=(4, 4, 60, 44), figures=False)
+    assert result.frames["status"].tolist() == ["ok", "ok", "damaged"]
+    assert "1 of 2240 pixels" in result.info["damaged_frames"][0]
+    assert result.info["damaged_frames"][0].endswith("(in the region of interest)")
+    assert result.frames["width_px"].iloc[0] == 64
+    assert len(result.info["figures"]) == 2  # pictures of the two frames
+
+
 def test_csv_tables(pipeline, series, tmp_path):
     result = pipeline().run(series(3), tmp_path / "run", table_format="csv", **PLAIN)
     assert (tmp_path / "run/detections.csv").exists()

@@ -89,7 +89,7 @@ def assert_same(one, other):
         {},
         {"table_format": "csv", "vote": "2/3"},
         {"vote": "3/5", "register": {"batch": 2}},
-        {"register": {"batch": 3}},
+        {"register": {"batch": 3}, "roi": (10, 10, 160, 150)},
     ],
     ids=str,
 )

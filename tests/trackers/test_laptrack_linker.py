@@ -36,3 +36,6 @@ def test_without_the_package_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "laptrack", None)
     with pytest.raises(MissingPackageError, match=r"defectscope\[laptrack\]"):
         LapTracker().link(particle([0, 1], 0))
+    # ... before the frames are looked at, too.
+    with pytest.raises(MissingPackageError, match=r"defectscope\[laptrack\]"):
+        LapTracker().open()

@@ -1,0 +1,60 @@
+"""Scripts without a guard: what they start must not do all of it again."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+import defectscope as ds
+from defectscope.core.errors import UsageError
+
+SCRIPT = """
+import defectscope as ds
+pipeline = ds.Pipeline("dark-blobs", analyses=[])
+pipeline.run(ds.open("frames"), "run", overlay=False, figures=False, overwrite=True)
+pipeline.run(ds.open("frames"), "run", overlay=False, figures=False, overwrite=True, workers=2)
+"""
+
+
+@pytest.fixture
+def importing(monkeypatch):
+    """As in a process that has been started and is importing the script that started it."""
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_nothing_is_touched_by_a_process_that_imports_the_script(
+    importing, host, series, tmp_path, workers
+):
+    pipeline = ds.Pipeline("find", host=host)
+    with pytest.raises(UsageError, match="below if __name__ == "):
+        pipeline.run(series(3), tmp_path / "run", workers=workers)
+    with pytest.raises(UsageError, match="below if __name__ == "):
+        pipeline.watch(tmp_path, tmp_path / "run", idle_s=0.1)
+    with pytest.raises(UsageError, match="below if __name__ == "):
+        ds.generate("loops", tmp_path / "data", workers=workers)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_script_without_a_guard_is_told_and_keeps_its_folder(tmp_path):
+    (tmp_path / "frames").mkdir()
+    for k in range(3):
+        pixels = np.random.default_rng(k).integers(0, 256, (48, 64), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / "frames" / f"f{k}.png"), pixels)
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "a worker process died" in done.stderr.strip().splitlines()[-1]
+    assert "runs the script again; put what a script does below" in done.stderr
+    # The first run and the frame that the second one looked at itself were not replaced.
+    result = ds.load_run(tmp_path / "run")
+    assert result.info["status"].startswith("failed: a worker process died")
+    assert result.frames["frame"].tolist() == [0]
