@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from defectscope.core.errors import ComponentError
 from defectscope.core.instances import Instances
-
-if TYPE_CHECKING:
-    from defectscope.pipeline.named import NamedComponent
+from defectscope.pipeline.named import NamedComponent, outside
 
 __all__ = ["check_drawn", "check_moved", "check_rendered"]
 
@@ -127,6 +125,11 @@ def _check_truth(named: NamedComponent, where: str, truth: Any, shape: Shape) ->
     if truth.image_shape != shape:
         expected = f"must return the truth of an image of {shape}"
         _refuse(named, expected, where, f"one of {truth.image_shape}")
+    beyond = truth.boxes[outside(truth)]
+    if len(beyond):
+        corners = ", ".join(f"{value:g}" for value in beyond[0].tolist())
+        expected = f"must return boxes inside its frame of {shape[1]} x {shape[0]} px"
+        _refuse(named, expected, where, corners)
 
 
 def _described(value: Any) -> str:

@@ -68,12 +68,13 @@ class Drawing(ds.Generator):
     options: CaseOptions
     defect_types = ("black dot",)
     STILLS: ClassVar = {
-        "fine": truth(),
         "nothing": None,
         "a list": [truth()],
         "another size": truth((8, 20)),
         "NaN": truth(),
         "0 to 255": truth(),
+        "beyond the frame": truth(boxes=[*BOX, [12, 3, 25, 6]]),
+        "hardly beyond the frame": truth(boxes=[[-0.6, 3, 20.7, 16]]),
         "a cover of another size": truth(),
     }
     SEQUENCES: ClassVar = {
@@ -84,6 +85,7 @@ class Drawing(ds.Generator):
         "truth of another size": (GREY, truth((8, 20), track_id=[7])),
         "NaN": (spoilt(np.nan), truth(track_id=[7])),
         "0 to 255": (255 * GREY, truth(track_id=[7])),
+        "beyond the frame": (GREY, truth(boxes=[[-9, 3, 8, 6]], track_id=[7])),
         "no truth": (GREY, None),
         "no ids": (GREY, truth(size=[3.0])),
         "half an id": (GREY, truth(track_id=[0.5])),
@@ -171,6 +173,7 @@ def test_backgrounds(case, message, host, tmp_path):
         ("another size", r"must return the truth of an image of \(16, 20\) .* one of \(8, 20\)"),
         ("NaN", "must leave finite grey values for sample 0, found NaN"),
         ("0 to 255", r"must leave grey values of 0 to 1 for sample 0, found 127\.5 to 127\.5"),
+        ("beyond the frame", "must return boxes .* 20 x 16 px for sample 0, found 12, 3, 25, 6"),
         ("a cover of another size", r"must say what it covered .* found bool of \(8, 8\)"),
     ],
 )
@@ -187,6 +190,7 @@ def test_stills(case, message, host, tmp_path):
         ("truth of another size", "must return the truth of an image of .* frame 1, found one of"),
         ("NaN", "must yield finite grey values for sample 0, frame 1, found NaN"),
         ("0 to 255", r"must yield grey values of 0 to 1 for sample 0, frame 1, found 127\.5 to"),
+        ("beyond the frame", "must return boxes inside .* sample 0, frame 1, found -9, 3, 8, 6"),
         ("no truth", "must return its truth as Instances .* found NoneType"),
         ("no ids", "must give the truth .* a measurement 'track_id' .* found size"),
         ("half an id", r"must give .* a whole number for sample 0, frame 1, found \[0\.5\]"),
@@ -201,10 +205,10 @@ def test_sequences(case, message, host, tmp_path):
     assert re.match(f"'drawing' {message}", said), said
 
 
-def test_what_goes_a_little_beyond_black_and_white_is_cut(host, tmp_path):
+def test_what_goes_a_little_beyond_grey_and_frame_is_taken(host, tmp_path):
     choices = (
         Choice("rendering", "rendering", {"case": "a little too bright"}),
-        (Choice("drawing", "drawing", {"case": "fine"}),),
+        (Choice("drawing", "drawing", {"case": "hardly beyond the frame"}),),
     )
     folder = tmp_path / "data"
     generate_dataset(SamplePlan(*choices, SHAPE), 1, folder, host)
