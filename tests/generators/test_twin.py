@@ -173,6 +173,16 @@ def test_the_background_has_the_brightness_and_grain_of_the_image(labels, twin):
     assert (canvas == plain).mean() < 0.01
 
 
+def test_a_measured_background_hides_what_was_drawn_before(labels):
+    generator = made(labels)
+    generator.draw(Texture().render(SHAPE, RNG(0))[0], RNG(1))
+    assert generator.covered.shape == SHAPE
+    assert generator.covered.all()
+    kept = made(labels, background="canvas")
+    kept.draw(Texture().render(SHAPE, RNG(0))[0], RNG(1))
+    assert kept.covered is None
+
+
 def test_grain_has_the_same_size(twin):
     def neighbours(pixels):
         rest = pixels - cv2.GaussianBlur(pixels, (0, 0), 10)
