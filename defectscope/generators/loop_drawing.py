@@ -95,8 +95,11 @@ def draw_population(
     touching = rng.random(n) < options.touching
     centres = place_loops(shape, (major, minor, angle), outside, touching, rng)
     # Few are very dark: on labelled frames the median lies a third of the way up.
-    span = options.contrast_high - options.contrast_low
-    contrast = options.contrast_low + span * rng.beta(1.3, 2.2, n)
+    least = options.contrast_low
+    if options.count is not None:
+        # So many are to be seen: those that are not come on top of them.
+        least = max(least, options.visible_from)
+    contrast = least + (options.contrast_high - least) * rng.beta(1.3, 2.2, n)
     low = min(LEAST_CONTRAST, 0.5 * options.visible_from)
     contrast[faint] = rng.uniform(low, max(low, options.visible_from), int(faint.sum()))
     common_side = float(rng.uniform(0, 360))

@@ -68,7 +68,12 @@ class LoopsOptions(Options):
     direction_spread_deg: float = Field(
         20.0, ge=0, le=180, description="standard deviation around that direction, degrees"
     )
-    contrast_low: float = Field(2.5, gt=0, le=100, description="least contrast, in textures")
+    contrast_low: float = Field(
+        2.5,
+        gt=0,
+        le=100,
+        description="least contrast, in textures; beside count no less than visible_from",
+    )
     contrast_high: float = Field(9.0, gt=0, le=100, description="largest contrast, in textures")
     texture_window_px: float = Field(
         64.0, ge=8, le=4096, description="side of the window whose standard deviation is a texture"

@@ -193,6 +193,15 @@ def test_mixture_directions_and_uniform_sizes_are_as_asked() -> None:
     assert angle.std() == pytest.approx(5, abs=1)
 
 
+def test_a_count_is_that_of_loops_to_be_seen() -> None:
+    _, truth, parameters = drawn((1200, 1200), count=80, visible_from=5.0, **BARE)
+    assert all(loop["contrast"] >= 5 for loop in parameters["loops"])
+    assert len(truth) >= 70
+    # From densities, as many are drawn as there are, to be seen or not.
+    _, _, parameters = drawn((1200, 1200), density=2, visible_from=5.0, **BARE)
+    assert any(loop["contrast"] < 5 for loop in parameters["loops"])
+
+
 def test_densities_and_sizes_follow_a_file(tmp_path: Path) -> None:
     sizes = LoopSizes(types={
         "black dot": TypeSizes(major_px=(8, 12), aspect=(1,), per_megapixel=(200, 200)),
