@@ -34,7 +34,7 @@ BAR_ASPECT = 0.45
 # How far traces of planes turn where foils are tilted; of inclined ones more.
 TILT_DEG, INCLINED_DEG = 4.0, 12.0
 LEAST_CONTRAST = 0.5
-# Edges of filled loops are no softer than this part of their minor axis, unless asked for.
+# Edges of filled loops are no softer than this part of their minor axis, unless more is asked for.
 USUAL_SOFTNESS = 0.25
 FILLED_LOOKS = {"black dot": "black-dot", "dislocation-loop": "filled"}
 # How many random numbers decide about the look of one loop.
@@ -204,9 +204,11 @@ def _with_look(
         changes |= _irregular(loop, edge_on, options, rng)
     if loop.defect_type in FILLED_LOOKS and options.fading:
         changes |= _faded(loop, options, rng)
-    if loop.defect_type in FILLED_LOOKS and options.softness > USUAL_SOFTNESS:
-        softer = float(options.softness * rng.random()) * loop.minor_px
-        changes["edge_px"] = max(changes["edge_px"], softer)
+    if loop.defect_type in FILLED_LOOKS:
+        if options.softness > USUAL_SOFTNESS:
+            softer = float(options.softness * rng.random()) * loop.minor_px
+            changes["edge_px"] = max(changes["edge_px"], softer)
+        changes["edge_px"] = min(changes["edge_px"], options.softness * loop.minor_px)
     return loop.model_copy(update=changes)
 
 

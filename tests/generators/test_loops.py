@@ -393,6 +393,15 @@ def test_loops_edge_on_are_as_wide_as_asked_and_stay_bars() -> None:
     assert (minor[bars] >= np.minimum(8.0, 0.45 * major[bars]) - 1e-6).all()
 
 
+@pytest.mark.parametrize("softness", [0.05, 0.2, 0.25, 0.5])
+def test_filled_loops_are_no_softer_than_asked(softness: float) -> None:
+    look = {"sizes": "in-situ", "count": 60, "softness": softness}
+    loops = drawn((900, 900), **look, **BARE)[2]["loops"]
+    relative = np.array([loop["edge_px"] / loop["minor_px"] for loop in loops])
+    assert relative.max() <= softness + 1e-9
+    assert relative.max() > 0.8 * softness
+
+
 def test_inner_rings_are_left_out_on_demand() -> None:
     look = {"mixture": {"a<100> loop": 1}, "count": 40, "aspect_low": 0.9, "aspect_high": 1.0}
     for share, shown in ((0.0, {False}), (0.5, {False, True}), (1.0, {True})):
