@@ -95,7 +95,13 @@ class LoopsOptions(Options):
         0.15, ge=0, le=10, description="loops under that limit, for every one over it"
     )
     edge_low_px: float = Field(1.5, gt=0, le=20, description="least softness of filled loops, px")
-    edge_high_px: float = Field(4.0, gt=0, le=20, description="largest softness, px")
+    edge_high_px: float = Field(
+        4.0,
+        gt=0,
+        le=20,
+        description="largest softness, px; that of large loops is at least 0.13 of the minor axis, "
+        "or softness where that is less",
+    )
     line_low_px: float = Field(4.5, gt=0, le=50, description="least width of rings, px at half")
     line_high_px: float = Field(8.5, gt=0, le=50, description="largest width of rings, px")
     double_rings: Fraction = Field(
