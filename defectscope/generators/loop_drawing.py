@@ -154,12 +154,12 @@ def _axes(
         chosen, known = types == name, sizes.types[name]
         major[chosen] = options.size * _quantile(known.major_px, at_size[chosen])
         aspect[chosen] = _quantile(known.aspect, at_aspect[chosen])
-    bars = (types == "a<100> loop") & (aspect < EDGE_ON_BELOW)
     if options.major_low_px is not None and options.major_high_px is not None:
         span = options.major_high_px - options.major_low_px
         major = options.size * (options.major_low_px + at_size * span)
     if options.aspect_low is not None and options.aspect_high is not None:
         aspect = options.aspect_low + at_aspect * (options.aspect_high - options.aspect_low)
+    bars = (types == "a<100> loop") & (aspect < EDGE_ON_BELOW)
     major = np.maximum(major, LEAST_MAJOR_PX)
     minor = np.maximum(major * aspect, LEAST_MINOR_PX)
     # Strain, and the lens, make wide what is thin; a bar remains longer than it is wide.

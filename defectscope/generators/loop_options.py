@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from defectscope import Options
+from defectscope.core.options import set_in_vain
 from defectscope.generators.loop_sizes import LOOP_TYPES
 
 __all__ = ["LoopsOptions"]
@@ -192,4 +193,14 @@ class LoopsOptions(Options):
             raise ValueError("contrast_high must not be below visible_from: nothing was labelled")
         if self.doubtful_from is not None and self.doubtful_from > self.visible_from:
             raise ValueError("doubtful_from must not exceed visible_from")
+        return self
+
+    @model_validator(mode="after")
+    def _used(self) -> LoopsOptions:
+        if self.count is not None and set_in_vain(self, "density"):
+            raise ValueError("density changes nothing beside count; give one of them")
+        if self.crystal == 1 and (name := set_in_vain(self, "direction_deg")):
+            raise ValueError(f"{name} changes nothing beside crystal=1; give one of them")
+        if self.direction_deg is None and (name := set_in_vain(self, "direction_spread_deg")):
+            raise ValueError(f"{name} changes nothing without direction_deg; give that too")
         return self

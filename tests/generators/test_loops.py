@@ -300,6 +300,9 @@ def test_a_black_canvas_has_no_visible_loops() -> None:
         ({"visible_from": 9.5}, "contrast_high must not be below visible_from"),
         ({"doubtful_from": 2.1}, "doubtful_from must not exceed visible_from"),
         ({"count": -1}, "greater than or equal to 0"),
+        ({"count": 9, "density": 2}, "density changes nothing beside count"),
+        ({"crystal": 1, "direction_deg": 30}, "direction_deg changes nothing beside crystal=1"),
+        ({"direction_spread_deg": 5}, "direction_spread_deg changes nothing without direction_deg"),
     ],
 )
 def test_impossible_options_are_refused(options: dict, message: str) -> None:
@@ -400,6 +403,15 @@ def test_filled_loops_are_no_softer_than_asked(softness: float) -> None:
     relative = np.array([loop["edge_px"] / loop["minor_px"] for loop in loops])
     assert relative.max() <= softness + 1e-9
     assert relative.max() > 0.8 * softness
+
+
+def test_which_loops_are_bars_follows_the_aspects_asked_for() -> None:
+    look = {"mixture": {"a<100> loop": 1}, "sizes": "stem-published", "bar_low_px": 8.0}
+    for low, high, bars in ((0.2, 0.2, True), (0.9, 0.9, False)):
+        _, truth, _ = drawn((900, 900), count=40, major_low_px=24, major_high_px=24,
+                            aspect_low=low, aspect_high=high, **look, **BARE)  # fmt: skip
+        minor = truth.measurements["minor_px"]
+        assert minor == pytest.approx(8.0 if bars else 24 * high)
 
 
 def test_inner_rings_are_left_out_on_demand() -> None:
