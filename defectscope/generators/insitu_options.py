@@ -123,12 +123,14 @@ class InSituLoopsOptions(Options):
     visible_from_px: float = Field(
         7.0,
         ge=0,
+        allow_inf_nan=False,
         description="loops with a smaller major axis are painted, not labelled; "
         "below 1 px there is nothing to see, and loops are neither",
     )
     visible_from: float = Field(
         0.5,
         ge=0,
+        allow_inf_nan=False,
         description="loops that darken their place by less, in standard deviations of texture and "
         "noise there, are painted, not labelled: on black background nothing is seen",
     )

@@ -31,7 +31,7 @@ class LoopsOptions(Options):
         "in-situ (filled dark loops), stem-published (three types, from a published table), "
         "or a JSON or TOML file of fit_loop_sizes",
     )
-    mixture: dict[str, Annotated[float, Field(ge=0)]] = Field(
+    mixture: dict[str, Annotated[float, Field(ge=0, le=1e9)]] = Field(
         default_factory=dict,
         description="relative number of each defect type, such as "
         '{"black dot" = 2, "a<100> loop" = 1}; left out: in proportion to their densities',
@@ -56,15 +56,22 @@ class LoopsOptions(Options):
         1.0, gt=0, le=100, description="largest such factor; even on a logarithmic scale between"
     )
     major_low_px: float | None = Field(
-        None, gt=0, description="least major axis of a uniform distribution, px; else from sizes"
+        None,
+        gt=0,
+        le=100_000,
+        description="least major axis of a uniform distribution, px; else from sizes",
     )
-    major_high_px: float | None = Field(None, gt=0, description="largest major axis, px")
+    major_high_px: float | None = Field(
+        None, gt=0, le=100_000, description="largest major axis, px"
+    )
     aspect_low: float | None = Field(
         None, gt=0, le=1, description="least minor/major axis, uniform; else from sizes"
     )
     aspect_high: float | None = Field(None, gt=0, le=1, description="largest minor/major axis")
     direction_deg: float | None = Field(
-        None, description="direction around which major axes lie; left out: all directions"
+        None,
+        allow_inf_nan=False,
+        description="direction around which major axes lie; left out: all directions",
     )
     direction_spread_deg: float = Field(
         20.0, ge=0, le=180, description="standard deviation around that direction, degrees"
