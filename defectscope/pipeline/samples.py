@@ -234,7 +234,7 @@ class SampleMaker:
             if component.covered is not None:
                 truths = [_without_covered(truth, component.covered) for truth in truths]
             truths.append(drawn)
-            record["generators"].append(_parameters(named))
+            record["generators"].append(_parameters(named, where))
             sizes.add(guarded(named, where, lambda c=component: c.calibration.pixel_size_nm))
         truth = Instances.concatenate(truths)
         sizes.discard(None)
@@ -270,7 +270,7 @@ class SampleMaker:
         # A generator learns what it drew while it draws, so that its parameters come at its end.
         if guarded(named, where, next, frames, None) is not None:
             raise ComponentError(f"{named.describe()} must yield {length} frames, found more")
-        record["generators"].append(_parameters(named))
+        record["generators"].append(_parameters(named, where))
 
     def _digitised(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
         top = 2**self.plan.bit_depth - 1
@@ -329,11 +329,13 @@ def _moves(generator: type[Generator]) -> bool:
     return generator.sequence is not Generator.sequence
 
 
-def _parameters(named: NamedComponent) -> dict[str, Any]:
+def _parameters(named: NamedComponent, where: str) -> dict[str, Any]:
+    component = named.component
     return {
         "alias": named.alias,
-        "options": named.component.options.model_dump(mode="json"),
-        "parameters": named.component.last_parameters,
+        "options": component.options.model_dump(mode="json"),
+        # One that was not initialised as its base class is has none.
+        "parameters": guarded(named, where, lambda: component.last_parameters),
     }
 
 
