@@ -103,10 +103,12 @@ class TwinOptions(Options):
 
     @model_validator(mode="after")
     def _used(self) -> TwinOptions:
-        unused, other = ("contrast", "strength", "width_px", "trace_strength"), "set"
-        if self.lines == "set":
-            unused, other = ("contrast_unit", "follow_px"), "measured"
-        if name := set_in_vain(self, *unused):
+        own = {
+            "set": ("contrast", "strength", "width_px", "trace_strength"),
+            "measured": ("contrast_unit", "follow_px"),
+        }
+        other = "set" if self.lines == "measured" else "measured"
+        if name := set_in_vain(self, *own[other]):
             raise ValueError(
                 f"{name} is that of {other} lines and changes nothing with lines={self.lines}; "
                 f"give lines={other}, or leave it out"
