@@ -133,7 +133,9 @@ def validate_options(model: type[OptionsT], values: Mapping[str, Any], owner: st
 
 
 def as_written(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of options, with the user's own text where one takes text and no number.
+    """Return the values of options as they are written down.
+
+    They have the user's own text where one takes text and no number, and nothing of numpy.
 
     Parameters
     ----------
@@ -142,13 +144,22 @@ def as_written(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, A
     values
         Some of them as :func:`parse_assignment` gave them.
     """
-    written = dict(values)
+    written = {name: _without_numpy(value) for name, value in values.items()}
     for name, value in values.items():
         if isinstance(value, _Number) and name in model.model_fields:
             kinds = set(_type_name(model.model_fields[name].annotation).split(" | "))
             if kinds & {"str", "Path"} and not kinds & {"int", "float"}:
                 written[name] = value.text
     return written
+
+
+def _without_numpy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_numpy(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_numpy(item) for item in value]
+    # Numbers and arrays of numpy have it, whose import is not needed here.
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def check_options_model(model: Any) -> None:

@@ -59,7 +59,7 @@ class DislocationsOptions(Options):
     contrast_unit: Literal["texture", "grey"] = Field(
         "texture",
         description="unit of contrast_low and contrast_high: standard deviations of the canvas "
-        "around the line, or grey 0 to 1",
+        "around the line, or grey 0 to 1, for which contrast_low and contrast_high are to be given",
     )
     contrast_low: float = Field(2.0, gt=0, le=100, description="least mean contrast of a line")
     contrast_high: float = Field(6.0, gt=0, le=100, description="largest mean contrast of a line")
@@ -111,6 +111,11 @@ class DislocationsOptions(Options):
             low, high = name.format("low"), name.format("high")
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} must not exceed {high}")
+        if self.contrast_unit == "grey" and self.contrast_high > 1:
+            raise ValueError(
+                "contrast_unit=grey takes contrasts of 0 to 1, found contrast_high = "
+                f"{self.contrast_high:g}; give contrast_low and contrast_high, such as 0.1 and 0.3"
+            )
         if self.near_pairs + self.crossings > 1:
             raise ValueError("near_pairs and crossings together must not exceed 1")
         return self

@@ -106,7 +106,13 @@ class InSituLoopsOptions(Options):
     edge_low_px: float = Field(
         1.2, gt=0, le=20, description="least softness of the edge, px; at most minor axis / 4"
     )
-    edge_high_px: float = Field(3.0, gt=0, le=20, description="largest softness of the edge, px")
+    edge_high_px: float = Field(
+        3.0,
+        gt=0,
+        le=20,
+        description="largest softness of the edge, px; that of large loops is at least 0.13 of "
+        "the minor axis",
+    )
     one_sided: Fraction = Field(0.5, description="how much contrast may vary around a loop, 0 to 1")
     lumps: Fraction = Field(0.5, description="strength of lighter bands across loops, 0 to 1")
     tails: Fraction = Field(0.5, description="part of the loops with a grey tail")
@@ -117,12 +123,14 @@ class InSituLoopsOptions(Options):
     visible_from_px: float = Field(
         7.0,
         ge=0,
+        allow_inf_nan=False,
         description="loops with a smaller major axis are painted, not labelled; "
         "below 1 px there is nothing to see, and loops are neither",
     )
     visible_from: float = Field(
         0.5,
         ge=0,
+        allow_inf_nan=False,
         description="loops that darken their place by less, in standard deviations of texture and "
         "noise there, are painted, not labelled: on black background nothing is seen",
     )

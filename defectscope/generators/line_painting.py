@@ -41,7 +41,7 @@ class PaintedPiece:
     line
         Position of the line among those painted.
     points
-        (k, 2) centre line x, y, px, at most 1 px apart.
+        (k, 2) centre line x, y, px, about 1 px apart.
     mask
         Pixels whose centre lies within half the drawn width of the centre line.
     length_px, width_px

@@ -34,7 +34,7 @@ BAR_ASPECT = 0.45
 # How far traces of planes turn where foils are tilted; of inclined ones more.
 TILT_DEG, INCLINED_DEG = 4.0, 12.0
 LEAST_CONTRAST = 0.5
-# Edges of filled loops are no softer than this part of their minor axis, unless asked for.
+# Edges of filled loops are no softer than this part of their minor axis, unless more is asked for.
 USUAL_SOFTNESS = 0.25
 FILLED_LOOKS = {"black dot": "black-dot", "dislocation-loop": "filled"}
 # How many random numbers decide about the look of one loop.
@@ -95,8 +95,11 @@ def draw_population(
     touching = rng.random(n) < options.touching
     centres = place_loops(shape, (major, minor, angle), outside, touching, rng)
     # Few are very dark: on labelled frames the median lies a third of the way up.
-    span = options.contrast_high - options.contrast_low
-    contrast = options.contrast_low + span * rng.beta(1.3, 2.2, n)
+    least = options.contrast_low
+    if options.count is not None:
+        # So many are to be seen: those that are not come on top of them.
+        least = max(least, options.visible_from)
+    contrast = least + (options.contrast_high - least) * rng.beta(1.3, 2.2, n)
     low = min(LEAST_CONTRAST, 0.5 * options.visible_from)
     contrast[faint] = rng.uniform(low, max(low, options.visible_from), int(faint.sum()))
     common_side = float(rng.uniform(0, 360))
@@ -151,12 +154,12 @@ def _axes(
         chosen, known = types == name, sizes.types[name]
         major[chosen] = options.size * _quantile(known.major_px, at_size[chosen])
         aspect[chosen] = _quantile(known.aspect, at_aspect[chosen])
-    bars = (types == "a<100> loop") & (aspect < EDGE_ON_BELOW)
     if options.major_low_px is not None and options.major_high_px is not None:
         span = options.major_high_px - options.major_low_px
         major = options.size * (options.major_low_px + at_size * span)
     if options.aspect_low is not None and options.aspect_high is not None:
         aspect = options.aspect_low + at_aspect * (options.aspect_high - options.aspect_low)
+    bars = (types == "a<100> loop") & (aspect < EDGE_ON_BELOW)
     major = np.maximum(major, LEAST_MAJOR_PX)
     minor = np.maximum(major * aspect, LEAST_MINOR_PX)
     # Strain, and the lens, make wide what is thin; a bar remains longer than it is wide.
@@ -201,9 +204,11 @@ def _with_look(
         changes |= _irregular(loop, edge_on, options, rng)
     if loop.defect_type in FILLED_LOOKS and options.fading:
         changes |= _faded(loop, options, rng)
-    if loop.defect_type in FILLED_LOOKS and options.softness > USUAL_SOFTNESS:
-        softer = float(options.softness * rng.random()) * loop.minor_px
-        changes["edge_px"] = max(changes["edge_px"], softer)
+    if loop.defect_type in FILLED_LOOKS:
+        if options.softness > USUAL_SOFTNESS:
+            softer = float(options.softness * rng.random()) * loop.minor_px
+            changes["edge_px"] = max(changes["edge_px"], softer)
+        changes["edge_px"] = min(changes["edge_px"], options.softness * loop.minor_px)
     return loop.model_copy(update=changes)
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from defectscope import Options
+from defectscope.core.options import set_in_vain
 from defectscope.generators.loop_sizes import LOOP_TYPES
 
 __all__ = ["LoopsOptions"]
@@ -30,7 +31,7 @@ class LoopsOptions(Options):
         "in-situ (filled dark loops), stem-published (three types, from a published table), "
         "or a JSON or TOML file of fit_loop_sizes",
     )
-    mixture: dict[str, Annotated[float, Field(ge=0)]] = Field(
+    mixture: dict[str, Annotated[float, Field(ge=0, le=1e9)]] = Field(
         default_factory=dict,
         description="relative number of each defect type, such as "
         '{"black dot" = 2, "a<100> loop" = 1}; left out: in proportion to their densities',
@@ -55,20 +56,32 @@ class LoopsOptions(Options):
         1.0, gt=0, le=100, description="largest such factor; even on a logarithmic scale between"
     )
     major_low_px: float | None = Field(
-        None, gt=0, description="least major axis of a uniform distribution, px; else from sizes"
+        None,
+        gt=0,
+        le=100_000,
+        description="least major axis of a uniform distribution, px; else from sizes",
     )
-    major_high_px: float | None = Field(None, gt=0, description="largest major axis, px")
+    major_high_px: float | None = Field(
+        None, gt=0, le=100_000, description="largest major axis, px"
+    )
     aspect_low: float | None = Field(
         None, gt=0, le=1, description="least minor/major axis, uniform; else from sizes"
     )
     aspect_high: float | None = Field(None, gt=0, le=1, description="largest minor/major axis")
     direction_deg: float | None = Field(
-        None, description="direction around which major axes lie; left out: all directions"
+        None,
+        allow_inf_nan=False,
+        description="direction around which major axes lie; left out: all directions",
     )
     direction_spread_deg: float = Field(
         20.0, ge=0, le=180, description="standard deviation around that direction, degrees"
     )
-    contrast_low: float = Field(2.5, gt=0, le=100, description="least contrast, in textures")
+    contrast_low: float = Field(
+        2.5,
+        gt=0,
+        le=100,
+        description="least contrast, in textures; beside count no less than visible_from",
+    )
     contrast_high: float = Field(9.0, gt=0, le=100, description="largest contrast, in textures")
     texture_window_px: float = Field(
         64.0, ge=8, le=4096, description="side of the window whose standard deviation is a texture"
@@ -90,7 +103,13 @@ class LoopsOptions(Options):
         0.15, ge=0, le=10, description="loops under that limit, for every one over it"
     )
     edge_low_px: float = Field(1.5, gt=0, le=20, description="least softness of filled loops, px")
-    edge_high_px: float = Field(4.0, gt=0, le=20, description="largest softness, px")
+    edge_high_px: float = Field(
+        4.0,
+        gt=0,
+        le=20,
+        description="largest softness, px; that of large loops is at least 0.13 of the minor axis, "
+        "or softness where that is less",
+    )
     line_low_px: float = Field(4.5, gt=0, le=50, description="least width of rings, px at half")
     line_high_px: float = Field(8.5, gt=0, le=50, description="largest width of rings, px")
     double_rings: Fraction = Field(
@@ -181,4 +200,14 @@ class LoopsOptions(Options):
             raise ValueError("contrast_high must not be below visible_from: nothing was labelled")
         if self.doubtful_from is not None and self.doubtful_from > self.visible_from:
             raise ValueError("doubtful_from must not exceed visible_from")
+        return self
+
+    @model_validator(mode="after")
+    def _used(self) -> LoopsOptions:
+        if self.count is not None and set_in_vain(self, "density"):
+            raise ValueError("density changes nothing beside count; give one of them")
+        if self.crystal == 1 and (name := set_in_vain(self, "direction_deg")):
+            raise ValueError(f"{name} changes nothing beside crystal=1; give one of them")
+        if self.direction_deg is None and (name := set_in_vain(self, "direction_spread_deg")):
+            raise ValueError(f"{name} changes nothing without direction_deg; give that too")
         return self

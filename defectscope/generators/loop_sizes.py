@@ -29,6 +29,7 @@ PX_PER_MEGAPIXEL = 1e6
 THINNEST = 0.15
 
 Size = Annotated[float, Field(gt=0, le=100_000)]
+Density = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Quantiles = Annotated[tuple[Size, ...], Field(min_length=1, max_length=1001)]
 
 
@@ -51,7 +52,7 @@ class TypeSizes(BaseModel):
 
     major_px: Quantiles
     aspect: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1)]
-    per_megapixel: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
+    per_megapixel: Annotated[tuple[Density, ...], Field(min_length=1)]
 
     @field_validator("major_px", "aspect", "per_megapixel")
     @classmethod

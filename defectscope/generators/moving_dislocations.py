@@ -81,7 +81,11 @@ class MovingDislocationsOptions(Options):
 
 
 class MovingDislocations(Generator):
-    """One pile-up between two slip traces, with a ``track_id`` for each line."""
+    """One pile-up between two slip traces, with a ``track_id`` for each line.
+
+    Where a line leaves the frame and comes back, its longest part has that id. The other parts are
+    flagged ``ignore``, with ids from ``count`` on: dislocations, and no lines of their own.
+    """
 
     Options = MovingDislocationsOptions
     options: MovingDislocationsOptions
@@ -121,7 +125,7 @@ class MovingDislocations(Generator):
             pixels += np.float32(options.noise) * rng.standard_normal(shape, dtype=np.float32)
             least = [options.visible_from * float(np.hypot(g, options.noise)) for g in grey]
             seen = [piece for piece in pieces if piece.grey >= least[piece.line]]
-            yield np.clip(pixels, 0, 1), _truth(shape, seen)
+            yield np.clip(pixels, 0, 1), _truth(shape, options.count, seen)
         self.last_parameters = {
             "spacing_px": spacings,
             "velocity_px_per_frame": options.speed_px * scale,
@@ -198,25 +202,29 @@ def painting_sources(seed: int, count: int) -> list[np.random.Generator]:
     return [np.random.default_rng([seed, k]) for k in range(count + 1)]
 
 
-def _truth(shape: tuple[int, int], pieces: list[PaintedPiece]) -> Instances:
-    """Return the longest visible part of each line."""
-    longest: dict[int, PaintedPiece] = {}
+def _truth(shape: tuple[int, int], count: int, pieces: list[PaintedPiece]) -> Instances:
+    """Return the longest visible part of each line; its other parts are flagged ``ignore``."""
+    parts: dict[int, list[PaintedPiece]] = {}
     for piece in pieces:
-        if piece.length_px < min(SHORTEST_PX, min(shape) / 4) or not piece.mask.area_px:
-            continue
-        if piece.line not in longest or piece.length_px > longest[piece.line].length_px:
-            longest[piece.line] = piece
-    shown = [longest[line] for line in sorted(longest)]
+        if piece.length_px >= min(SHORTEST_PX, min(shape) / 4) and piece.mask.area_px:
+            parts.setdefault(piece.line, []).append(piece)
+    shown = [
+        (line + rank * count, piece)
+        for line, own in parts.items()
+        for rank, piece in enumerate(sorted(own, key=lambda piece: -piece.length_px))
+    ]
+    shown.sort(key=lambda pair: pair[0])
     columns: dict[str, Any] = {
-        "track_id": np.array([piece.line for piece in shown], np.int64),
-        "length_px": np.array([polyline_length(piece.points) for piece in shown], float),
+        "track_id": np.array([track for track, _ in shown], np.int64),
+        "length_px": np.array([polyline_length(piece.points) for _, piece in shown], float),
     }
     return Instances(
         shape,
-        [piece.mask.box for piece in shown],
+        [piece.mask.box for _, piece in shown],
         defect_types=DEFECT_TYPE,
-        masks=[piece.mask for piece in shown],
-        lines=[piece.points for piece in shown],
+        ignore=[track >= count for track, _ in shown],
+        masks=[piece.mask for _, piece in shown],
+        lines=[piece.points for _, piece in shown],
         measurements=columns,
         units=UNITS,
     )

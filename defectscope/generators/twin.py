@@ -50,7 +50,8 @@ class Twin(Generator):
     Every labelled line is in the truth, as the cubic spline through its labelled points; width,
     contrast and background are those of the image, so that twin and image can be compared. A
     frame of another size shows the image scaled, both sides by one factor. With a measured
-    background the canvas is drawn over: name ``twin`` before other generators.
+    background the canvas is drawn over, and what generators before it labelled is flagged
+    ``ignore``: name ``twin`` before other generators.
     """
 
     Options = TwinOptions
@@ -98,8 +99,10 @@ class Twin(Generator):
         """
         original = self._original((canvas.shape[0], canvas.shape[1]))
         pixels = np.ascontiguousarray(canvas)
+        self.covered = None
         if original.background is not None and self.options.background == "measured":
             pixels[...] = original.background.render(rng)
+            self.covered = np.ones(pixels.shape, bool)
         texture = local_texture(pixels)
         traces = self._draw_traces(pixels, texture, original.traces, rng)
         paths = original.source.paths

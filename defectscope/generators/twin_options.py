@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from defectscope import Options
+from defectscope.core.options import set_in_vain
 from defectscope.generators.image_folder import Scaling
 from defectscope.generators.labelled_lines import TRACE_LABEL
 
@@ -99,3 +100,17 @@ class TwinOptions(Options):
     cached_images: int = Field(
         16, ge=1, le=100_000, description="measured images that each process keeps in memory"
     )
+
+    @model_validator(mode="after")
+    def _used(self) -> TwinOptions:
+        own = {
+            "set": ("contrast", "strength", "width_px", "trace_strength"),
+            "measured": ("contrast_unit", "follow_px"),
+        }
+        other = "set" if self.lines == "measured" else "measured"
+        if name := set_in_vain(self, *own[other]):
+            raise ValueError(
+                f"{name} is that of {other} lines and changes nothing with lines={self.lines}; "
+                f"give lines={other}, or leave it out"
+            )
+        return self

@@ -36,12 +36,13 @@ def draw_truth(pixels: NDArray[Any], truth: Instances, zoom: float = 1.0) -> NDA
     truth
         What is in it; an instance is drawn as its line, else its ellipse, else its box.
     zoom
-        How many times larger the picture is.
+        How many times larger the picture is, but for sides that would be below 1 px.
     """
     grey = to_display(pixels)
     if zoom != 1:
         how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
-        grey = np.asarray(cv2.resize(grey, None, fx=zoom, fy=zoom, interpolation=how))
+        height, width = (max(1, round(zoom * side)) for side in grey.shape)
+        grey = np.asarray(cv2.resize(grey, (width, height), interpolation=how))
     picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
     for points, colour, closed in _outlines(truth):
         fixed = np.round((zoom * points - 0.5) * 2**SHIFT).astype(np.int32).reshape(-1, 1, 2)
@@ -67,7 +68,7 @@ def _outlines(truth: Instances) -> list[Outline]:
 
 
 def contact_sheet(
-    images: Sequence[tuple[NDArray[Any], Instances]], columns: int = 3, width_px: int = 420
+    images: Sequence[tuple[NDArray[Any], Instances]], columns: int = 3, side_px: int = 420
 ) -> NDArray[np.uint8]:
     """Return an RGB sheet: each image beside itself with its truth.
 
@@ -77,12 +78,12 @@ def contact_sheet(
         Pixels (H, W) and truth.
     columns
         Pairs in a row.
-    width_px
-        Width of one picture.
+    side_px
+        Longer side of one picture.
     """
     pairs = []
     for pixels, truth in images:
-        zoom = width_px / pixels.shape[1]
+        zoom = side_px / max(pixels.shape)
         plain = draw_truth(pixels, truth[:0], zoom)
         pairs.append(np.hstack([plain, draw_truth(pixels, truth, zoom)]))
     height = max(pair.shape[0] for pair in pairs)

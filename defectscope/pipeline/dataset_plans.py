@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from defectscope._version import __version__
 from defectscope.core.errors import OutputError, UsageError
 from defectscope.core.files import json_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from defectscope.pipeline.samples import SampleMaker, SamplePlan
-    from defectscope.plugins.host import PluginHost
+    from defectscope.pipeline.samples import SampleMaker
 
 __all__ = ["check_resumed", "former_plan", "plan_record"]
 
 
-def plan_record(maker: SampleMaker, masks: bool, host: PluginHost) -> dict[str, Any]:
+def plan_record(maker: SampleMaker, masks: bool) -> dict[str, Any]:
     """Return what ``dataset.json`` says, with digests of files that an open maker draws from."""
-    record = {**maker.plan.as_dict(), "masks": masks, "versions": _versions(maker.plan, host)}
+    record = {**maker.plan.as_dict(), "masks": masks, "versions": maker.versions}
     return {**record, "depends_on": maker.depends_on()}
 
 
@@ -106,13 +104,3 @@ def _flat(plan: dict[str, Any]) -> dict[str, Any]:
 
 def _listed(versions: dict[str, str]) -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
-
-
-def _versions(plan: SamplePlan, host: PluginHost) -> dict[str, str]:
-    """Return the versions of what draws, by distribution."""
-    plugins = [
-        host.find(family, choice.name).plugin
-        for family, choice in (("backgrounds", plan.background),
-                               *(("generators", choice) for choice in plan.generators))
-    ]  # fmt: skip
-    return {"defectscope": __version__} | {p.distribution: p.version for p in plugins}

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from defectscope.core.errors import ComponentError
 from defectscope.core.instances import Instances
-
-if TYPE_CHECKING:
-    from defectscope.pipeline.named import NamedComponent
+from defectscope.pipeline.named import NamedComponent, outside
 
 __all__ = ["check_drawn", "check_moved", "check_rendered"]
 
 Shape = tuple[int, int]
+# Grey is 0 to 1, and cut there when it is written: a little more is noise or contrast on top of
+# it, and much more another scale, of which only white would be left.
+LEAST_GREY, MOST_GREY = -0.5, 1.5
 
 
 def check_rendered(named: NamedComponent, where: str, answer: Any, shape: Shape) -> None:
@@ -58,7 +59,7 @@ def check_drawn(
     """
     shape = (canvas.shape[0], canvas.shape[1])
     _check_truth(named, where, truth, shape)
-    _check_finite(named, "must leave", where, canvas)
+    _check_grey(named, "must leave", where, canvas)
     right = covered is None or (
         isinstance(covered, np.ndarray) and covered.dtype == bool and covered.shape == shape
     )
@@ -105,15 +106,17 @@ def _check_pixels(named: NamedComponent, must: str, where: str, pixels: Any, sha
     right = isinstance(pixels, np.ndarray) and pixels.dtype == np.float32
     if not right or pixels.shape != shape:
         _refuse(named, f"{must} float32 pixels of {shape}", where, _described(pixels))
-    _check_finite(named, must, where, pixels)
+    _check_grey(named, must, where, pixels)
 
 
-def _check_finite(named: NamedComponent, must: str, where: str, pixels: np.ndarray) -> None:
+def _check_grey(named: NamedComponent, must: str, where: str, pixels: np.ndarray) -> None:
     # Both carry NaN along, and each finds one infinity: the cheapest that does.
     low, high = pixels.min(), pixels.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         found = "NaN" if np.isnan(low) else "infinite ones"
         _refuse(named, f"{must} finite grey values", where, found)
+    if low < LEAST_GREY or high > MOST_GREY:
+        _refuse(named, f"{must} grey values of 0 to 1", where, f"{low:g} to {high:g}")
 
 
 def _check_truth(named: NamedComponent, where: str, truth: Any, shape: Shape) -> None:
@@ -122,6 +125,11 @@ def _check_truth(named: NamedComponent, where: str, truth: Any, shape: Shape) ->
     if truth.image_shape != shape:
         expected = f"must return the truth of an image of {shape}"
         _refuse(named, expected, where, f"one of {truth.image_shape}")
+    beyond = truth.boxes[outside(truth)]
+    if len(beyond):
+        corners = ", ".join(f"{value:g}" for value in beyond[0].tolist())
+        expected = f"must return boxes inside its frame of {shape[1]} x {shape[0]} px"
+        _refuse(named, expected, where, corners)
 
 
 def _described(value: Any) -> str:

@@ -190,7 +190,7 @@ def generate_dataset(
     writer = DatasetWriter(folder, masks, whole)
     # What the components miss is said before anything is written or replaced.
     with maker:
-        record = plan_record(maker, masks, host)
+        record = plan_record(maker, masks)
     replaces = _prepare(folder, record, count, resume, overwrite)
     if is_complete(folder) and not replaces:
         return _complete(folder, host)

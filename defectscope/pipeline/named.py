@@ -15,12 +15,14 @@ from defectscope.plugins.markers import PROJECT
 from defectscope.plugins.records import normalized
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from defectscope.core.base import Runtime
     from defectscope.core.frames import Frame
     from defectscope.pipeline.choices import Choice
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["NamedComponent", "busy", "check_found", "guarded"]
+__all__ = ["NamedComponent", "busy", "check_found", "guarded", "outside"]
 
 T = TypeVar("T")
 
@@ -127,6 +129,13 @@ def busy(named: NamedComponent, where: str) -> str:
     return f"{named.label} was at work {where}"
 
 
+def outside(instances: Instances) -> NDArray[np.bool_]:
+    """Return which instances have boxes that go beyond their image by more than 1 px."""
+    height, width = instances.image_shape
+    beyond = (instances.boxes < -1) | (instances.boxes > np.array([width, height] * 2) + 1)
+    return np.asarray(beyond.any(axis=1))
+
+
 def check_found(named: NamedComponent, found: Any, frames: Sequence[Frame]) -> None:
     """Check that a component returned one Instances a frame, inside of it.
 
@@ -158,10 +167,7 @@ def check_found(named: NamedComponent, found: Any, frames: Sequence[Frame]) -> N
                 f"{named.describe()} must give its measurements names of their own; "
                 f"{', '.join(taken)} of {frame.source} would replace a column of the tables"
             )
-        outside = np.any(instances.boxes < -1) or np.any(
-            instances.boxes > np.array([*frame.shape[::-1], *frame.shape[::-1]]) + 1
-        )
-        if outside:
+        if outside(instances).any():
             raise ComponentError(
                 f"{named.describe()} returned boxes outside of {frame.source} "
                 f"({frame.shape[1]} x {frame.shape[0]} px)"

@@ -130,6 +130,11 @@ def _reason(plan: SamplePlan, source: Path, now: dict[str, Any], host: PluginHos
             how = " or ".join(f"--set {choice.alias}.{name}=PATH" for name in used)
             names = ", ".join(sorted({name for name, _ in _files(before)}))
             return f"the files at {where} are others than then ({names}); name those with {how}"
+    before, after = then.get("versions", {}), now["versions"]
+    drawn = [f"{name} {version}" for name, version in before.items() if after.get(name) != version]
+    if drawn:
+        here = ", ".join(f"{name} {version}" for name, version in after.items())
+        return f"it was drawn with {', '.join(drawn)}, and this is {here}"
     return "other versions of numpy, OpenCV or a plugin are installed"
 
 

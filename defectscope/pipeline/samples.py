@@ -118,6 +118,11 @@ class SampleMaker:
     host
         Where components are looked up.
 
+    Attributes
+    ----------
+    versions
+        Of what draws, by distribution.
+
     Raises
     ------
     UsageError
@@ -134,6 +139,7 @@ class SampleMaker:
             background=_written(self._background, plan.background),
             generators=tuple(map(_written, self._generators, plan.generators)),
         )
+        self.versions = _versions(self.plan, host)
         if plan.length is not None:
             _refuse_stills(self._generators[0], host)
         self._opened = ExitStack()
@@ -164,6 +170,7 @@ class SampleMaker:
         # A component survives pickling before it is opened, so that is what is pickled.
         return {
             "plan": self.plan,
+            "versions": self.versions,
             "_background": self._background.twin(),
             "_generators": [named.twin() for named in self._generators],
             "_opened": ExitStack(),
@@ -182,6 +189,7 @@ class SampleMaker:
         record: dict[str, Any] = {
             "format": PARAMETERS_FORMAT,
             "version": __version__,
+            "versions": self.versions,
             "plan": plan.as_dict(),
             "number": number,
             "background": drawn,
@@ -226,7 +234,7 @@ class SampleMaker:
             if component.covered is not None:
                 truths = [_without_covered(truth, component.covered) for truth in truths]
             truths.append(drawn)
-            record["generators"].append(_parameters(named))
+            record["generators"].append(_parameters(named, where))
             sizes.add(guarded(named, where, lambda c=component: c.calibration.pixel_size_nm))
         truth = Instances.concatenate(truths)
         sizes.discard(None)
@@ -262,7 +270,7 @@ class SampleMaker:
         # A generator learns what it drew while it draws, so that its parameters come at its end.
         if guarded(named, where, next, frames, None) is not None:
             raise ComponentError(f"{named.describe()} must yield {length} frames, found more")
-        record["generators"].append(_parameters(named))
+        record["generators"].append(_parameters(named, where))
 
     def _digitised(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
         top = 2**self.plan.bit_depth - 1
@@ -273,6 +281,15 @@ class SampleMaker:
 def _scale(calibration: Calibration, length: int) -> tuple[float | None, list[float | None]]:
     """Return the pixel size, and the dose at each frame of a sequence."""
     return calibration.pixel_size_nm, [calibration.dose_dpa(index) for index in range(length)]
+
+
+def _versions(plan: SamplePlan, host: PluginHost) -> dict[str, str]:
+    plugins = [
+        host.find(family, choice.name).plugin
+        for family, choice in (("backgrounds", plan.background),
+                               *(("generators", choice) for choice in plan.generators))
+    ]  # fmt: skip
+    return {"defectscope": __version__} | {p.distribution: p.version for p in plugins}
 
 
 def _written(named: NamedComponent, choice: Choice) -> Choice:
@@ -312,11 +329,13 @@ def _moves(generator: type[Generator]) -> bool:
     return generator.sequence is not Generator.sequence
 
 
-def _parameters(named: NamedComponent) -> dict[str, Any]:
+def _parameters(named: NamedComponent, where: str) -> dict[str, Any]:
+    component = named.component
     return {
         "alias": named.alias,
-        "options": named.component.options.model_dump(mode="json"),
-        "parameters": named.component.last_parameters,
+        "options": component.options.model_dump(mode="json"),
+        # One that was not initialised as its base class is has none.
+        "parameters": guarded(named, where, lambda: component.last_parameters),
     }
 
 

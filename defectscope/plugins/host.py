@@ -266,13 +266,19 @@ class PluginHost(Catalogue):
         component = self.load_class(entry)
         values = validate_options(component.Options, options or {}, alias or name)
         try:
-            return component(values, runtime or self.runtime())
+            built = component(values, runtime or self.runtime())
         except DefectscopeError:
             raise
         except (Exception, SystemExit) as error:
             raise PluginLoadError(
                 f"{entry.plugin.label}: {entry.name!r} cannot be made: {one_line(error)}"
             ) from error
+        if not (hasattr(built, "options") and hasattr(built, "runtime")):
+            raise PluginLoadError(
+                f"{entry.plugin.label}: {entry.name!r} has no options and runtime; its __init__ "
+                "must call super().__init__(options, runtime)"
+            )
+        return built
 
     def add_commands(self, cli: click.Group) -> None:
         """Let every plugin add its commands, once; those of one that fails are left out."""

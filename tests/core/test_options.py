@@ -5,6 +5,7 @@ import pickle
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import pytest
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
@@ -231,6 +232,14 @@ def test_numbers_stay_numbers_where_one_is_asked_for() -> None:
         assert pickle.loads(pickle.dumps(value)).text == "2_000"
     with pytest.raises(OptionError, match="valid string"):
         validate_options(Texts, {"label": 5}, "images")
+
+
+def test_numbers_of_numpy_become_plain_ones() -> None:
+    given = {"count": np.int64(3), "share": np.float32(0.5), "table": {"a": [np.int8(1)]},
+             "row": np.arange(2)}  # fmt: skip
+    written = as_written(Texts, given)
+    assert written == {"count": 3, "share": 0.5, "table": {"a": [1]}, "row": [0, 1]}
+    assert json.dumps(written)
 
 
 class Switched(Options):

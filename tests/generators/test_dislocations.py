@@ -406,6 +406,7 @@ def test_any_options_on_small_frames_give_a_valid_truth(shape, seed, options):
         ({"width_low_px": 30}, "width_low_px must not exceed width_high_px"),
         ({"trace_low": 5}, "trace_low must not exceed trace_high"),
         ({"near_pairs": 0.7, "crossings": 0.7}, "together must not exceed 1"),
+        ({"contrast_unit": "grey"}, "contrasts of 0 to 1, found contrast_high = 6; give"),
         ({"count": -1}, "greater than or equal to 0"),
         ({"preset": "m3"}, "'m1' or 'm2'"),
         ({"support_points": 2}, "greater than or equal to 3"),

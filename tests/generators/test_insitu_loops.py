@@ -421,6 +421,7 @@ def test_any_options_on_small_frames_give_a_valid_truth(shape, length, seed, siz
         ({"growth_law": "cubic"}, "'saturating', 'linear' or 'parabolic'"),
         ({"dose_per_frame_dpa": -1}, "greater than or equal to 0"),
         ({"dose_start_dpa": float("inf")}, "finite number"),
+        ({"visible_from_px": float("inf")}, "finite number"),
         ({"pixel_size_nm": 0}, "greater than 0"),
         ({"colour": 1}, "has no option 'colour'"),
     ],

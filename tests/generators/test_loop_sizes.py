@@ -92,6 +92,11 @@ def test_files_come_back(tmp_path: Path, name: str, sizes: LoopSizes) -> None:
         ),
         (
             "a.toml",
+            "[types.x]\nmajor_px = [3]\naspect = [0.5]\nper_megapixel = [inf]",
+            "finite number",
+        ),
+        (
+            "a.toml",
             "[types.x]\nmajor_px = [3]\naspect = [1.5]\nper_megapixel = [1]",
             "less than or equal to 1",
         ),

@@ -193,6 +193,15 @@ def test_mixture_directions_and_uniform_sizes_are_as_asked() -> None:
     assert angle.std() == pytest.approx(5, abs=1)
 
 
+def test_a_count_is_that_of_loops_to_be_seen() -> None:
+    _, truth, parameters = drawn((1200, 1200), count=80, visible_from=5.0, **BARE)
+    assert all(loop["contrast"] >= 5 for loop in parameters["loops"])
+    assert len(truth) >= 70
+    # From densities, as many are drawn as there are, to be seen or not.
+    _, _, parameters = drawn((1200, 1200), density=2, visible_from=5.0, **BARE)
+    assert any(loop["contrast"] < 5 for loop in parameters["loops"])
+
+
 def test_densities_and_sizes_follow_a_file(tmp_path: Path) -> None:
     sizes = LoopSizes(types={
         "black dot": TypeSizes(major_px=(8, 12), aspect=(1,), per_megapixel=(200, 200)),
@@ -291,6 +300,13 @@ def test_a_black_canvas_has_no_visible_loops() -> None:
         ({"visible_from": 9.5}, "contrast_high must not be below visible_from"),
         ({"doubtful_from": 2.1}, "doubtful_from must not exceed visible_from"),
         ({"count": -1}, "greater than or equal to 0"),
+        ({"mixture": {"black dot": np.inf}}, "less than or equal to 1000000000"),
+        ({"major_low_px": 9, "major_high_px": np.inf}, "less than or equal to 100000"),
+        ({"direction_deg": np.nan}, "direction_deg = nan .* finite"),
+        ({"direction_deg": -np.inf}, "direction_deg = -inf .* finite"),
+        ({"count": 9, "density": 2}, "density changes nothing beside count"),
+        ({"crystal": 1, "direction_deg": 30}, "direction_deg changes nothing beside crystal=1"),
+        ({"direction_spread_deg": 5}, "direction_spread_deg changes nothing without direction_deg"),
     ],
 )
 def test_impossible_options_are_refused(options: dict, message: str) -> None:
@@ -382,6 +398,24 @@ def test_loops_edge_on_are_as_wide_as_asked_and_stay_bars() -> None:
     bars = minor < 0.5 * major
     assert bars.sum() > 15
     assert (minor[bars] >= np.minimum(8.0, 0.45 * major[bars]) - 1e-6).all()
+
+
+@pytest.mark.parametrize("softness", [0.05, 0.2, 0.25, 0.5])
+def test_filled_loops_are_no_softer_than_asked(softness: float) -> None:
+    look = {"sizes": "in-situ", "count": 60, "softness": softness}
+    loops = drawn((900, 900), **look, **BARE)[2]["loops"]
+    relative = np.array([loop["edge_px"] / loop["minor_px"] for loop in loops])
+    assert relative.max() <= softness + 1e-9
+    assert relative.max() > 0.8 * softness
+
+
+def test_which_loops_are_bars_follows_the_aspects_asked_for() -> None:
+    look = {"mixture": {"a<100> loop": 1}, "sizes": "stem-published", "bar_low_px": 8.0}
+    for low, high, bars in ((0.2, 0.2, True), (0.9, 0.9, False)):
+        _, truth, _ = drawn((900, 900), count=40, major_low_px=24, major_high_px=24,
+                            aspect_low=low, aspect_high=high, **look, **BARE)  # fmt: skip
+        minor = truth.measurements["minor_px"]
+        assert minor == pytest.approx(8.0 if bars else 24 * high)
 
 
 def test_inner_rings_are_left_out_on_demand() -> None:

@@ -61,6 +61,18 @@ def test_a_line_that_leaves_the_frame_is_no_longer_there():
     assert len(drawn[-1][1]) < len(drawn[0][1])
 
 
+def test_a_line_that_comes_back_into_the_frame_is_ignored_there():
+    # An arc through the right rim: both its ends are painted.
+    drawn, _ = frames(
+        length=3, count=2, spacing_px=16, slip_width_px=300, direction_deg=0, bow_low=1, bow_high=1
+    )
+    for _, truth in drawn:
+        assert truth.measurements["track_id"].tolist() == [0, 1, 2, 3]
+        assert truth.ignore.tolist() == [False, False, True, True]
+        lengths = truth.measurements["length_px"]
+        assert (lengths[:2] >= lengths[2:]).all()
+
+
 def test_lines_look_the_same_from_frame_to_frame():
     # They grow by a little from one frame to the next, and move by much less than they vary.
     drawn, _ = frames(length=12, side=512, noise=0, speed_px=0, compression=0, bow_high=0.2)

@@ -173,6 +173,16 @@ def test_the_background_has_the_brightness_and_grain_of_the_image(labels, twin):
     assert (canvas == plain).mean() < 0.01
 
 
+def test_a_measured_background_hides_what_was_drawn_before(labels):
+    generator = made(labels)
+    generator.draw(Texture().render(SHAPE, RNG(0))[0], RNG(1))
+    assert generator.covered.shape == SHAPE
+    assert generator.covered.all()
+    kept = made(labels, background="canvas")
+    kept.draw(Texture().render(SHAPE, RNG(0))[0], RNG(1))
+    assert kept.covered is None
+
+
 def test_grain_has_the_same_size(twin):
     def neighbours(pixels):
         rest = pixels - cv2.GaussianBlur(pixels, (0, 0), 10)
@@ -394,3 +404,21 @@ def test_labels_must_be_named_and_lines_have_a_length(tmp_path):
         Twin().open()
     with pytest.raises(FormatError, match="line without length"):
         made(labelme(tmp_path / "a.json", [[[5, 5], [5, 5]]])).open()
+
+
+@pytest.mark.parametrize(
+    ("lines", "option", "value"),
+    [
+        ("measured", "contrast", "bright"),
+        ("measured", "strength", 3),
+        ("measured", "width_px", 5),
+        ("measured", "trace_strength", 2),
+        ("set", "contrast_unit", "texture"),
+        ("set", "follow_px", 3),
+    ],
+)
+def test_options_of_the_other_lines_are_refused(lines, option, value):
+    with pytest.raises(OptionError, match=f"{option} .* changes nothing with lines={lines}; give"):
+        made("none.json", lines=lines, **{option: value})
+    other = "set" if lines == "measured" else "measured"
+    assert made("none.json", lines=other, **{option: value})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
+import cv2
 import numpy as np
 import pytest
 from pydantic import Field
@@ -51,6 +52,8 @@ class Rendering(ds.Background):
         "another type": (GREY.astype(np.float64), {}),
         "NaN": (spoilt(np.nan), {}),
         "infinite": (spoilt(-np.inf), {}),
+        "0 to 255": (255 * spoilt(0), {}),
+        "a little too bright": (spoilt(1.4), {}),
         "no names": (GREY, [0.5]),
     }
 
@@ -69,6 +72,9 @@ class Drawing(ds.Generator):
         "a list": [truth()],
         "another size": truth((8, 20)),
         "NaN": truth(),
+        "0 to 255": truth(),
+        "beyond the frame": truth(boxes=[*BOX, [12, 3, 25, 6]]),
+        "hardly beyond the frame": truth(boxes=[[-0.6, 3, 20.7, 16]]),
         "a cover of another size": truth(),
     }
     SEQUENCES: ClassVar = {
@@ -78,6 +84,8 @@ class Drawing(ds.Generator):
         "frames of another size": (GREY[:8], truth((8, 20), track_id=[7])),
         "truth of another size": (GREY, truth((8, 20), track_id=[7])),
         "NaN": (spoilt(np.nan), truth(track_id=[7])),
+        "0 to 255": (255 * GREY, truth(track_id=[7])),
+        "beyond the frame": (GREY, truth(boxes=[[-9, 3, 8, 6]], track_id=[7])),
         "no truth": (GREY, None),
         "no ids": (GREY, truth(size=[3.0])),
         "half an id": (GREY, truth(track_id=[0.5])),
@@ -94,6 +102,8 @@ class Drawing(ds.Generator):
     def draw(self, canvas, rng):
         if self.options.case == "NaN":
             canvas[3, 4] = np.nan
+        if self.options.case == "0 to 255":
+            canvas *= 255
         if self.options.case == "a cover of another size":
             self.covered = np.zeros((8, 8), bool)
         return self.STILLS[self.options.case]
@@ -146,6 +156,7 @@ def refusal(host, folder, background="", generator="", length=None):
         ("another type", r"must render .* found float64 of \(16, 20\)"),
         ("NaN", "must render finite grey values for sample 0, found NaN"),
         ("infinite", "must render finite grey values for sample 0, found infinite ones"),
+        ("0 to 255", r"must render grey values of 0 to 1 for sample 0, found 0 to 127\.5"),
         ("no names", "must render .* with a dictionary of parameters for sample 0, found list"),
     ],
 )
@@ -161,6 +172,8 @@ def test_backgrounds(case, message, host, tmp_path):
         ("a list", "must return its truth as Instances for sample 0, found list"),
         ("another size", r"must return the truth of an image of \(16, 20\) .* one of \(8, 20\)"),
         ("NaN", "must leave finite grey values for sample 0, found NaN"),
+        ("0 to 255", r"must leave grey values of 0 to 1 for sample 0, found 127\.5 to 127\.5"),
+        ("beyond the frame", "must return boxes .* 20 x 16 px for sample 0, found 12, 3, 25, 6"),
         ("a cover of another size", r"must say what it covered .* found bool of \(8, 8\)"),
     ],
 )
@@ -176,6 +189,8 @@ def test_stills(case, message, host, tmp_path):
         ("frames of another size", r"must yield float32 pixels of .* found float32 of \(8, 20\)"),
         ("truth of another size", "must return the truth of an image of .* frame 1, found one of"),
         ("NaN", "must yield finite grey values for sample 0, frame 1, found NaN"),
+        ("0 to 255", r"must yield grey values of 0 to 1 for sample 0, frame 1, found 127\.5 to"),
+        ("beyond the frame", "must return boxes inside .* sample 0, frame 1, found -9, 3, 8, 6"),
         ("no truth", "must return its truth as Instances .* found NoneType"),
         ("no ids", "must give the truth .* a measurement 'track_id' .* found size"),
         ("half an id", r"must give .* a whole number for sample 0, frame 1, found \[0\.5\]"),
@@ -188,6 +203,17 @@ def test_stills(case, message, host, tmp_path):
 def test_sequences(case, message, host, tmp_path):
     said = refusal(host, tmp_path / "data", generator=case, length=2)
     assert re.match(f"'drawing' {message}", said), said
+
+
+def test_what_goes_a_little_beyond_grey_and_frame_is_taken(host, tmp_path):
+    choices = (
+        Choice("rendering", "rendering", {"case": "a little too bright"}),
+        (Choice("drawing", "drawing", {"case": "hardly beyond the frame"}),),
+    )
+    folder = tmp_path / "data"
+    generate_dataset(SamplePlan(*choices, SHAPE), 1, folder, host)
+    pixels = cv2.imread(str(folder / "images" / "000000.png"), cv2.IMREAD_UNCHANGED)
+    assert pixels[3, 4] == 255
 
 
 def test_a_frame_without_defects_needs_no_ids(host, tmp_path):

@@ -38,6 +38,13 @@ def test_a_single_name_and_a_single_side_are_enough(tmp_path):
     assert json.loads((tmp_path / "set/dataset.json").read_text())["shape"] == [64, 64]
 
 
+def test_options_may_be_numbers_of_numpy(tmp_path):
+    options = {"loops": {"count": np.int64(2), "mixture": {"black dot": np.float32(1)}}}
+    made = ds.generate("loops", tmp_path / "data", size=64, options=options)
+    again = ds.generate("loops", tmp_path / "data", size=64, options=options, resume=True)
+    assert len(made.images) == len(again.images) == 1
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_is_not_wanted_whole_is_left_in_the_files(workers, tmp_path):
     given = {"size": 64, "count": 3, "seed": 2}

@@ -111,6 +111,13 @@ class Caption(Still):
         width_px: int = Field(4, description="px")
 
 
+class Unready(Still):
+    """Does not let its base class initialise it."""
+
+    def __init__(self, options, runtime):
+        self.options, self.runtime = options, runtime
+
+
 class Plugin:
     """Registers the components above."""
 
@@ -126,6 +133,7 @@ class Plugin:
             ds.ComponentSpec("caption", "Text.", f"{__name__}:Caption"),
             ds.ComponentSpec("asking", "Nothing.", f"{__name__}:Asking"),
             ds.ComponentSpec("lines", "Nothing.", f"{__name__}:Lines"),
+            ds.ComponentSpec("unready", "Nothing.", f"{__name__}:Unready"),
         ]
 
 
@@ -426,6 +434,12 @@ def test_generators_that_do_not_do_as_told(case, host, tmp_path):
         generate_dataset(plan(4, **options), 1, tmp_path / "data", host)
     # The plan may stay; nothing of the sample does.
     assert set(files(tmp_path / "data")) <= {"dataset.json"}
+
+
+def test_a_generator_without_the_parts_of_its_base_class_is_named(host, tmp_path):
+    message = "'unready' of .* failed for sample 0: AttributeError: .* 'last_parameters'"
+    with pytest.raises(ComponentError, match=message):
+        generate_dataset(plan(name="unready"), 1, tmp_path / "data", host)
 
 
 def test_stills_are_no_sequences(host, tmp_path):

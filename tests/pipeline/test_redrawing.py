@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+import defectscope as ds
 from defectscope.core.errors import FormatError, InputError, OptionError
 from defectscope.generators.loop_sizes import LoopSizes, TypeSizes
 from defectscope.generators.microstructure import M1, M2
@@ -66,6 +67,20 @@ def test_the_same_images_are_not_blamed(source, tmp_path):
     source.write_text(json.dumps({**record, "pixels_sha256": "0" * 64}))
     with pytest.raises(FormatError, match="other versions of numpy"):
         draw_again(source, tmp_path / "out", default_host(), {"mine": {"folder": "../frames"}})
+
+
+def test_another_version_of_a_plugin_is_named_as_the_reason(source, tmp_path):
+    record = json.loads(source.read_text())
+    assert record["versions"] == {"defectscope": ds.__version__}
+    record["versions"]["cavities"] = "0.1"
+    places = {"mine": {"folder": "../frames"}}
+    source.write_text(json.dumps(record))
+    # The same pixels are the same sample.
+    draw_again(source, tmp_path / "out", default_host(), places)
+    source.write_text(json.dumps({**record, "pixels_sha256": "0" * 64}))
+    message = f"drawn with cavities 0.1, and this is defectscope {ds.__version__}"
+    with pytest.raises(FormatError, match=re.escape(message)):
+        draw_again(source, tmp_path / "other", default_host(), places)
 
 
 @pytest.fixture

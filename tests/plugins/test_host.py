@@ -467,6 +467,7 @@ COMPONENTS = {
     "absent": ("{m}:Absent", None, ds.PluginLoadError, "has no 'Absent'"),
     "function": ("{m}:function", None, ds.PluginLoadError, "subclass of defectscope.Detector"),
     "tracker": ("{m}:Tracker", None, ds.PluginLoadError, "subclass of defectscope.Detector"),
+    "unready": ("{m}:Unready", None, ds.PluginLoadError, r"must call super\(\).__init__\(options"),
 }  # fmt: skip
 
 
@@ -492,6 +493,13 @@ def test_components_that_cannot_be_loaded(site, case):
     class Tracker(ds.Tracker):
         def link(self, detections, geometry=None):
             return detections
+
+    class Unready(ds.Detector):
+        def __init__(self, options, runtime):
+            self.found = []
+
+        def detect(self, frames):
+            return self.found
     """
     site.install("maker", code.replace("{m}", "{module}"))
     host = site.host()
