@@ -87,9 +87,8 @@ class LineScores:
 
     @property
     def f1(self) -> float | None:
-        """Harmonic mean of precision and recall."""
-        both = self.true + self.predicted
-        return 2 * self.matched / both if both else None
+        """Harmonic mean of precision and recall; not known where nothing is true."""
+        return 2 * self.matched / (self.true + self.predicted) if self.true else None
 
     @property
     def mean_distance_px(self) -> float | None:

@@ -47,6 +47,12 @@ def test_invented_lines_show_in_precision_alone():
     assert scores.precision == 0.5
 
 
+def test_where_nothing_is_true_f1_is_not_known():
+    scores = score_lines([LONG], [])
+    assert (scores.precision, scores.recall, scores.score, scores.f1) == (0, None, None, None)
+    assert score_lines([], [LONG]).f1 == 0
+
+
 def test_ignored_lines_are_neither_found_nor_missed():
     faint, invented = line(0, 60, 90, 60), line(0, 90, 50, 90)
     scores = score_lines([LONG, faint + 0.5, invented], [LONG], ignored=[faint])
