@@ -198,16 +198,24 @@ def _not_excused(
     ignored: Sequence[NDArray[np.float64]],
     most_distance_px: float,
 ) -> list[NDArray[np.float64]]:
-    """Return what was found without what matches an ignored line, and no other."""
+    """Return what was found without what matches an ignored line, and no other.
+
+    An ignored line may have been found in pieces: what lies along one goes too, however many.
+    """
     taken = set(match_lines(predicted, true, most_distance_px).predicted.tolist())
     alone = [k for k in range(len(predicted)) if k not in taken]
     rest = [predicted[k] for k in alone]
     gone = {alone[k] for k in match_lines(rest, ignored, most_distance_px).predicted.tolist()}
+    for i, j in _close_pairs(rest, ignored, most_distance_px):
+        if _is_near(rest[i], ignored[j], most_distance_px):
+            gone.add(alone[i])
     return [line for k, line in enumerate(predicted) if k not in gone]
 
 
 def _lies_on(part: NDArray[np.float64], whole: NDArray[np.float64]) -> bool:
-    if polyline_length(part) < LEAST_PART_PX:
-        return False
-    near = distances_to_curve(polyline_resample(part, POINTS), whole) <= LIES_ON_PX
+    return polyline_length(part) >= LEAST_PART_PX and _is_near(part, whole, LIES_ON_PX)
+
+
+def _is_near(part: NDArray[np.float64], whole: NDArray[np.float64], distance_px: float) -> bool:
+    near = distances_to_curve(polyline_resample(part, POINTS), whole) <= distance_px
     return bool(near.mean() >= LIES_ON_SHARE)

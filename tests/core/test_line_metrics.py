@@ -62,6 +62,17 @@ def test_ignored_lines_are_neither_found_nor_missed():
     assert (scores.predicted, scores.matched) == (1, 1)
 
 
+def test_an_ignored_line_may_be_found_in_pieces():
+    faint, lone = line(0, 60, 90, 60), np.array([[50.0, 62.0]])
+    pieces = [line(0, 60, 25, 60), line(30, 63, 55, 63), line(60, 60, 64, 60), lone]
+    invented = line(80, 60, 80, 130)
+    scores = score_lines([LONG, *pieces, invented], [LONG], ignored=[faint])
+    assert (scores.predicted, scores.matched, scores.precision) == (2, 1, 0.5)
+    # What is longer by far was not found of it.
+    beyond = line(-200, 62, 300, 62)
+    assert score_lines([faint, beyond], [], ignored=[faint]).predicted == 1
+
+
 def test_a_line_is_matched_once():
     scores = score_lines([LONG, LONG + 0.5], [LONG])
     assert (scores.matched, scores.precision, scores.score) == (1, 0.5, 1)
