@@ -14,8 +14,6 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
-from hypothesis import strategies as st
 
 import defectscope as ds
 from defectscope import (
@@ -27,7 +25,6 @@ from defectscope import (
     UsageError,
 )
 from defectscope.pipeline import inputs as inputs_module
-from defectscope.pipeline.input_files import natural_key
 from defectscope.pipeline.input_notes import MOST_WARNINGS, SeriesNotes
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.plugins.host import PluginHost, PluginRecord
@@ -560,18 +557,6 @@ def test_a_missing_package_is_not_a_damaged_frame(
     (tmp_path / "b.dm4").write_bytes(b"\0" * 100)
     with pytest.raises(MissingPackageError, match=r"b\.dm4 needs the package rosettasciio"):
         open_inputs([tmp_path], host)
-
-
-@given(st.lists(st.text(st.sampled_from("aB0129._"), max_size=6), min_size=2, max_size=5))
-def test_natural_order_is_an_order(names: list[str]) -> None:
-    ordered = sorted(names, key=natural_key)
-    assert sorted(set(names), key=natural_key) == list(dict.fromkeys(ordered))
-
-
-@given(st.integers(0, 10**6), st.integers(0, 10**6))
-def test_natural_order_goes_by_value(a: int, b: int) -> None:
-    if a != b:  # else case decides
-        assert (natural_key(f"img{a}.png") < natural_key(f"IMG{b}.png")) == (a < b)
 
 
 @pytest.mark.real_data
