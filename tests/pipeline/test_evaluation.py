@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 import defectscope as ds
 from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.geometry.polylines import polyline_box
+from defectscope.core.line_masks import mask_of_line
 from defectscope.core.metrics import Counts, count_matches
 from defectscope.pipeline.evaluation import SWEEP_IOUS, SWEEP_SCORES, evaluate
 from defectscope.pipeline.labels import save_dataset
-from defectscope.plugins.host import PluginHost
+from defectscope.plugins.host import PluginHost, default_host
 from defectscope.plugins.testing import isolated_host
 
 PLAIN = {"overlay": False, "figures": False}
@@ -418,6 +420,25 @@ def test_area_fractions_are_of_what_was_looked_at(run, host):
     looked_at = len(images) * 30 * 48
     expected = row["true_count"] * np.pi / 4 * 36 / looked_at
     assert row["true_area_fraction"] == pytest.approx(expected)
+
+
+def as_masks(found):
+    """Return lines of which the masks are known, five pixels wide, and not the courses."""
+    return replace(found, masks=[mask_of_line(line, 5) for line in found.lines], lines=None)
+
+
+def test_lines_known_by_their_masks_are_scored_as_lines():
+    courses = [np.linspace([5, 10], [55, 12], 9), np.linspace([5, 30], [55, 40], 9)]
+    boxes = [polyline_box(line, 2.5) for line in courses]
+    lines = instances(boxes, "dislocation", lines=courses)
+    for predicted, true in (
+        (as_masks(lines), lines), (lines, as_masks(lines)), (as_masks(lines), as_masks(lines)),
+    ):  # fmt: skip
+        scores = compare(predicted[:1], true, default_host()).lines
+        assert (scores.true, scores.predicted, scores.matched) == (2, 1, 1)
+        assert scores.score == pytest.approx(0.5, abs=0.05)
+    boxes_alone = instances(boxes, "dislocation")
+    assert compare(boxes_alone, as_masks(lines), default_host()).lines is None
 
 
 def test_sizes_and_counts_by_hand(host):
