@@ -169,7 +169,7 @@ def evaluate(
     line_frames = _line_frames(pairs, types)
     if line_frames:
         per_frame = per_frame.assign(**line_columns(line_frames))
-    tracking = track_scores(predictions, joined, iou, warnings)
+    tracking = track_scores(predictions, joined, iou, types, warnings)
     return Evaluation(
         iou,
         sum((count_matches(p, t, iou) for p, t in pairs), Counts()),

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -336,6 +337,33 @@ def test_swapped_identities_show(run, host):
     assert scores["id_switches"] == 2
     # The one frame before the swap is worth less than the two after it.
     assert scores["idf1"] == pytest.approx(7 / 9)
+
+
+def test_tracks_of_lines_go_by_their_courses(run):
+    def upright(rows, by=0.0):
+        x, y = rows["x"].to_numpy() + by, rows["y"].to_numpy()
+        return [np.array([[x[k], y[k] - 10], [x[k], y[k] + 10]]) for k in range(len(rows))]
+
+    result = run()
+    corners = ["x_min", "y_min", "x_max", "y_max"]
+    for name in ("detections", "tracks"):
+        table = getattr(result, name).assign(defect_type="dislocation", length_px=20.0)
+        table[corners] = [polyline_box(line) for line in upright(table)]
+        table.to_parquet(result.folder / f"{name}.parquet")
+    found = ds.load_run(result.folder).detections
+    ends = pd.concat([found, found], keys=[0, 1], names=["vertex", None]).reset_index("vertex")
+    ends["y"] += 20.0 * ends["vertex"] - 10
+    ends[["frame", "detection", "vertex", "x", "y"]].to_parquet(result.folder / "geometry.parquet")
+    images = []
+    for row in truth_of(result).images:
+        lines = upright(found[found["frame"] == row.frame], 1.2)
+        boxes = [polyline_box(line) for line in lines]
+        true = instances(boxes, "dislocation", lines=lines)
+        images.append(replace(row, instances=true))
+    true = with_tracks(Dataset(images), [7, 9, 4])
+    scores = evaluate(result.folder, true, host=default_host())
+    assert scores.overall.f1 == 0
+    assert (scores.tracking["mota"], scores.tracking["idf1"]) == (1, 1)
 
 
 def test_a_true_track_twice_in_a_frame_costs_the_scores_of_tracks_alone(run, host):
