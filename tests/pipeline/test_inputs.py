@@ -29,8 +29,6 @@ from defectscope.pipeline.input_notes import MOST_WARNINGS, SeriesNotes
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.plugins.host import PluginHost, PluginRecord
 
-DATA = Path(__file__).parents[2] / "../shared/data"
-
 
 @pytest.fixture
 def host() -> PluginHost:
@@ -560,10 +558,8 @@ def test_a_missing_package_is_not_a_damaged_frame(
 
 
 @pytest.mark.real_data
-def test_the_real_in_situ_series(host: PluginHost) -> None:
-    folder = DATA / "insitu-loops/frames"
-    if not folder.is_dir():
-        pytest.skip("the labelled real frames are not here")
+def test_the_real_in_situ_series(host: PluginHost, real_data: Any) -> None:
+    folder = real_data("insitu-loops/frames")
     frames = open_inputs([folder], host)
     assert len(frames) == 263
     assert (frames.indices[0], frames.indices[-1]) == (0, 1170)
@@ -576,12 +572,9 @@ def test_the_real_in_situ_series(host: PluginHost) -> None:
 
 
 @pytest.mark.real_data
-def test_the_folder_of_microscope_files(host: PluginHost) -> None:
+def test_the_folder_of_microscope_files(host: PluginHost, real_data: Any) -> None:
     pytest.importorskip("rsciio", reason="RosettaSciIO (extra 'microscope') is not installed")
-    folder = DATA / "microscope"
-    if not folder.is_dir():
-        pytest.skip("the microscope files are not here")
-    frames = open_inputs([folder], host)
+    frames = open_inputs([real_data("microscope")], host)
     damaged = []
     for position in range(len(frames)):
         try:
