@@ -8,7 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # pip checks for a newer pip at every call, and asks nobody anything when told so.
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile --constraint constraints.txt
-DATA ?= ../shared/data/insitu-loops
+# Published data for tests and measurements; docs/measurements.md says which.
+DEFECTSCOPE_DATA ?= ../shared/data
+DATA ?= $(DEFECTSCOPE_DATA)/insitu-loops
 
 # Where this is set, each of the many processes of the tests compiles every module that it imports.
 unexport PYTHONDONTWRITEBYTECODE

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,10 @@ settings.load_profile("tests")
 
 # One process of several on a machine: threads would only be in each other's way.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+# Published images and labels, no part of the repository; docs/measurements.md says which.
+BESIDE = Path(__file__).parents[2] / "shared/data"
+REAL_DATA = Path(os.environ.get("DEFECTSCOPE_DATA") or BESIDE).resolve()
 
 
 class Done(NamedTuple):
@@ -103,6 +107,18 @@ def preloaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Preloaded]:
     server = Preloaded(tmp_path_factory.mktemp("programs"))
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """Return what gives the folder of published data; a test that wants it is skipped without."""
+
+    def folder(name: str) -> Path:
+        if not (REAL_DATA / name).is_dir():
+            pytest.skip(f"there is no {name} in {REAL_DATA}; DEFECTSCOPE_DATA names the folder")
+        return REAL_DATA / name
+
+    return folder
 
 
 # A shell that starts the tests in the background lets them ignore Ctrl-C, and so every process

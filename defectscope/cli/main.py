@@ -181,8 +181,15 @@ def _prepare_process() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    _find_place_for_fonts()
+
+
+def _find_place_for_fonts() -> None:
     # matplotlib complains at length where it cannot keep its font cache.
-    home = Path.home() if "HOME" in os.environ else None
+    try:
+        home: Path | None = Path.home()
+    except RuntimeError:
+        home = None
     if "MPLCONFIGDIR" not in os.environ and not (home and os.access(home, os.W_OK)):
         folder = tempfile.mkdtemp(prefix="defectscope-matplotlib-")
         atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -58,7 +58,8 @@ class Runtime:
     batch_size
         Frames handed to a detector at once.
     progress
-        Whether a component may show progress of its own.
+        Whether a component may show progress of its own. Reserved: every command draws one set of
+        bars for all, so that it is False wherever defectscope makes it.
     defect_types
         The registered defect types by name: their colours and size definitions.
     weights

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from defectscope.core.frames import Frame
     from defectscope.core.instances import Instances
 
-__all__ = ["Columns", "FrameRows", "columns_of", "joined_columns", "joined_table"]
+__all__ = ["Columns", "FrameRows", "joined_columns", "joined_table"]
 
 # Arrays of one length by the name of the column; text is held as objects.
 Columns = Mapping[str, "NDArray[Any]"]
@@ -114,11 +114,6 @@ class FrameRows:
             joined_columns([self.detections, {**detections, "detection": numbers}]),
             joined_columns([self.geometry, geometry]),
         )
-
-
-def columns_of(table: pd.DataFrame) -> Columns:
-    """Return the columns of a table by name."""
-    return {str(name): column.to_numpy() for name, column in table.items()}
 
 
 def joined_columns(parts: Sequence[Columns]) -> Columns:

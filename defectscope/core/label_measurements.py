@@ -20,13 +20,33 @@ if TYPE_CHECKING:
     from defectscope.core.instances import Instances
     from defectscope.core.masks import Mask
 
-__all__ = ["measured"]
+__all__ = ["measured", "with_courses"]
 
 ELLIPSE = ("x", "y", "major_px", "minor_px", "angle_deg")
 UNITS = {
     "x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": "deg",
     "area_px": "px2", "length_px": "px",
 }  # fmt: skip
+
+
+def with_courses(found: Instances, types: Mapping[str, DefectType]) -> Instances:
+    """Return instances of which lines that are known by their masks alone have a course.
+
+    It is that of the mask's skeleton, for the way round the mask is about twice as long. `types`
+    are the registered defect types: one that is not there is not known to be a line.
+    """
+    if found.masks is None:
+        return found
+    known = found.lines or (np.zeros((0, 2)),) * len(found)
+    lacking = [
+        k
+        for k, name in enumerate(found.defect_types)
+        if str(name) in types and types[str(name)].shape == "line" and not len(known[k])
+    ]
+    if not lacking:
+        return found
+    courses = {k: mask_course(found.masks[k]) for k in lacking}
+    return replace(found, lines=tuple(courses.get(k, line) for k, line in enumerate(known)))
 
 
 def measured(found: Instances, types: Mapping[str, DefectType]) -> tuple[Instances, int]:
@@ -36,8 +56,8 @@ def measured(found: Instances, types: Mapping[str, DefectType]) -> tuple[Instanc
     ----------
     found
         Labels. Where an ellipse is known it stays; else the mask has one of the same second
-        moments. A line has a length; one that is known by its mask alone has the course of the
-        mask's skeleton, for the way round the mask is about twice as long.
+        moments. A line has a length; one that is known by its mask alone as in
+        :func:`with_courses`.
     types
         Registered defect types; one that is not registered is a line where it has one.
 
@@ -51,6 +71,7 @@ def measured(found: Instances, types: Mapping[str, DefectType]) -> tuple[Instanc
         Those that are boxes only.
     """
     n = len(found)
+    found = with_courses(found, types)
     columns = {
         name: np.array(found.measurements.get(name, np.full(n, np.nan)), float) for name in UNITS
     }
@@ -59,8 +80,6 @@ def measured(found: Instances, types: Mapping[str, DefectType]) -> tuple[Instanc
         name = str(found.defect_types[k])
         is_line = types[name].shape == "line" if name in types else len(lines[k]) > 1
         mask = None if found.masks is None else found.masks[k]
-        if is_line and mask is not None and not len(lines[k]):
-            lines[k] = mask_course(mask)
         if is_line and len(lines[k]) > 1:
             columns["length_px"][k] = polyline_length(lines[k])
         elif not is_line and mask is not None and mask.area_px and np.isnan(columns["major_px"][k]):

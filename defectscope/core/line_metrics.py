@@ -21,7 +21,10 @@ from defectscope.core.geometry.polylines import polyline_length, polyline_resamp
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MOST_DISTANCE_PX", "LineMatch", "LineScores", "match_lines", "score_lines"]
+__all__ = [
+    "MOST_DISTANCE_PX", "LineMatch", "LineScores", "lies_along", "line_distances", "match_lines",
+    "score_lines",
+]  # fmt: skip
 
 MOST_DISTANCE_PX = 5.0
 # A line lies on another where this part of it is nearer than this.
@@ -87,9 +90,8 @@ class LineScores:
 
     @property
     def f1(self) -> float | None:
-        """Harmonic mean of precision and recall."""
-        both = self.true + self.predicted
-        return 2 * self.matched / both if both else None
+        """Harmonic mean of precision and recall; not known where nothing is true."""
+        return 2 * self.matched / (self.true + self.predicted) if self.true else None
 
     @property
     def mean_distance_px(self) -> float | None:
@@ -128,6 +130,27 @@ def _close_pairs(
     return [(int(i), int(j)) for i, j in np.argwhere(touch)]
 
 
+def line_distances(
+    predicted: Sequence[NDArray[np.float64]],
+    true: Sequence[NDArray[np.float64]],
+    most_distance_px: float = MOST_DISTANCE_PX,
+) -> NDArray[np.float64]:
+    """Return the (n, m) mean curve distances of lines, px; infinite where they cannot match.
+
+    Parameters
+    ----------
+    predicted, true
+        (k, 2) points x, y of each line.
+    most_distance_px
+        Pairs whose mean curve distance is larger cannot match.
+    """
+    distance = np.full((len(predicted), len(true)), np.inf)
+    for i, j in _close_pairs(predicted, true, most_distance_px):
+        distance[i, j] = mean_curve_distance(predicted[i], true[j])
+    distance[distance > most_distance_px] = np.inf
+    return distance
+
+
 def match_lines(
     predicted: Sequence[NDArray[np.float64]],
     true: Sequence[NDArray[np.float64]],
@@ -144,16 +167,13 @@ def match_lines(
     """
     from scipy.optimize import linear_sum_assignment
 
-    shape = len(predicted), len(true)
-    quality, distance = np.zeros(shape), np.full(shape, np.inf)
+    distance = line_distances(predicted, true, most_distance_px)
+    quality = np.zeros(distance.shape)
     lengths = [polyline_length(line) for line in true]
-    for i, j in _close_pairs(predicted, true, most_distance_px):
-        apart = mean_curve_distance(predicted[i], true[j])
-        if apart <= most_distance_px:
-            distance[i, j] = apart
-            error = abs(polyline_length(predicted[i]) - lengths[j]) / max(lengths[j], 1e-9)
-            quality[i, j] = max(0.0, 1 - error)
     allowed = np.isfinite(distance)
+    for i, j in np.argwhere(allowed):
+        error = abs(polyline_length(predicted[i]) - lengths[j]) / max(lengths[j], 1e-9)
+        quality[i, j] = max(0.0, 1 - error)
     # Any match is better than none; of equal ones the nearer.
     gain = np.where(allowed, 0.01 + quality + 1e-3 * (1 - distance / (most_distance_px + 1)), 0.0)
     rows, columns = linear_sum_assignment(gain, maximize=True)
@@ -199,16 +219,25 @@ def _not_excused(
     ignored: Sequence[NDArray[np.float64]],
     most_distance_px: float,
 ) -> list[NDArray[np.float64]]:
-    """Return what was found without what matches an ignored line, and no other."""
+    """Return what was found without what matches an ignored line, and no other.
+
+    An ignored line may have been found in pieces: what lies along one goes too, however many.
+    """
     taken = set(match_lines(predicted, true, most_distance_px).predicted.tolist())
     alone = [k for k in range(len(predicted)) if k not in taken]
     rest = [predicted[k] for k in alone]
     gone = {alone[k] for k in match_lines(rest, ignored, most_distance_px).predicted.tolist()}
+    for i, j in _close_pairs(rest, ignored, most_distance_px):
+        if lies_along(rest[i], ignored[j], most_distance_px):
+            gone.add(alone[i])
     return [line for k, line in enumerate(predicted) if k not in gone]
 
 
 def _lies_on(part: NDArray[np.float64], whole: NDArray[np.float64]) -> bool:
-    if polyline_length(part) < LEAST_PART_PX:
-        return False
-    near = distances_to_curve(polyline_resample(part, POINTS), whole) <= LIES_ON_PX
+    return polyline_length(part) >= LEAST_PART_PX and lies_along(part, whole, LIES_ON_PX)
+
+
+def lies_along(part: NDArray[np.float64], whole: NDArray[np.float64], distance_px: float) -> bool:
+    """Return whether most of a line is nearer to another than a distance."""
+    near = distances_to_curve(polyline_resample(part, POINTS), whole) <= distance_px
     return bool(near.mean() >= LIES_ON_SHARE)

@@ -8,15 +8,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from defectscope.core.errors import FormatError, UsageError
-from defectscope.core.geometry.boxes import box_iou_matrix
-from defectscope.core.matching import covered, excused, greedy_match
+from defectscope.core.matching import excused, greedy_match
+from defectscope.core.track_overlaps import Sighted, lying_in, overlaps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +34,8 @@ def tracking_scores(
 ) -> dict[str, float | int | None]:
     """Compare tracks with true tracks, by the overlap of their boxes in each frame.
 
+    Boxes say little of lines: where both sides have a line, the two fit that match as lines do.
+
     Parameters
     ----------
     predicted
@@ -42,8 +44,10 @@ def tracking_scores(
         The same with ``track_id`` in place of ``particle``. Where there is a column ``ignore``,
         rows that it flags are neither hits nor misses, and nor are predictions that fit them.
         Where there is a column ``sequence``, one ``track_id`` in two sequences is two tracks.
+        Both tables may have a column ``line`` of (k, 2) points x, y, px; (0, 2) where none is.
     cut_off_iou
-        Intersection over union, from 0 to 1, that a pair needs.
+        Intersection over union, from 0 to 1, that a pair of boxes needs. Lines need a mean
+        distance of at most 5 px, as in :func:`~defectscope.core.line_metrics.match_lines`.
 
     Returns
     -------
@@ -79,15 +83,15 @@ def tracking_scores(
     return tally.scores()
 
 
-class _Boxes(NamedTuple):
-    """The boxes of one frame, the track of each, and which are not to be counted."""
+class _Frame(NamedTuple):
+    """What is in one frame, the track of each, and which are not to be counted."""
 
-    boxes: NDArray[np.float64]
+    sighted: Sighted
     tracks: list[int]
     ignore: NDArray[np.bool_]
 
 
-_NOTHING = _Boxes(np.zeros((0, 4)), [], np.zeros(0, bool))
+_NOTHING = _Frame(Sighted(np.zeros((0, 4)), []), [], np.zeros(0, bool))
 
 
 @dataclass
@@ -108,16 +112,16 @@ class _Tally:
         default_factory=lambda: defaultdict(int)
     )
 
-    def add(self, predicted: _Boxes, true: _Boxes, cut_off: float) -> None:
+    def add(self, predicted: _Frame, true: _Frame, cut_off: float) -> None:
         """Count one frame; frames come in ascending order."""
         counted = np.flatnonzero(~true.ignore)
         tracks = [true.tracks[k] for k in counted]
-        iou = box_iou_matrix(predicted.boxes, true.boxes)
+        iou = overlaps(predicted.sighted, true.sighted, cut_off)
         pairs = self._match(iou[:, counted], predicted.tracks, tracks, cut_off)
         alone = np.setdiff1d(np.arange(len(predicted.tracks)), [p for p, _ in pairs])
         left_out = excused(
             iou[np.ix_(alone, np.flatnonzero(true.ignore))],
-            covered(predicted.boxes[alone], true.boxes[true.ignore]),
+            lying_in(predicted.sighted[alone], true.sighted[np.flatnonzero(true.ignore)]),
             cut_off,
         )
 
@@ -126,8 +130,8 @@ class _Tally:
         self.false_positives += int((~left_out).sum())
         self._follow(tracks, {tracks[t]: predicted.tracks[p] for p, t in pairs})
         rows = np.delete(np.arange(len(predicted.tracks)), alone[left_out])
-        overlaps = iou[np.ix_(rows, counted)]
-        for p, t in zip(*np.nonzero((overlaps >= cut_off) & (overlaps > 0)), strict=True):
+        shared = iou[np.ix_(rows, counted)]
+        for p, t in zip(*np.nonzero((shared >= cut_off) & (shared > 0)), strict=True):
             self.shared_frames[tracks[t], predicted.tracks[rows[p]]] += 1
 
     def _match(
@@ -210,12 +214,12 @@ def _identity_matches(shared_frames: Mapping[tuple[int, int], int]) -> int:
     return total
 
 
-def _by_frame(table: pd.DataFrame, identity: str) -> dict[int, _Boxes]:
-    """Return the boxes of each frame that has any."""
+def _by_frame(table: pd.DataFrame, identity: str) -> dict[int, _Frame]:
+    """Return what is in each frame that has anything."""
     return dict(_frames_of(table, identity))
 
 
-def _frames_of(table: pd.DataFrame, identity: str) -> Iterator[tuple[int, _Boxes]]:
+def _frames_of(table: pd.DataFrame, identity: str) -> Iterator[tuple[int, _Frame]]:
     needed = ["frame", *BOX_COLUMNS, identity]
     missing = [name for name in needed if name not in table.columns]
     if missing:
@@ -236,9 +240,13 @@ def _frames_of(table: pd.DataFrame, identity: str) -> Iterator[tuple[int, _Boxes
     names = ["sequence", identity] if "sequence" in rows else [identity]
     tracks = rows.groupby(names, sort=False, dropna=False).ngroup().to_numpy()
     ignore = rows["ignore"].to_numpy(bool) if "ignore" in rows else np.zeros(len(rows), bool)
+    lines: Sequence[NDArray[np.float64]] = rows["line"].tolist() if "line" in rows else ()
     frames = rows["frame"].to_numpy()
     stops = [*(np.flatnonzero(frames[1:] != frames[:-1]) + 1).tolist(), len(rows)]
     for start, stop in zip([0, *stops], stops, strict=False):
         part = slice(start, stop)
         if stop > start:  # a table without rows has no frame
-            yield int(frames[start]), _Boxes(boxes[part], tracks[part].tolist(), ignore[part])
+            yield (
+                int(frames[start]),
+                _Frame(Sighted(boxes[part], lines[part]), tracks[part].tolist(), ignore[part]),
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 from dataclasses import dataclass
@@ -108,9 +109,9 @@ class BenchmarkFolder:
             return
         positions = {image.stem: k for k, image in enumerate(data.truth.images)}
         found = {image.stem: image.instances for image in predicted.images}
-        names = line.scores.per_frame["name"].tolist()
+        rows = line.scores.per_frame.to_dict("records")
         for row in worst_frames(line.scores.per_frame, self.worst):
-            stem = names[row]
+            stem = rows[row]["name"]
             try:
                 frame = data.frames[positions[stem]]
             except InputError:
@@ -121,7 +122,7 @@ class BenchmarkFolder:
                 found[stem],
                 data.truth.images[positions[stem]].instances,
                 line.scores.evaluation.iou,
-                f"{line.detector} on {line.dataset}, {stem}",
+                f"{line.detector} on {line.dataset}, {_with_score(rows[row])}",
             )
             name = NOT_IN_FILE_NAMES.sub("-", f"{line.detector}-{line.dataset}-{stem}.png")
             write_png(self.path / WORST / name, picture)
@@ -140,3 +141,9 @@ class BenchmarkFolder:
 
         for finding in benchmark_findings(benchmark.lines, benchmark.info["iou"], benchmark.noise):
             write_finding(self.path / FIGURES, finding)
+
+
+def _with_score(frame: dict[Any, Any]) -> str:
+    """Return a frame's name, with the score that ranked it where the picture does not say it."""
+    name, score = str(frame["name"]), frame.get("line_score", math.nan)
+    return name if math.isnan(score) else f"{name} (score of lines {score:.3f})"

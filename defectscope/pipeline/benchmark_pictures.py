@@ -33,16 +33,22 @@ SHIFT = 4
 
 
 def worst_frames(per_frame: pd.DataFrame, count: int) -> list[int]:
-    """Return the positions of the frames of the lowest F1; of equals, those with most errors.
+    """Return the positions of the frames of the lowest score; of equals, those with most errors.
 
-    A frame without any defect, true or predicted, has no F1 and is not bad; one with false alarms
+    The score is that of lines where there is one, else F1 of boxes, which says little of lines. A
+    frame without any defect, true or predicted, has no F1 and is not bad; one with false alarms
     alone has none either, and is as bad as can be.
     """
     errors = per_frame["false_positives"] + per_frame["false_negatives"]
-    f1 = per_frame["f1"].where(per_frame["f1"].notna() | (errors == 0), 0.0)
-    table = per_frame.assign(errors=errors, f1=f1)
-    known = table.reset_index(drop=True).dropna(subset=["f1"])
-    ranked = known.sort_values(["f1", "errors", "name"], ascending=[True, False, True])
+    score = per_frame["f1"].where(per_frame["f1"].notna() | (errors == 0), 0.0)
+    if "line_score" in per_frame:
+        of_lines = per_frame["line_score"].notna()
+        score = score.where(~of_lines, per_frame["line_score"])
+        unmatched = per_frame["true_lines"] + per_frame["predicted_lines"]
+        errors = errors.where(~of_lines, unmatched - 2 * per_frame["matched_lines"])
+    table = per_frame.assign(errors=errors, score=score)
+    known = table.reset_index(drop=True).dropna(subset=["score"])
+    ranked = known.sort_values(["score", "errors", "name"], ascending=[True, False, True])
     return [int(position) for position in ranked.index[:count]]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from defectscope.core.weights import WeightsCard
     from defectscope.pipeline.results import Result
 
-__all__ = ["DetectorScores", "detector_scores", "known_by", "scores_of_card", "threshold_of"]
+__all__ = ["DetectorScores", "detector_scores", "known_by", "threshold_of"]
 
 NAMES = ("precision", "recall")
 # Thresholds in cards are rounded.
@@ -111,12 +111,8 @@ def known_by(known: DetectorScores, tables: Tables) -> Tables:
     return replace(tables, detector_scores=known.values, detector_source=known.source)
 
 
-def scores_of_card(scores: Any) -> dict[str, float]:
-    """Return the first precision and recall that stand side by side in the scores of a card."""
-    return _scores_and_place(scores)[0]
-
-
 def _scores_and_place(scores: Any) -> tuple[dict[str, float], str]:
+    """Return the first precision and recall that stand side by side, and what they hold on."""
     if not isinstance(scores, Mapping):
         return {}, ""
     if all(isinstance(scores.get(name), int | float) and 0 < scores[name] <= 1 for name in NAMES):

@@ -13,6 +13,7 @@ import pandas as pd
 from defectscope.core.datasets import Dataset
 from defectscope.core.errors import OptionError, UsageError
 from defectscope.core.instances import Instances
+from defectscope.core.label_measurements import with_courses
 from defectscope.core.line_metrics import LineScores
 from defectscope.core.metrics import Counts, confusion_matrix, count_matches, counts_by_type
 from defectscope.core.sizes import (
@@ -34,6 +35,8 @@ from defectscope.plugins.host import PluginHost, default_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from defectscope.core.defect_types import DefectType
 
 __all__ = ["NOTHING_TRUE", "Evaluation", "check_overlap", "evaluate"]
 
@@ -66,7 +69,8 @@ class Evaluation:
         Errors of counts and sizes.
     lines
         P1's score, precision, recall, distance, merges and splits of lines, where the truth has
-        lines and the prediction has them too, or nothing.
+        lines and the prediction has them too, or nothing. A line known by its mask alone is the
+        course of the mask's skeleton.
     sweep
         F1 on a grid of scores and overlaps, and its best point, if asked for.
     tracking
@@ -146,9 +150,14 @@ def evaluate(
             replace(j, predicted=renamed(j.predicted, rename), true=renamed(j.true, rename))
             for j in joined
         ]
+    types = host.defect_types()
+    joined = [
+        replace(j, predicted=with_courses(j.predicted, types), true=with_courses(j.true, types))
+        for j in joined
+    ]
     area_px = None
     if isinstance(predictions, Result):
-        joined = within_roi(joined, predictions.roi, host.defect_types(), warnings)
+        joined = within_roi(joined, predictions.roi, types, warnings)
         joined = outside_masks(joined, predictions.masks, warnings)
         area_px = looked_at_px(joined, predictions.roi, predictions.masks)
     names = _type_names(joined)
@@ -157,10 +166,10 @@ def evaluate(
         warnings.append(NOTHING_TRUE)
     pairs = [(j.predicted, j.true) for j in joined]
     per_frame = pd.DataFrame([_frame_row(j, iou) for j in joined]).astype({"frame": "Int64"})
-    line_frames = _line_frames(pairs, host)
+    line_frames = _line_frames(pairs, types)
     if line_frames:
         per_frame = per_frame.assign(**line_columns(line_frames))
-    tracking = track_scores(predictions, joined, iou, warnings)
+    tracking = track_scores(predictions, joined, iou, types, warnings)
     return Evaluation(
         iou,
         sum((count_matches(p, t, iou) for p, t in pairs), Counts()),
@@ -169,8 +178,8 @@ def evaluate(
         _confusion(pairs, iou, names),
         {
             **count_error(pairs, iou),
-            **size_errors(pairs, iou, host.defect_types()),
-            "by_type": statistics_by_type(pairs, iou, host.defect_types(), area_px),
+            **size_errors(pairs, iou, types),
+            "by_type": statistics_by_type(pairs, iou, types, area_px),
         },
         sum(line_frames, LineScores()) if line_frames else None,
         line_frames,
@@ -257,10 +266,9 @@ def _foreign_names(joined: Iterable[Joined]) -> list[str]:
 
 
 def _line_frames(
-    pairs: Sequence[tuple[Instances, Instances]], host: PluginHost
+    pairs: Sequence[tuple[Instances, Instances]], types: Mapping[str, DefectType]
 ) -> tuple[LineScores, ...]:
     """Return the scores of lines of each frame; nothing where there are none to compare."""
-    types = host.defect_types()
     if not any(has_lines(true, types) for _, true in pairs):
         return ()
     if not any(has_lines(p, types) for p, _ in pairs) and any(len(p) for p, _ in pairs):

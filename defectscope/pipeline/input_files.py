@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from defectscope.core.errors import InputError, PluginClashError, UsageError, did_you_mean
+from defectscope.core.file_order import natural_key
 from defectscope.core.files import check_encoding
 from defectscope.plugins.host import PluginHost, Registered
 from defectscope.plugins.markers import PROJECT
 
-__all__ = ["ReaderTable", "input_files", "natural_key"]
+__all__ = ["ReaderTable", "input_files"]
 
 # What stands beside images without being any: not worth a word when a folder is read.
 COMPANIONS = frozenset(
@@ -25,14 +25,6 @@ COMPANIONS = frozenset(
     )
 )  # fmt: skip
 DATASET_FOLDERS = ("images", "frames")
-NUMBER = re.compile(r"(\d+)")
-
-
-def natural_key(text: str) -> tuple[object, ...]:
-    """Return a key that sorts numbers in text by value: ``img2`` before ``img10``."""
-    parts = NUMBER.split(text.casefold())
-    # Text and numbers alternate, so that only like is compared with like; case decides last.
-    return tuple(int(part) if k % 2 else part for k, part in enumerate(parts)), text
 
 
 class ReaderTable:

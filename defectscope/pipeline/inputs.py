@@ -20,8 +20,9 @@ from defectscope.core.errors import (
     DefectscopeError,
     InputError,
 )
+from defectscope.core.file_order import natural_key
 from defectscope.core.frames import FrameSequence, frame_indices
-from defectscope.pipeline.input_files import ReaderTable, input_files, natural_key
+from defectscope.pipeline.input_files import ReaderTable, input_files
 from defectscope.pipeline.input_notes import SeriesNotes, broken_numbering, without_interval
 from defectscope.pipeline.reader_options import ReaderOptions, check_readers_used
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,19 +10,29 @@ import pandas as pd
 
 from defectscope.core.errors import FormatError
 from defectscope.core.tracking_metrics import tracking_scores
+from defectscope.pipeline.line_evaluation import line_positions
 from defectscope.pipeline.results import Result
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from defectscope.core.datasets import Dataset
+    from defectscope.core.defect_types import DefectType
+    from defectscope.core.instances import Instances
     from defectscope.pipeline.joining import Joined
 
 __all__ = ["track_scores"]
 
 BOXES = ["x_min", "y_min", "x_max", "y_max"]
+NO_LINE = np.zeros((0, 2))
 
 
 def track_scores(
-    predictions: Result | Dataset, joined: Sequence[Joined], iou: float, warnings: list[str]
+    predictions: Result | Dataset,
+    joined: Sequence[Joined],
+    iou: float,
+    types: Mapping[str, DefectType],
+    warnings: list[str],
 ) -> dict[str, Any] | None:
     """Return MOTA, IDF1 and so on; None where one side has no tracks, or impossible ones.
 
@@ -33,7 +43,9 @@ def track_scores(
     joined
         Its frames beside their truth.
     iou
-        Overlap of boxes that a match needs.
+        Overlap of boxes that a match needs; where both sides have a line, lines decide.
+    types
+        Registered defect types, which say what is a line.
     warnings
         Gains a line where particles go on from one sequence into the next, and where a track is
         twice in a frame, so that there are no scores.
@@ -42,22 +54,54 @@ def track_scores(
         return None
     if not any("track_id" in j.true.measurements for j in joined):
         return None
-    true = pd.concat([_true_rows(j) for j in joined], ignore_index=True)
+    true = pd.concat([_true_rows(j, types) for j in joined], ignore_index=True)
     true = true.astype({"frame": "int64", "track_id": "int64"})
     tracks = predictions.tracks
     tracks = tracks[tracks["frame"].isin([j.frame for j in joined])]
+    tracks = tracks.assign(line=_lines_of(tracks, predictions.detections, joined, types))
     warnings += _across_sequences(tracks, joined)
     try:
-        return tracking_scores(tracks[["frame", "particle", *BOXES]], true, cut_off_iou=iou)
+        return tracking_scores(tracks[["frame", "particle", "line", *BOXES]], true, cut_off_iou=iou)
     except FormatError as error:
         # All else that was compared holds.
         warnings.append(f"tracks are not scored: {error}")
         return None
 
 
-def _true_rows(joined: Joined) -> pd.DataFrame:
+def _lines_of(
+    tracks: pd.DataFrame,
+    detections: pd.DataFrame,
+    joined: Sequence[Joined],
+    types: Mapping[str, DefectType],
+) -> NDArray[np.object_]:
+    """Return the line of each row of tracks; those filled into gaps have none."""
+    if "detection" not in tracks:
+        return _column([NO_LINE] * len(tracks))
+    numbers = dict(tuple(detections.groupby("frame")["detection"]))
+    known = {
+        (j.frame, int(numbers[j.frame].iloc[k])): line
+        for j in joined
+        if j.frame is not None
+        for k, line in _lines(j.predicted, types).items()
+    }
+    keys = zip(tracks["frame"], tracks["detection"], strict=True)
+    return _column(known.get(key, NO_LINE) for key in keys)
+
+
+def _lines(instances: Instances, types: Mapping[str, DefectType]) -> dict[int, NDArray[np.float64]]:
+    lines = instances.lines or ()
+    return {k: lines[k] for k in line_positions(instances, types)}
+
+
+def _column(lines: Iterable[NDArray[np.float64]]) -> NDArray[np.object_]:
+    # numpy would make one array of lines of one length.
+    return np.fromiter(lines, object)
+
+
+def _true_rows(joined: Joined, types: Mapping[str, DefectType]) -> pd.DataFrame:
     n = len(joined.true)
     ids = np.asarray(joined.true.measurements.get("track_id", np.full(n, np.nan)), float)
+    lines = _lines(joined.true, types)
     # Truth without an identity is there all the same: what fits it is no false alarm.
     unknown = ~np.isfinite(ids)
     return pd.DataFrame(joined.true.boxes.astype(float), columns=BOXES).assign(
@@ -65,6 +109,7 @@ def _true_rows(joined: Joined) -> pd.DataFrame:
         sequence=joined.sequence,
         track_id=np.where(unknown, -1 - np.arange(n), ids),
         ignore=joined.true.ignore | unknown,
+        line=_column(lines.get(k, NO_LINE) for k in range(n)),
     )
 
 

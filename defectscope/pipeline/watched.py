@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from defectscope.core.calibration import Calibration
 from defectscope.core.datasets import PAGE
 from defectscope.core.errors import DefectscopeError, InputError, UsageError
+from defectscope.core.file_order import natural_key
 from defectscope.core.frames import FrameSequence
 from defectscope.pipeline.calibrating import merged_calibration, without_laws
-from defectscope.pipeline.input_files import ReaderTable, natural_key
+from defectscope.pipeline.input_files import ReaderTable
 from defectscope.pipeline.input_notes import SeriesNotes
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.unreadable_file import UnreadableFile

@@ -96,7 +96,7 @@ def close_gaps(
     ends = _ends(order[::-1], frames, positions, log_sizes, kind, tracks, number)
     begins = _ends(order, frames, positions, log_sizes, kind, tracks, number)
     first, second, cost = _candidates(ends, begins, limits)
-    pairs = _assigned(first, second, cost, number)
+    pairs = _assigned(first, second, cost)
     return pd.factorize(_joined(pairs, number)[tracks])[0].astype(np.int64, copy=False)
 
 
@@ -156,7 +156,7 @@ def _candidates(
 
 
 def _assigned(
-    first: NDArray[np.intp], second: NDArray[np.intp], cost: NDArray[np.float64], number: int
+    first: NDArray[np.intp], second: NDArray[np.intp], cost: NDArray[np.float64]
 ) -> list[tuple[int, int]]:
     """Return the pairs of least total cost, where an end may stay open."""
     if not len(first):

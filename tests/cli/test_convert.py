@@ -22,8 +22,6 @@ from defectscope.core.errors import (
     UsageError,
 )
 
-SHARED = Path(__file__).parents[2] / "../shared/data"
-
 
 @pytest.fixture
 def labels(tmp_path: Path) -> Path:
@@ -153,12 +151,14 @@ def test_options_of_both_sides(labels: Path) -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the labelled real frames are not here")
 @pytest.mark.parametrize(("name", "count"), [("insitu-loops", 608), ("stem-multitype", 139)])
-def test_real_labels_go_through_voc_exactly(tmp_path: Path, name: str, count: int) -> None:
-    assert run(SHARED / name, tmp_path / "voc", "--to", "pascal-voc").exit_code == 0
+def test_real_labels_go_through_voc_exactly(
+    tmp_path: Path, real_data: Any, name: str, count: int
+) -> None:
+    folder = real_data(name)
+    assert run(folder, tmp_path / "voc", "--to", "pascal-voc").exit_code == 0
     assert run(tmp_path / "voc", tmp_path / "c.json", "--to", "coco").exit_code == 0
-    given = json.loads((SHARED / name / "annotations.json").read_text())["annotations"]
+    given = json.loads((folder / "annotations.json").read_text())["annotations"]
     found = json.loads((tmp_path / "c.json").read_text())["annotations"]
     assert len(found) == count
     assert sorted(a["bbox"] for a in found) == sorted(a["bbox"] for a in given)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from defectscope.cli import main
+
 HEAVY = {"numpy", "pandas", "pydantic", "scipy", "skimage", "matplotlib", "torch", "cv2", "trackpy"}
 
 
@@ -156,6 +158,23 @@ def test_letters_that_cannot_be_shown_are_no_error(encoding):
     done = call("plugins", "list", env=environment)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_fonts_are_kept_at_home_where_there_is_one(known, tmp_path, monkeypatch):
+    # Windows calls it USERPROFILE.
+    def home():
+        if known:
+            return tmp_path
+        raise RuntimeError
+
+    for name in ("HOME", "MPLCONFIGDIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", home)
+    monkeypatch.setattr(main.tempfile, "mkdtemp", lambda prefix: str(tmp_path / prefix))
+    main._find_place_for_fonts()
+    elsewhere = None if known else str(tmp_path / "defectscope-matplotlib-")
+    assert os.environ.pop("MPLCONFIGDIR", None) == elsewhere
 
 
 def test_a_home_that_cannot_be_written_is_not_talked_about(tmp_path):

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import cv2
@@ -20,7 +19,6 @@ from defectscope.cli.main import main
 from defectscope.cli.run import summarise
 from defectscope.plugins.host import default_host
 
-DATA = Path(__file__).parents[2] / "../shared/data/insitu-loops"
 COMMAND = [sys.executable, "-m", "defectscope"]
 
 
@@ -311,12 +309,12 @@ def test_the_demo_scores_itself(tmp_path):
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif(not DATA.is_dir(), reason="the labelled frames in ../shared/data are absent")
-def test_real_frames_keep_their_index_and_are_found(tmp_path):
-    done = call("run", DATA / "frames", "--frames", "478:483", *ALL, "--pixel-size", 0.37197,
+def test_real_frames_keep_their_index_and_are_found(tmp_path, real_data):
+    data = real_data("insitu-loops")
+    done = call("run", data / "frames", "--frames", "478:483", *ALL, "--pixel-size", 0.37197,
                 "--no-overlay", "--no-figures", "--out", tmp_path / "out")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    evaluated = call("evaluate", tmp_path / "out", DATA, "--json")
+    evaluated = call("evaluate", tmp_path / "out", data, "--json")
     scores = json.loads(evaluated.stdout)
     assert [row["frame"] for row in scores["per_frame"]] == [480]
     assert scores["overall"]["f1"] > 0.8

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +15,6 @@ from defectscope.core.geometry.ellipses import (
     ellipse_points,
 )
 from defectscope.core.masks import mask_from_polygon
-
-LABELS = Path(__file__).parents[2] / "../shared/data/stem-multitype/annotations.json"
 
 
 def ellipses_of(shortest_px, thinnest):
@@ -158,11 +155,10 @@ def test_distances_from_a_circle_and_from_its_centre():
 
 
 @pytest.mark.real_data
-def test_angles_and_axes_are_those_of_imagej_labels():
+def test_angles_and_axes_are_those_of_imagej_labels(real_data):
     """ImageJ wrote box and ellipse of each label: ours must give its boxes."""
-    if not LABELS.is_file():
-        pytest.skip(f"the labelled images are not at {LABELS}")
-    labels = json.loads(LABELS.read_text(encoding="utf-8"))["annotations"]
+    path = real_data("stem-multitype") / "annotations.json"
+    labels = json.loads(path.read_text(encoding="utf-8"))["annotations"]
     given = [(label["ellipse"], label["bbox"]) for label in labels if "ellipse" in label]
     assert len(given) > 100
     keys = ("cx", "cy", "major", "minor", "angle_deg")

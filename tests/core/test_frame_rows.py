@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from defectscope.core.calibration import Calibration
-from defectscope.core.frame_rows import FrameRows, columns_of, joined_columns, joined_table
+from defectscope.core.frame_rows import FrameRows, joined_columns, joined_table
 from defectscope.core.frames import Frame
 from defectscope.core.instances import Instances
 from defectscope.core.tables import (
@@ -88,12 +88,6 @@ def test_parts_without_rows_do_not_decide_about_types():
     assert table["n"].dtype == np.int64
     assert list(joined_table([{"n": np.zeros(0)}, {"n": np.zeros(0)}], {})) == ["n"]
     assert joined_table([], {"n": "int64"})["n"].dtype == np.int64
-
-
-def test_columns_of_a_table():
-    columns = columns_of(pd.DataFrame({"frame": [1, 2], "name": ["a", "b"]}))
-    assert columns["name"].dtype == object
-    assert columns["frame"].tolist() == [1, 2]
 
 
 def test_text_that_a_part_lacks_is_no_word():

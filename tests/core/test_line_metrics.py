@@ -47,6 +47,12 @@ def test_invented_lines_show_in_precision_alone():
     assert scores.precision == 0.5
 
 
+def test_where_nothing_is_true_f1_is_not_known():
+    scores = score_lines([LONG], [])
+    assert (scores.precision, scores.recall, scores.score, scores.f1) == (0, None, None, None)
+    assert score_lines([], [LONG]).f1 == 0
+
+
 def test_ignored_lines_are_neither_found_nor_missed():
     faint, invented = line(0, 60, 90, 60), line(0, 90, 50, 90)
     scores = score_lines([LONG, faint + 0.5, invented], [LONG], ignored=[faint])
@@ -54,6 +60,17 @@ def test_ignored_lines_are_neither_found_nor_missed():
     # What counts comes first: a find of two lines is not lost to the ignored one.
     scores = score_lines([LONG], [LONG], ignored=[down(LONG, 1)])
     assert (scores.predicted, scores.matched) == (1, 1)
+
+
+def test_an_ignored_line_may_be_found_in_pieces():
+    faint, lone = line(0, 60, 90, 60), np.array([[50.0, 62.0]])
+    pieces = [line(0, 60, 25, 60), line(30, 63, 55, 63), line(60, 60, 64, 60), lone]
+    invented = line(80, 60, 80, 130)
+    scores = score_lines([LONG, *pieces, invented], [LONG], ignored=[faint])
+    assert (scores.predicted, scores.matched, scores.precision) == (2, 1, 0.5)
+    # What is longer by far was not found of it.
+    beyond = line(-200, 62, 300, 62)
+    assert score_lines([faint, beyond], [], ignored=[faint]).predicted == 1
 
 
 def test_a_line_is_matched_once():

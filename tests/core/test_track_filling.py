@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defectscope.core.frame_rows import FrameRows, columns_of
+from defectscope.core.frame_rows import FrameRows
 from defectscope.core.gap_filling import Gap, rows_between
 from defectscope.core.track_filling import filled_tracks, sighted_shares
 
@@ -63,7 +63,8 @@ def test_a_vote_and_a_tracker_fill_in_the_same(name, first, second, frame):
     # Three frames apart, so that one is nearer.
     row = {"detection": 0, "defect_type": "a", "x": 0.0, "y": 0.0}
     ends = [pd.DataFrame([{**row, "frame": f, name: v}]) for f, v in ((0, first), (3, second))]
-    before, after = (FrameRows(int(e["frame"].iloc[0]), columns_of(e)) for e in ends)
+    columns = [{key: column.to_numpy() for key, column in e.items()} for e in ends]
+    before, after = (FrameRows(int(c["frame"][0]), c) for c in columns)
     voted, _ = rows_between(frame, [Gap(before, 0, after, 0)])
     others = pd.DataFrame([{**row, "frame": f, "particle": 1, name: first} for f in range(4)])
     filled = filled_tracks(pd.concat([*(e.assign(particle=0) for e in ends), others]))

@@ -41,6 +41,57 @@ def test_perfect_tracks():
     }
 
 
+def of_lines(rows, identity):
+    """A table of lines from (frame, identity, points)."""
+    lines = [np.asarray(line, float) for _, _, line in rows]
+    table = pd.DataFrame([row[:2] for row in rows], columns=["frame", identity])
+    ends = np.array([[*p.min(axis=0) - 0.5, *p.max(axis=0) + 0.5] for p in lines])
+    table[["x_min", "y_min", "x_max", "y_max"]] = ends
+    return table.assign(line=np.fromiter(lines, object))
+
+
+def line_scores(predicted, true, **columns):
+    truth = of_lines(true, "track_id").assign(**columns)
+    return tracking_scores(of_lines(predicted, "particle"), truth, cut_off_iou=0.15)
+
+
+SLANTED = np.array([[0.0, 0], [100, 100]])
+UPRIGHT = np.array([[50.0, 0], [50, 100]])
+
+
+def pile_up(line, apart, by):
+    return [(f, t, line + np.array([by + apart * t, 0])) for f in range(3) for t in range(5)]
+
+
+def test_lines_match_by_their_distance_whatever_their_boxes():
+    near = line_scores(pile_up(UPRIGHT, 20, 2), pile_up(UPRIGHT, 20, 0))
+    assert (near["mota"], near["idf1"], near["matches"]) == (1, 1, 15)
+    far = line_scores(pile_up(SLANTED, 40, 28), pile_up(SLANTED, 40, 0))
+    assert (far["mota"], far["idf1"], far["matches"]) == (-1, 0, 0)
+
+
+def test_the_nearest_of_lines_side_by_side_is_the_same():
+    found = line_scores(pile_up(UPRIGHT, 4, 1), pile_up(UPRIGHT, 4, 0))
+    assert (found["mota"], found["idf1"], found["id_switches"]) == (1, 1, 0)
+
+
+def test_an_ignored_line_excuses_what_lies_along_it_alone():
+    true = [(0, 0, UPRIGHT), (0, 1, SLANTED)]
+    pieces = [0.3 * SLANTED, 0.3 * SLANTED + 60]
+    other = np.array([[20.0, 80], [40, 60]])
+    rows = [(0, k, line) for k, line in enumerate([UPRIGHT, *pieces, other])]
+    found = line_scores(rows, true, ignore=[False, True])
+    assert (found["matches"], found["misses"], found["false_positives"]) == (1, 0, 1)
+
+
+def test_what_has_a_line_on_one_side_only_goes_by_boxes():
+    true = boxes(STILL, "track_id")
+    lines = [[[x, 0], [x + 10, 10]] for _, _, x in STILL]
+    rows = [(f, t, np.array(line, float)) for (f, t, _), line in zip(STILL, lines, strict=True)]
+    found = of_lines(rows, "particle")
+    assert tracking_scores(found, true, cut_off_iou=0.5)["mota"] == 1
+
+
 def test_swapped_identities():
     swapped = [(f, t if f < 2 else 3 - t, x) for f, t, x in STILL]
     found = scores(swapped, STILL)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defectscope.core.calibration import Calibration
-from defectscope.core.frame_rows import FrameRows, columns_of, joined_table
+from defectscope.core.frame_rows import FrameRows, joined_table
 from defectscope.core.tables import GEOMETRY_COLUMNS
 from defectscope.core.votes import Vote
 from defectscope.core.voting import VotingWindow
@@ -26,6 +26,10 @@ def table(seen, side=10.0):
     ]  # fmt: skip
     names = ["frame", "detection", "defect_type", "score", "origin", "x", "y", *BOX, "major_px"]
     return pd.DataFrame(rows, columns=names)
+
+
+def columns_of(table):
+    return {name: column.to_numpy() for name, column in table.items()}
 
 
 def vote_detections(detections, vote, frames, geometry=None, calibration=None):

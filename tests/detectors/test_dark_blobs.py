@@ -22,7 +22,6 @@ METHODS = ("threshold", "peaks")
 SHAPE = (150, 180)
 # x, y, radius in px; far apart, away from the edge
 BLOBS = ((40.0, 45.0, 8.0), (120.0, 50.0, 6.0), (75.0, 110.0, 10.0))
-REAL = Path(__file__).parents[2] / "../shared/data/insitu-loops"
 
 
 class TestThreshold(DetectorConformance):
@@ -335,12 +334,11 @@ def test_defaults_of_the_other_method_are_no_offence():
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(("method", "least"), [("threshold", 0.80), ("peaks", 0.77)])
-def test_loops_of_the_real_video(method, least):
+def test_loops_of_the_real_video(real_data, method, least):
     # The frames that the defaults were chosen on; nothing may be tuned on the other three.
-    if not (REAL / "annotations.json").is_file():
-        pytest.skip("the labelled real frames are not in ../shared/data/insitu-loops")
+    folder = real_data("insitu-loops")
     cv2 = pytest.importorskip("cv2")
-    labels = json.loads((REAL / "annotations.json").read_text(encoding="utf-8"))
+    labels = json.loads((folder / "annotations.json").read_text(encoding="utf-8"))
     total = Counts()
     for number in (126, 480, 888):
         name = f"Frame{number}.jpg"
@@ -348,7 +346,7 @@ def test_loops_of_the_real_video(method, least):
         rows = [a["bbox"] for a in labels["annotations"] if a["image_id"] == image["id"]]
         boxes = np.array(rows, float)
         boxes[:, 2:] += boxes[:, :2]
-        pixels = cv2.imread(str(REAL / "frames" / name), cv2.IMREAD_GRAYSCALE)
+        pixels = cv2.imread(str(folder / "frames" / name), cv2.IMREAD_GRAYSCALE)
         truth = ds.Instances(pixels.shape, boxes, defect_types="dislocation-loop")
         total += count_matches(detect(pixels, method=method), truth, 0.15)
     assert total.f1 is not None

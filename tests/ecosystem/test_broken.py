@@ -12,6 +12,7 @@ import textwrap
 import threading
 import time
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -408,6 +409,43 @@ LOOP = "import time\n        while True: time.sleep(0.01)"
 LATE_LOOP = "import time\n        while frames[0].index: time.sleep(0.01)\n        " + FIND_NOTHING
 
 
+def late_loop(begun):
+    """Return the code of a detector that makes the file `begun` when it is lost in the frame 1."""
+    return (
+        f"import pathlib\n        frames[0].index == 1 and pathlib.Path({str(begun)!r}).touch()"
+        f"\n        {LATE_LOOP}"
+    )
+
+
+def wait_for(path):
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@contextmanager
+def ctrl_c_when(there):
+    """Interrupt this process as soon as a file is there; yields what says when that was."""
+    times, over = [], threading.Event()
+
+    def watch():
+        end = time.monotonic() + 60
+        while not there.exists() and time.monotonic() < end:
+            if over.wait(0.02):
+                return
+        times.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield times
+    finally:
+        over.set()
+        thread.join()
+
+
 def write_frames(folder, count):
     import cv2
 
@@ -418,16 +456,12 @@ def write_frames(folder, count):
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a POSIX signal")
 def test_an_endless_detector_is_named_when_it_is_interrupted(site, tmp_path):
-    site.install("culprit", body(LATE_LOOP))
+    site.install("culprit", body(late_loop(tmp_path / "begun")))
     write_frames(tmp_path / "frames", 2)
     out = tmp_path / "out"
     process = site.start("run", tmp_path / "frames", "--detector", "it", "--out", out,
                          "--threads", "64")  # fmt: skip
-    end = time.monotonic() + 60
-    while not (out / "run.json").exists():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    time.sleep(1)
+    wait_for(tmp_path / "begun")
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 1
@@ -439,19 +473,16 @@ def test_an_endless_detector_is_named_when_it_is_interrupted(site, tmp_path):
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is sent as a POSIX signal")
 @pytest.mark.parametrize("how", ["lanes", "workers"])
 def test_an_endless_detector_beside_the_main_thread_ends_too(how, site, tmp_path, monkeypatch):
-    site.install("culprit", body(LATE_LOOP))
+    site.install("culprit", body(late_loop(tmp_path / "begun")))
     for module in (lanes, execute):
         monkeypatch.setattr(module, "PATIENCE_S", 0.3)
     write_frames(tmp_path / "frames", 4)
     pipeline = ds.Pipeline("it", analyses=[], host=site.host())
     monkeypatch.setattr("defectscope.pipeline.api.lane_count", lambda *_: 2)
-    timer = threading.Timer(4.0, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
-    began = time.monotonic()
-    with pytest.raises(KeyboardInterrupt) as caught:
+    with ctrl_c_when(tmp_path / "begun") as times, pytest.raises(KeyboardInterrupt) as caught:
         pipeline.run(ds.open(tmp_path / "frames", host=pipeline.host), tmp_path / "out",
                      overlay=False, workers=2 if how == "workers" else 1)  # fmt: skip
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - times[0] < 30
     notes = " ".join(getattr(caught.value, "__notes__", ()))
     assert "'it' of culprit 1.5 (plugin 'culprit') was at work" in notes
     assert "f1.png" in notes

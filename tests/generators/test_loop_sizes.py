@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,6 @@ from defectscope.core.geometry.ellipses import ellipse_boxes
 from defectscope.generators.loop_shipped_sizes import SHIPPED_SIZES
 from defectscope.generators.loop_sizes import LoopSizes, fit_loop_sizes
 
-DATA = Path(__file__).parents[2] / "../shared/data"
 DOT = "black dot"
 
 
@@ -124,12 +124,10 @@ def test_an_absent_file_is_named(tmp_path: Path) -> None:
     ("folder", "name", "median"),
     [("insitu-loops", "dislocation-loop", 21.4), ("stem-multitype", "a/2<111> loop", 40)],
 )
-def test_real_labels_give_sizes(folder: str, name: str, median: float) -> None:
+def test_real_labels_give_sizes(real_data: Any, folder: str, name: str, median: float) -> None:
     from defectscope.readers.formats.coco import Coco
 
-    file = DATA / folder / "annotations.json"
-    if not file.exists():
-        pytest.skip(f"{file} is absent")
+    file = real_data(folder) / "annotations.json"
     found = fit_loop_sizes(Coco().load(file), label_inset_px=1.0)
     assert found.types[name].major_px[5] == pytest.approx(median, rel=0.1)
     assert found.types[name].aspect[5] == pytest.approx(0.65, abs=0.1)

@@ -44,6 +44,18 @@ def test_the_worst_come_first_and_frames_without_defects_never():
     assert worst_frames(frames, 0) == []
 
 
+def test_frames_with_lines_go_by_the_score_of_lines():
+    # Boxes of steep lines overlap by nothing where they are a pixel apart.
+    frames = table(
+        ("near", 0.0, 5, 5), ("short", 1, 0, 0), ("loops", 0.6, 1, 1), ("invented", None, 1, 0),
+        ("alarms", 0.9, 0, 1),
+    ).assign(
+        line_score=[0.9, 0.3, np.nan, np.nan, 0.9], true_lines=[5, 2, 0, 0, 5],
+        predicted_lines=[5, 2, 0, 1, 8], matched_lines=[5, 2, 0, 0, 5],
+    )  # fmt: skip
+    assert worst_frames(frames, 9) == [3, 1, 2, 4, 0]
+
+
 @pytest.fixture
 def picture():
     """One found, one missed, one false alarm, one not counted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from types import SimpleNamespace
 
@@ -55,3 +56,22 @@ def test_what_does_not_hold_for_the_run_is_left_out(changed, text):
 @pytest.mark.parametrize("weights", [None, "", "no-such-weights"])
 def test_weights_that_are_not_there_say_nothing(weights):
     assert known(weights=weights).values == {}
+
+
+@pytest.mark.parametrize(
+    ("scores", "values", "source"),
+    [
+        ({"validation": {"f1": 0.7}, "test": {"precision": 0.9, "recall": 0.8, "on": "x"}},
+         {"precision": 0.9, "recall": 0.8}, "by the card of its weights 'mine.safetensors', on x"),
+        ({"precision": 0.9}, {}, ""),
+        ({}, {}, ""),
+    ],
+)  # fmt: skip
+def test_precision_and_recall_stand_side_by_side_in_a_card(scores, values, source, tmp_path):
+    card = {"detector": "it", "defect_types": ["loop"], "architecture": {}, "threshold": 0.5,
+            "data": "drawn", "scores": scores}  # fmt: skip
+    (tmp_path / "mine.json").write_text(json.dumps(card))
+    weights = tmp_path / "mine.safetensors"
+    weights.touch()
+    found = known(weights=str(weights))
+    assert (found.values, found.source) == (values, source)

@@ -6,16 +6,19 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import defectscope as ds
 from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.geometry.polylines import polyline_box
+from defectscope.core.line_masks import mask_of_line
 from defectscope.core.metrics import Counts, count_matches
 from defectscope.pipeline.evaluation import SWEEP_IOUS, SWEEP_SCORES, evaluate
 from defectscope.pipeline.labels import save_dataset
-from defectscope.plugins.host import PluginHost
+from defectscope.plugins.host import PluginHost, default_host
 from defectscope.plugins.testing import isolated_host
 
 PLAIN = {"overlay": False, "figures": False}
@@ -336,6 +339,33 @@ def test_swapped_identities_show(run, host):
     assert scores["idf1"] == pytest.approx(7 / 9)
 
 
+def test_tracks_of_lines_go_by_their_courses(run):
+    def upright(rows, by=0.0):
+        x, y = rows["x"].to_numpy() + by, rows["y"].to_numpy()
+        return [np.array([[x[k], y[k] - 10], [x[k], y[k] + 10]]) for k in range(len(rows))]
+
+    result = run()
+    corners = ["x_min", "y_min", "x_max", "y_max"]
+    for name in ("detections", "tracks"):
+        table = getattr(result, name).assign(defect_type="dislocation", length_px=20.0)
+        table[corners] = [polyline_box(line) for line in upright(table)]
+        table.to_parquet(result.folder / f"{name}.parquet")
+    found = ds.load_run(result.folder).detections
+    ends = pd.concat([found, found], keys=[0, 1], names=["vertex", None]).reset_index("vertex")
+    ends["y"] += 20.0 * ends["vertex"] - 10
+    ends[["frame", "detection", "vertex", "x", "y"]].to_parquet(result.folder / "geometry.parquet")
+    images = []
+    for row in truth_of(result).images:
+        lines = upright(found[found["frame"] == row.frame], 1.2)
+        boxes = [polyline_box(line) for line in lines]
+        true = instances(boxes, "dislocation", lines=lines)
+        images.append(replace(row, instances=true))
+    true = with_tracks(Dataset(images), [7, 9, 4])
+    scores = evaluate(result.folder, true, host=default_host())
+    assert scores.overall.f1 == 0
+    assert (scores.tracking["mota"], scores.tracking["idf1"]) == (1, 1)
+
+
 def test_a_true_track_twice_in_a_frame_costs_the_scores_of_tracks_alone(run, host):
     result = run()
     first, *rest = with_tracks(truth_of(result), [7, 9, 4]).images
@@ -418,6 +448,25 @@ def test_area_fractions_are_of_what_was_looked_at(run, host):
     looked_at = len(images) * 30 * 48
     expected = row["true_count"] * np.pi / 4 * 36 / looked_at
     assert row["true_area_fraction"] == pytest.approx(expected)
+
+
+def as_masks(found):
+    """Return lines of which the masks are known, five pixels wide, and not the courses."""
+    return replace(found, masks=[mask_of_line(line, 5) for line in found.lines], lines=None)
+
+
+def test_lines_known_by_their_masks_are_scored_as_lines():
+    courses = [np.linspace([5, 10], [55, 12], 9), np.linspace([5, 30], [55, 40], 9)]
+    boxes = [polyline_box(line, 2.5) for line in courses]
+    lines = instances(boxes, "dislocation", lines=courses)
+    for predicted, true in (
+        (as_masks(lines), lines), (lines, as_masks(lines)), (as_masks(lines), as_masks(lines)),
+    ):  # fmt: skip
+        scores = compare(predicted[:1], true, default_host()).lines
+        assert (scores.true, scores.predicted, scores.matched) == (2, 1, 1)
+        assert scores.score == pytest.approx(0.5, abs=0.05)
+    boxes_alone = instances(boxes, "dislocation")
+    assert compare(boxes_alone, as_masks(lines), default_host()).lines is None
 
 
 def test_sizes_and_counts_by_hand(host):

@@ -14,8 +14,6 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
-from hypothesis import strategies as st
 
 import defectscope as ds
 from defectscope import (
@@ -27,12 +25,9 @@ from defectscope import (
     UsageError,
 )
 from defectscope.pipeline import inputs as inputs_module
-from defectscope.pipeline.input_files import natural_key
 from defectscope.pipeline.input_notes import MOST_WARNINGS, SeriesNotes
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.plugins.host import PluginHost, PluginRecord
-
-DATA = Path(__file__).parents[2] / "../shared/data"
 
 
 @pytest.fixture
@@ -569,23 +564,9 @@ def test_a_missing_package_is_not_a_damaged_frame(
         open_inputs([tmp_path], host)
 
 
-@given(st.lists(st.text(st.sampled_from("aB0129._"), max_size=6), min_size=2, max_size=5))
-def test_natural_order_is_an_order(names: list[str]) -> None:
-    ordered = sorted(names, key=natural_key)
-    assert sorted(set(names), key=natural_key) == list(dict.fromkeys(ordered))
-
-
-@given(st.integers(0, 10**6), st.integers(0, 10**6))
-def test_natural_order_goes_by_value(a: int, b: int) -> None:
-    if a != b:  # else case decides
-        assert (natural_key(f"img{a}.png") < natural_key(f"IMG{b}.png")) == (a < b)
-
-
 @pytest.mark.real_data
-def test_the_real_in_situ_series(host: PluginHost) -> None:
-    folder = DATA / "insitu-loops/frames"
-    if not folder.is_dir():
-        pytest.skip("the labelled real frames are not here")
+def test_the_real_in_situ_series(host: PluginHost, real_data: Any) -> None:
+    folder = real_data("insitu-loops/frames")
     frames = open_inputs([folder], host)
     assert len(frames) == 263
     assert (frames.indices[0], frames.indices[-1]) == (0, 1170)
@@ -598,12 +579,9 @@ def test_the_real_in_situ_series(host: PluginHost) -> None:
 
 
 @pytest.mark.real_data
-def test_the_folder_of_microscope_files(host: PluginHost) -> None:
+def test_the_folder_of_microscope_files(host: PluginHost, real_data: Any) -> None:
     pytest.importorskip("rsciio", reason="RosettaSciIO (extra 'microscope') is not installed")
-    folder = DATA / "microscope"
-    if not folder.is_dir():
-        pytest.skip("the microscope files are not here")
-    frames = open_inputs([folder], host)
+    frames = open_inputs([real_data("microscope")], host)
     damaged = []
     for position in range(len(frames)):
         try:

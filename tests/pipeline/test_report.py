@@ -198,15 +198,6 @@ def test_frames_that_are_gone_leave_the_outlines(run, host, tmp_path):
     assert data["frames"][0]["found"]
 
 
-def test_precision_and_recall_of_a_card_are_found():
-    from defectscope.pipeline.detector_scores import scores_of_card
-
-    card = {"validation": {"f1": 0.7}, "test": {"precision": 0.9, "recall": 0.8, "on": "x"}}
-    assert scores_of_card(card) == {"precision": 0.9, "recall": 0.8}
-    assert scores_of_card({"precision": 0.9}) == {}
-    assert scores_of_card(None) == {}
-
-
 def test_numbers_have_as_many_digits_as_they_deserve():
     assert number_text(KeyNumber("n", 310.0)) == ("310", "")
     assert number_text(KeyNumber("d", 8.72283, "nm", 8.1, 9.3)) == ("8.72 nm", "8.10 to 9.30")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,16 +14,13 @@ from defectscope.core.tables import diameters
 from defectscope.plugins.shipped_types import SHIPPED
 from defectscope.postproc.watershed_ellipse import WatershedEllipse
 
-DATA = Path(__file__).parents[2] / "../shared/data"
 RUNTIME = ds.Runtime(defect_types={kind.name: kind for kind in SHIPPED})
 pytestmark = pytest.mark.real_data
 
 
 def labelled(folder):
     """Yield (frame, instances, annotations) of every labelled image of a folder."""
-    path = DATA / folder / "annotations.json"
-    if not path.exists():
-        pytest.skip(f"the labelled images of {folder} are not here")
+    path = folder / "annotations.json"
     content = json.loads(path.read_text())
     names = {category["id"]: category["name"] for category in content["categories"]}
     images = path.parent / "frames" if (path.parent / "frames").exists() else path.parent
@@ -37,10 +33,10 @@ def labelled(folder):
         yield ds.Frame(pixels), ds.Instances(pixels.shape, boxes, defect_types=types), notes
 
 
-def test_mean_diameters_agree_with_labelled_ellipses_as_well_as_published():
+def test_mean_diameters_agree_with_labelled_ellipses_as_well_as_published(real_data):
     """P3 reports mean diameters within 11 % of the experts' for each type."""
     rows = []
-    for frame, instances, notes in labelled("stem-multitype"):
+    for frame, instances, notes in labelled(real_data("stem-multitype")):
         found = WatershedEllipse(None, RUNTIME).process(frame, instances)
         columns = [found.measurements[name] for name in ("major_px", "minor_px")]
         true = [np.array([note["ellipse"][name] for note in notes]) for name in ("major", "minor")]
@@ -53,10 +49,10 @@ def test_mean_diameters_agree_with_labelled_ellipses_as_well_as_published():
         assert measured == pytest.approx(true, rel=0.11), name
 
 
-def test_loops_of_the_video_are_segmented_and_sizes_do_not_hang_on_the_boxes():
+def test_loops_of_the_video_are_segmented_and_sizes_do_not_hang_on_the_boxes(real_data):
     rng = np.random.default_rng(0)
     component = WatershedEllipse(None, RUNTIME)
-    for frame, instances, _ in labelled("insitu-loops"):
+    for frame, instances, _ in labelled(real_data("insitu-loops")):
         found = component.process(frame, instances)
         columns = found.measurements
         assert columns["fit"].mean() > 0.96

@@ -6,6 +6,7 @@ import pickle
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,8 +15,6 @@ import pytest
 from defectscope import DamagedFrameError
 from defectscope.readers.images import ImageFile, ImageReader
 from defectscope.readers.pixels import COLOURS
-
-DATA = Path(__file__).parents[2] / "../shared/data"
 
 
 @pytest.fixture
@@ -182,11 +181,8 @@ def test_survives_pickling(tmp_path: Path, grey: np.ndarray) -> None:
 
 
 @pytest.mark.real_data
-def test_frames_of_a_real_video() -> None:
-    folder = DATA / "insitu-loops/frames"
-    if not folder.is_dir():
-        pytest.skip("the labelled real frames are not here")
-    frame = opened(folder / "Frame461.jpg")[0]
+def test_frames_of_a_real_video(real_data: Any) -> None:
+    frame = opened(real_data("insitu-loops/frames") / "Frame461.jpg")[0]
     assert (frame.shape, frame.pixels.dtype) == ((710, 1120), np.uint8)
 
 

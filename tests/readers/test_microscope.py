@@ -7,6 +7,7 @@ import json
 import pickle
 import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from defectscope.readers.microscope import (
 )
 from defectscope.readers.microscope_data import NoImageError, image_stack
 
-DATA = Path(__file__).parents[2] / "../shared/data/microscope"
 STACK = np.random.default_rng(0).integers(0, 4096, (5, 24, 32)).astype(np.uint16)
 
 
@@ -38,10 +38,9 @@ def opened(path: Path, **options: Any) -> MicroscopeFrames:
     return MicroscopeReader(MicroscopeOptions(**options), Runtime()).read(path)
 
 
-def real(name: str) -> MicroscopeFrames:
-    if not DATA.is_dir():
-        pytest.skip("the microscope files are not here")
-    return opened(DATA / name)
+@pytest.fixture
+def real(real_data: Any) -> Callable[[str], MicroscopeFrames]:
+    return lambda name: opened(real_data("microscope") / name)
 
 
 def write_mrc(path: Path, stack: np.ndarray, angstrom: float | None = 2.0) -> Path:
@@ -126,7 +125,7 @@ def dataset(
 
 @needs_rsciio
 @pytest.mark.real_data
-def test_real_image_of_tia() -> None:
+def test_real_image_of_tia(real: Any) -> None:
     frames = real("16_STOimage_1.ser")
     assert frames.names == ("16_STOimage_1.ser",)
     assert frames[0].pixels.dtype == np.uint16
@@ -138,7 +137,7 @@ def test_real_image_of_tia() -> None:
 @needs_rsciio
 @pytest.mark.real_data
 @pytest.mark.parametrize("suffix", [".dm3", ".dm4"])
-def test_real_stack_of_digital_micrograph(suffix: str) -> None:
+def test_real_stack_of_digital_micrograph(suffix: str, real: Any) -> None:
     name = f"dmTest_3D_int16_64,65,66{suffix}"
     frames = real(name)
     assert len(frames) == 66
@@ -154,7 +153,7 @@ def test_real_stack_of_digital_micrograph(suffix: str) -> None:
 
 @needs_rsciio
 @pytest.mark.real_data
-def test_dm3_and_dm4_hold_the_same_pixels() -> None:
+def test_dm3_and_dm4_hold_the_same_pixels(real: Any) -> None:
     first, second = (real(f"dmTest_3D_int16_64,65,66{s}") for s in (".dm3", ".dm4"))
     for position in (0, 40, 65):  # a ramp along x, the same in every frame
         assert np.array_equal(first.read(position), np.tile(np.arange(64), (65, 1)))
@@ -164,7 +163,7 @@ def test_dm3_and_dm4_hold_the_same_pixels() -> None:
 @needs_rsciio
 @pytest.mark.real_data
 @pytest.mark.parametrize("suffix", [".dm3", ".dm4"])
-def test_real_image_with_axes_in_different_units(suffix: str) -> None:
+def test_real_image_with_axes_in_different_units(suffix: str, real: Any) -> None:
     frames = real(f"dmTest_float32_nonSquare_diffPixelSize{suffix}")
     assert frames[0].shape == (64, 128)
     assert frames[0].pixels.dtype == np.float32
@@ -174,7 +173,7 @@ def test_real_image_with_axes_in_different_units(suffix: str) -> None:
 
 @needs_rsciio
 @pytest.mark.real_data
-def test_real_mrc_stack() -> None:
+def test_real_mrc_stack(real: Any) -> None:
     frames = real("temp.mrc")
     assert [frame.shape for frame in frames] == [(128, 128)] * 3
     assert frames.calibration.pixel_size_nm == pytest.approx(0.2)
@@ -183,7 +182,7 @@ def test_real_mrc_stack() -> None:
 
 @needs_rsciio
 @pytest.mark.real_data
-def test_a_real_spectrum_is_refused_in_one_sentence() -> None:
+def test_a_real_spectrum_is_refused_in_one_sentence(real: Any) -> None:
     with pytest.raises(InputError) as caught:
         real("08_carbon.dm3")
     assert str(caught.value) == (

@@ -19,7 +19,6 @@ from defectscope.plugins.host import default_host
 from defectscope.weights import plugin
 from defectscope.weights.plugin import loops
 
-REAL = Path(__file__).parents[2] / "../shared/data/insitu-loops"
 RECIPE = Path(plugin.__file__).parent / "recipes/loops.toml"
 
 
@@ -72,11 +71,10 @@ def test_loops_of_other_images_of_the_recipe_are_found():
 
 
 @pytest.mark.real_data
-def test_loops_of_the_real_video():
+def test_loops_of_the_real_video(real_data):
     # The frames that guided the recipe; nothing may be tuned on the other three.
-    if not (REAL / "annotations.json").is_file():
-        pytest.skip("the labelled real frames are not in ../shared/data/insitu-loops")
-    labels = json.loads((REAL / "annotations.json").read_text(encoding="utf-8"))
+    folder = real_data("insitu-loops")
+    labels = json.loads((folder / "annotations.json").read_text(encoding="utf-8"))
     total = Counts()
     for number in (126, 480, 888):
         name = f"Frame{number}.jpg"
@@ -84,7 +82,7 @@ def test_loops_of_the_real_video():
         rows = [a["bbox"] for a in labels["annotations"] if a["image_id"] == image["id"]]
         boxes = np.array(rows, float)
         boxes[:, 2:] += boxes[:, :2]
-        pixels = cv2.imread(str(REAL / "frames" / name), cv2.IMREAD_GRAYSCALE)
+        pixels = cv2.imread(str(folder / "frames" / name), cv2.IMREAD_GRAYSCALE)
         truth = ds.Instances(pixels.shape, boxes, defect_types="dislocation-loop")
         total += count_matches(detector().detect([ds.Frame(pixels)])[0], truth, 0.15)
     assert total.f1 is not None

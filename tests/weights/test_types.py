@@ -16,7 +16,6 @@ from defectscope.pipeline.recipes import RecipeData
 from defectscope.plugins.host import default_host
 from defectscope.weights import plugin
 
-REAL = Path(__file__).parents[2] / "../shared/data/stem-multitype"
 RECIPES = Path(plugin.__file__).parent / "recipes"
 TYPES = ("a/2<111> loop", "black dot", "a<100> loop")
 WEIGHTS = [("types", "heatmap"), ("faster-rcnn-types", "faster-rcnn")]
@@ -69,12 +68,11 @@ def test_each_type_is_found_in_other_images_of_the_recipe(name, detector):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize(("name", "detector"), WEIGHTS)
-def test_loops_and_dots_of_real_images(name, detector):
-    if not REAL.is_dir():
-        pytest.skip("the labelled real images are not in ../shared/data/stem-multitype")
+def test_loops_and_dots_of_real_images(real_data, name, detector):
+    folder = real_data("stem-multitype")
     frames = [
-        (cv2.imread(str(REAL / image.file_name), cv2.IMREAD_GRAYSCALE), image.instances)
-        for image in open_dataset(REAL, default_host()).images
+        (cv2.imread(str(folder / image.file_name), cv2.IMREAD_GRAYSCALE), image.instances)
+        for image in open_dataset(folder, default_host()).images
     ]
     found = scores(name, detector, frames, 0.4)
     assert found["a/2<111> loop"] > 0.45, found

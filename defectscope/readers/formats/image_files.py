@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 import shutil
 import warnings
 from collections.abc import Iterable, Sequence
@@ -13,6 +12,7 @@ from pydantic import Field
 
 from defectscope.core.datasets import PAGE, Dataset, file_of
 from defectscope.core.errors import FormatError, InputError
+from defectscope.core.file_order import natural_key
 from defectscope.core.files import atomic_path, check_encoding, inside
 from defectscope.core.options import Options
 
@@ -24,7 +24,6 @@ __all__ = [
     "image_size",
     "label_files",
     "list_images",
-    "natural_key",
     "page_count",
     "relative_name",
     "resting_place",
@@ -39,12 +38,6 @@ class CopyOptions(Options):
     copy_images: bool = Field(
         False, description="Copy the image files to where the format expects them."
     )
-
-
-def natural_key(path: Path | str) -> list[tuple[int, str]]:
-    """Return a sorting key that puts Frame9 before Frame10."""
-    parts = re.split(r"(\d+)", str(path))
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def list_images(folder: Path) -> list[Path]:

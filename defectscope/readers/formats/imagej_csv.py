@@ -10,13 +10,13 @@ from pydantic import Field
 from defectscope.core.base import AnnotationFormat
 from defectscope.core.datasets import Dataset, LabelledImage, file_of
 from defectscope.core.errors import FormatError
+from defectscope.core.file_order import natural_key
 from defectscope.core.files import write_text
 from defectscope.core.options import Options
 from defectscope.readers.formats.collecting import collect, smallest_size
 from defectscope.readers.formats.holdings import NO_PLACE, Notes, loaded, note_losses
 from defectscope.readers.formats.image_files import (
     image_size,
-    natural_key,
     page_count,
     resting_place,
 )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from defectscope.core.errors import FormatError, InputError
-from defectscope.readers.formats.image_files import natural_key
+from defectscope.core.file_order import natural_key
 
 __all__ = ["region_bytes"]
 

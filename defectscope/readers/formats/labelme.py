@@ -10,6 +10,7 @@ from typing import Any
 from defectscope.core.base import AnnotationFormat
 from defectscope.core.datasets import Dataset, LabelledImage, file_of
 from defectscope.core.errors import FormatError, OutputError
+from defectscope.core.file_order import natural_key
 from defectscope.core.files import write_json
 from defectscope.readers.formats.collecting import collect
 from defectscope.readers.formats.folder_output import left_over, whole_folder
@@ -20,7 +21,6 @@ from defectscope.readers.formats.image_files import (
     copy_images,
     image_size,
     label_files,
-    natural_key,
     relative_name,
 )
 from defectscope.readers.formats.json_values import Entry, read_json

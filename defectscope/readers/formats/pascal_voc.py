@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from defectscope.core.base import AnnotationFormat
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import FormatError, OutputError
+from defectscope.core.file_order import natural_key
 from defectscope.core.files import write_text
 from defectscope.core.instances import Instances
 from defectscope.readers.formats.collecting import Annotation, collect
@@ -23,7 +24,6 @@ from defectscope.readers.formats.image_files import (
     check_size,
     copy_images,
     label_files,
-    natural_key,
     relative_name,
     resting_place,
 )

@@ -10,6 +10,7 @@ import numpy as np
 from defectscope.core.base import AnnotationFormat
 from defectscope.core.datasets import PAGE, Dataset, LabelledImage
 from defectscope.core.errors import FormatError, OutputError
+from defectscope.core.file_order import natural_key
 from defectscope.core.files import write_text
 from defectscope.core.instances import Instances
 from defectscope.readers.formats.collecting import collect
@@ -21,7 +22,6 @@ from defectscope.readers.formats.image_files import (
     image_size,
     label_files,
     list_images,
-    natural_key,
 )
 from defectscope.readers.formats.outlines import mask_polygons, polygon_box
 from defectscope.readers.formats.yolo_classes import CLASSES, DATA, data_yaml, read_classes

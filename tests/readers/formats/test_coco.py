@@ -18,7 +18,6 @@ from defectscope.core.instances import Instances
 from defectscope.core.masks import Mask
 from defectscope.readers.formats.coco import Coco
 
-SHARED = Path(__file__).parents[3] / "../shared/data"
 PLAIN: dict[str, Any] = {
     "images": [{"id": 7, "file_name": "a.png", "width": 30, "height": 20}],
     "annotations": [{"id": 1, "image_id": 7, "category_id": 3, "bbox": [2, 3, 10, 5]}],
@@ -340,9 +339,8 @@ def test_images_are_copied_when_asked(tmp_path: Path) -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the labelled real frames are not here")
-def test_boxes_of_the_in_situ_frames() -> None:
-    dataset = Coco().load(SHARED / "insitu-loops")
+def test_boxes_of_the_in_situ_frames(real_data: Any) -> None:
+    dataset = Coco().load(real_data("insitu-loops"))
     assert [image.frame for image in dataset.images] == [126, 329, 480, 707, 888, 1166]
     assert sum(len(image.instances) for image in dataset.images) == 608
     assert dataset.folder is not None
@@ -352,9 +350,8 @@ def test_boxes_of_the_in_situ_frames() -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the labelled real frames are not here")
-def test_ellipses_of_the_stem_images(tmp_path: Path) -> None:
-    dataset = Coco().load(SHARED / "stem-multitype")
+def test_ellipses_of_the_stem_images(tmp_path: Path, real_data: Any) -> None:
+    dataset = Coco().load(real_data("stem-multitype"))
     found = [image.instances for image in dataset.images]
     assert sum(map(len, found)) == 139
     assert dataset.defect_types == ("a/2<111> loop", "black dot", "a<100> loop", "uncertain")
