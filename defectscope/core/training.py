@@ -53,6 +53,10 @@ class TrainingData(ABC):
         """Return plain values from which the data can be made or found again."""
         return {}
 
+    def sources(self) -> list[tuple[Path, str]]:
+        """Return file and page of each frame; none where frames are drawn."""
+        return []
+
     def open(self) -> None:
         """Acquire what :meth:`load` needs."""
 

@@ -22,7 +22,7 @@ from defectscope.detectors.learning.plans import plan_of, work_folder
 from defectscope.detectors.learning.trainer import Fitted, Settings, expect_device, fit
 from defectscope.detectors.learning.validating import (
     chosen_on,
-    on_training_frames,
+    expect_others,
     validation_frames,
 )
 
@@ -125,11 +125,7 @@ def trained(
     frames = validation_frames(job, options.validation_frames, usable)
     plan = plan_of(job, detector, steps, architecture)
     first = begin(job, network, plan, steps)
-    if on_training_frames(job):
-        job.say(
-            "warning: the best state and its threshold are chosen on the training frames, of "
-            f"{job.data.title}, where scores flatter; name other frames with --validation"
-        )
+    expect_others(job)
 
     def loader(rank: int, ranks: int) -> DataLoader[Any]:
         made = Batches(job.data, crops, options.frames_per_step, first, job.seed, rank, ranks)
