@@ -146,14 +146,19 @@ class _Teller(Callback):
             )
 
 
-def expect_device(runtime: Runtime, devices: int) -> None:
-    """Check that there are as many GPUs as were asked for.
+def expect_device(runtime: Runtime, devices: int, precision: str = "32") -> None:
+    """Check that there are as many GPUs as were asked for, and one where arithmetic needs it.
 
     Raises
     ------
     OptionError
-        There are not, or several were asked for without CUDA.
+        There are not, or several, or 16-bit floats, were asked for without CUDA.
     """
+    if runtime.device != "cuda" and precision == "16-mixed":
+        # Lightning would take bf16-mixed without a word.
+        raise OptionError(
+            "precision = 16-mixed is for GPUs; add --device cuda, or take bf16-mixed or 32"
+        )
     if runtime.device != "cuda" and devices > 1:
         raise OptionError(f"devices = {devices} are GPUs; add --device cuda, or leave it out")
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -118,7 +118,7 @@ def trained(
         An option does not fit them.
     """
     options: LearningOptions = job.options
-    expect_device(runtime, options.devices)
+    expect_device(runtime, options.devices, options.precision)
     torch.manual_seed(job.seed)
     network, architecture = build(job)
     steps = job.steps or options.steps
