@@ -32,6 +32,8 @@ def ignored_region(truth: Instances) -> NDArray[np.bool_] | None:
 
     None where there are none. On an ignored line, it is the line that does not count.
     """
+    if not truth.ignore.any():
+        return None
     region = np.zeros(truth.image_shape, bool)
     for k in np.flatnonzero(truth.ignore):
         if truth.lines is not None and len(truth.lines[k]) > 1:
