@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from defectscope.core.instances import Instances
 
-__all__ = ["TrainingData", "TrainingJob"]
+__all__ = ["TrainingData", "TrainingJob", "is_follower"]
 
 
 class TrainingData(ABC):
@@ -69,6 +70,16 @@ class TrainingData(ABC):
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def is_follower() -> bool:
+    """Return whether this process trains along with another one, which alone checks and writes.
+
+    To train on several GPUs, Lightning starts the same command again for all but the first, with
+    these variables.
+    """
+    ranks = os.environ.get("LOCAL_RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+    return ranks[0] != "0" and ranks[1] != "1"
 
 
 def _silent(stage: str, done: int, total: int) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from defectscope import WeightFiles
 from defectscope.core.errors import DefectscopeError, FormatError, OptionError
 from defectscope.core.provenance import file_digest
+from defectscope.core.training import is_follower
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,7 +158,8 @@ def refuse_other_number(job: TrainingJob, before: Sequence[str], classes: int) -
 
 def complete_weights(job: TrainingJob, detector: str) -> WeightFiles | None:
     """Return the weights of this very training where it has come to its end."""
-    if not (job.resume and job.out.is_file()):
+    # Where the first of several processes trains, they are not complete.
+    if is_follower() or not (job.resume and job.out.is_file()):
         return None
     try:
         files = WeightFiles.open(job.out, detector)

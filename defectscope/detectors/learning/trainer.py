@@ -22,6 +22,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer, WeightAv
 
 from defectscope.core.errors import FormatError, OptionError, OutputError
 from defectscope.core.files import write_json
+from defectscope.core.training import is_follower
 from defectscope.detectors.learning.curves import DETECTION, CurveRecorder
 from defectscope.detectors.learning.keeping import Best, Keeper, StoppedError, WholeFiles
 from defectscope.detectors.learning.plans import expect_same, work_folder
@@ -189,6 +190,9 @@ def first_step(job: TrainingJob, plan: dict[str, Any]) -> int:
     """
     folder = work_folder(job.out)
     noted, last = folder / "plan.json", folder / "last.ckpt"
+    if is_follower():
+        # The first process has prepared it.
+        return int(_read(last)["global_step"]) if job.resume and last.is_file() else 0
     if folder.is_dir() and not noted.is_file() and any(folder.glob("[!.]*")):
         raise OutputError(
             f"{folder} holds something else than a training; move it, or choose another --out"

@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from defectscope import WeightFiles, WeightsCard
+from defectscope.core.training import is_follower
 from defectscope.detectors.learning.batches import Batches, batch_loader
 from defectscope.detectors.learning.curves import draw_curves
 from defectscope.detectors.learning.export import onnx_bytes
@@ -194,6 +195,8 @@ def _saved(
         scores={kind: {"on": where, **facts.scores(fitted), **fitted.detection}},
         versions={"python": platform.python_version()} | {n: version(n) for n in packages},
     )
+    if is_follower():
+        return WeightFiles(job.out.with_suffix(""), card)
     files = WeightFiles.save(job.out, card, arrays, twin)
     curve = work_folder(job.out) / "curve.csv"
     if curve.is_file():
