@@ -106,7 +106,8 @@ class TrainingJob:
     seed
         Of everything random.
     workers
-        Processes that prepare batches; the result does not depend on it.
+        Processes that prepare batches; with the same number of threads, the result does not depend
+        on it.
     resume
         Whether to go on from the last checkpoint of the same job.
     progress

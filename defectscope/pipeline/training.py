@@ -94,10 +94,11 @@ def train(
     options
         Of training, see ``defectscope plugins info``.
     threads
-        Of the network; 0 leaves one core to each worker.
+        Of the network; 0 leaves one core to each worker. Other numbers round differently.
     workers
-        Processes that prepare batches; the result does not depend on it. A script that asks for
-        some needs the line ``if __name__ == "__main__":`` around what it does.
+        Processes that prepare batches; with the same `threads`, not 0, the result does not depend
+        on it. A script that asks for some needs the line ``if __name__ == "__main__":`` around what
+        it does.
     resume, overwrite
         Go on with an interrupted training, or replace what is there.
 

@@ -149,11 +149,12 @@ def trained(
     side_px = facts.example_side * architecture.multiple_px
     # Most networks take grey alone, and their architecture says nothing of it.
     shape = (1, getattr(architecture, "channels_in", 1), side_px, side_px)
-    return _saved(job, network, fitted, plan, torch.zeros(shape), facts)
+    return _saved(job, runtime, network, fitted, plan, torch.zeros(shape), facts)
 
 
 def _saved(
     job: TrainingJob,
+    runtime: Runtime,
     network: nn.Module,
     fitted: Fitted,
     plan: dict[str, Any],
@@ -191,7 +192,7 @@ def _saved(
         if fitted.f1
         else f"nothing: F1 is 0 at every threshold on {where}",
         data=job.data.title,
-        recipe={**plan, "best_step": fitted.step},
+        recipe={**plan, "best_step": fitted.step, "threads": runtime.threads},
         scores={kind: {"on": where, **facts.scores(fitted), **fitted.detection}},
         versions={"python": platform.python_version()} | {n: version(n) for n in packages},
     )
