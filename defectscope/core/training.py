@@ -76,10 +76,9 @@ def is_follower() -> bool:
     """Return whether this process trains along with another one, which alone checks and writes.
 
     To train on several GPUs, Lightning starts the same command again for all but the first, with
-    these variables.
+    this variable. Others that it sets, it takes back before the weights are written.
     """
-    ranks = os.environ.get("LOCAL_RANK", "0"), os.environ.get("WORLD_SIZE", "1")
-    return ranks[0] != "0" and ranks[1] != "1"
+    return os.environ.get("LOCAL_RANK", "0") != "0"
 
 
 def _silent(stage: str, done: int, total: int) -> None:

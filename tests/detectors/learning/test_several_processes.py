@@ -46,13 +46,11 @@ if __name__ == "__main__":
 @pytest.fixture
 def follower(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "1")
-    monkeypatch.setenv("WORLD_SIZE", "2")
 
 
 @pytest.mark.parametrize(("rank", "refused"), [("0", True), ("1", False)])
 def test_what_the_first_process_began_is_not_in_the_way(tmp_path, monkeypatch, rank, refused):
     monkeypatch.setenv("LOCAL_RANK", rank)
-    monkeypatch.setenv("WORLD_SIZE", "2")
     out = tmp_path / "a.safetensors"
     (tmp_path / "a.training").mkdir()
     seen = []
