@@ -89,6 +89,7 @@ def _class_section(cls: type) -> list[str]:
     attributes = _definitions(_parts(inspect.getdoc(cls) or "", "Attributes"))
     lines += attributes
     for name, member in vars(cls).items():
+        member = member.__func__ if isinstance(member, classmethod) else member
         if name.startswith("_") or not (inspect.isfunction(member) or isinstance(member, property)):
             continue
         must = " (must be written)" if getattr(member, "__isabstractmethod__", False) else ""

@@ -65,6 +65,7 @@ def train(context: click.Context, /, **given: Any) -> None:
       defectscope train heatmap labelled/ --init loops --config fine-tuning.toml
         --out mine.safetensors
     """
+    from defectscope.core.training import is_follower
     from defectscope.pipeline.choices import gather_options, make_choices, read_config
     from defectscope.pipeline.renaming import parse_renames
     from defectscope.pipeline.shipped_recipes import shipped_recipe
@@ -83,6 +84,8 @@ def train(context: click.Context, /, **given: Any) -> None:
             choice.name, given.pop("data"), out, options=choice.options,
             host=current_host(context), progress=progress, say=say, **given,
         )  # fmt: skip
+    if is_follower():
+        return
     for kind, scores in files.card.scores.items():
         say(f"{kind}: " + ", ".join(f"{name} {value}" for name, value in scores.items()))
     say(f"weights are in {out}, threshold {files.card.threshold:g}")

@@ -41,9 +41,14 @@ def list_(context: click.Context, as_json: bool) -> None:
         cells.append(
             (row["name"], row.get("detector", "–"), row.get("licence", "–"),
              ", ".join(row.get("defect_types", ())),
-             f"cannot be used: {problem}" if problem else row["summary"])
+             f"cannot be used: {problem}" if problem else _about(row))
         )  # fmt: skip
     show_table(("name", "detector", "licence", "defect types", "summary"), cells)
+
+
+def _about(row: dict[str, Any]) -> str:
+    bare = row.get("no_card", False)
+    return f"{row['summary']} (no card: {row['path']})" if bare else str(row["summary"])
 
 
 def _entries(host: PluginHost) -> list[Any]:
@@ -64,6 +69,9 @@ def _row(host: PluginHost, qualified: str) -> dict[str, Any]:
     try:
         with quiet_stdout():
             given = registered_file(entry.spec)
+        if given.is_file() and not given.with_suffix(".json").is_file():
+            # Those of a plugin's own detector may do without one.
+            return row | {"path": str(given), "no_card": True}
         path, card = _card(given)
     except DefectscopeError as error:
         return row | {"cannot_be_used": str(error)}

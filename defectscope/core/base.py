@@ -64,6 +64,8 @@ class Runtime:
         The registered defect types by name: their colours and size definitions.
     weights
         The registered weights by name.
+    clashing_types
+        Defect types that plugins define differently: by name, what to say where one is used.
     """
 
     device: str = "cpu"
@@ -72,6 +74,7 @@ class Runtime:
     progress: bool = False
     defect_types: Mapping[str, DefectType] = field(default_factory=dict)
     weights: Mapping[str, ComponentSpec] = field(default_factory=dict)
+    clashing_types: Mapping[str, str] = field(default_factory=dict)
 
 
 class Component(ABC):

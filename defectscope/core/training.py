@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from defectscope.core.instances import Instances
 
-__all__ = ["TrainingData", "TrainingJob"]
+__all__ = ["TrainingData", "TrainingJob", "is_follower"]
 
 
 class TrainingData(ABC):
@@ -53,6 +54,10 @@ class TrainingData(ABC):
         """Return plain values from which the data can be made or found again."""
         return {}
 
+    def sources(self) -> list[tuple[Path, str]]:
+        """Return file and page of each frame; none where frames are drawn."""
+        return []
+
     def open(self) -> None:
         """Acquire what :meth:`load` needs."""
 
@@ -65,6 +70,15 @@ class TrainingData(ABC):
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def is_follower() -> bool:
+    """Return whether this process trains along with another one, which alone checks and writes.
+
+    To train on several GPUs, Lightning starts the same command again for all but the first, with
+    this variable. Others that it sets, it takes back before the weights are written.
+    """
+    return os.environ.get("LOCAL_RANK", "0") != "0"
 
 
 def _silent(stage: str, done: int, total: int) -> None:
@@ -91,7 +105,8 @@ class TrainingJob:
     seed
         Of everything random.
     workers
-        Processes that prepare batches; the result does not depend on it.
+        Processes that prepare batches; with the same number of threads, the result does not depend
+        on it.
     resume
         Whether to go on from the last checkpoint of the same job.
     progress

@@ -21,7 +21,7 @@ from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.lag import Lag
 from defectscope.pipeline.lanes import available_cores, lane_count
 from defectscope.pipeline.masking import masked_parts
-from defectscope.pipeline.named import NamedComponent, guarded
+from defectscope.pipeline.named import NamedComponent, guarded, reported_types
 from defectscope.pipeline.registering import chosen_registration
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
@@ -332,6 +332,7 @@ class Pipeline:
             lanes = lane_count(self.threads, self.device)
         runtime = self._runtime(max(chosen.workers, lanes))
         built = self._build(runtime)
+        self._check_types(built, frames.warnings)
         show = progress or (lambda stage, done, total: None)
         named = [component for family in built.values() for component in family]
         if self.device != "cpu" and not any(n.component.uses_device for n in named):
@@ -350,6 +351,15 @@ class Pipeline:
             show,
             lanes,
         )
+
+    def _check_types(
+        self, built: Mapping[str, Sequence[NamedComponent]], warnings: list[str]
+    ) -> None:
+        """Refuse defect types of two meanings, and say which have none where that matters."""
+        unknown = self.host.expect_types(reported_types(built["detectors"][0]))
+        sized = [named.component.columns for named in built.get("postprocessors", [])]
+        if any("major_px" in columns for columns in sized):
+            warnings += [text for text in unknown if text not in warnings]
 
 
 def _parsed(name: str | Choice) -> Choice:

@@ -29,12 +29,12 @@ from defectscope.pipeline.bootstrap import PERCENTILES, RESAMPLES, SEED
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.evaluation import NOTHING_TRUE, check_overlap
 from defectscope.pipeline.lanes import available_cores
+from defectscope.pipeline.named import reported_types
 from defectscope.pipeline.renaming import renamed_dataset
 from defectscope.plugins.host import PluginHost, default_host
 
 if TYPE_CHECKING:
     from defectscope.core.base import Runtime
-    from defectscope.pipeline.named import NamedComponent
     from defectscope.pipeline.session import Progress
 
 __all__ = ["benchmark"]
@@ -123,7 +123,7 @@ def benchmark(
     paths = [datasets] if isinstance(datasets, str | Path) else datasets
     data = open_benchmark_data([Path(path) for path in paths], host, frames)
     if rename:
-        can = {name for e in entrants if e.named is not None for name in _reported(e.named)}
+        can = {name for e in entrants if e.named is not None for name in reported_types(e.named)}
         data = with_names(data, rename, can)
     if noise:
         data = [each for one in data for each in (one, *with_noise(one))]
@@ -176,14 +176,6 @@ def _info(
         "machine": machine_description(),
         "versions": package_versions(),
     }
-
-
-def _reported(named: NamedComponent) -> tuple[str, ...]:
-    """Return the types that a detector can report; one that cannot say fails where it detects."""
-    try:
-        return tuple(named.component.defect_types)
-    except Exception:
-        return ()
 
 
 def _line(

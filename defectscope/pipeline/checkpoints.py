@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from defectscope.core.errors import FormatError, InputError, MissingPackageError
+from defectscope.core.torch_errors import what_was_refused
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,10 +40,9 @@ def read_checkpoint(path: Path) -> dict[str, NDArray[np.generic]]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        first_line = str(error).strip().partition("\n")[0]
         raise FormatError(
             f"{path} is damaged, no torch checkpoint, or holds code that would have to run "
-            f"({type(error).__name__}: {first_line}); save its state_dict alone where it was made, "
+            f"({what_was_refused(error)}); save its state_dict alone where it was made, "
             "and convert that; files of ultralytics: --detector yolov3"
         ) from error
     tensors = _tensors(content)

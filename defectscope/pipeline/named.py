@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from defectscope.pipeline.choices import Choice
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["NamedComponent", "busy", "check_found", "guarded", "outside"]
+__all__ = ["NamedComponent", "busy", "check_found", "guarded", "outside", "reported_types"]
 
 T = TypeVar("T")
 
@@ -122,6 +122,14 @@ def guarded(named: NamedComponent, where: str, call: Callable[..., T], *argument
             f"{named.describe()} failed {where}: {type(error).__name__}: {text}{hint}; "
             "what was finished before stays"
         ) from error
+
+
+def reported_types(named: NamedComponent) -> tuple[str, ...]:
+    """Return the types that a detector can report; one that cannot say fails where it detects."""
+    try:
+        return tuple(named.component.defect_types)
+    except Exception:
+        return ()
 
 
 def busy(named: NamedComponent, where: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from defectscope.core.errors import InputError, UsageError
+from defectscope.core.errors import InputError, PluginClashError, UsageError
 from defectscope.core.frame_rows import FrameRows
 from defectscope.core.frames import Frame, FrameSequence
 from defectscope.core.geometry.boxes import box_centres
@@ -196,12 +196,20 @@ class FrameStages:
             instances = guarded(named, where, processor.process, frame, instances)
             check_found(named, [instances], [frame])
             outcome.timings_s[named.alias] = time.perf_counter() - start
+        self._expect_one_meaning(instances)
         start = time.perf_counter()
         if self.roi is not None and outcome.shape is not None:
             instances = instances.moved(self.roi[0], self.roi[1], outcome.shape)
         instances = _outlined(instances, self.defect_types)
         outcome.rows = FrameRows.of(frame, instances, self.defect_types)
         outcome.timings_s["tables"] = time.perf_counter() - start
+
+    def _expect_one_meaning(self, instances: Instances) -> None:
+        clashing = self.detector.component.runtime.clashing_types
+        if clashing:
+            for name in np.unique(instances.defect_types).tolist():
+                if name in clashing:
+                    raise PluginClashError(clashing[name])
 
 
 @cache

@@ -16,7 +16,7 @@ from defectscope.core.errors import (
     UsageError,
 )
 from defectscope.core.options import validate_options
-from defectscope.core.training import TrainingData, TrainingJob
+from defectscope.core.training import TrainingData, TrainingJob, is_follower
 from defectscope.core.weights import WeightFiles, find_weights
 from defectscope.pipeline.lanes import available_cores
 from defectscope.pipeline.named import NamedComponent, guarded
@@ -94,10 +94,11 @@ def train(
     options
         Of training, see ``defectscope plugins info``.
     threads
-        Of the network; 0 leaves one core to each worker.
+        Of the network; 0 leaves one core to each worker. Other numbers round differently.
     workers
-        Processes that prepare batches; the result does not depend on it. A script that asks for
-        some needs the line ``if __name__ == "__main__":`` around what it does.
+        Processes that prepare batches; with the same `threads`, not 0, the result does not depend
+        on it. A script that asks for some needs the line ``if __name__ == "__main__":`` around what
+        it does.
     resume, overwrite
         Go on with an interrupted training, or replace what is there.
 
@@ -115,7 +116,11 @@ def train(
     if resume and overwrite:
         raise UsageError("--resume goes on with a training and --overwrite deletes it; choose one")
     started = out.with_name(f"{out.stem}.training").exists()
-    if not (resume or overwrite) and (out.exists() or started):
+    # What lies there is of the process that started this one.
+    follows = is_follower()
+    if follows:
+        progress, say = (lambda stage, done, total: None), (lambda text: None)
+    if not (resume or overwrite or follows) and (out.exists() or started):
         raise OutputError(
             f"{out if out.exists() else out.with_name(f'{out.stem}.training')} exists; go on with "
             "--resume, replace it with --overwrite, or choose another --out"
@@ -153,7 +158,7 @@ def train(
         files = _weight_files(named, "before it trained", complete, "WeightFiles or None")
         say(f"the training of {out} is already complete")
         return files
-    if resume and out.exists() and not started:
+    if resume and out.exists() and not (started or follows):
         raise OutputError(
             f"{out} holds the weights of another training, and nothing of an interrupted one is "
             "beside it; choose another --out, or replace it with --overwrite"

@@ -147,6 +147,14 @@ class DatasetData(TrainingData):
         """Return the labels of one image."""
         return self._images[number % len(self._images)][1]
 
+    def sources(self) -> list[tuple[Path, str]]:
+        """Return the file of each image, and the page where it is one of a stack."""
+        found = []
+        for name, _ in self._images:
+            path, page = file_of(self._folder, name).resolve(), PAGE.search(name)
+            found.append((path, page[0] if page and path.name != Path(name).name else ""))
+        return found
+
     def recipe(self) -> dict[str, Any]:
         """Return names of the images, and a digest of their labels."""
         digest = hashlib.sha256()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from defectscope.core.errors import (
@@ -138,7 +139,7 @@ class Catalogue:
         return {
             suffix.lower(): entry.name
             for entry in self.registered("readers")
-            if normalized(entry.plugin.distribution) == PROJECT
+            if _is_shipped(entry)
             for suffix in entry.spec.suffixes
         }
 
@@ -161,19 +162,64 @@ class Catalogue:
         A shipped one stays as it is, whatever others make of its name: sizes must not change
         because a plugin was installed.
         """
-        clashing = {group[0].name for group in self.clashes() if group[0].family == "defect-types"}
+        clashing = self.clashing_types()
         found: dict[str, DefectType] = {}
         for entry in self.registered("defect-types"):
-            shipped = normalized(entry.plugin.distribution) == PROJECT
-            if entry.name not in clashing or shipped:
+            if entry.name not in clashing:
                 found.setdefault(entry.name, entry.spec)
         return found
+
+    def clashing_types(self) -> dict[str, str]:
+        """Return the defect types that plugins define differently: what to say of each, by name.
+
+        Not the shipped ones, which nobody can define anew.
+        """
+        return {
+            group[0].name: str(_clash("defect-types", group[0].name, group))
+            for group in self.clashes()
+            if group[0].family == "defect-types" and not _is_shipped(group[0])
+        }
+
+    def expect_types(self, names: Iterable[str]) -> list[str]:
+        """Check the defect types that a component declares.
+
+        Parameters
+        ----------
+        names
+            What it declares.
+
+        Returns
+        -------
+        list of str
+            Warnings about those that no plugin registers.
+
+        Raises
+        ------
+        PluginClashError
+            Plugins define one of them differently; they are named.
+        """
+        names = list(dict.fromkeys(names))
+        clashing, known = self.clashing_types(), self.defect_types()
+        for name in names:
+            if name in clashing:
+                raise PluginClashError(clashing[name])
+        return [
+            f"the defect type {name!r} is registered by no plugin: it is measured by its major "
+            f"axis, and as a dark ellipse unless an option says otherwise{self._left_out()}"
+            for name in names
+            if name not in known
+        ]
 
     def runtime(self, **values: Any) -> Runtime:
         """Return what components may use: `values`, and the registered defect types and weights."""
         from defectscope.core.base import Runtime
 
-        return Runtime(**values, defect_types=self.defect_types(), weights=self.weights())
+        return Runtime(
+            **values,
+            defect_types=self.defect_types(),
+            weights=self.weights(),
+            clashing_types=self.clashing_types(),
+        )
 
     def weights(self) -> dict[str, ComponentSpec]:
         """Return the named weights, those of clashing names by ``distribution/name`` only."""
@@ -196,6 +242,10 @@ def _provided_by(name: str, everything: list[Registered]) -> str:
     return f" but a plugin, which provides: {', '.join(names)}" if names else ""
 
 
+def _is_shipped(entry: Registered) -> bool:
+    return normalized(entry.plugin.distribution) == PROJECT
+
+
 def _differ(group: list[Registered]) -> bool:
     # Every plugin that uses a defect type may declare it, as long as they agree.
     if group[0].family == "defect-types":
@@ -206,7 +256,11 @@ def _differ(group: list[Registered]) -> bool:
 def _clash(family: str, name: str, found: list[Registered]) -> PluginClashError:
     owners = " and ".join(entry.plugin.label for entry in found)
     choices = list(dict.fromkeys(entry.qualified for entry in found))
-    if len(choices) == len(found):
+    # What is found bears the bare name of its type: no other can be chosen.
+    if len(choices) == len(found) and family == "defect-types":
+        blocks = [entry.plugin.distribution for entry in found]
+        advice = "they define it differently; leave one out with "
+    elif len(choices) == len(found):
         blocks = [entry.plugin.distribution for entry in found]
         advice = f"write {' or '.join(choices)}, or leave one out with "
     else:

@@ -97,6 +97,17 @@ class TestList:
         assert re.search(r"yolov3-tiny-loops +yolov3 +AGPL-3.0 +dislocation-loop", done.stdout)
         assert "cannot be used" in done.stdout
 
+    def test_those_without_a_card_have_a_path(self, tmp_path):
+        bare = tmp_path / "bare.safetensors"
+        bare.write_bytes(b"of a detector that needs no card")
+        more = provider(tmp_path, bare)
+        rows = {row["name"]: row for row in json.loads(call("list", "--json", **more).stdout)}
+        assert rows["bare"] == {
+            "name": "bare", "distribution": "mine", "summary": "Of bare.", "path": str(bare),
+            "no_card": True,
+        }  # fmt: skip
+        assert "no card" in call("list", **more).stdout
+
     def test_one_that_fails_leaves_the_others_listed(self, saved, tmp_path):
         names = ("raises", "ends", "nothing", "prints")
         more = provider(tmp_path, *(saved.with_stem(name) for name in names))

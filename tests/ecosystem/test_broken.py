@@ -297,6 +297,50 @@ def test_a_redefined_defect_type_changes_nothing(site):
     assert [entry.plugin.distribution for entry in group] == ["defectscope", "usurper"]
 
 
+CAVITIES = """
+@ds.hookimpl
+def defectscope_defect_types():
+    return [ds.DefectType('cavity', 'Cavity', 'ellipse', '{size}')]
+"""
+FINDS_CAVITIES = """
+@ds.hookimpl
+def defectscope_detectors():
+    return [ds.ComponentSpec("{name}", "It.", "{module}:It")]
+
+class It(ds.Detector):
+    defect_types = {declared}
+    def detect(self, frames):
+        return [
+            ds.Instances(f.shape, [[5, 5, 15, 15]], defect_types=["cavity"]) for f in frames
+        ]
+"""
+
+
+@pytest.mark.parametrize("declared", ["('cavity',)", "()"])
+def test_a_defect_type_of_two_meanings_ends_the_run(site, declared):
+    finds = FINDS_CAVITIES.replace("{declared}", declared)
+    site.install("first", CAVITIES.replace("{size}", "major-axis") + finds)
+    site.install("second", CAVITIES.replace("{size}", "equivalent-diameter"))
+    with pytest.raises(ds.PluginClashError, match=r"first 1\.5 .* and second 1\.5 .*--no-plugin"):
+        ds.Pipeline("it", analyses=[], host=site.host()).run([frame()])
+    alone = ds.Pipeline("it", analyses=[], host=site.host(blocked=["second"]))
+    assert len(alone.run([frame()], overlay=False).detections) == 1
+
+
+def test_a_type_that_nobody_registers_is_said(site):
+    site.install("finds", FINDS_CAVITIES.replace("{declared}", "('cavity', 'black dot')"))
+    plain, measured = (
+        ds.Pipeline("it", post, analyses=[], host=site.host()).run([frame()], overlay=False)
+        for post in ((), ["watershed-ellipse"])
+    )
+    assert plain.warnings == []
+    (said,) = measured.warnings
+    assert said == (
+        "the defect type 'cavity' is registered by no plugin: it is measured by its major axis, "
+        "and as a dark ellipse unless an option says otherwise"
+    )
+
+
 def test_a_slow_import_and_one_that_prints(site, monkeypatch, capsys):
     site.install("slow", "import time; time.sleep(0.2)" + DETECTOR)
     site.install("loud", "print('hello')" + DETECTOR.replace("It.", "Loud."))

@@ -43,7 +43,12 @@ def test_from_an_empty_folder_to_a_wheel(tmp_path, site_type):
     project = tmp_path / PROJECT
     site = site_type(tmp_path, (project,))
     for language, text in BLOCK.findall((DOCS / "plugin-tutorial.md").read_text()):
-        if language == "python":
+        if language == "python" and "__init__.py: " in text:
+            path = project / "defectscope_bright_spots" / "__init__.py"
+            former = '"Boxes around dark pixels that touch."'
+            assert former in path.read_text()
+            path.write_text(path.read_text().replace(former, text.splitlines()[1].strip(" ,")))
+        elif language == "python":
             path = project / text.splitlines()[0].removeprefix("# ")
             assert path.is_file(), "the tutorial replaces what the template wrote"
             path.write_text(text.partition("\n")[2])
@@ -54,6 +59,9 @@ def test_from_an_empty_folder_to_a_wheel(tmp_path, site_type):
     lines = pd.read_csv(tmp_path / "bench" / "benchmark.csv")
     assert set(lines["detector"]) == {"bright-spots", "fine", "dark-blobs"}
     assert set(lines["status"]) == {"finished"}
+    assert len(pd.read_parquet(tmp_path / "second" / "detections.parquet")) > 60
+    listed = site.defectscope("plugins", "list").stdout
+    assert "Maxima of the image" in listed
     run = json.loads((tmp_path / "first" / "run.json").read_text())
     assert run["plan"]["components"][0]["distribution"] == PROJECT
     again = site.defectscope(

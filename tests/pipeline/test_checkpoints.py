@@ -97,8 +97,11 @@ def test_code_is_refused_and_does_not_run(tmp_path, plain):
         path.write_bytes(pickle.dumps({"extra": Code(mark)}))
     else:
         saved(tmp_path, content, "evil.pt")
-    with pytest.raises(FormatError, match=r"evil\.pt is damaged, .*, or holds code"):
+    with pytest.raises(FormatError, match=r"evil\.pt is damaged, .*, or holds code") as refused:
         read_checkpoint(path)
+    assert plain or f"it asks for {os.name}.mkdir)" in str(refused.value)
+    # Torch's own text tells how to run it.
+    assert not {"weights_only", "trust", "Weights"} & set(str(refused.value).split())
     assert not mark.exists()
 
 

@@ -96,6 +96,12 @@ def test_what_readers_warn_of_is_passed_on_once(tmp_path):
     assert any("0.png: " in line for line in said)
 
 
+def test_it_says_which_files_it_is_made_of(tmp_path):
+    folder = write(tmp_path / "mine", [(LOOP, 1)], [])
+    images = (folder / "images").resolve()
+    assert read(folder).sources() == [(images / "0.png", ""), (images / "1.png", "")]
+
+
 class TestTypes:
     def test_numbers_that_skip_keep_the_order_of_the_categories(self, tmp_path):
         categories = ((99, "dot"), (7, "line"), (3, "nothing"), (40, "loop"))

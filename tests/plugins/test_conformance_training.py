@@ -151,6 +151,15 @@ def test_a_good_one_passes(component):
     assert {r.status for r in results(component).values()} == {"passed"}
 
 
+def test_checks_that_need_weights_say_where_to_get_some():
+    found = check_class("detectors", Good, Setup())
+    (said,) = {result.message for result in found if result.status == "skipped"}
+    assert said == (
+        "not checked: weights are needed; to check it with weights, train some, and pass "
+        "--set NAME.weights=FILE"
+    )
+
+
 BROKEN = {
     "training_options": {
         Silent: "every option of training needs a description.*: rate",

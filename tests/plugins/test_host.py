@@ -428,8 +428,25 @@ def test_defect_types_may_agree_but_not_differ(site):
     site.install("three", TYPES.replace("{colour}", "#ffffff"))
     host = site.host()
     assert "cavity" not in host.defect_types()
-    with pytest.raises(ds.PluginClashError, match="defect type 'cavity' is offered by"):
+    with pytest.raises(ds.PluginClashError, match="defect type 'cavity' is offered by") as caught:
         host.find("defect-types", "cavity")
+    assert str(caught.value).endswith(
+        "they define it differently; leave one out with --no-plugin one or --no-plugin three or "
+        "--no-plugin two"
+    )
+    assert host.runtime().clashing_types == {"cavity": str(caught.value)}
+
+
+def test_declared_types_need_one_meaning(site):
+    site.install("one", TYPES.replace("{colour}", "#000000"))
+    site.install("two", TYPES.replace("{colour}", "#ffffff"))
+    host = site.host()
+    assert host.expect_types(["a/2 #000000"]) == []
+    (said,) = host.expect_types(["void", "a/2 #000000", "void"])
+    assert said.startswith("the defect type 'void' is registered by no plugin: it is measured by")
+    with pytest.raises(ds.PluginClashError, match=r"'cavity' is offered by one 1\.0 .* and two"):
+        host.expect_types(["void", "cavity"])
+    assert "plugins blocked: 1" in site.host(blocked=["two"]).expect_types(["void"])[0]
 
 
 def test_find_anywhere(site):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from defectscope import WeightFiles
 from defectscope.core.errors import DefectscopeError, FormatError, OptionError
 from defectscope.core.provenance import file_digest
+from defectscope.core.training import is_follower
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,8 @@ __all__ = [
 # What may be another when a training is gone on with: when to be content with what there is. The
 # number of steps stands beside the options; theirs was another one before --steps went there too.
 FREE = ("options.max_minutes", "options.steps")
+# What the recipe on a card says beside the plan.
+ON_CARDS = ("best_step", "threads")
 # What plans do not say that are older than these keys, or where they have the value of before.
 UNSAID = {"data.streams": 1, "validation.streams": 1}
 
@@ -157,7 +160,8 @@ def refuse_other_number(job: TrainingJob, before: Sequence[str], classes: int) -
 
 def complete_weights(job: TrainingJob, detector: str) -> WeightFiles | None:
     """Return the weights of this very training where it has come to its end."""
-    if not (job.resume and job.out.is_file()):
+    # Where the first of several processes trains, they are not complete.
+    if is_follower() or not (job.resume and job.out.is_file()):
         return None
     try:
         files = WeightFiles.open(job.out, detector)
@@ -165,7 +169,7 @@ def complete_weights(job: TrainingJob, detector: str) -> WeightFiles | None:
             files.checked(f".{suffix}")
     except DefectscopeError:
         return None
-    noted = {name: value for name, value in files.card.recipe.items() if name != "best_step"}
+    noted = {name: value for name, value in files.card.recipe.items() if name not in ON_CARDS}
     steps = job.steps or job.options.steps
     if _changes(noted, plan_of(job, detector, steps)):
         return None

@@ -22,6 +22,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer, WeightAv
 
 from defectscope.core.errors import FormatError, OptionError, OutputError
 from defectscope.core.files import write_json
+from defectscope.core.training import is_follower
 from defectscope.detectors.learning.curves import DETECTION, CurveRecorder
 from defectscope.detectors.learning.keeping import Best, Keeper, StoppedError, WholeFiles
 from defectscope.detectors.learning.plans import expect_same, work_folder
@@ -146,14 +147,19 @@ class _Teller(Callback):
             )
 
 
-def expect_device(runtime: Runtime, devices: int) -> None:
-    """Check that there are as many GPUs as were asked for.
+def expect_device(runtime: Runtime, devices: int, precision: str = "32") -> None:
+    """Check that there are as many GPUs as were asked for, and one where arithmetic needs it.
 
     Raises
     ------
     OptionError
-        There are not, or several were asked for without CUDA.
+        There are not, or several, or 16-bit floats, were asked for without CUDA.
     """
+    if runtime.device != "cuda" and precision == "16-mixed":
+        # Lightning would take bf16-mixed without a word.
+        raise OptionError(
+            "precision = 16-mixed is for GPUs; add --device cuda, or take bf16-mixed or 32"
+        )
     if runtime.device != "cuda" and devices > 1:
         raise OptionError(f"devices = {devices} are GPUs; add --device cuda, or leave it out")
     found = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -184,6 +190,9 @@ def first_step(job: TrainingJob, plan: dict[str, Any]) -> int:
     """
     folder = work_folder(job.out)
     noted, last = folder / "plan.json", folder / "last.ckpt"
+    if is_follower():
+        # The first process has prepared it.
+        return int(_read(last)["global_step"]) if job.resume and last.is_file() else 0
     if folder.is_dir() and not noted.is_file() and any(folder.glob("[!.]*")):
         raise OutputError(
             f"{folder} holds something else than a training; move it, or choose another --out"

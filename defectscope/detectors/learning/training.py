@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from defectscope import WeightFiles, WeightsCard
+from defectscope.core.training import is_follower
 from defectscope.detectors.learning.batches import Batches, batch_loader
 from defectscope.detectors.learning.curves import draw_curves
 from defectscope.detectors.learning.export import onnx_bytes
@@ -22,7 +23,7 @@ from defectscope.detectors.learning.plans import plan_of, work_folder
 from defectscope.detectors.learning.trainer import Fitted, Settings, expect_device, fit
 from defectscope.detectors.learning.validating import (
     chosen_on,
-    on_training_frames,
+    expect_others,
     validation_frames,
 )
 
@@ -118,18 +119,14 @@ def trained(
         An option does not fit them.
     """
     options: LearningOptions = job.options
-    expect_device(runtime, options.devices)
+    expect_device(runtime, options.devices, options.precision)
     torch.manual_seed(job.seed)
     network, architecture = build(job)
     steps = job.steps or options.steps
     frames = validation_frames(job, options.validation_frames, usable)
     plan = plan_of(job, detector, steps, architecture)
     first = begin(job, network, plan, steps)
-    if on_training_frames(job):
-        job.say(
-            "warning: the best state and its threshold are chosen on the training frames, of "
-            f"{job.data.title}, where scores flatter; name other frames with --validation"
-        )
+    expect_others(job)
 
     def loader(rank: int, ranks: int) -> DataLoader[Any]:
         made = Batches(job.data, crops, options.frames_per_step, first, job.seed, rank, ranks)
@@ -152,11 +149,12 @@ def trained(
     side_px = facts.example_side * architecture.multiple_px
     # Most networks take grey alone, and their architecture says nothing of it.
     shape = (1, getattr(architecture, "channels_in", 1), side_px, side_px)
-    return _saved(job, network, fitted, plan, torch.zeros(shape), facts)
+    return _saved(job, runtime, network, fitted, plan, torch.zeros(shape), facts)
 
 
 def _saved(
     job: TrainingJob,
+    runtime: Runtime,
     network: nn.Module,
     fitted: Fitted,
     plan: dict[str, Any],
@@ -194,10 +192,12 @@ def _saved(
         if fitted.f1
         else f"nothing: F1 is 0 at every threshold on {where}",
         data=job.data.title,
-        recipe={**plan, "best_step": fitted.step},
+        recipe={**plan, "best_step": fitted.step, "threads": runtime.threads},
         scores={kind: {"on": where, **facts.scores(fitted), **fitted.detection}},
         versions={"python": platform.python_version()} | {n: version(n) for n in packages},
     )
+    if is_follower():
+        return WeightFiles(job.out.with_suffix(""), card)
     files = WeightFiles.save(job.out, card, arrays, twin)
     curve = work_folder(job.out) / "curve.csv"
     if curve.is_file():

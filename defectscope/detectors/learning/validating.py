@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from defectscope.core.errors import InputError
+from defectscope.core.shared_frames import shared_frames
 
 if TYPE_CHECKING:
     from defectscope import Instances, TrainingData, TrainingJob
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = [
     "VALIDATION_FROM",
     "chosen_on",
+    "expect_others",
+    "frames_learned_too",
     "on_training_frames",
     "spread_numbers",
     "validation_frames",
@@ -28,9 +31,18 @@ def on_training_frames(job: TrainingJob) -> bool:
     """Return whether the best state is chosen on the very frames that are learned."""
     if job.data.length is None:
         return False
-    return job.validation is None or (
-        job.validation.length is not None and job.validation.recipe() == job.data.recipe() != {}
-    )
+    if job.validation is None:
+        return True
+    if job.validation.length is None:
+        return False
+    same = job.validation.recipe() == job.data.recipe() != {}
+    return same or frames_learned_too(job) == job.validation.length
+
+
+def frames_learned_too(job: TrainingJob) -> int:
+    """Return how many frames of the validation data are among the training data, too."""
+    held_out = None if job.validation is None else job.validation.sources()
+    return shared_frames(held_out, job.data.sources()) if held_out else 0
 
 
 def chosen_on(job: TrainingJob) -> tuple[str, str]:
@@ -38,7 +50,26 @@ def chosen_on(job: TrainingJob) -> tuple[str, str]:
     title = (job.validation or job.data).title
     if on_training_frames(job):
         return "training frames", f"{title} (the training frames)"
+    shared = frames_learned_too(job)
+    if shared:
+        number = job.validation.length if job.validation else None
+        return "validation", f"{title} ({shared} of its {number} frames are training frames)"
     return "validation", title
+
+
+def expect_others(job: TrainingJob) -> None:
+    """Say where scores flatter, because frames that are learned are validated."""
+    if on_training_frames(job):
+        job.say(
+            "warning: the best state and its threshold are chosen on the training frames, of "
+            f"{job.data.title}, where scores flatter; name other frames with --validation"
+        )
+    elif shared := frames_learned_too(job):
+        assert job.validation is not None
+        job.say(
+            f"warning: {shared} of {job.validation.length} validation frames are also training "
+            "frames, where scores flatter; leave them out of one of the two"
+        )
 
 
 def validation_frames(

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from torch import Tensor
 
+from defectscope.detectors.learning.ignored import ignored_region, lie_in
 from defectscope.detectors.learning.module import LearningModule, true_lines
 from defectscope.detectors.learning.optimising import expect_finite
 from defectscope.detectors.line_tracer.lattice import STRIDE
 from defectscope.detectors.line_tracer.loss import offset_loss, soft_focal_loss
-from defectscope.detectors.line_tracer.scoring import best_line_threshold
-from defectscope.detectors.line_tracer.tracing import TracedLine, TracingRules, tokens_of, traced
+from defectscope.detectors.line_tracer.scoring import FoundLines, best_line_threshold
+from defectscope.detectors.line_tracer.tracing import TracingRules, tokens_of, traced
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from defectscope.detectors.line_tracer.options import LineTracerTrainingOptions
 
 __all__ = ["LineModule"]
 
-Lines = list["NDArray[np.float64]"]
 # Ends count less than lines: they are few, and only say where lines stop.
 ENDS_WEIGHT = 0.4
 
@@ -34,8 +31,7 @@ class LineModule(LearningModule):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        # Lines, true lines, and true ones that do not count, of each frame.
-        self._found: list[tuple[list[TracedLine], Lines, Lines]] = []
+        self._found: list[FoundLines] = []
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return the sum of the losses of presence, offsets and ends.
@@ -62,7 +58,10 @@ class LineModule(LearningModule):
         logits, offsets, ends = (out[:, :rows, :columns] for out in self.answers(pixels))
         tokens = tokens_of(logits, offsets, rules)
         found = traced(tokens, logits.max(axis=0), shape, rules, ends[0])
-        self._found.append((found, true_lines(truth), true_lines(truth, ignored=True)))
+        inside = lie_in([line.points for line in found], ignored_region(truth))
+        self._found.append(
+            FoundLines(found, true_lines(truth), true_lines(truth, ignored=True), inside)
+        )
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean of P1's score and F1 at the best threshold."""

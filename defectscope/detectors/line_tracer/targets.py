@@ -39,7 +39,7 @@ class LineTargets(NamedTuple):
     ends
         (1, h, w) closeness to the end of a line.
     counted
-        (1, h, w) 1 where presence counts, 0 on ignored lines.
+        (1, h, w) 1 where presence counts, 0 on ignored lines and where nothing is known.
     """
 
     presence: NDArray[np.float32]
@@ -54,6 +54,7 @@ def line_targets(
     bins: int,
     ignored: Sequence[NDArray[np.float64]] = (),
     rim: tuple[float, float, float, float] | None = None,
+    unknown: NDArray[np.bool_] | None = None,
 ) -> LineTargets:
     """Return the targets of one crop.
 
@@ -70,12 +71,17 @@ def line_targets(
     rim
         x_min, y_min, x_max, y_max of the whole frame in px of the crop, at which lines are cut;
         the crop itself by default.
+    unknown
+        (height, width), True where nothing but known lines is learned.
     """
     h, w = shape[0] // STRIDE, shape[1] // STRIDE
     presence, offsets = _drawn(lines, (h, w), bins)
     counted = np.ones((1, h, w), np.float32)
     if ignored:
         counted[0][_drawn(ignored, (h, w), bins)[0].max(axis=0) > 0] = 0
+    if unknown is not None:
+        cells = unknown.reshape(h, STRIDE, w, STRIDE).any(axis=(1, 3))
+        counted[0][cells & (presence.max(axis=0) == 0)] = 0
     frame = (0.0, 0.0, float(shape[1]), float(shape[0])) if rim is None else rim
     return LineTargets(presence, offsets, _ends(lines, (h, w), frame)[None], counted)
 

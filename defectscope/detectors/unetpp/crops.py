@@ -12,6 +12,7 @@ from defectscope.core.geometry.skeletons import mask_course
 from defectscope.core.line_masks import mask_of_line
 from defectscope.detectors.learning.augmentation import degraded
 from defectscope.detectors.learning.crops import BatchOfCrops
+from defectscope.detectors.learning.ignored import mask_of_box
 from defectscope.detectors.learning.normalisation import normalised
 
 if TYPE_CHECKING:
@@ -33,13 +34,16 @@ def true_masks(truth: Instances, line_width_px: int, ignored: bool = False) -> l
     line_width_px
         Width of what is drawn.
     ignored
-        Whether to return those that are to be ignored, or all others.
+        Whether to return those that are to be ignored, or all others; of those, a box alone is
+        ignored as a whole.
     """
     found = []
     for k in np.flatnonzero(truth.ignore == ignored):
         mask = None if truth.masks is None else truth.masks[k]
         if (mask is None or not mask.bitmap.any()) and truth.lines is not None:
             mask = mask_of_line(truth.lines[k], line_width_px)
+        if ignored and (mask is None or not mask.bitmap.any()):
+            mask = mask_of_box(truth.boxes[k])
         if mask is not None and mask.bitmap.any():
             found.append(mask)
     return found

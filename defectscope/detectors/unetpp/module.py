@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from defectscope.core.line_metrics import LineScores, score_lines
+from defectscope.core.line_metrics import LineScores
+from defectscope.detectors.learning.ignored import ignored_region, lie_in, score_known_lines
 from defectscope.detectors.learning.module import LearningModule
 from defectscope.detectors.learning.optimising import expect_finite
 from defectscope.detectors.unetpp.crops import true_courses
@@ -38,8 +39,9 @@ class UnetppModule(LearningModule):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        # Lines with their scores, true lines, and true ones that do not count, of each frame.
-        self._found: list[tuple[list[tuple[Any, float]], Lines, Lines]] = []
+        # Lines with their scores and whether they lie where nothing is known, true lines, and true
+        # ones that do not count, of each frame.
+        self._found: list[tuple[list[tuple[Any, float, bool]], Lines, Lines]] = []
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return the loss of masks in any order.
@@ -82,7 +84,8 @@ class UnetppModule(LearningModule):
             self.given(pixels), self._shown, Tiling.of(self.options.crop_px, self._multiple),
             LEAST_AREA_PX,
         )  # fmt: skip
-        found = [(line.points, line.score) for line in lines]
+        inside = lie_in([line.points for line in lines], ignored_region(truth)).tolist()
+        found = [(line.points, line.score, i) for line, i in zip(lines, inside, strict=True)]
         self._found.append((found, true_courses(truth), true_courses(truth, ignored=True)))
 
     def _shown(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -95,8 +98,11 @@ class UnetppModule(LearningModule):
         for threshold in THRESHOLDS:
             totals[threshold] = sum(
                 (
-                    score_lines(
-                        [line for line, score in found if score >= threshold], true, ignored=excused
+                    score_known_lines(
+                        [line for line, score, _ in found if score >= threshold],
+                        np.array([i for _, score, i in found if score >= threshold], bool),
+                        true,
+                        excused,
                     )
                     for found, true, excused in self._found
                 ),

@@ -13,6 +13,7 @@ from torch import nn
 
 from defectscope import WeightFiles, WeightsCard
 from defectscope.core.errors import FormatError, InputError
+from defectscope.core.torch_errors import what_was_refused
 from defectscope.detectors.learning.export import onnx_bytes
 from defectscope.detectors.learning.networks import expect_shapes
 from defectscope.detectors.yolov3.architecture import STRIDES, Architecture
@@ -125,9 +126,8 @@ def _opened(path: Path) -> Mapping[str, Any]:
         with torch.serialization.safe_globals(list(known.values())):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        first_line = str(error).strip().partition("\n")[0]
         raise FormatError(
-            f"{path} cannot be opened ({type(error).__name__}: {first_line}); it may be of another "
+            f"{path} cannot be opened ({what_was_refused(error)}); it may be of another "
             "version of ultralytics"
         ) from error
     return content if isinstance(content, Mapping) else {}

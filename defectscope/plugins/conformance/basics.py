@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from defectscope.core.base import Runtime
+from defectscope.core.base import Runtime, TrainableDetector
 from defectscope.core.components import ComponentSpec
 from defectscope.core.defect_types import DefectType
 from defectscope.core.errors import (
@@ -135,13 +135,25 @@ def run_check(check: Check, component: Any, setup: Setup | None = None) -> Check
         check(component, Setup() if setup is None else setup)
     except NotCheckedError as error:
         return CheckResult(name, title, "skipped", str(error))
-    except (OptionError, MissingPackageError) as error:
+    except OptionError as error:
+        advice = _where_weights_come_from(component, Setup() if setup is None else setup)
+        return CheckResult(name, title, "skipped", f"not checked: {error}{advice}")
+    except MissingPackageError as error:
         return CheckResult(name, title, "skipped", f"not checked: {error}")
     except ConformanceError as error:
         return CheckResult(name, title, "failed", str(error))
     except (Exception, SystemExit) as error:
         return CheckResult(name, title, "failed", _what_and_where(error))
     return CheckResult(name, title, "passed")
+
+
+def _where_weights_come_from(component: Any, setup: Setup) -> str:
+    """Return what to do where a detector may have lacked weights."""
+    learns = isinstance(component, type) and issubclass(component, TrainableDetector)
+    if not learns or "weights" in setup.options or "weights" not in component.Options.model_fields:
+        return ""
+    name = setup.spec.name if setup.spec else "NAME"
+    return f"; to check it with weights, train some, and pass --set {name}.weights=FILE"
 
 
 def _what_and_where(error: BaseException) -> str:

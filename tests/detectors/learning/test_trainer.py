@@ -49,6 +49,12 @@ def test_several_gpus_without_cuda_are_refused():
     trainer.expect_device(Runtime("cpu"), 1)
 
 
+def test_floats_of_16_bits_without_cuda_are_refused():
+    with pytest.raises(OptionError, match=r"16-mixed is for GPUs; add --device cuda, or take bf16"):
+        trainer.expect_device(Runtime("cpu"), 1, "16-mixed")
+    trainer.expect_device(Runtime("cpu"), 1, "bf16-mixed")
+
+
 class Line(LightningModule):
     """Learns a line, a step every hundredth of a second."""
 

@@ -13,6 +13,7 @@ from defectscope.core.errors import InputError
 from defectscope.detectors.learning.validating import (
     VALIDATION_FROM,
     chosen_on,
+    expect_others,
     on_training_frames,
     spread_numbers,
     validation_frames,
@@ -106,3 +107,28 @@ class TestWhatTheyAreCalled:
             "validation", "series",
         )  # fmt: skip
         assert not on_training_frames(job(Series(None)))
+
+    def test_the_same_files_are_told_wherever_they_lie(self, tmp_path):
+        def series(folder, *contents):
+            (tmp_path / folder).mkdir()
+            made = Series(len(contents), [1], folder)
+            paths = [tmp_path / folder / f"{k}.png" for k in range(len(contents))]
+            for path, content in zip(paths, contents, strict=True):
+                path.write_bytes(content)
+            made.sources = lambda: [(path, "") for path in paths]
+            return made
+
+        data = series("data", b"one", b"two", b"three")
+        said = []
+        for folder, contents, expected in (
+            ("copies", (b"two", b"one"), ("training frames", "copies (the training frames)")),
+            ("some", (b"new", b"one", b"fresh"),
+             ("validation", "some (1 of its 3 frames are training frames)")),
+            ("others", (b"new", b"longer"), ("validation", "others")),
+        ):  # fmt: skip
+            todo = replace(job(data, validation=series(folder, *contents)), say=said.append)
+            assert chosen_on(todo) == expected
+            expect_others(todo)
+        assert len(said) == 2
+        assert "chosen on the training frames" in said[0]
+        assert "1 of 3 validation frames are also training frames" in said[1]

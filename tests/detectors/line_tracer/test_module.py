@@ -25,7 +25,7 @@ def test_validation_traces_what_detection_does_in_frames_that_are_padded(line_we
     module = LineModule(network, LineTracerTrainingOptions(), 1, 32, frames).eval()
     with torch.inference_mode():
         module.validation_step(torch.tensor(0), 0)
-    ((lines, _, _),) = module._found
+    ((lines, *_),) = module._found
     least = max(TracingRules().least_score, 1e-6)
     options = LineTracerOptions(weights=str(line_weights), engine="torch", score=least)
     with LineTracer(options) as detector:

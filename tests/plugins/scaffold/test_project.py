@@ -110,6 +110,13 @@ def test_the_readme_of_a_command_shows_its_help(host, tmp_path):
     assert "plugins info" not in text
 
 
+def test_what_a_training_leaves_stays_out_of_the_wheel(host, tmp_path):
+    # Hatchling leaves out what Git ignores.
+    new_project("tracker", "mine", host, tmp_path / "new")
+    ignored = (tmp_path / "new/.gitignore").read_text().splitlines()
+    assert {"*.training/", "*-curves.png"} <= set(ignored)
+
+
 def load(project, stem):
     """Import a module of a new project."""
     (path,) = project.folder.glob(f"*/{stem}.py")
