@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from defectscope.core.geometry.boxes import box_areas, box_centres, box_iou_matrix, clip_boxes
@@ -22,7 +22,6 @@ def slow_iou(a, b):
 
 
 @given(several, several)
-@settings(deadline=None)
 def test_overlaps_are_those_of_single_pairs(first, second):
     matrix = box_iou_matrix(first, second)
     assert matrix.shape == (len(first), len(second))
@@ -32,7 +31,6 @@ def test_overlaps_are_those_of_single_pairs(first, second):
 
 
 @given(several, several)
-@settings(deadline=None)
 def test_overlaps_are_symmetric_and_between_0_and_1(first, second):
     matrix = box_iou_matrix(first, second)
     assert np.allclose(matrix, box_iou_matrix(second, first).T, rtol=1e-12)

@@ -38,7 +38,7 @@ def test_a_part_is_at_no_distance_one_way_and_at_some_both_ways():
     assert two_way_distance(part, STRAIGHT) == pytest.approx(expected, rel=0.03)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(-7, 7), st.floats(0, 2 * np.pi), st.floats(20, 200))
 def test_what_moves_sideways_moves_by_that(shift, angle, length):
     along, across = (

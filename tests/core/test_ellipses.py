@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from defectscope.core.geometry.ellipses import (
@@ -44,7 +44,6 @@ def quadratic_form(points, x, y, major, minor, angle_deg):
 
 
 @given(ellipses)
-@settings(deadline=None)
 def test_points_lie_on_the_ellipse(ellipse):
     points = ellipse_points(*ellipse, count=33)
     assert points.shape == (33, 2)
@@ -67,7 +66,6 @@ def test_angles_run_counter_clockwise_as_seen_with_y_down(angle, tip):
 
 
 @given(ellipses)
-@settings(deadline=None)
 def test_boxes_are_tight(ellipse):
     points = ellipse_points(*ellipse, count=2000)
     (x0, y0), (x1, y1) = points.min(axis=0), points.max(axis=0)
@@ -90,7 +88,6 @@ def test_area_is_pi_a_b():
 
 
 @given(large_ellipses)
-@settings(deadline=None)
 def test_a_filled_ellipse_is_found_by_its_moments(ellipse):
     x, y, major, minor, angle = ellipse
     mask = mask_from_polygon(ellipse_points(*ellipse, count=256), (100, 100))
@@ -140,7 +137,6 @@ def test_one_pixel_is_a_square_and_not_a_point():
 
 
 @given(ellipses, st.floats(0.2, 3))
-@settings(deadline=None)
 def test_distances_have_the_sign_of_the_side(ellipse, scale):
     x, y, major, minor, angle = ellipse
     points = ellipse_points(x, y, major * scale, minor * scale, angle, count=20)

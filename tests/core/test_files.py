@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from defectscope.core.errors import FormatError, OutputError
@@ -197,7 +197,6 @@ class TestInside:
         assert repr(name) in str(caught.value)
         assert str(Path("set")) in str(caught.value)
 
-    @settings(deadline=None)
     @given(st.text(alphabet="ab./\\: C\0", max_size=12))
     def test_whatever_is_let_through_stays_inside(self, name):
         folder = Path("/set/images") if os.name != "nt" else Path("C:/set/images")

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from defectscope.core.calibration import Calibration
@@ -157,7 +157,6 @@ class TestSequence:
         st.none() | st.integers(-5, 60),
         st.none() | st.integers(1, 7),
     )
-    @settings(deadline=None)
     def test_selection_goes_by_index(self, indices, first, stop, step):
         found = Memory(indices).select(first, stop, step)
         low = min(indices, default=0) if first is None else first
@@ -255,7 +254,6 @@ class TestIndices:
         assert frame_indices([f"a{2**63}", "a1"]) == (0, 1)
 
     @given(st.lists(st.integers(0, 10**6), unique=True, min_size=1), st.sampled_from(["", "Img_"]))
-    @settings(deadline=None)
     def test_numbers_come_back(self, numbers, stem):
         assert frame_indices([f"{stem}{n:04d}" for n in numbers]) == tuple(numbers)
 

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from defectscope.core.instances import Instances
@@ -194,7 +194,6 @@ class TestSelection:
 
 class TestConcatenate:
     @given(st.lists(st.integers(0, 4), min_size=1, max_size=5))
-    @settings(deadline=None)
     def test_everything_stays_in_order(self, sizes):
         starts = np.cumsum([0, *sizes])[:-1].tolist()
         parts = [full(n, start=s) if n else Instances.empty(SHAPE) for n, s in zip(sizes, starts)]  # noqa: B905

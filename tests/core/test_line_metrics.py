@@ -92,7 +92,7 @@ def test_a_line_of_one_point_is_no_error():
     assert score_lines([LONG], [np.array([[50.0, 10.0]])]).score == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 6), st.integers(0, 6))
 def test_scores_stay_within_their_limits_and_add_up(seed, found, true):
     rng = np.random.default_rng(seed)

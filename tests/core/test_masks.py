@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -67,7 +67,6 @@ class TestMask:
         assert trimmed.area_px == 0
 
     @given(placed)
-    @settings(deadline=None)
     def test_trimming_keeps_every_pixel(self, mask):
         trimmed = mask.trimmed()
         assert np.array_equal(trimmed.to_dense((25, 25)), slow_dense(mask, (25, 25)))
@@ -76,7 +75,6 @@ class TestMask:
             assert trimmed.bitmap[:, [0, -1]].any(axis=0).all()
 
     @given(placed, array_shapes(min_dims=2, max_dims=2, max_side=9))
-    @settings(deadline=None)
     def test_clipping_and_the_dense_image_keep_what_lies_inside(self, mask, shape):
         clipped, expected = mask.clipped(shape), slow_dense(mask, shape)
         assert np.array_equal(mask.to_dense(shape), expected)
@@ -88,7 +86,6 @@ class TestMask:
             assert 0 <= y0 <= y1 <= shape[0]
 
     @given(images)
-    @settings(deadline=None)
     def test_a_dense_image_comes_back(self, image):
         mask = Mask.from_dense(image)
         assert np.array_equal(mask.to_dense(image.shape), image)
@@ -147,7 +144,6 @@ class TestPolygon:
     @given(
         st.integers(3, 12), st.floats(2, 12), st.floats(0, 7), st.floats(8, 16), st.floats(8, 16)
     )
-    @settings(deadline=None)
     def test_exactly_those_whatever_the_place(self, corners, radius, turn, x, y):
         t = turn + 2 * np.pi * np.arange(corners) / corners
         points = [x, y] + radius * np.stack([np.cos(t), np.sin(t)], 1)
@@ -238,7 +234,6 @@ class TestOverlap:
         assert mask_iou(empty, square(0, 0, 3)) == 0
 
     @given(placed, placed)
-    @settings(deadline=None)
     def test_as_on_dense_images(self, a, b):
         one, other = (slow_dense(m.moved(6, 6), (30, 30)) for m in (a, b))
         union = (one | other).sum()

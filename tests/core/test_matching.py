@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -45,7 +45,6 @@ def row_of(*left):
 
 
 @given(matrices, cut_offs)
-@settings(deadline=None)
 def test_the_highest_overlap_of_the_whole_matrix_comes_first(iou, cut_off):
     before = iou.copy()
     assert greedy_match(iou, cut_off) == literal(iou, cut_off)
@@ -53,7 +52,6 @@ def test_the_highest_overlap_of_the_whole_matrix_comes_first(iou, cut_off):
 
 
 @given(matrices, cut_offs)
-@settings(deadline=None)
 def test_pairs_are_one_to_one_above_the_cut_off_and_exhaustive(iou, cut_off):
     pairs = greedy_match(iou, cut_off)
     rows, columns = {r for r, _ in pairs}, {c for _, c in pairs}
@@ -144,7 +142,6 @@ class TestIgnoredTruth:
         st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=8),
         cut_offs,
     )
-    @settings(deadline=None)
     def test_every_instance_is_in_one_group(self, left, labelled, cut_off):
         predicted = made(row_of(*left))
         true = made(row_of(*(x for x, _ in labelled)), [i for _, i in labelled])

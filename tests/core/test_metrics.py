@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from defectscope.core.instances import Instances
@@ -60,7 +60,6 @@ class TestCounts:
         assert (counts.precision, counts.recall, counts.f1) == scores
 
     @given(st.integers(1, 500), st.integers(0, 500), st.integers(0, 500))
-    @settings(deadline=None)
     def test_f1_is_the_harmonic_mean(self, tp, fp, fn):
         counts = Counts(tp, fp, fn)
         mean = 2 / (1 / counts.precision + 1 / counts.recall)
@@ -179,7 +178,6 @@ class TestConfusion:
         st.lists(st.tuples(st.integers(0, 30), st.sampled_from(TYPES)), max_size=12),
         st.lists(st.tuples(st.integers(0, 30), st.sampled_from(TYPES), st.booleans()), max_size=12),
     )
-    @settings(deadline=None)
     def test_it_agrees_with_the_counts(self, found, labelled):
         predicted = made([p for p, _ in found], [n for _, n in found])
         true = made(

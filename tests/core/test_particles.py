@@ -93,7 +93,7 @@ def test_nothing_tracked():
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 30)), min_size=1, unique=True),
 )
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_lifetimes_are_last_minus_first_plus_one(seen):
     rows = tracks([(p, f, float(f), 0.0, "loop", 1.0) for p, f in seen])
     table = particle_table(rows, Calibration())

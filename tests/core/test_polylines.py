@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from defectscope.core.geometry.polylines import (
@@ -28,7 +28,6 @@ def test_points_are_equally_spaced_along_the_line():
 
 
 @given(lines, st.integers(2, 60))
-@settings(deadline=None)
 def test_resampling_keeps_the_ends_and_stays_on_the_line(line, count):
     points = polyline_resample(line, count)
     length = polyline_length(line)

@@ -27,7 +27,7 @@ def painted(style, centre=0.0):
     st.floats(0.02, 0.5),
     st.sampled_from([-1, 1]),
 )
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_painted_profiles_come_back(kind, width, flatness, centre, strength, side):
     # The two lines of a narrower pair cannot be told from one on this grid.
     assume(kind != "double" or width >= 3)

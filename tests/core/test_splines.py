@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import CubicSpline
 
@@ -49,7 +49,6 @@ def test_points_at_one_place_are_refused():
 
 
 @given(supports, st.floats(0.3, 3))
-@settings(deadline=None)
 def test_ends_are_kept_and_steps_are_no_longer_than_asked(support, step):
     places = np.asarray(support, float)
     if np.hypot(*np.diff(places, axis=0).T).min() < 1e-3:

@@ -189,7 +189,7 @@ def test_identities_may_be_names_and_rows_in_any_order():
     assert tracking_scores(predicted, named, cut_off_iou=0.15)["mota"] == 1.0
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.sets(st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 3)), max_size=25),
     st.sets(st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 3)), max_size=25),

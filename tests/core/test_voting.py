@@ -220,7 +220,7 @@ def comparable(rows):
     return rows.drop(columns="detection").sort_values(["frame", *BOX]).reset_index(drop=True)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seeds)
 def test_one_of_one_leaves_everything(seed):
     rows, frames = series(seed)
@@ -228,7 +228,7 @@ def test_one_of_one_leaves_everything(seed):
     pd.testing.assert_frame_equal(voted, rows)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seeds, votes)
 def test_the_order_of_rows_does_not_matter(seed, vote):
     rows, frames = series(seed)
@@ -239,7 +239,7 @@ def test_the_order_of_rows_does_not_matter(seed, vote):
     pd.testing.assert_frame_equal(comparable(one), comparable(other))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seeds, votes)
 def test_rows_are_kept_as_they_were_and_numbered(seed, vote):
     rows, frames = series(seed)
@@ -250,7 +250,7 @@ def test_rows_are_kept_as_they_were_and_numbered(seed, vote):
         assert own["detection"].tolist() == list(range(len(own)))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seeds, st.integers(2, 9))
 def test_a_stricter_vote_keeps_less(seed, window):
     rows, frames = series(seed)
@@ -262,7 +262,7 @@ def test_a_stricter_vote_keeps_less(seed, window):
     assert counts == sorted(counts, reverse=True)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seeds, votes, st.integers(1, 13))
 def test_a_series_may_be_voted_on_in_overlapping_pieces(seed, vote, start):
     rows, frames = series(seed)

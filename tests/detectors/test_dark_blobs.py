@@ -112,7 +112,7 @@ def test_bit_depths_agree(method):
         np.testing.assert_allclose(np.sort(other.scores), np.sort(results[2].scores), atol=2e-3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     exponent=st.integers(-12, 12),
     factor=st.floats(1, 10),
@@ -127,7 +127,7 @@ def test_gain_and_offset_change_nothing(exponent, factor, offset, method):
     np.testing.assert_allclose(np.sort(found.scores), np.sort(expected.scores), atol=5e-3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     dx=st.integers(-15, 15), dy=st.integers(-15, 15), method=st.sampled_from(METHODS),
     seed=st.integers(0, 2**16),
@@ -142,7 +142,7 @@ def test_blobs_that_move_are_found_moved(dx, dy, method, seed):
     assert gaps[strongest].min(axis=1).max() < 1.5
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(x=st.floats(60, 61), y=st.floats(60, 61))
 def test_positions_have_no_offset(x, y):
     found = detect(scene((120, 120), [(x, y, 8)], noise=0.004), method="peaks")
@@ -287,7 +287,7 @@ OPTIONS = st.fixed_dictionaries(
 ).map(without_vain_ones)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     options=OPTIONS, height=st.integers(8, 40), width=st.integers(8, 40), seed=st.integers(0, 99),
     dtype=st.sampled_from(["uint8", "uint16", "float32"]),

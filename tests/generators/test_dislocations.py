@@ -367,7 +367,7 @@ def test_support_points_come_from_labelled_lines(tmp_path):
     assert off.max() == pytest.approx(40 / 60, abs=0.2)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     shape=st.tuples(st.integers(16, 60), st.integers(16, 60)),
     seed=st.integers(0, 999),

@@ -131,7 +131,7 @@ def test_specks_are_dark_and_as_many_as_recorded():
     assert pixels.max() == 0.5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.tuples(st.integers(1, 70), st.integers(1, 70)), seed=st.integers(0, 2**16),
     ranges=st.fixed_dictionaries({

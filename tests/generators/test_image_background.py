@@ -256,7 +256,7 @@ def test_an_even_image_is_mid_grey(tmp_path):
     assert (pixels == 0.5).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     shape=st.tuples(st.integers(1, 300), st.integers(1, 300)),
     seed=st.integers(0, 1000),

@@ -368,7 +368,7 @@ def test_crowds_that_cannot_be_followed_are_refused():
         made(500, (16, 16), count=1000, drift_px_per_frame=50.0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     seed=st.integers(0, 999), length=st.integers(1, 25), shrinking=st.floats(0, 1),
     coalescence=st.floats(0, 1), vacancy=st.floats(0, 1), annihilation=st.floats(0, 0.2),

@@ -351,7 +351,7 @@ def test_many_loops_fit_into_one_frame():
     assert canvas.min() >= 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @example(
     shape=(16, 18), length=1, seed=0, sizes=(1.0, 3.0),
     options={"count": 12, "visible_from_px": 0.0, "aspect_low": 0.0625},

@@ -50,7 +50,7 @@ def reach(major, minor, angle_deg, direction):
     return along[across.argmin()]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), capture=st.floats(0, 6), within=st.floats(0.05, 1))
 def test_loops_meet_where_their_edges_do(seed, capture, within):
     rng = np.random.default_rng(seed)

@@ -49,7 +49,7 @@ def test_the_field_holds_every_view():
     assert high.tolist() == [60, 40]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(x=st.floats(-90, 90), y=st.floats(-90, 90))
 def test_a_smooth_pattern_arrives_where_it_should(x, y):
     row, column = np.mgrid[:160, :180] + 0.5

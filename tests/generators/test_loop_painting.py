@@ -62,7 +62,7 @@ def test_nothing_changes_the_half_level_but_the_contrast_around_the_loop() -> No
     assert levels.min() < 0.3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @example(x=60.5625, y=60.1875, major=8.0, aspect=0.2, angle=0.0)
 @given(
     x=st.floats(60, 140), y=st.floats(60, 100), major=st.floats(8, 90),
@@ -92,7 +92,7 @@ def test_on_a_symmetric_place_the_mask_is_symmetric() -> None:
     assert mask.area_px == pytest.approx(float(ellipse_area(8, 8)), abs=4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(x=st.floats(60, 140), y=st.floats(60, 100), angle=st.floats(0, 180))
 def test_painted_depth_has_its_centre_of_mass_at_the_centre(
     x: float, y: float, angle: float

@@ -93,7 +93,7 @@ def test_stored_values_of_noise(row):
     assert on_grid[0, 0] == pytest.approx(expected, abs=TOLERANCE)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     points=st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=20),
     chosen=octave_settings,
@@ -108,7 +108,7 @@ def test_points_agree_with_noise(pnoise2, points, chosen, repeat_x, repeat_y):
     np.testing.assert_allclose(found, expected, atol=TOLERANCE, rtol=0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     x=st.lists(coordinates, min_size=1, max_size=12),
     y=st.lists(coordinates, min_size=1, max_size=12),

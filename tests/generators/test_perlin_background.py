@@ -189,7 +189,7 @@ def test_grey_values_of_a_seed_are_fixed():
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     shape=st.tuples(st.integers(1, 60), st.integers(1, 60)),
     wavelength=st.floats(2, 1000),

@@ -73,7 +73,7 @@ def test_seeds_decide():
     assert first[1] != other[1]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     options=st.fixed_dictionaries(

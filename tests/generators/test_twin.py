@@ -247,7 +247,7 @@ coordinate = st.integers(2, 195)
 
 
 @given(st.lists(st.tuples(coordinate, coordinate), min_size=2, max_size=7, unique=True))
-@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 def test_any_labelled_line_is_in_the_truth_as_it_was_labelled(tmp_path, support):
     points = np.array(support, float)
     exact = spline_through(points, 0.1)

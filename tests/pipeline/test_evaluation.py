@@ -592,7 +592,7 @@ def test_a_run_that_finished_no_frame_has_no_predictions(run, host):
         evaluate(bad, truth_of(good), host=host)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32), count=st.integers(0, 12), iou=st.floats(0.05, 0.95))
 def test_truth_and_prediction_change_places(seed, count, iou):
     host = PluginHost(entry_points=())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
@@ -17,7 +17,6 @@ from defectscope.pipeline.png_files import image_png, mask_png
 bitmaps = arrays(bool, st.tuples(st.integers(0, 12), st.integers(0, 20)))
 
 
-@settings(deadline=None)
 @given(bitmaps, *[st.integers(0, 17)] * 4)
 def test_a_mask_comes_back(bitmap, x, y, right, below):
     shape = (bitmap.shape[0] + y + below + 1, bitmap.shape[1] + x + right + 1)
@@ -60,7 +59,6 @@ def test_a_failure_leaves_the_former_masks(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 70), st.integers(1, 70), st.sampled_from([np.uint8, np.uint16]), st.booleans()
 )

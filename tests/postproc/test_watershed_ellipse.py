@@ -93,7 +93,7 @@ def turned(a, b):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(ellipses, st.integers(0, 99))
 def test_the_axes_of_a_filled_ellipse_are_found(engine, ellipse, seed):
     pixels, _ = draw([ellipse], seed=seed)
@@ -121,7 +121,7 @@ def test_axes_are_not_biased():
 
 
 @pytest.mark.parametrize("gap", [False, True])
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.floats(24, 50), st.floats(0.6, 1), st.floats(0, 179.9))
 def test_a_ring_is_measured_at_its_outer_edge_even_when_it_is_open(gap, major, ratio, angle):
     ellipse = (48.3, 47.8, major, major * ratio, angle)
@@ -206,7 +206,7 @@ def test_the_edge_level_moves_the_edge(level):
 # --- symmetries
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(ellipses, st.integers(-20, 20), st.integers(-20, 20))
 def test_moving_the_image_moves_the_ellipse(ellipse, dx, dy):
     pixels, _ = draw([ellipse], size=96, noise=0)
@@ -218,7 +218,7 @@ def test_moving_the_image_moves_the_ellipse(ellipse, dx, dy):
     assert second[2:4] == pytest.approx(first[2:4], abs=0.02)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(ellipses, st.integers(0, 99))
 def test_turning_the_image_turns_the_ellipse(ellipse, seed):
     pixels, _ = draw([ellipse], seed=seed)
@@ -232,7 +232,7 @@ def test_turning_the_image_turns_the_ellipse(ellipse, seed):
         assert turned(found[4], angle + 90) < 2
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(ellipses, st.floats(1e-3, 1e4), st.floats(-100, 100))
 def test_grey_values_may_be_scaled_and_shifted(ellipse, scale, shift):
     pixels, _ = draw([ellipse])
@@ -300,7 +300,7 @@ def test_odd_boxes_are_measured_or_fall_back(engine, names):
     assert (found.boxes == boxes.astype(np.float32)).all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(*[st.floats(-40, 140)] * 2, *[st.floats(0.1, 150)] * 2), min_size=0, max_size=6

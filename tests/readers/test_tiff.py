@@ -168,9 +168,7 @@ def test_other_files_named_tif(tmp_path: Path, content: bytes) -> None:
         opened(tmp_path / "fake.tif")
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_headers_raise_nothing_else(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "a.tif"

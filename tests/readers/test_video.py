@@ -240,7 +240,7 @@ def test_a_colon_in_the_name(tmp_path: Path) -> None:
         assert number_in(frames.read(2)) == 2
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.integers(0, 60), min_size=1, max_size=10, unique=True),
     st.integers(0, 60),

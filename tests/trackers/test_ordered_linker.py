@@ -113,7 +113,7 @@ def test_the_links_are_those_of_trackpy_where_no_costs_are_equal(strategy, seed)
     assert len(set(ours)) < len(ours)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     gaps=st.lists(st.integers(1, 9), min_size=1, max_size=12),
     memory=st.integers(0, 4),

@@ -68,7 +68,7 @@ def test_particles_at_rest_are_found_again_in_any_order_of_rows():
         assert same_groups(tracker().link(rows)["particle"], rows["who"])
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000))
 def test_row_order_decides_nothing_but_equal_costs(seed):
     rng = np.random.default_rng(seed)

@@ -47,7 +47,7 @@ def apart(draw):
     return boxes
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(boxes=apart(), count=st.integers(1, 3), seed=st.integers(0, 99))
 def test_what_is_encoded_is_decoded_within_a_pixel(boxes, count, seed):
     classes = np.random.default_rng(seed).integers(0, count, len(boxes))
@@ -91,7 +91,7 @@ class TestTargets:
         # From the middle of that cell: 53, 43.
         assert sides[:, row, column].tolist() == [13, 13, 11, 11]
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         x=st.floats(30, 100), y=st.floats(30, 90), width=st.floats(2, 300), height=st.floats(2, 300)
     )
@@ -188,7 +188,7 @@ class TestSuppression:
         assert left.boxes.shape == (0, 4)
         assert len(left.scores) == len(left.classes) == 0
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(seed=st.integers(0, 2**20), count=st.integers(0, 40), levels=st.integers(1, 40))
     def test_the_order_given_does_not_matter(self, seed, count, levels):
         rng = np.random.default_rng(seed)

@@ -118,7 +118,7 @@ class TestGiou:
         assert float(result.detach()) == 0
         assert not given_.grad.any()
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(
         values=st.lists(st.floats(-1e6, 1e6, width=32), min_size=4, max_size=4),
         sides=st.lists(st.floats(-4, 3000, width=32), min_size=4, max_size=4),

@@ -39,7 +39,7 @@ def bright_box(pixels, level=0.5):
     return [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(box=BOXES, seed=SEEDS)
 def test_boxes_follow_mirrors_and_turns(box, seed):
     view = painted(box)
@@ -58,7 +58,7 @@ def test_all_eight_views_occur_and_none_changes_the_given_one():
     np.testing.assert_array_equal(view.boxes, before[1])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(box=BOXES, seed=SEEDS, low=st.floats(0.4, 1), high=st.floats(1, 3))
 def test_boxes_follow_enlargement(box, seed, low, high):
     found = scaled(painted(box), low, high, np.random.default_rng(seed))
@@ -72,7 +72,7 @@ def test_enlarged_by_nothing_it_is_the_same():
     assert scaled(view, 1, 1, np.random.default_rng(0)) is view
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(box=BOXES, seed=SEEDS, side=st.integers(16, 120))
 def test_boxes_follow_crops(box, seed, side):
     view = painted(box)
@@ -89,7 +89,7 @@ def test_boxes_follow_crops(box, seed, side):
         assert (found.boxes <= side).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(box=BOXES, seed=SEEDS)
 def test_a_box_of_which_too_little_is_left_is_no_longer_labelled(box, seed):
     found, seen = cropped(painted(box), 32, np.random.default_rng(seed))
@@ -148,7 +148,7 @@ def test_every_strength_changes_something():
     assert grey.max() == pytest.approx(1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=SEEDS, dtype=st.sampled_from(["uint8", "uint16", "float32"]), level=st.integers(0, 255),
     flat=st.booleans(), blur=st.floats(0, 5), noise=st.floats(0, 1), gamma=st.floats(1, 5),

@@ -93,7 +93,7 @@ def test_several_gpus_share_the_batches(five):
     same([first[0], second[0], first[1], second[1]], five[:4])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(length=st.integers(1, 40), count=st.integers(1, 9), seed=st.integers(0, 99))
 def test_every_pass_goes_through_each_frame_once(length, count, seed):
     steps = -(-3 * length // count)

@@ -84,7 +84,7 @@ def test_an_image_of_almost_one_grey_level_keeps_what_it_has(dtype, share):
     assert np.ptp(calmed(pixels)) > 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(["uint8", "uint16", "float32"]).flatmap(
         lambda dtype: hnp.arrays(

@@ -45,7 +45,7 @@ def test_12_bits_in_16_keep_their_levels():
     assert np.abs(found - normalised(eight)).max() < 2 / 255 / 0.1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(exponent=st.integers(-9, 9), factor=st.floats(1, 10), offset=st.floats(-3, 3))
 def test_gain_and_offset_change_nothing(exponent, factor, offset):
     image = scene()
@@ -92,7 +92,7 @@ def test_nothing_finite_at_all_is_0(value):
     assert not normalised(np.full((20, 20), value, np.float32)).any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     shape=st.tuples(st.integers(1, 70), st.integers(1, 70)), seed=st.integers(0, 99),
     dtype=st.sampled_from(["uint8", "uint16", "float32"]),

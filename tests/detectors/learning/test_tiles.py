@@ -15,7 +15,7 @@ GRID = 32
 SIDES = st.integers(1, 3000)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(height=SIDES, width=SIDES, units=st.integers(4, 40), part=st.floats(0.05, 0.5))
 def test_cores_cover_the_frame_once_and_windows_lie_inside(height, width, units, part):
     tile_px = units * GRID
@@ -32,7 +32,7 @@ def test_cores_cover_the_frame_once_and_windows_lie_inside(height, width, units,
     assert (seen == 1).all()
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(width=SIDES, units=st.integers(4, 40), part=st.floats(0.05, 0.5))
 def test_neighbours_share_the_overlap_and_are_equal_once_padded(width, units, part):
     tile_px = units * GRID
@@ -48,7 +48,7 @@ def test_neighbours_share_the_overlap_and_are_equal_once_padded(width, units, pa
     assert {-(-(t.x_max - t.x_min) // GRID) * GRID for t in tiles} == {tile_px}
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(width=SIDES, tile_px=st.integers(20, 1000), part=st.floats(0.05, 0.5))
 def test_tiles_of_any_side_see_all_of_a_frame(width, tile_px, part):
     tiles = list(tiles_of((50, width), tile_px, max(1, int(part * tile_px)), GRID))
@@ -66,7 +66,7 @@ def test_a_known_row():
     ]  # fmt: skip
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(x=st.floats(0, 300, exclude_max=True), y=st.floats(0, 100, exclude_max=True))
 def test_every_point_has_one_tile(x, y):
     tiles = list(tiles_of((100, 300), 128, 64, GRID))

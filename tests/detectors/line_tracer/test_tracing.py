@@ -39,7 +39,7 @@ def found_in(lines, shape=(160, 160), rules=None, rng=None):
     return [line.points for line in traced(tokens, logits.max(axis=0), shape, rules)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0, 180), st.floats(-2, 2), st.floats(-2, 2))
 def test_a_straight_line_of_any_direction_is_found_to_a_tenth_of_a_pixel(angle, dx, dy):
     way = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))])

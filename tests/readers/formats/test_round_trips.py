@@ -27,7 +27,7 @@ from defectscope.readers.formats.pascal_voc import PascalVoc
 from defectscope.readers.formats.yolo import Yolo
 
 TYPES = ("a/2<111> loop", "black dot", "dislocation", "Versetzung äöü", "q\"u'o,te")
-examples = settings(max_examples=40, deadline=None)
+examples = settings(max_examples=40)
 
 
 @dataclass(frozen=True)
