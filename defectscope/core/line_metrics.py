@@ -158,12 +158,7 @@ def match_lines(
 ) -> LineMatch:
     """Pair lines one to one so that the sum of 1 - relative length error is largest.
 
-    Parameters
-    ----------
-    predicted, true
-        (k, 2) points x, y of each line.
-    most_distance_px
-        Pairs whose mean curve distance is larger cannot match.
+    Parameters are those of :func:`line_distances`.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -187,16 +182,18 @@ def score_lines(
     true: Sequence[NDArray[np.float64]],
     most_distance_px: float = MOST_DISTANCE_PX,
     ignored: Sequence[NDArray[np.float64]] = (),
+    unknown: NDArray[np.bool_] | None = None,
 ) -> LineScores:
     """Score the lines of one frame; see :func:`match_lines`.
 
     `ignored` are further true lines that count as neither found nor missed; what was found of
-    them is no invention.
+    them is no invention. Nor is what has most of its length where `unknown`, (H, W), is True
+    (:func:`~defectscope.core.ignored_regions.ignored_region`).
     """
     predicted = [line for line in predicted if len(line)]
     true = [line for line in true if len(line)]
-    if ignored:
-        predicted = _not_excused(predicted, true, ignored, most_distance_px)
+    if ignored or unknown is not None:
+        predicted = _not_excused(predicted, true, ignored, unknown, most_distance_px)
     match = match_lines(predicted, true, most_distance_px)
     merges, splits = np.zeros(len(predicted), int), np.zeros(len(true), int)
     for i, j in _close_pairs(predicted, true, LIES_ON_PX):
@@ -217,11 +214,13 @@ def _not_excused(
     predicted: list[NDArray[np.float64]],
     true: list[NDArray[np.float64]],
     ignored: Sequence[NDArray[np.float64]],
+    unknown: NDArray[np.bool_] | None,
     most_distance_px: float,
 ) -> list[NDArray[np.float64]]:
     """Return what was found without what matches an ignored line, and no other.
 
-    An ignored line may have been found in pieces: what lies along one goes too, however many.
+    An ignored line may have been found in pieces: what lies along one goes too, however many. So
+    does what lies where nothing is known.
     """
     taken = set(match_lines(predicted, true, most_distance_px).predicted.tolist())
     alone = [k for k in range(len(predicted)) if k not in taken]
@@ -230,6 +229,8 @@ def _not_excused(
     for i, j in _close_pairs(rest, ignored, most_distance_px):
         if lies_along(rest[i], ignored[j], most_distance_px):
             gone.add(alone[i])
+    if unknown is not None:
+        gone.update(k for k in alone if _lies_in(predicted[k], unknown))
     return [line for k, line in enumerate(predicted) if k not in gone]
 
 
@@ -241,3 +242,10 @@ def lies_along(part: NDArray[np.float64], whole: NDArray[np.float64], distance_p
     """Return whether most of a line is nearer to another than a distance."""
     near = distances_to_curve(polyline_resample(part, POINTS), whole) <= distance_px
     return bool(near.mean() >= LIES_ON_SHARE)
+
+
+def _lies_in(line: NDArray[np.float64], region: NDArray[np.bool_]) -> bool:
+    """Return whether a line has more than half of its length in a region."""
+    most = np.array(region.shape[::-1]) - 1
+    x, y = np.clip(np.floor(polyline_resample(line, POINTS)), 0, most).astype(np.intp).T
+    return bool(region[y, x].mean() > 0.5)

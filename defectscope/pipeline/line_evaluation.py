@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from defectscope.core.ignored_regions import ignored_region
 from defectscope.core.line_metrics import LineScores, score_lines
 from defectscope.pipeline.bootstrap import PERCENTILES
 
@@ -38,12 +39,13 @@ def frame_line_scores(
 ) -> LineScores:
     """Return the scores of one frame.
 
-    True lines flagged ``ignore`` count as neither found nor missed, and what was found of them is
-    no invention.
+    True lines flagged ``ignore`` count as neither found nor missed, and what was found of them, or
+    in ignored masks and boxes without a line, is no invention.
     """
     found = _lines(predicted, types, ~predicted.ignore)
     counted = _lines(true, types, ~true.ignore)
-    return score_lines(found, counted, ignored=_lines(true, types, true.ignore))
+    ignored = _lines(true, types, true.ignore)
+    return score_lines(found, counted, ignored=ignored, unknown=ignored_region(true))
 
 
 def _lines(

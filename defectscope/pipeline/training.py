@@ -22,6 +22,7 @@ from defectscope.pipeline.lanes import available_cores
 from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.recipes import RecipeData
 from defectscope.pipeline.renaming import check_renames
+from defectscope.pipeline.script_guard import expect_guard
 from defectscope.pipeline.training_sets import DatasetData
 from defectscope.plugins.host import PluginHost, default_host
 
@@ -113,6 +114,7 @@ def train(
     out = Path(out)
     if out.suffix != ".safetensors":
         raise UsageError(f"--out must be a .safetensors file, found {out.name}")
+    expect_guard()
     if resume and overwrite:
         raise UsageError("--resume goes on with a training and --overwrite deletes it; choose one")
     started = out.with_name(f"{out.stem}.training").exists()

@@ -17,8 +17,6 @@ __all__ = [
     "VALIDATION_FROM",
     "chosen_on",
     "expect_others",
-    "frames_learned_too",
-    "on_training_frames",
     "spread_numbers",
     "validation_frames",
 ]
@@ -27,48 +25,42 @@ __all__ = [
 VALIDATION_FROM = 2**31
 
 
-def on_training_frames(job: TrainingJob) -> bool:
-    """Return whether the best state is chosen on the very frames that are learned."""
-    if job.data.length is None:
-        return False
-    if job.validation is None:
-        return True
-    if job.validation.length is None:
-        return False
-    same = job.validation.recipe() == job.data.recipe() != {}
-    return same or frames_learned_too(job) == job.validation.length
-
-
-def frames_learned_too(job: TrainingJob) -> int:
-    """Return how many frames of the validation data are among the training data, too."""
-    held_out = None if job.validation is None else job.validation.sources()
-    return shared_frames(held_out, job.data.sources()) if held_out else 0
+def _learned_too(job: TrainingJob) -> tuple[int, int]:
+    """Return how many frames of validation are training frames, too, and how many there are."""
+    learned, held_out = job.data, job.validation or job.data
+    # Generated ones have numbers of their own.
+    if learned.length is None or held_out.length is None:
+        return 0, 0
+    if held_out is learned or held_out.recipe() == learned.recipe() != {}:
+        return held_out.length, held_out.length
+    return shared_frames(held_out.sources(), learned.sources()), held_out.length
 
 
 def chosen_on(job: TrainingJob) -> tuple[str, str]:
     """Return what a card calls the frames of validation, and which they are."""
     title = (job.validation or job.data).title
-    if on_training_frames(job):
-        return "training frames", f"{title} (the training frames)"
-    shared = frames_learned_too(job)
-    if shared:
-        number = job.validation.length if job.validation else None
+    shared, number = _learned_too(job)
+    if not shared:
+        return "validation", title
+    if shared < number:
         return "validation", f"{title} ({shared} of its {number} frames are training frames)"
-    return "validation", title
+    return "training frames", f"{title} (the training frames)"
 
 
 def expect_others(job: TrainingJob) -> None:
     """Say where scores flatter, because frames that are learned are validated."""
-    if on_training_frames(job):
+    shared, number = _learned_too(job)
+    if not shared:
+        return
+    if shared < number:
+        job.say(
+            f"warning: {shared} of {number} validation frames are also training frames, where "
+            "scores flatter; leave them out of one of the two"
+        )
+    else:
         job.say(
             "warning: the best state and its threshold are chosen on the training frames, of "
             f"{job.data.title}, where scores flatter; name other frames with --validation"
-        )
-    elif shared := frames_learned_too(job):
-        assert job.validation is not None
-        job.say(
-            f"warning: {shared} of {job.validation.length} validation frames are also training "
-            "frames, where scores flatter; leave them out of one of the two"
         )
 
 

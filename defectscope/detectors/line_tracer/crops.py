@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cv2
 import numpy as np
 
+from defectscope.core.ignored_regions import ignored_region
 from defectscope.detectors.learning.augmentation import degraded
 from defectscope.detectors.learning.crops import BatchOfCrops
-from defectscope.detectors.learning.ignored import ignored_region
 from defectscope.detectors.learning.normalisation import normalised
 from defectscope.detectors.line_tracer.targets import line_targets
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import Tensor
 
-from defectscope.detectors.learning.ignored import ignored_region, lie_in
+from defectscope.detectors.learning.line_scoring import FoundLines, best_line_threshold
 from defectscope.detectors.learning.module import LearningModule, true_lines
 from defectscope.detectors.learning.optimising import expect_finite
 from defectscope.detectors.line_tracer.lattice import STRIDE
 from defectscope.detectors.line_tracer.loss import offset_loss, soft_focal_loss
-from defectscope.detectors.line_tracer.scoring import FoundLines, best_line_threshold
 from defectscope.detectors.line_tracer.tracing import TracingRules, tokens_of, traced
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LineModule"]
 
+# Of the mean probability along lines.
+THRESHOLDS = np.round(np.arange(0.3, 0.96, 0.025), 3)
 # Ends count less than lines: they are few, and only say where lines stop.
 ENDS_WEIGHT = 0.4
 
@@ -58,14 +60,11 @@ class LineModule(LearningModule):
         logits, offsets, ends = (out[:, :rows, :columns] for out in self.answers(pixels))
         tokens = tokens_of(logits, offsets, rules)
         found = traced(tokens, logits.max(axis=0), shape, rules, ends[0])
-        inside = lie_in([line.points for line in found], ignored_region(truth))
-        self._found.append(
-            FoundLines(found, true_lines(truth), true_lines(truth, ignored=True), inside)
-        )
+        self._found.append(FoundLines.of(found, truth, true_lines))
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean of P1's score and F1 at the best threshold."""
-        best = best_line_threshold(self._found)
+        best = best_line_threshold(self._found, THRESHOLDS)
         self._found.clear()
         scores = {
             "score": best.score,

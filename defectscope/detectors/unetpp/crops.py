@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from defectscope.core.geometry.skeletons import mask_course
+from defectscope.core.ignored_regions import mask_of_box
 from defectscope.core.line_masks import mask_of_line
 from defectscope.detectors.learning.augmentation import degraded
 from defectscope.detectors.learning.crops import BatchOfCrops
-from defectscope.detectors.learning.ignored import mask_of_box
 from defectscope.detectors.learning.normalisation import normalised
 
 if TYPE_CHECKING:

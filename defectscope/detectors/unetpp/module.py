@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from defectscope.core.line_metrics import LineScores
-from defectscope.detectors.learning.ignored import ignored_region, lie_in, score_known_lines
+from defectscope.detectors.learning.line_scoring import FoundLines, best_line_threshold
 from defectscope.detectors.learning.module import LearningModule
 from defectscope.detectors.learning.optimising import expect_finite
 from defectscope.detectors.unetpp.crops import true_courses
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["UnetppModule"]
 
 # The masks themselves are cut at a probability of 0.5 (P1).
-Lines = list["NDArray[np.float64]"]
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 # A logit of no probability.
 NOTHING = -20.0
@@ -39,9 +37,7 @@ class UnetppModule(LearningModule):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        # Lines with their scores and whether they lie where nothing is known, true lines, and true
-        # ones that do not count, of each frame.
-        self._found: list[tuple[list[tuple[Any, float, bool]], Lines, Lines]] = []
+        self._found: list[FoundLines] = []
 
     def training_step(self, batch: dict[str, Tensor], _: int) -> Tensor:
         """Return the loss of masks in any order.
@@ -84,9 +80,7 @@ class UnetppModule(LearningModule):
             self.given(pixels), self._shown, Tiling.of(self.options.crop_px, self._multiple),
             LEAST_AREA_PX,
         )  # fmt: skip
-        inside = lie_in([line.points for line in lines], ignored_region(truth)).tolist()
-        found = [(line.points, line.score, i) for line, i in zip(lines, inside, strict=True)]
-        self._found.append((found, true_courses(truth), true_courses(truth, ignored=True)))
+        self._found.append(FoundLines.of(lines, truth, true_courses))
 
     def _shown(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         (logits,) = self.outputs(torch.from_numpy(batch).to(self.device))
@@ -94,24 +88,10 @@ class UnetppModule(LearningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log P1's score, by which the best state is chosen, and the threshold of the best F1."""
-        totals = {}
-        for threshold in THRESHOLDS:
-            totals[threshold] = sum(
-                (
-                    score_known_lines(
-                        [line for line, score, _ in found if score >= threshold],
-                        np.array([i for _, score, i in found if score >= threshold], bool),
-                        true,
-                        excused,
-                    )
-                    for found, true, excused in self._found
-                ),
-                LineScores(),
-            )
+        best = best_line_threshold(self._found, THRESHOLDS)
         self._found.clear()
-        best = max(THRESHOLDS, key=lambda t: ((totals[t].score or 0) + (totals[t].f1 or 0), -t))
-        chosen = totals[best]
+        chosen = best.lines
         self.log_dict(
-            {"score": chosen.score or 0.0, "threshold": best, "f1": chosen.f1 or 0.0,
+            {"score": chosen.score or 0.0, "threshold": best.threshold, "f1": chosen.f1 or 0.0,
              "precision": chosen.precision or 0.0, "recall": chosen.recall or 0.0}
         )  # fmt: skip

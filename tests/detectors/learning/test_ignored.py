@@ -11,19 +11,10 @@ pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 from defectscope import Instances
-from defectscope.core.line_masks import mask_of_line
-from defectscope.core.masks import Mask
-from defectscope.detectors.learning.ignored import (
-    ignored_region,
-    lie_in,
-    score_known_lines,
-)
+from defectscope.detectors.learning.line_scoring import FoundLines, best_line_threshold
+from defectscope.detectors.learning.module import true_lines
 from defectscope.detectors.line_tracer import crops as tracer
 from defectscope.detectors.line_tracer.options import LineTracerTrainingOptions
-from defectscope.detectors.line_tracer.scoring import (
-    FoundLines,
-    best_line_threshold,
-)
 from defectscope.detectors.unetpp import crops as unetpp
 from defectscope.detectors.unetpp.options import UnetppTrainingOptions
 
@@ -39,26 +30,6 @@ def truth(ignored=True, lines=True):
         SHAPE, [[4, 9, 60, 12], [20, 30, 50, 60]], defect_types="dislocation",
         ignore=[False, ignored], lines=[TRUE, np.zeros((0, 2))] if lines else None,
     )  # fmt: skip
-
-
-def test_a_region_is_a_mask_or_else_a_box():
-    region = ignored_region(truth())
-    assert region.sum() == 900
-    assert region[30:60, 20:50].all()
-    assert ignored_region(truth(ignored=False)) is None
-    mask = Mask(30, 40, np.ones((4, 5), bool))
-    masked = Instances(SHAPE, [mask.box], defect_types="dislocation", masks=[mask], ignore=[True])
-    assert ignored_region(masked).sum() == 20
-    drawn = mask_of_line(TRUE, 3)
-    line = Instances(
-        SHAPE, [drawn.box], masks=[drawn], lines=[TRUE], ignore=[True], defect_types="line"
-    )
-    assert ignored_region(line) is None
-
-
-def test_boxes_beyond_the_frame_are_cut():
-    beyond = Instances(SHAPE, [[-1, 60, 70, 70]], defect_types="line", ignore=[True])
-    assert ignored_region(beyond).sum() == 4 * 64
 
 
 @pytest.mark.parametrize("scale_high", [1.0, 1.4])
@@ -91,19 +62,7 @@ def test_unetpp_learns_nothing_in_an_ignored_box():
     assert not made["counted"][0, 30:60, 20:50].any()
 
 
-def test_what_lies_there_is_no_invention():
-    region = ignored_region(truth())
-    inside = lie_in([TRUE, CROSSING], region)
-    assert inside.tolist() == [False, True]
-    assert lie_in([TRUE], None).tolist() == [False]
-    scores = score_known_lines([TRUE, CROSSING], inside, [TRUE], [])
-    assert (scores.true, scores.predicted, scores.matched) == (1, 1, 1)
-    # What matches a true line there is found.
-    assert score_known_lines([CROSSING], inside[1:], [CROSSING], []).matched == 1
-
-
 def test_the_threshold_is_chosen_without_it():
     found = [SimpleNamespace(points=TRUE, score=0.4), SimpleNamespace(points=CROSSING, score=0.9)]
-    inside = np.array([False, True])
-    best = best_line_threshold([FoundLines(found, [TRUE], [], inside)])
-    assert (best.score, best.lines.precision) == (1, 1)
+    best = best_line_threshold([FoundLines.of(found, truth(), true_lines)], (0.3, 0.4, 0.5))
+    assert (best.score, best.threshold, best.lines.precision) == (1, 0.3, 1)

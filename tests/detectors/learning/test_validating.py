@@ -14,7 +14,6 @@ from defectscope.detectors.learning.validating import (
     VALIDATION_FROM,
     chosen_on,
     expect_others,
-    on_training_frames,
     spread_numbers,
     validation_frames,
 )
@@ -97,7 +96,6 @@ class TestWhatTheyAreCalled:
     def test_training_frames_are_called_so(self):
         for given in ({}, {"validation": Series(9, [1])}):
             todo = job(Series(9, [1]), **given)
-            assert on_training_frames(todo)
             assert chosen_on(todo) == ("training frames", "series (the training frames)")
 
     def test_others_are_a_validation(self):
@@ -106,7 +104,7 @@ class TestWhatTheyAreCalled:
         assert chosen_on(replace(other, validation=Series(None), data=Series(None))) == (
             "validation", "series",
         )  # fmt: skip
-        assert not on_training_frames(job(Series(None)))
+        assert chosen_on(job(Series(None)))[0] == "validation"
 
     def test_the_same_files_are_told_wherever_they_lie(self, tmp_path):
         def series(folder, *contents):

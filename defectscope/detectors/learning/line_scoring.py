@@ -1,0 +1,77 @@
+"""The score of lines that decides which state of a network is kept, and the threshold with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from defectscope.core.ignored_regions import ignored_region
+from defectscope.core.line_metrics import LineScores, score_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from defectscope import Instances
+
+__all__ = ["BestLines", "FoundLines", "best_line_threshold"]
+
+
+class ScoredLine(Protocol):
+    """A line with its score."""
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """(k, 2) x, y, px."""
+
+    @property
+    def score(self) -> float:
+        """How sure the network is, 0 to 1."""
+
+
+class FoundLines(NamedTuple):
+    """What was found in one frame, its true lines, those that do not count, and where none does."""
+
+    found: Sequence[ScoredLine]
+    true: Sequence[NDArray[np.float64]]
+    ignored: Sequence[NDArray[np.float64]]
+    unknown: NDArray[np.bool_] | None
+
+    @classmethod
+    def of(
+        cls,
+        found: Sequence[ScoredLine],
+        truth: Instances,
+        lines: Callable[[Instances, bool], Sequence[NDArray[np.float64]]],
+    ) -> FoundLines:
+        """Put what was found beside the truth; `lines` gives the lines of that, ignored or not."""
+        return cls(found, lines(truth, False), lines(truth, True), ignored_region(truth))
+
+    def scores(self, threshold: float) -> LineScores:
+        """Return the scores of the lines from a threshold on."""
+        lines = [line.points for line in self.found if line.score >= threshold]
+        return score_lines(lines, self.true, ignored=self.ignored, unknown=self.unknown)
+
+
+class BestLines(NamedTuple):
+    """Mean of P1's score and F1 of lines, the threshold, and all scores there."""
+
+    score: float
+    threshold: float
+    lines: LineScores
+
+
+def best_line_threshold(frames: Sequence[FoundLines], thresholds: Iterable[float]) -> BestLines:
+    """Return the best of ascending thresholds, of equal ones the lowest.
+
+    P1's score alone would take the lowest of all: it does not see lines that were invented. So half
+    of what counts is F1.
+    """
+    found = []
+    for threshold in thresholds:
+        total = sum((frame.scores(threshold) for frame in frames), LineScores())
+        value = ((total.score or 0.0) + (total.f1 or 0.0)) / 2
+        found.append(BestLines(value, float(threshold), total))
+    return max(found, key=lambda best: best.score)
