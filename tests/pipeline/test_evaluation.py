@@ -601,3 +601,15 @@ def test_truth_and_prediction_change_places(seed, count, iou):
     assert (there.precision, there.recall) == (back.recall, back.precision)
     same = compare(one, one, host, iou=iou).overall
     assert same == Counts(count, 0, 0)
+
+
+def test_lines_found_in_an_ignored_box_are_no_inventions(host):
+    courses = [np.linspace([5, 10], [55, 12], 9), np.linspace([20, 30], [40, 36], 9)]
+    found = instances([polyline_box(line, 2.5) for line in courses], "dislocation", lines=courses)
+    true = replace(
+        instances([polyline_box(courses[0], 2.5), [15, 25, 45, 40]], "dislocation"),
+        lines=(courses[0], np.zeros((0, 2))),
+        ignore=np.array([False, True]),
+    )
+    scores = compare(found, true, host).lines
+    assert (scores.true, scores.predicted, scores.matched) == (1, 1, 1)
