@@ -38,6 +38,8 @@ def test_nothing_is_touched_by_a_process_that_imports_the_script(
         pipeline.watch(tmp_path, tmp_path / "run", idle_s=0.1)
     with pytest.raises(UsageError, match="below if __name__ == "):
         ds.generate("loops", tmp_path / "data", workers=workers)
+    with pytest.raises(UsageError, match="below if __name__ == "):
+        ds.train("heatmap", tmp_path / "data", tmp_path / "made.safetensors", workers=workers)
     assert not list(tmp_path.iterdir())
 
 
