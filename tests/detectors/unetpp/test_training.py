@@ -198,5 +198,5 @@ def test_lines_are_validated_as_they_are_found():
     options = UnetppTrainingOptions(masks=3, least_area_px=1000)
     module = UnetppModule(_OneLine(), options, 1, 32, [(np.zeros((64, 64), np.uint8), truth)])
     module.validation_step(torch.tensor(0), 0)
-    ((found, _, _),) = module._found
-    assert len(found) == 1
+    (frame,) = module._found
+    assert len(frame.found) == 1
