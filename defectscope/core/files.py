@@ -8,6 +8,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 # Names of files that are not whole yet.
+PLAIN = frozenset([bool, float, int, str, type(None)])
 TEMPORARY = re.compile(r"\..+-[0-9a-f]{10}(\.\w+)?")
 
 
@@ -112,16 +114,21 @@ def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
 
 
 def _laid_out(value: Any, default: Callable[[Any], Any] | None, line: str) -> str:
+    if type(value) in PLAIN:
+        return compact_json(value)
     below = line + " "
     if isinstance(value, dict) and value and all(isinstance(key, str) for key in value):
-        entries = (
-            f"{compact_json(key)}: {_laid_out(item, default, below)}" for key, item in value.items()
-        )
+        entries = [f"{_key(key)}: {_laid_out(item, default, below)}" for key, item in value.items()]
         return f"{{{below}{f',{below}'.join(entries)}{line}}}"
     if isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value):
         items = (_laid_out(item, default, below) for item in value)
         return f"[{below}{f',{below}'.join(items)}{line}]"
     return compact_json(value, default)
+
+
+@lru_cache(maxsize=1024)
+def _key(name: str) -> str:
+    return compact_json(name)
 
 
 def compact_json(value: Any, default: Callable[[Any], Any] | None = None) -> str:

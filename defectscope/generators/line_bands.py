@@ -8,25 +8,15 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from defectscope.generators.line_columns import columns_near
 
+if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from defectscope.generators.line_contrast import LineStyle
     from defectscope.generators.line_courses import Course
 
 __all__ = ["Band", "band_around"]
 
-# Beyond as many half widths as leave less than 0.5 % of a profile, 2**-(u**flatness), nothing of it
-# is left to see; the profile of a black-white pair ends at REACH_OF_DOUBLE.
-FADED = 8.0
-REACH_OF_DOUBLE = 2.0
-# A line that keeps this share of its direction along one axis of the frame, so that it never
-# turns by more than 72 degrees from it, is crossed once by every row or column.
-GENTLE = 0.3
-# ... and where no bend is tighter than this, as a share of the reach over the radius.
-TIGHT = 0.7
 # Pixels whose nearest point turns out to be farther away than this, in points, are asked again,
 # so often at most.
 FAR_POINTS = 1.5
@@ -59,31 +49,16 @@ class Band:
     along: NDArray[np.float64]
 
 
-def band_around(
-    course: Course, lines: range, styles: Sequence[LineStyle], shape: tuple[int, int]
-) -> Band:
+def band_around(course: Course, lines: range, shape: tuple[int, int]) -> Band:
     """Return the pixels of a frame of `shape` (height, width) near some lines of a course."""
-    found = []
-    for k in lines:
-        own = slice(course.first[k], course.first[k + 1])
-        half_widths = FADED ** (1 / styles[k].flatness)
-        if styles[k].contrast == "double":
-            half_widths = REACH_OF_DOUBLE
-        reach = half_widths / 2 * course.width[own] + float(np.abs(course.shift[own]).max())
-        points, tangents = course.points[own], course.tangents[own]
-        if (reach * np.abs(course.bend[own])).max() > TIGHT:
-            pixel, sample = _by_distance(points, reach, shape)
-        else:
-            pixel, sample = _by_columns(points, tangents, float(course.step[k]), reach, shape)
-        found.append((pixel, sample + course.first[k]))
-    pixel, sample = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    pixel, sample = _near(course, lines, shape)
     rows, columns = np.divmod(pixel, shape[1])
     x, y = columns + 0.5, rows + 0.5
     line = course.line[sample]
     step, start, stop = course.step[line], course.first[line], course.first[line + 1] - 1
     ahead, side = _seen_from(course, sample, x, y)
     foot = sample + ahead / step
-    place = np.clip(foot, start, stop)
+    place = np.minimum(np.maximum(foot, start), stop)
     # Beyond an end, the nearest point is the end itself.
     far = np.flatnonzero(np.abs(place - sample) > np.where(foot == place, FAR_POINTS, 0))
     for _ in range(MOST_REPEATS):
@@ -109,6 +84,30 @@ def band_around(
     )  # fmt: skip
 
 
+def _near(
+    course: Course, lines: range, shape: tuple[int, int]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the pixels within reach of each line, and about the nearest point of each."""
+    gentle, axis, sense = course.gentle
+    chosen = lines.start + np.flatnonzero(gentle[lines.start : lines.stop])
+    found: dict[int, tuple[NDArray[np.intp], NDArray[np.intp]]] = {}
+    if len(chosen):
+        pixel, sample, counts = columns_near(course, chosen, axis[chosen], sense[chosen], shape)
+        if len(chosen) == len(lines):
+            return pixel, sample
+        ends = np.cumsum(counts)[:-1]
+        parts = zip(np.split(pixel, ends), np.split(sample, ends), strict=True)
+        found.update(zip(chosen.tolist(), parts, strict=True))
+    for k in lines:
+        if k in found:
+            continue
+        own = slice(course.first[k], course.first[k + 1])
+        pixel, sample = _by_distance(course.points[own], course.reach[own], shape)
+        found[k] = pixel, sample + own.start
+    pixels, samples = zip(*(found[k] for k in lines), strict=True)
+    return np.concatenate(pixels), np.concatenate(samples)
+
+
 def _seen_from(
     course: Course, sample: NDArray[np.intp], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -116,50 +115,6 @@ def _seen_from(
     x0, y0, tx, ty = (np.take(values, sample) for values in course.frames)
     dx, dy = x - x0, y - y0
     return dx * tx + dy * ty, dy * tx - dx * ty
-
-
-def _by_columns(
-    points: NDArray[np.float64],
-    tangents: NDArray[np.float64],
-    step: float,
-    reach: NDArray[np.float64],
-    shape: tuple[int, int],
-) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the pixels of a frame within `reach` (k,) of a path, and the nearest point of each.
-
-    A gentle path is followed column by column (a steep one row by row), with the pixels of each
-    on both sides of it. The nearest point may be off by a few.
-    """
-    last = len(points) - 1
-    axis = int(np.argmax(np.abs(points[last] - points[0])))
-    sign = 1 if points[last, axis] > points[0, axis] else -1
-    if (sign * tangents[:, axis]).min() < GENTLE:
-        return _by_distance(points, reach, shape)
-    size, other_size = (shape[1], shape[0]) if axis == 0 else shape
-    u, v = points[::sign, axis], points[::sign, 1 - axis]
-    widest = float(reach.max())
-    main = np.arange(max(int(u[0] - widest), 0), min(int(u[-1] + widest) + 1, size))
-    wanted = main + 0.5
-    beyond = wanted - np.clip(wanted, u[0], u[-1])
-    place = np.interp(wanted, u, np.arange(last + 1) if sign > 0 else np.arange(last, -1, -1))
-    nearest = np.rint(place).astype(np.intp)
-    along, aside = np.take(tangents, nearest, axis=0).T[:: 1 - 2 * axis]
-    # Beyond its ends the path goes on straight.
-    centre = np.interp(wanted, u, v) + beyond * aside / along
-    place += beyond / along / step
-    half = reach[nearest] / np.abs(along)
-    first = np.maximum(np.ceil(centre - half - 0.5), 0).astype(np.intp)
-    counts = np.minimum(np.floor(centre + half - 0.5), other_size - 1).astype(np.intp) + 1 - first
-    np.maximum(counts, 0, out=counts)
-
-    column = np.repeat(np.arange(len(main)), counts)
-    other = np.arange(len(column)) + (first - (np.cumsum(counts) - counts))[column]
-    # What lies beside a slanted path has its nearest point farther along it.
-    sample = (place - centre * aside / step)[column] + (other + 0.5) * (aside / step)[column]
-    sample = np.clip(np.rint(sample), 0, last).astype(np.intp)
-    if axis == 0:
-        return other * shape[1] + main[column], sample
-    return main[column] * shape[1] + other, sample
 
 
 def _by_distance(

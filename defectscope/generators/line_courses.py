@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from defectscope.generators.line_columns import gentle_lines
 from defectscope.generators.line_contrast import LineStyle, smooth_noise
 from defectscope.generators.line_paths import unit_tangents
 
@@ -21,6 +22,10 @@ __all__ = ["Course", "lay_out"]
 # Widths and strengths along a line stay within these factors of the line's own.
 WIDTH_FACTORS = (0.5, 1.6)
 LEVEL_FACTORS = (0.3, 1.9)
+# Beyond as many half widths as leave less than 0.5 % of a profile, 2**-(u**flatness), nothing of it
+# is left to see; the profile of a black-white pair ends at REACH_OF_DOUBLE.
+FADED = 8.0
+REACH_OF_DOUBLE = 2.0
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ class Course:
         Width, px, and strength over its mean along the line.
     shift, slope
         How far the small bends move the line to its side, px, and their change along it.
+    reach
+        How far from the line, without its small bends, anything of it is seen, px.
     step
         Distance of neighbouring points of each line, px.
     """
@@ -54,6 +61,7 @@ class Course:
     level: NDArray[np.float64]
     shift: NDArray[np.float64]
     slope: NDArray[np.float64]
+    reach: NDArray[np.float64]
     step: NDArray[np.float64]
 
     @cached_property
@@ -61,11 +69,16 @@ class Course:
         """The (4, k) x, y of points and of tangents, each in one piece."""
         return np.ascontiguousarray(np.concatenate([self.points, self.tangents], axis=1).T)
 
-    def centres(self, part: slice) -> NDArray[np.float64]:
-        """Return the (k, 2) points of a centre line, small bends included."""
-        tangents, shift = self.tangents[part], self.shift[part]
-        normals = np.stack([-tangents[:, 1], tangents[:, 0]], axis=1)
-        return np.asarray(self.points[part] + shift[:, None] * normals)
+    @cached_property
+    def gentle(self) -> tuple[NDArray[np.bool_], NDArray[np.intp], NDArray[np.intp]]:
+        """What :func:`.gentle_lines` tells of the lines."""
+        return gentle_lines(self)
+
+    @cached_property
+    def centres(self) -> NDArray[np.float64]:
+        """The (k, 2) points of the centre lines, small bends included."""
+        normals = np.stack([-self.tangents[:, 1], self.tangents[:, 0]], axis=1)
+        return np.asarray(self.points + self.shift[:, None] * normals)
 
 
 def lay_out(
@@ -91,8 +104,8 @@ def lay_out(
     if not isinstance(rng, np.random.Generator):
         varying, waving = zip(*(source.spawn(2) for source in rng), strict=True)
     first = np.concatenate([[0], np.cumsum([len(path) for path in paths])])
-    line = np.repeat(np.arange(len(paths)), np.diff(first))
-    step = np.array([np.hypot(*(path[1] - path[0])) for path in paths])
+    line, points = np.repeat(np.arange(len(paths)), np.diff(first)), np.concatenate(paths)
+    step = np.hypot(*(points[first[:-1] + 1] - points[first[:-1]]).T)
     along = (np.arange(first[-1]) - first[line]) * step[line]
     variation = np.array([style.variation for style in styles])[line]
     variation_px = np.array([style.variation_px for style in styles])
@@ -101,7 +114,7 @@ def lay_out(
     noise = smooth_noise(along, line, variation_px, varying, 2)
     bends = np.array([style.waviness_length_px for style in styles])
     shift = waviness * smooth_noise(along, line, bends, waving)[0]
-    tangents = np.concatenate([unit_tangents(path) for path in paths])
+    tangents = unit_tangents(points, first)
     slope, bend = np.zeros(len(line)), np.zeros(len(line))
     slope[1:-1] = (shift[2:] - shift[:-2]) / 2
     turn = (tangents[2:] - tangents[:-2]) / 2
@@ -116,15 +129,22 @@ def lay_out(
             level[first[k] : first[k + 1]] = values
     # The mean along a line is the strength asked for, whatever its noise.
     level /= (np.add.reduceat(level, first[:-1]) / np.diff(first))[line]
+    width = width * np.clip(1 + variation / 2 * noise[0], *WIDTH_FACTORS)
+    half_widths = np.array([
+        REACH_OF_DOUBLE if style.contrast == "double" else FADED ** (1 / style.flatness)
+        for style in styles
+    ])  # fmt: skip
+    reach = half_widths[line] / 2 * width + np.maximum.reduceat(np.abs(shift), first[:-1])[line]
     return Course(
         first,
         line,
-        np.concatenate(paths),
+        points,
         tangents,
         bend,
-        width * np.clip(1 + variation / 2 * noise[0], *WIDTH_FACTORS),
+        width,
         level,
         shift,
         slope,
+        reach,
         step,
     )

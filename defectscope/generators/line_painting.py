@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -119,7 +120,7 @@ def _paint(
     paint: _Paint | None,
 ) -> list[PaintedPiece]:
     shape = canvas.shape[0], canvas.shape[1]
-    band = band_around(course, lines, styles, shape)
+    band = band_around(course, lines, shape)
     part = slice(lines.start, lines.stop)
     line, strength, styles = band.line - lines.start, strength[part], styles[part]
     profile = cross_section(styles, line, band.across, band.beyond, band.along, band.width)
@@ -129,7 +130,7 @@ def _paint(
         # Every line has a part of the grain to itself.
         rows, columns = np.divmod(band.pixel, shape[1])
         rows = (rows + GRAIN_SHIFT_PX * band.line) & (GRAIN_PX - 1)
-        grey *= 1 + rough * grain[rows, columns & (GRAIN_PX - 1)]
+        grey *= 1 + rough * np.take(grain, GRAIN_PX * rows + (columns & (GRAIN_PX - 1)))
 
     flat = canvas.reshape(-1)
     before: NDArray[np.floating] = flat[band.pixel]
@@ -201,33 +202,30 @@ def _pieces(
 ) -> list[PaintedPiece]:
     near = np.flatnonzero(band.across**2 + band.beyond**2 <= (band.width / 2) ** 2)
     bounds = np.searchsorted(band.line[near], [*lines, lines.stop]).tolist()
-    near_pixel, near_place = band.pixel[near], band.place[near]
+    rows, columns = np.divmod(band.pixel[near], shape[1])
+    near_place, first = band.place[near], course.first.tolist()
     pieces = []
     for k, low, high in zip(lines, bounds, bounds[1:], strict=False):
-        own = slice(course.first[k], course.first[k + 1])
-        places, pixels = near_place[low:high] - course.first[k], near_pixel[low:high]
-        centres = course.centres(own)
-        for start, end, points in pieces_inside(centres, shape):
-            samples = slice(int(np.ceil(start)), int(end) + 1)
-            width = float(course.width[own][samples].mean())
-            level = float(course.level[own][samples].mean())
-            pixel = pixels
-            if end - start < len(centres) - 1:
+        here, whole = slice(low, high), first[k + 1] - first[k] - 1
+        for start, end, points in pieces_inside(course.centres[first[k] : first[k + 1]], shape):
+            samples = slice(first[k] + math.ceil(start), first[k] + int(end) + 1)
+            width, level = (float(v[samples].mean()) for v in (course.width, course.level))
+            own_rows, own_columns = rows[here], columns[here]
+            if end - start < whole:
                 # Nothing of another piece of the line, but all within half a width of the ends.
-                cap = width / 2 / course.step[k]
-                pixel = pixels[(places >= start - cap) & (places <= end + cap)]
-            length = polyline_length(points)
-            mask = _mask(pixel, shape[1])
+                cap, places = width / 2 / course.step[k], near_place[here] - first[k]
+                near_it = (places >= start - cap) & (places <= end + cap)
+                own_rows, own_columns = own_rows[near_it], own_columns[near_it]
+            length, mask = polyline_length(points), _mask(own_rows, own_columns)
             peak = float(grey[k - lines.start]) * level
             pieces.append(PaintedPiece(k, points, mask, length, width, peak, float(opacity[k])))
     return pieces
 
 
-def _mask(pixel: NDArray[np.intp], width: int) -> Mask:
-    if not len(pixel):
+def _mask(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Mask:
+    if not len(rows):
         return Mask(0, 0, np.zeros((0, 0), bool))
-    rows, columns = np.divmod(pixel, width)
-    y, x = int(rows.min()), int(columns.min())
-    bitmap = np.zeros((int(rows.max()) - y + 1, int(columns.max()) - x + 1), bool)
+    y, x, end_y, end_x = rows.min(), columns.min(), rows.max(), columns.max()
+    bitmap = np.zeros((end_y - y + 1, end_x - x + 1), bool)
     bitmap[rows - y, columns - x] = True
-    return Mask(x, y, bitmap)
+    return Mask(int(x), int(y), bitmap)

@@ -46,7 +46,9 @@ def spline_paths(support: NDArray[np.float64], step_px: float = 1.0) -> list[NDA
     np.cumsum(np.hypot(*np.diff(dense)), axis=1, out=arcs[:, 1:])
     paths = []
     for x, y, arc in zip(*dense, arcs, strict=True):
-        wanted = np.linspace(0, arc[-1], max(int(np.ceil(arc[-1] / step_px)) + 1, 2))
+        steps = max(int(np.ceil(arc[-1] / step_px)), 1)
+        wanted = np.arange(steps + 1) * (arc[-1] / steps)
+        wanted[-1] = arc[-1]
         path = np.empty((len(wanted), 2))
         path[:, 0], path[:, 1] = np.interp(wanted, arc, x), np.interp(wanted, arc, y)
         paths.append(path)
@@ -81,11 +83,21 @@ def _spline_weights(support_points: int, count: int) -> NDArray[np.float64]:
     return np.asarray(weights, np.float64)
 
 
-def unit_tangents(path: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the (k, 2) unit tangents at the points of a path."""
-    tangents = np.empty_like(path)
-    tangents[1:-1] = path[2:] - path[:-2]
-    tangents[0], tangents[-1] = path[1] - path[0], path[-1] - path[-2]
+def unit_tangents(points: NDArray[np.float64], first: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the (k, 2) unit tangents at the points of paths that follow each other.
+
+    Parameters
+    ----------
+    points
+        (k, 2) x, y.
+    first
+        (n + 1,) where the points of each path begin, and where the last ones end.
+    """
+    tangents = np.empty_like(points)
+    tangents[1:-1] = points[2:] - points[:-2]
+    begin, end = first[:-1], first[1:] - 1
+    tangents[begin] = points[begin + 1] - points[begin]
+    tangents[end] = points[end] - points[end - 1]
     lengths = np.hypot(tangents[:, 0], tangents[:, 1])
     return np.asarray(tangents / np.maximum(lengths, 1e-12)[:, None])
 
@@ -101,12 +113,10 @@ def pieces_inside(
     numbers where the rim cuts it), and its (k, 2) points with those on the rim.
     """
     limits = np.array([shape[1], shape[0]], float)
-    low, high = path.min(axis=0), path.max(axis=0)
-    if (low >= 0).all() and (high <= limits).all():
+    within = (path >= 0) & (path <= limits)
+    if within.all():
         return [(0.0, float(len(path) - 1), path)]
-    if (high < 0).any() or (low > limits).any():
-        return []
-    inside = ((path >= 0) & (path <= limits)).all(axis=1)
+    inside = within.all(axis=1)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(np.int8)))
     pieces = []
     for first, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):

@@ -105,6 +105,7 @@ def perlin_noise_grid(
     repeat_x: float = 1024.0,
     repeat_y: float = 1024.0,
     base: int = 0,
+    out: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Return Perlin noise on the grid of all pairs of `x` and `y`.
 
@@ -120,6 +121,8 @@ def perlin_noise_grid(
     octaves, persistence, lacunarity, repeat_x, repeat_y, base
         As in :func:`perlin_noise`. A negative persistence cancels amplitudes and magnifies the
         rounding of `noise`, so that only :func:`perlin_noise` follows it there.
+    out
+        (H, W) array to write into.
 
     Returns
     -------
@@ -132,7 +135,7 @@ def perlin_noise_grid(
         As in :func:`perlin_noise`.
     """
     columns, rows = _float32(x), _float32(y)
-    total, amplitudes = np.empty((rows.size, columns.size)), 0.0
+    total, amplitudes = np.empty((rows.size, columns.size)) if out is None else out, 0.0
     for number, (frequency, amplitude) in enumerate(_octaves(octaves, persistence, lacunarity)):
         along_x = _Cells(columns, frequency, repeat_x, base)
         along_y = _Cells(rows, frequency, repeat_y, base)

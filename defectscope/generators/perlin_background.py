@@ -104,6 +104,9 @@ class Perlin(Background):
     Options = PerlinOptions
     options: PerlinOptions
 
+    # Kept from image to image: new memory of this size costs more than half of the noise.
+    _room: NDArray[np.float64] | None = None
+
     def render(
         self, shape: tuple[int, int], rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
@@ -114,7 +117,9 @@ class Perlin(Background):
         deviation of P4, the weight of the second white noise, and the parts of the image that
         the last step clipped.
         """
-        pixels, parameters = perlin_image(shape, self._draw(rng))
+        if self._room is None or self._room.shape[1:] != shape:
+            self._room = np.empty((2, *shape))
+        pixels, parameters = perlin_image(shape, self._draw(rng), room=self._room)
         low, high = self.options.darkest, self.options.brightest
         if (low, high) != (0, 1):
             pixels *= np.float32(high - low)
@@ -152,6 +157,7 @@ def perlin_image(
     shape: tuple[int, int],
     parameters: Mapping[str, Any],
     stages: dict[str, NDArray[np.float64]] | None = None,
+    room: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Compute one background from its parameters (P1, eqs. 1-6).
 
@@ -165,6 +171,8 @@ def perlin_image(
     stages
         Where to put the intermediate images: ``P1``, ``P2``, ``P3``, ``P3*``, ``X1``, ``P4``,
         ``P5``, ``X2``, ``P6``, ``P7``, each (H, W) float64.
+    room
+        (2, H, W) float64 to compute in.
 
     Returns
     -------
@@ -173,16 +181,17 @@ def perlin_image(
     parameters : dict
         The given ones and those found on the way.
     """
-    field, found = _superposed(shape, parameters, stages)
-    _add_white(field, parameters["white_weight"], parameters["white_seed_1"], stages, "X1")
+    field, other = np.empty((2, *shape)) if room is None else room
+    found = _superpose(field, other, parameters, stages)
+    _add_white(field, other, parameters["white_weight"], parameters["white_seed_1"], stages, "X1")
     _keep(stages, "P4", field)
     sigma = float(field.std())
     weight = sigma if parameters["r_noise"] is None else float(parameters["r_noise"])
-    field = _smoothed(field, parameters["smoothing_1_px"])
+    field, other = _smoothed(field, other, parameters["smoothing_1_px"])
     _keep(stages, "P5", field)
-    _add_white(field, weight, parameters["white_seed_2"], stages, "X2")
+    _add_white(field, other, weight, parameters["white_seed_2"], stages, "X2")
     _keep(stages, "P6", field)
-    field = _smoothed(field, parameters["smoothing_2_px"])
+    field, other = _smoothed(field, other, parameters["smoothing_2_px"])
     _keep(stages, "P7", field)
     found |= {
         "p4_sigma": sigma,
@@ -194,13 +203,15 @@ def perlin_image(
     return field.astype(np.float32), {**parameters, **found}
 
 
-def _superposed(
-    shape: tuple[int, int],
+def _superpose(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
     parameters: Mapping[str, Any],
     stages: dict[str, NDArray[np.float64]] | None,
-) -> tuple[NDArray[np.float64], dict[str, Any]]:
-    """Return P3*: both Perlin noises, weighted and stretched to [0, 1] (eqs. 1 and 2)."""
-    first, second = (_perlin(shape, parameters, number) for number in (1, 2))
+) -> dict[str, Any]:
+    """Make `first` P3*: both Perlin noises, weighted and stretched to [0, 1] (eqs. 1 and 2)."""
+    for number, noise in enumerate((first, second), 1):
+        _perlin(parameters, number, noise)
     _keep(stages, "P1", first)
     _keep(stages, "P2", second)
     second *= parameters["perlin_weight"]
@@ -211,43 +222,43 @@ def _superposed(
     if high > low:  # one pixel, or one cell of zeros, has no range to stretch
         first /= high - low
     _keep(stages, "P3*", first)
-    return first, {"p3_min": low, "p3_max": high}
+    return {"p3_min": low, "p3_max": high}
 
 
-def _perlin(
-    shape: tuple[int, int], parameters: Mapping[str, Any], number: int
-) -> NDArray[np.float64]:
+def _perlin(parameters: Mapping[str, Any], number: int, out: NDArray[np.float64]) -> None:
     wavelength = parameters[f"wavelength_{number}_px"]
     x, y = parameters[f"origin_{number}_cells"]
-    return perlin_noise_grid(
-        x + np.arange(shape[1]) / wavelength, y + np.arange(shape[0]) / wavelength
-    )
+    rows, columns = (np.arange(size) / wavelength for size in out.shape)
+    perlin_noise_grid(x + columns, y + rows, out=out)
 
 
 def _add_white(
     field: NDArray[np.float64],
+    noise: NDArray[np.float64],
     weight: float,
     seed: int,
     stages: dict[str, NDArray[np.float64]] | None,
     name: str,
 ) -> None:
-    """Add `weight` times white noise, uniform from -1 to 1 (eqs. 3 and 5)."""
-    noise = np.random.default_rng(seed).random(field.shape)
-    noise *= 2
-    noise -= 1
-    _keep(stages, name, noise)
-    noise *= weight
+    """Add `weight` times white noise, uniform from -1 to 1 (eqs. 3 and 5), made in `noise`."""
+    np.random.default_rng(seed).random(out=noise)
+    noise -= 0.5
+    if stages is not None:
+        stages[name] = 2 * noise
+    noise *= 2 * weight
     field += noise
 
 
-def _smoothed(field: NDArray[np.float64], sigma_px: float) -> NDArray[np.float64]:
-    """Return `field` under a Gaussian filter, mirrored at the rim (eqs. 4 and 6)."""
+def _smoothed(
+    field: NDArray[np.float64], other: NDArray[np.float64], sigma_px: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return `field` under a Gaussian filter, mirrored at the rim (eqs. 4 and 6); what is left."""
     reach = int(REACH_SIGMAS * sigma_px + 0.5)
     if reach == 0:
-        return field
+        return field, other
     size = 2 * reach + 1
-    smooth = cv2.GaussianBlur(field, (size, size), sigma_px, borderType=cv2.BORDER_REFLECT)
-    return np.asarray(smooth, np.float64)
+    cv2.GaussianBlur(field, (size, size), sigma_px, dst=other, borderType=cv2.BORDER_REFLECT)
+    return other, field
 
 
 def _keep(

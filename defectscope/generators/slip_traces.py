@@ -49,16 +49,17 @@ def paint_trace(
     direction = (points[1] - points[0]) / length
     reach = 1.6 * width_px / abs(direction[0]) + 1
     low, high = sorted(points[:, 0].tolist())
-    main = np.arange(max(int(low), 0), min(int(high) + 1, picture.shape[1]))
-    centre = points[0, 1] + (main + 0.5 - points[0, 0]) * direction[1] / direction[0]
+    columns = np.arange(max(int(low), 0), min(int(high) + 1, picture.shape[1]))
+    centre = points[0, 1] + (columns + 0.5 - points[0, 0]) * direction[1] / direction[0]
     spread = np.arange(-int(reach), int(reach) + 1)
     other = np.floor(centre).astype(np.intp)[:, None] + spread
-    dx, dy = main[:, None] + 0.5 - points[0, 0], other + 0.5 - points[0, 1]
+    inside = np.flatnonzero((other >= 0) & (other < picture.shape[0]))
+    other, main = np.take(other, inside), np.take(columns, inside // len(spread))
+    dx, dy = main + 0.5 - points[0, 0], other + 0.5 - points[0, 1]
     along = dx * direction[0] + dy * direction[1]
     across = dx * direction[1] - dy * direction[0]
     level = 1 + VARIATION * np.interp(along, np.linspace(0, length, len(knots)), knots)
-    level *= np.clip(np.minimum(along, length - along) / min(FADE_PX, length / 2), 0, 1)
+    faded = np.minimum(along, length - along) / min(FADE_PX, length / 2)
+    level *= np.minimum(np.maximum(faded, 0), 1)
     added = grey * level * np.exp2(-((2 * across / width_px) ** 2))
-    inside = (other >= 0) & (other < picture.shape[0])
-    place = other[inside], np.broadcast_to(main[:, None], other.shape)[inside]
-    picture[place] = np.clip(picture[place] + added[inside], 0, 1)
+    picture[other, main] = np.minimum(np.maximum(picture[other, main] + added, 0), 1)

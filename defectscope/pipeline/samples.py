@@ -275,7 +275,9 @@ class SampleMaker:
     def _digitised(self, pixels: NDArray[np.float32]) -> NDArray[Any]:
         top = 2**self.plan.bit_depth - 1
         kind = np.uint8 if self.plan.bit_depth == 8 else np.uint16
-        return np.round(np.clip(pixels, 0, 1) * np.float32(top)).astype(kind)
+        scaled = np.clip(pixels, 0, 1)
+        scaled *= np.float32(top)
+        return np.rint(scaled, out=scaled).astype(kind)
 
 
 def _scale(calibration: Calibration, length: int) -> tuple[float | None, list[float | None]]:

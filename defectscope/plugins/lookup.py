@@ -126,10 +126,10 @@ class Catalogue:
         parts = [f"plugins {what}: {count}" for what, count in counts.items() if count]
         return f" ({', '.join(parts)}; see 'defectscope plugins list')" if parts else ""
 
-    def clashes(self) -> list[list[Registered]]:
+    def clashes(self, families: Iterable[str] = FAMILIES) -> list[list[Registered]]:
         """Return the names that several plugins offer, each with everything of that name."""
         groups: dict[tuple[str, str], list[Registered]] = {}
-        for family in FAMILIES:
+        for family in families:
             for entry in self.registered(family):
                 groups.setdefault((family, entry.name), []).append(entry)
         return [group for group in groups.values() if _differ(group)]
@@ -176,8 +176,8 @@ class Catalogue:
         """
         return {
             group[0].name: str(_clash("defect-types", group[0].name, group))
-            for group in self.clashes()
-            if group[0].family == "defect-types" and not _is_shipped(group[0])
+            for group in self.clashes(["defect-types"])
+            if not _is_shipped(group[0])
         }
 
     def expect_types(self, names: Iterable[str]) -> list[str]:
@@ -223,7 +223,7 @@ class Catalogue:
 
     def weights(self) -> dict[str, ComponentSpec]:
         """Return the named weights, those of clashing names by ``distribution/name`` only."""
-        clashing = {group[0].name for group in self.clashes() if group[0].family == "weights"}
+        clashing = {group[0].name for group in self.clashes(["weights"])}
         found = {entry.qualified: entry.spec for entry in self.registered("weights")}
         return found | {
             entry.name: entry.spec

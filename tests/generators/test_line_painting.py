@@ -176,7 +176,7 @@ def test_pixels_near_a_line_know_how_far_away_it_is(seed):
     support += rng.uniform(0, 150, 2) + rng.normal(0, 3, (5, 2))
     (path,), (fine,) = spline_paths(support[None]), spline_paths(support[None], 0.1)
     style = LineStyle("dark", 1, rng.uniform(2, 6))
-    band = band_around(lay_out([path], [style], [None], rng), range(1), [style], (150, 150))
+    band = band_around(lay_out([path], [style], [None], rng), range(1), (150, 150))
     rows, columns = np.mgrid[:150, :150].reshape(2, -1, 1) + 0.5
     distance = np.hypot(columns - fine[::4, 0], rows - fine[::4, 1]).min(axis=1)
     assert len(np.unique(band.pixel)) == len(band.pixel)

@@ -15,7 +15,8 @@ __all__ = ["polyline_box", "polyline_inside", "polyline_length", "polyline_resam
 def polyline_length(points: ArrayLike) -> float:
     """Return the length in px."""
     p = np.asarray(points, float).reshape(-1, 2)
-    return float(np.hypot(*np.diff(p, axis=0).T).sum()) if len(p) > 1 else 0.0
+    way = p[1:] - p[:-1]
+    return float(np.hypot(way[:, 0], way[:, 1]).sum())
 
 
 def polyline_resample(points: ArrayLike, count: int) -> NDArray[np.float64]:

@@ -9,7 +9,6 @@ import numpy as np
 from defectscope.core.datasets import Dataset
 from defectscope.core.geometry.ellipses import ellipse_area
 from defectscope.core.instances import Instances
-from defectscope.core.masks import Mask
 from defectscope.readers.formats.holdings import (
     Notes,
     ellipse_at,
@@ -58,28 +57,39 @@ def coco_document(dataset: Dataset) -> tuple[dict[str, Any], list[str]]:
 
 
 def _annotations(instances: Instances, ids: dict[str, int], scored: bool) -> list[dict[str, Any]]:
-    ellipses = known_ellipses(instances)
+    ellipses, boxes = known_ellipses(instances).tolist(), instances.boxes.tolist()
+    types, ignored = instances.defect_types.tolist(), instances.ignore.tolist()
+    areas = [mask.area_px for mask in instances.masks or ()] or [0] * len(instances)
+    counts = _counts(instances, areas)
     entries = []
     for position in range(len(instances)):
-        x0, y0, x1, y1 = (float(v) for v in instances.boxes[position])
-        mask = None if instances.masks is None else instances.masks[position]
+        x0, y0, x1, y1 = boxes[position]
         entry: dict[str, Any] = {
-            "category_id": ids[str(instances.defect_types[position])],
+            "category_id": ids[types[position]],
             "bbox": [x0, y0, x1 - x0, y1 - y0],
-            "area": _area(instances, position, mask, bool(ellipses[position])),
+            "area": areas[position] or _area(instances, position, ellipses[position]),
             "iscrowd": 0,
-            "ignore": int(instances.ignore[position]),
+            "ignore": int(ignored[position]),
         }
         if scored:
             entry["score"] = float(instances.scores[position])
-        entry.update(_geometry(instances, position, mask, bool(ellipses[position])))
+        if position in counts:
+            entry["segmentation"] = {
+                "size": list(instances.image_shape), "counts": counts[position]
+            }  # fmt: skip
+        entry.update(_geometry(instances, position, ellipses[position]))
         entries.append(entry)
     return entries
 
 
-def _area(instances: Instances, position: int, mask: Mask | None, has_ellipse: bool) -> float:
-    if mask is not None and mask.area_px:
-        return mask.area_px
+def _counts(instances: Instances, areas: list[int]) -> dict[int, str]:
+    """Return the run lengths of the masks that are not empty, by position."""
+    filled = [position for position, area in enumerate(areas) if area]
+    masks = [instances.masks[position] for position in filled] if instances.masks else []
+    return dict(zip(filled, compressed_counts(masks, instances.image_shape), strict=True))
+
+
+def _area(instances: Instances, position: int, has_ellipse: bool) -> float:
     if has_ellipse:
         _, _, major, minor, _ = ellipse_at(instances, position)
         return float(ellipse_area(major, minor))
@@ -87,13 +97,8 @@ def _area(instances: Instances, position: int, mask: Mask | None, has_ellipse: b
     return (x1 - x0) * (y1 - y0)
 
 
-def _geometry(
-    instances: Instances, position: int, mask: Mask | None, has_ellipse: bool
-) -> dict[str, Any]:
+def _geometry(instances: Instances, position: int, has_ellipse: bool) -> dict[str, Any]:
     entry: dict[str, Any] = {}
-    if mask is not None and mask.area_px:
-        shape = instances.image_shape
-        entry["segmentation"] = {"size": list(shape), "counts": compressed_counts(mask, shape)}
     if has_ellipse:
         keys = ("cx", "cy", "major", "minor", "angle_deg")
         entry["ellipse"] = dict(zip(keys, ellipse_at(instances, position), strict=True))

@@ -3,40 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from defectscope.core.masks import Mask, mask_from_rle
 
-__all__ = ["compressed_counts", "counts_from_text", "counts_to_text", "mask_from_counts"]
+__all__ = ["compressed_counts", "counts_from_text", "counts_to_texts", "mask_from_counts"]
 
 # 13 groups of 5 bits hold any 64-bit number; a longer one is nonsense.
 LONGEST_NUMBER = 13
 
 
-def counts_to_text(counts: Sequence[int]) -> str:
-    """Return run lengths as the text that pycocotools calls compressed.
+def counts_to_texts(counts: Sequence[ArrayLike]) -> list[str]:
+    """Return lists of run lengths as the texts that pycocotools calls compressed.
 
     Each number is the difference to the run two before it, from the fourth run on, in groups
     of 5 bits from the least significant, as in LEB128 with a sign: 0x20 says that a group
     follows, 0x10 of the last group is the sign, and 48 is added to reach printable characters.
+    All lists together, for numpy takes longer to begin than a mask has numbers.
     """
-    differences = [now - before for now, before in zip(counts[3:], counts[1:], strict=False)]
-    return "".join(map(_number_to_text, [*counts[:3], *differences]))
-
-
-@lru_cache(maxsize=4096)
-def _number_to_text(number: int) -> str:
-    characters = []
-    more = True
-    while more:
-        group = number & 0x1F
-        number >>= 5
-        more = number != -1 if group & 0x10 else number != 0
-        characters.append(chr(48 + (group | 0x20 if more else group)))
-    return "".join(characters)
+    if not len(counts):
+        return []
+    lists = [np.asarray(runs, np.int64) for runs in counts]
+    rest = np.concatenate([np.append(runs[:3], runs[3:] - runs[1:-2]) for runs in lists])
+    columns = []
+    # The first group of every number, then the second of those that have one, and so on.
+    more = np.ones(len(rest), bool)
+    while more.any():
+        group = (rest & 0x1F).astype(np.uint8)
+        rest >>= 5
+        reached = more
+        more = reached & (rest != np.where(group & 0x10, -1, 0))
+        columns.append(np.where(reached, group + np.where(more, 48 + 0x20, 48), 0))
+    groups = np.stack(columns, axis=1).astype(np.uint8) if columns else np.zeros((0, 1), np.uint8)
+    text = str(groups[groups > 0].tobytes(), "ascii")
+    lengths = np.append(0, np.cumsum(np.count_nonzero(groups, axis=1)))
+    ends = lengths[np.cumsum([0, *map(len, lists)])].tolist()
+    return [text[start:end] for start, end in pairwise(ends)]
 
 
 def counts_from_text(text: str) -> list[int]:
@@ -66,10 +71,13 @@ def counts_from_text(text: str) -> list[int]:
     return counts
 
 
-def compressed_counts(mask: Mask, shape: tuple[int, int]) -> str:
-    """Return the compressed run lengths of a mask in a frame of `shape` (height, width)."""
+def compressed_counts(masks: Sequence[Mask], shape: tuple[int, int]) -> list[str]:
+    """Return the compressed run lengths of masks in a frame of `shape` (height, width)."""
+    return counts_to_texts([_run_lengths(mask.clipped(shape), shape) for mask in masks])
+
+
+def _run_lengths(inside: Mask, shape: tuple[int, int]) -> NDArray[np.int64]:
     height, width = shape
-    inside = mask.clipped(shape)
     rows, columns = inside.bitmap.shape
     # Frames are large, masks are small: only the mask is unrolled, with a gap before each column.
     unrolled = np.zeros(columns * (rows + 1) + 1, bool)
@@ -82,7 +90,8 @@ def compressed_counts(mask: Mask, shape: tuple[int, int]) -> str:
         edges = np.delete(edges, [*ends, *(ends + 1)])
     if not edges.size or edges[-1] < width * height:
         edges = np.append(edges, width * height)
-    return counts_to_text([int(edges[0]), *np.diff(edges).tolist()])
+    edges[1:] -= edges[:-1].copy()
+    return edges
 
 
 def mask_from_counts(counts: Sequence[int], shape: tuple[int, int]) -> Mask:
