@@ -25,6 +25,7 @@ __all__ = [
     "FrameSequence",
     "frame_indices",
     "parse_frame_range",
+    "stem_and_number",
     "what_was_selected",
 ]
 
@@ -230,8 +231,20 @@ def what_was_selected(frames: FrameSequence) -> str:
     return f"{text}; there are indices {min(frames.indices)} to {max(frames.indices)}"
 
 
-_STEM_AND_NUMBER = re.compile(r"(.*?)(\d+)")
+# The number is followed at most by the first part of a suffix in two parts: img005.ome.tif.
+_STEM_AND_NUMBER = re.compile(r"(.*?)(\d+)((?:\.[A-Za-z]+)?)")
 LARGEST_INDEX = 2**63 - 1  # tables hold frame indices as int64
+
+
+def stem_and_number(stem: str) -> tuple[str, int] | None:
+    """Return what is named beside the number at the end of a file name, and the number.
+
+    `stem` is the name without its last suffix; None where it has no number, or too large a one.
+    """
+    match = _STEM_AND_NUMBER.fullmatch(stem)
+    if match is None or int(match[2]) > LARGEST_INDEX:
+        return None
+    return match[1] + match[3], int(match[2])
 
 
 def frame_indices(stems: Sequence[str]) -> tuple[int, ...]:
@@ -240,13 +253,11 @@ def frame_indices(stems: Sequence[str]) -> tuple[int, ...]:
     The number in the name, where every name is one stem and one number at its end and no
     number comes twice (``Frame461`` is 461); else the position from 0.
     """
-    matches = [_STEM_AND_NUMBER.fullmatch(stem) for stem in stems]
-    if stems and all(matches):
-        parts = {match[1] for match in matches if match}
-        numbers = tuple(int(match[2]) for match in matches if match)
-        distinct = len(set(numbers)) == len(numbers)
-        if len(parts) == 1 and distinct and max(numbers) <= LARGEST_INDEX:
-            return numbers
+    found = [known for known in map(stem_and_number, stems) if known is not None]
+    numbers = tuple(number for _, number in found)
+    one_stem = len({stem for stem, _ in found}) == 1
+    if one_stem and len(numbers) == len(stems) == len(set(numbers)):
+        return numbers
     return tuple(range(len(stems)))
 
 

@@ -28,6 +28,7 @@ __all__ = [
 
 # Endings of names that tell the unit, the longest first.
 UNITS = (
+    ("_px2_per_frame", "px²/frame"), ("_px_per_frame", "px/frame"), ("_gpa", "GPa"),
     ("_per_px", "1/px"), ("_per_nm", "1/nm"), ("area_px", "px²"), ("area_nm2", "nm²"),
     ("_percent", "%"), ("_mrad", "mrad"), ("_dpa", "dpa"), ("_deg", "°"), ("_px", "px"),
     ("_nm", "nm"), ("_um", "µm"), ("_kv", "kV"), ("_ms", "ms"), ("_s", "s"), ("_v", "V"),

@@ -109,6 +109,8 @@ class TrainingJob:
         on it.
     resume
         Whether to go on from the last checkpoint of the same job.
+    title
+        One line for the card, as ``train --title`` gives it; empty where nothing was said.
     progress
         Called with (stage, done, total).
     say

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from defectscope.core.calibration import Calibration
+from defectscope.core.frames import stem_and_number
 
-__all__ = ["SeriesNotes", "broken_numbering", "without_interval"]
+__all__ = ["SeriesNotes", "broken_numbering", "one_after_the_other"]
 
 SCALE_TOLERANCE = 0.01
 MOST_WARNINGS = 50
 MOST_NAMES = 3
-_STEM_AND_NUMBER = re.compile(r"(.*?)(\d+)")
 
 
 class SeriesNotes:
@@ -67,8 +66,10 @@ class SeriesNotes:
             )
 
 
-def without_interval(calibration: Calibration, warnings: list[str]) -> Calibration:
+def one_after_the_other(calibration: Calibration, warnings: list[str]) -> Calibration:
     """Return the calibration of several files, of which one or more is a series by itself.
+
+    That they are taken as one series is said, for nobody can see it in the results.
 
     Parameters
     ----------
@@ -77,12 +78,15 @@ def without_interval(calibration: Calibration, warnings: list[str]) -> Calibrati
     warnings
         Where to say that its frame interval is left out.
     """
+    warnings.append(
+        "there are several files, and some hold more than one frame: they are one series, in which "
+        "times, doses, votes and tracks go on from file to file; run recordings of their own apart"
+    )
     if calibration.frame_interval_s is None:
         return calibration
     warnings.append(
-        "there are several files, and some hold more than one frame; how much time lies from file "
-        "to file is not known, and the frame interval is left unknown unless it is given "
-        "(--frame-interval)"
+        "how much time lies from file to file is not known, and the frame interval is left unknown "
+        "unless it is given (--frame-interval)"
     )
     return calibration.model_copy(update={"frame_interval_s": None})
 
@@ -103,8 +107,8 @@ def broken_numbering(names: Sequence[str], paths: Sequence[Path]) -> str | None:
     paths
         The files.
     """
-    matches = [_STEM_AND_NUMBER.fullmatch(path.stem) for path in paths]
-    stems = [None if match is None else match[1] for match in matches]
+    numbered = [stem_and_number(path.stem) for path in paths]
+    stems = [None if known is None else known[0] for known in numbered]
     known = Counter(stem for stem in stems if stem is not None)
     stem, fitting = max(known.items(), key=lambda item: item[1], default=("", 0))
     if fitting < 2 or 2 * fitting <= len(paths):
@@ -121,8 +125,8 @@ def broken_numbering(names: Sequence[str], paths: Sequence[Path]) -> str | None:
             f"{counts}take {it} out or rename {it}"
         )
     by_number: dict[int, list[str]] = {}
-    for name, match in zip(names, matches, strict=True):
-        by_number.setdefault(int(match[2]) if match else -1, []).append(name)
+    for name, known in zip(names, numbered, strict=True):
+        by_number.setdefault(-1 if known is None else known[1], []).append(name)
     same = next((shared for shared in by_number.values() if len(shared) > 1), None)
     if same is None:
         return None

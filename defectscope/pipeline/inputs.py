@@ -23,7 +23,7 @@ from defectscope.core.errors import (
 from defectscope.core.file_order import natural_key
 from defectscope.core.frames import FrameSequence, frame_indices
 from defectscope.pipeline.input_files import ReaderTable, input_files
-from defectscope.pipeline.input_notes import SeriesNotes, broken_numbering, without_interval
+from defectscope.pipeline.input_notes import SeriesNotes, broken_numbering, one_after_the_other
 from defectscope.pipeline.reader_options import ReaderOptions, check_readers_used
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class InputSeries(FrameSequence):
             raise InputError(f"{', '.join(file.path.name for file in files)}: there is no frame")
         self.calibration = self._notes.calibration or Calibration()
         if len(self._files) > 1 and any(file.count > 1 for file in self._files):
-            self.calibration = without_interval(self.calibration, warnings)
+            self.calibration = one_after_the_other(self.calibration, warnings)
 
     def _arrange_images(self) -> None:
         folders = list(dict.fromkeys(file.path.parent for file in self._files))

@@ -100,8 +100,18 @@ def train(
         Processes that prepare batches; with the same `threads`, not 0, the result does not depend
         on it. A script that asks for some needs the line ``if __name__ == "__main__":`` around what
         it does.
+    seed
+        Of everything random: the same gives the same weights.
+    title
+        One line for the card of the weights.
+    device
+        ``cpu`` or ``cuda``.
     resume, overwrite
         Go on with an interrupted training, or replace what is there.
+    host
+        Plugins to use; the installed ones by default.
+    progress, say
+        Called with (stage, done, total), and with a line about how training goes.
 
     Raises
     ------

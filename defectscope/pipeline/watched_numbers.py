@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from defectscope.core.frames import LARGEST_INDEX
+from defectscope.core.frames import stem_and_number
 
 __all__ = ["WatchedNumbers"]
-
-STEM_AND_NUMBER = re.compile(r"(.*?)(\d+)")
 
 
 class WatchedNumbers:
@@ -38,16 +35,14 @@ class WatchedNumbers:
         before
             Indices of the frames that came before.
         """
-        match = STEM_AND_NUMBER.fullmatch(path.stem) if frames == 1 else None
-        if match is not None and int(match[2]) > LARGEST_INDEX:
-            match = None
+        named = stem_and_number(path.stem) if frames == 1 else None
         if not self._begun:
-            self._begun, self._stem = True, None if match is None else match[1]
-        if self._stem is not None and (match is None or match[1] != self._stem):
+            self._begun, self._stem = True, None if named is None else named[0]
+        if self._stem is not None and (named is None or named[0] != self._stem):
             self._say_other(path)
-        if self._stem is None or match is None:
+        if self._stem is None or named is None:
             return max(before, default=-1) + 1
-        return int(match[2])
+        return named[1]
 
     def _say_other(self, path: Path) -> None:
         if not self._warned:

@@ -23,6 +23,7 @@ def defectscope_trackers() -> list[ComponentSpec]:
             "laptrack",
             "Linear assignment from frame to frame and across gaps (extra laptrack); slower.",
             "defectscope.trackers.laptrack_linker:LapTracker",
+            extra="laptrack",
         ),
         ComponentSpec(
             "lines",

@@ -238,6 +238,10 @@ class TestIndices:
             (["loop 3", "loop 12"], (3, 12)),
             (["run2_Frame5", "run2_Frame6"], (5, 6)),
             (["run1_5", "run2_6"], (0, 1)),
+            # ... before the first part of a suffix in two parts.
+            (["img5.ome", "img7.ome"], (5, 7)),
+            (["img5.bf", "img5.df"], (0, 1)),
+            (["img5.3kv", "img7.3kv"], (0, 1)),
             (["Frame461", "Image462"], (0, 1)),
             (["Frame461", "overview"], (0, 1)),
             (["Frame461", "Frame461b"], (0, 1)),

@@ -31,6 +31,10 @@ def follow(line, site, project):
         done = site.python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist",
                            cwd=project)  # fmt: skip
         assert int(re.search(r"(\d+) passed", done.stdout)[1]) > 15
+    elif words[0] == "cp":
+        shutil.copy(site.folder / words[1], site.folder / words[2])
+        for module in (site.folder / words[2]).glob("*or.py"):
+            module.write_text(module.read_text().replace('"black dot"', '"bright spot"'))
     elif words[0] == "twine":
         assert (site.folder / words[-1]).is_file()
     else:
@@ -62,6 +66,8 @@ def test_from_an_empty_folder_to_a_wheel(tmp_path, site_type):
     assert len(pd.read_parquet(tmp_path / "second" / "detections.parquet")) > 60
     listed = site.defectscope("plugins", "list").stdout
     assert "Maxima of the image" in listed
+    drawn = json.loads((tmp_path / "drawn" / "annotations.json").read_text())
+    assert [category["name"] for category in drawn["categories"]] == ["bright spot"]
     run = json.loads((tmp_path / "first" / "run.json").read_text())
     assert run["plan"]["components"][0]["distribution"] == PROJECT
     again = site.defectscope(

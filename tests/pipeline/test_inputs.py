@@ -343,8 +343,9 @@ def test_several_series_in_time_have_no_frame_interval(tmp_path: Path, host: Plu
     frames = ds.open(paths, host=host)
     assert frames.calibration.frame_interval_s is None
     assert frames.calibration.pixel_size_nm == pytest.approx(0.25)
-    (text,) = frames.warnings
-    assert text.startswith("there are several files, and some hold more than one frame")
+    series, text = frames.warnings
+    assert series.startswith("there are several files, and some hold more than one frame")
+    assert text.startswith("how much time lies from file to file is not known")
     # What the user says holds, also for both.
     assert ds.open(paths, host=host, frame_interval_s=2.0).calibration.time_s(3) == 6.0
     # When an image by itself was taken is not known either.

@@ -38,7 +38,8 @@ class _Map(ds.FrameSequence):
     def _lines(self) -> list[str]:
         path = self.paths[0]
         try:
-            return path.read_text(encoding="utf-8").splitlines()
+            # Windows programs begin text files with a byte order mark.
+            return path.read_text(encoding="utf-8-sig").splitlines()
         except OSError as error:
             raise ds.InputError(f"cannot read {path}: {error.strerror or error}") from error
         except UnicodeDecodeError as error:

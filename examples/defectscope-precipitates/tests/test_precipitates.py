@@ -54,6 +54,14 @@ def test_a_map_and_its_scale(tmp_path: Path) -> None:
         assert frames.calibration.pixel_size_nm == 0.8
 
 
+def test_a_byte_order_mark_is_no_number(tmp_path: Path) -> None:
+    path = write_map(tmp_path / "a.map.csv")
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    with ElementMapReader() as reader, reader.read(path) as frames:
+        assert frames[0].pixels.shape == (12, 16)
+        assert frames.calibration.pixel_size_nm == 0.8
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
