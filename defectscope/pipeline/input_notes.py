@@ -108,7 +108,7 @@ def broken_numbering(names: Sequence[str], paths: Sequence[Path]) -> str | None:
         The files.
     """
     numbered = [stem_and_number(path.stem) for path in paths]
-    stems = [None if known is None else known[0] for known in numbered]
+    stems = [None if parts is None else parts[0] for parts in numbered]
     known = Counter(stem for stem in stems if stem is not None)
     stem, fitting = max(known.items(), key=lambda item: item[1], default=("", 0))
     if fitting < 2 or 2 * fitting <= len(paths):
@@ -125,8 +125,8 @@ def broken_numbering(names: Sequence[str], paths: Sequence[Path]) -> str | None:
             f"{counts}take {it} out or rename {it}"
         )
     by_number: dict[int, list[str]] = {}
-    for name, known in zip(names, numbered, strict=True):
-        by_number.setdefault(-1 if known is None else known[1], []).append(name)
+    for name, parts in zip(names, numbered, strict=True):
+        by_number.setdefault(-1 if parts is None else parts[1], []).append(name)
     same = next((shared for shared in by_number.values() if len(shared) > 1), None)
     if same is None:
         return None
