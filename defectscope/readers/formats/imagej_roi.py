@@ -129,7 +129,10 @@ class ImageJRoi(AnnotationFormat):
         return None
 
     def save(self, dataset: Dataset, path: Path) -> list[str]:
-        """Write a ``.zip``: ellipses, lines, masks, else boxes; positions count the images."""
+        """Write a ``.zip``: ellipses, lines, masks, else boxes.
+
+        Positions are pages where all images are of one stack; else they count the images.
+        """
         if path.suffix.lower() != ".zip":
             raise OutputError(
                 f"a set of ImageJ regions is a .zip file; give a name other than {path}"

@@ -303,3 +303,40 @@ def test_sizes_that_contradict(tmp_path: Path) -> None:
     Image.new("L", (61, 60)).save(tmp_path / "s/a.png")
     with pytest.raises(FormatError, match="differ in size: 60 x 60 and 61 x 60 px"):
         load(tmp_path / "set.zip")
+
+
+def named(*names: str, frames: tuple[int, ...] = ()) -> Dataset:
+    """Return a dataset with one box an image."""
+    found = Instances((20, 30), [[2, 3, 12, 8]], None, ["black dot"])
+    indices = frames or (None,) * len(names)
+    return Dataset([LabelledImage(n, found, k) for n, k in zip(names, indices, strict=True)])
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("s.tif#0", "s.tif#2", "s.tif#5"), [1, 3, 6]),
+        (("s/a.avi#7",), [8]),
+        (("a.png", "b.png", "c.png"), [1, 2, 3]),
+        (("s.tif#4", "t.tif#5"), [1, 2]),
+        (("s.tif#4", "a.png"), [1, 2]),
+        (("s.tif#99999999999",), [1]),
+    ],
+)
+def test_positions_are_pages_of_one_stack_or_count_the_images(
+    tmp_path: Path, names: tuple[str, ...], expected: list[int]
+) -> None:
+    assert ImageJRoi().save(named(*names), tmp_path / "set.zip") == []
+    rois = roiread(tmp_path / "set.zip")
+    found = [roi.position for roi in rois] if isinstance(rois, list) else [rois.position]
+    assert found == expected
+    assert {image.file_name for image in load(tmp_path / "set.zip").images} == set(names)
+
+
+def test_positions_that_are_not_those_in_the_folder_are_told(tmp_path: Path) -> None:
+    names = ("f10.png", "f12.png", "f13.png")
+    (warning,) = ImageJRoi().save(named(*names, frames=(10, 12, 13)), tmp_path / "set.zip")
+    assert "positions count the labelled images, whose frame indices have gaps" in warning
+    assert ImageJRoi().save(named(*names, frames=(10, 11, 12)), tmp_path / "set.zip") == []
+    pages = [f"s.tif#{k}" for k in (10, 12, 13)]
+    assert ImageJRoi().save(named(*pages, frames=(10, 12, 13)), tmp_path / "set.zip") == []
