@@ -157,6 +157,24 @@ def test_positions_count_the_pages_of_a_stack(tmp_path: Path) -> None:
         load(write(tmp_path / "s.zip", rectangle()))
 
 
+@pytest.mark.parametrize("axis", ["c_position", "z_position", "t_position"])
+def test_positions_in_hyperstacks_are_those_on_their_one_axis(tmp_path: Path, axis: str) -> None:
+    places = dict.fromkeys(("c_position", "z_position", "t_position"), 1)
+    regions = [rectangle(**places | {axis: place}) for place in (1, 3, 4)]
+    tifffile.imwrite(tmp_path / "s.tif", np.zeros((4, 20, 30), np.uint8), imagej=True)
+    images = load(write(tmp_path / "s.zip", *regions)).images
+    assert [image.frame for image in images] == [0, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "places", [[{"c_position": 2, "z_position": 3}], [{"c_position": 2}, {"t_position": 2}]]
+)
+def test_positions_on_several_axes_are_refused(tmp_path: Path, places: list[Any]) -> None:
+    path = write(tmp_path / "s.zip", *(rectangle(**place) for place in places))
+    with pytest.raises(FormatError, match=r"the positions in channel and .* of several axes"):
+        load(path)
+
+
 def test_positions_count_the_images_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "frames").mkdir()
     for number in (10, 9):
