@@ -358,3 +358,58 @@ def test_positions_that_are_not_those_in_the_folder_are_told(tmp_path: Path) -> 
     assert ImageJRoi().save(named(*names, frames=(10, 11, 12)), tmp_path / "set.zip") == []
     pages = [f"s.tif#{k}" for k in (10, 12, 13)]
     assert ImageJRoi().save(named(*pages, frames=(10, 12, 13)), tmp_path / "set.zip") == []
+
+
+def drawn_beside(path: Path, dataset: Dataset, *rois: ImagejRoi) -> Path:
+    """Write a set of ours, and add what a person drew in ImageJ."""
+    ImageJRoi().save(dataset, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        for number, roi in enumerate(rois):
+            archive.writestr(f"drawn-{number}.roi", roi.tobytes())
+    return path
+
+
+def test_regions_drawn_beside_ours_lie_on_the_image_at_their_position(tmp_path: Path) -> None:
+    given = named("a.png", "b.png", frames=(461, 462))
+    path = drawn_beside(tmp_path / "set.zip", given, rectangle(position=2))
+    loaded = load(path)
+    found = [(image.file_name, image.frame, len(image.instances)) for image in loaded.images]
+    assert found == [("a.png", 461, 1), ("b.png", 462, 2)]
+    assert loaded.warnings == ()
+    # The window of a single image has no positions.
+    path = drawn_beside(tmp_path / "one.zip", named("a.png"), rectangle())
+    assert [len(image.instances) for image in load(path).images] == [2]
+
+
+def test_regions_drawn_on_other_pages_of_the_stack_of_ours(tmp_path: Path) -> None:
+    given = named("s.tif#1", "s.tif#4", frames=(1, 4))
+    path = drawn_beside(tmp_path / "set.zip", given, rectangle(position=3), rectangle(position=5))
+    loaded = load(path)
+    found = [(image.file_name, image.frame, len(image.instances)) for image in loaded.images]
+    assert found == [("s.tif#1", 1, 1), ("s.tif#2", 2, 1), ("s.tif#4", 4, 2)]
+    # It is as large as the other pages.
+    assert {image.instances.image_shape for image in loaded.images} == {(20, 30)}
+    assert loaded.warnings == ()
+
+
+@pytest.mark.parametrize("position", [0, 3])
+def test_positions_at_which_no_image_is_named_need_the_images(
+    tmp_path: Path, position: int
+) -> None:
+    path = drawn_beside(
+        tmp_path / "set.zip", named("f1.png", "f2.png"), rectangle(position=position)
+    )
+    with pytest.raises(FormatError, match=r"drawn-0\.roi: .* the option imagej-roi\.images"):
+        load(path)
+
+
+def test_images_tell_what_a_set_of_ours_leaves_open(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        Image.new("L", (30, 20)).save(tmp_path / f"f{number}.png")
+    path = drawn_beside(tmp_path / "set.zip", named("f1.png", "f2.png"), rectangle(position=3))
+    loaded = load(path, images=str(tmp_path))
+    assert [image.file_name for image in loaded.images] == ["f1.png", "f2.png", "f3.png"]
+    # With gaps, the positions of the set are not those in the folder.
+    path = drawn_beside(tmp_path / "set.zip", named("f1.png", "f3.png"), rectangle(position=3))
+    with pytest.raises(FormatError, match=r"f3\.png, which has the position 2 .* is number 3"):
+        load(path, images=str(tmp_path))
