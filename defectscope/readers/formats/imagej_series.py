@@ -62,6 +62,7 @@ def regions_by_image(regions: Iterable[Region], series: Series | None) -> dict[s
         It cannot be told which image a position means.
     """
     regions = list(regions)
+    last = max((region.position for region in regions), default=0)
     named = [_Named(region.image, region) for region in regions if region.image is not None]
     found: dict[str, list[Region]] = defaultdict(list)
     for region in regions:
@@ -75,7 +76,7 @@ def regions_by_image(regions: Iterable[Region], series: Series | None) -> dict[s
             elif series is not None:
                 name = _in_series(region, series)
             else:
-                name = _in_stack(region)
+                name = _in_stack(region, last)
         found[name].append(region)
     return found
 
@@ -128,6 +129,7 @@ def _in_series(region: Region, series: Series) -> str:
     return series.names[region.position - 1]
 
 
-def _in_stack(region: Region) -> str:
+def _in_stack(region: Region, last: int) -> str:
+    """Return the page of the stack that a set is named after; a single image if `last` is 1."""
     stem = without_set(region.source) or region.source
-    return f"{stem}#{region.position - 1}" if region.position > 1 else stem
+    return f"{stem}#{region.position - 1}" if region.position > 0 and last > 1 else stem

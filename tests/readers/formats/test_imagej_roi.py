@@ -157,6 +157,13 @@ def test_positions_count_the_pages_of_a_stack(tmp_path: Path) -> None:
         load(write(tmp_path / "s.zip", rectangle()))
 
 
+def test_the_first_page_of_a_stack_that_is_not_there_is_a_page(tmp_path: Path) -> None:
+    path = write(tmp_path / "s_RoiSet.zip", rectangle(position=1), rectangle(position=2))
+    assert [(i.file_name, i.frame) for i in load(path).images] == [("s#0", 0), ("s#1", 1)]
+    path = write(tmp_path / "s_RoiSet.zip", rectangle(position=1), rectangle())
+    assert [(i.file_name, i.frame) for i in load(path).images] == [("s", None)]
+
+
 @pytest.mark.parametrize("axis", ["c_position", "z_position", "t_position"])
 def test_positions_in_hyperstacks_are_those_on_their_one_axis(tmp_path: Path, axis: str) -> None:
     places = dict.fromkeys(("c_position", "z_position", "t_position"), 1)
