@@ -18,6 +18,7 @@ from defectscope.readers.formats.image_files import (
     IMAGE_SUFFIXES,
     image_size,
     list_images,
+    stand_in_note,
 )
 from defectscope.readers.formats.imagej_regions import Region, annotation_of, read_regions
 from defectscope.readers.formats.imagej_roi_writing import write_regions
@@ -153,8 +154,5 @@ def _size(name: str, regions: Iterable[Region], folder: Path, notes: Notes) -> t
     if sizes:
         return sizes.pop()
     size = smallest_size((region.where, region.box) for region in regions)
-    notes.add(
-        f"there is no image {name} in {folder} to take the size from; {size[1]} x {size[0]} px "
-        "hold all of its regions"
-    )
+    notes.add(stand_in_note(folder, name, size, "regions"))
     return size

@@ -23,10 +23,19 @@ SHARED = ("size", "pixel_size_nm")
 
 @dataclass(frozen=True)
 class Series:
-    """The images that positions count in."""
+    """The images that positions count in.
+
+    Parameters
+    ----------
+    folder, names
+        Where they lie, and their names relative to that.
+    is_counted
+        Whether these are all; else there is one name, of a file with any number of pages.
+    """
 
     folder: Path
     names: tuple[str, ...]
+    is_counted: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,8 +49,10 @@ class _Named:
 def series_of_file(file: Path) -> Series:
     """Return the pages of a stack, or the one image of a file."""
     pages = page_count(file)
-    names = (file.name,) if pages == 1 else tuple(f"{file.name}#{page}" for page in range(pages))
-    return Series(file.parent, names)
+    names: tuple[str, ...] = (file.name,)
+    if pages is not None and pages > 1:
+        names = tuple(f"{file.name}#{page}" for page in range(pages))
+    return Series(file.parent, names, pages is not None)
 
 
 def without_set(stem: str) -> str:
@@ -72,11 +83,11 @@ def regions_by_image(regions: Iterable[Region], series: Series | None) -> dict[s
             if beside is not None:
                 name, region = beside
             elif named:
-                name = _in_series_of(region, named, series)
+                name = _in_series_of(region, named, series, last)
             elif series is not None:
-                name = _in_series(region, series)
+                name = _in_series(region, series, last)
             else:
-                name = _in_stack(region, last)
+                name = _page(without_set(region.source) or region.source, region, last)
         found[name].append(region)
     return found
 
@@ -99,7 +110,7 @@ def _beside(region: Region, named: list[_Named]) -> tuple[str, Region] | None:
     return name, replace(region, properties=shared | region.properties)
 
 
-def _in_series_of(region: Region, named: list[_Named], series: Series | None) -> str:
+def _in_series_of(region: Region, named: list[_Named], series: Series | None, last: int) -> str:
     """Return the image of a series that others of the set, with the same positions, belong to."""
     if series is None:
         raise FormatError(
@@ -115,10 +126,12 @@ def _in_series_of(region: Region, named: list[_Named], series: Series | None) ->
                 f"where {other.name}, which has the position {place} in the set, is number "
                 f"{series.names.index(other.name) + 1}; give a folder of the images that were open"
             )
-    return _in_series(region, series)
+    return _in_series(region, series, last)
 
 
-def _in_series(region: Region, series: Series) -> str:
+def _in_series(region: Region, series: Series, last: int) -> str:
+    if not series.is_counted:
+        return _page(series.names[0], region, last)
     if region.position == 0 and len(series.names) == 1:
         return series.names[0]
     if not 1 <= region.position <= len(series.names):
@@ -129,7 +142,6 @@ def _in_series(region: Region, series: Series) -> str:
     return series.names[region.position - 1]
 
 
-def _in_stack(region: Region, last: int) -> str:
-    """Return the page of the stack that a set is named after; a single image if `last` is 1."""
-    stem = without_set(region.source) or region.source
-    return f"{stem}#{region.position - 1}" if region.position > 0 and last > 1 else stem
+def _page(name: str, region: Region, last: int) -> str:
+    """Return the page of a stack of unknown length; a single image where no position is above 1."""
+    return f"{name}#{region.position - 1}" if region.position > 0 and last > 1 else name

@@ -42,11 +42,13 @@ def test_large_images_are_no_bombs_because_only_headers_are_read(tmp_path: Path)
     assert image_size(path) == (10_000, 12_000)
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.dm3"])
-def test_other_files_have_no_size(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "pages"), [("a.png", 1), ("a.tif", None), ("a.dm3", None), ("a.avi", None)]
+)
+def test_other_files_have_no_size(tmp_path: Path, name: str, pages: int | None) -> None:
     (tmp_path / name).write_bytes(b"no image at all")
     assert image_size(tmp_path / name) is None
-    assert page_count(tmp_path / name) == 1
+    assert page_count(tmp_path / name) == pages
 
 
 def test_images_come_in_natural_order(tmp_path: Path) -> None:

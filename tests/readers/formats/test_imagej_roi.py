@@ -164,6 +164,19 @@ def test_the_first_page_of_a_stack_that_is_not_there_is_a_page(tmp_path: Path) -
     assert [(i.file_name, i.frame) for i in load(path).images] == [("s", None)]
 
 
+@pytest.mark.parametrize(
+    ("positions", "expected"), [((1, 3), ["temp.mrc#0", "temp.mrc#2"]), ((1, 0), ["temp.mrc"])]
+)
+def test_pages_of_microscope_files_are_not_counted(
+    tmp_path: Path, positions: tuple[int, ...], expected: list[str]
+) -> None:
+    (tmp_path / "temp.mrc").write_bytes(b"for the reader of such files")
+    path = write(tmp_path / "set.zip", *(rectangle(position=p) for p in positions))
+    loaded = load(path, images=str(tmp_path / "temp.mrc"))
+    assert [image.file_name for image in loaded.images] == expected
+    assert f"the size of the image {expected[0]} in {tmp_path} cannot be told" in loaded.warnings[0]
+
+
 @pytest.mark.parametrize("axis", ["c_position", "z_position", "t_position"])
 def test_positions_in_hyperstacks_are_those_on_their_one_axis(tmp_path: Path, axis: str) -> None:
     places = dict.fromkeys(("c_position", "z_position", "t_position"), 1)
