@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pydantic import Field
 
@@ -121,10 +122,13 @@ def page_count(path: Path) -> int | None:
 def _tiff_pages(path: Path) -> tuple[int, tuple[int, int]] | None:
     import tifffile
 
+    from defectscope.core.tiff_pixels import full_pages
+
     try:
         with tifffile.TiffFile(path) as tiff:
-            page = tiff.pages.first
-            count = len(tiff.pages)
+            pages = full_pages(tiff)
+            page: Any = tiff.pages[pages[0]]
+            count = len(pages)
             if tiff.is_imagej and tiff.series:
                 # ImageJ writes large stacks behind a single page.
                 count = max(count, int(tiff.series[0].size // (page.size or 1)))

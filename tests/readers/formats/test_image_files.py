@@ -36,6 +36,15 @@ def test_pages_of_a_stack(tmp_path: Path, dtype: type, imagej: bool) -> None:
     assert (image_size(path), page_count(path)) == ((17, 31), 5)
 
 
+def test_thumbnails_are_no_pages(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    data = np.zeros((24, 32), np.uint8)
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(data[::3, ::3], metadata=None, subfiletype=1)
+        writer.write(data, metadata=None)
+    assert (image_size(path), page_count(path)) == ((24, 32), 1)
+
+
 def test_large_images_are_no_bombs_because_only_headers_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.new("1", (12_000, 10_000)).save(path)
