@@ -203,13 +203,15 @@ def _mask(entry: Entry, shape: tuple[int, int]) -> Mask | None:
         raise FormatError(f"{what}: expected polygons or run lengths, found {kind_of(value)}")
     polygons = []
     for flat in value:
+        if flat == []:
+            continue  # tools leave one behind where a polygon was taken away
         if not isinstance(flat, list) or len(flat) < 6 or len(flat) % 2:
             raise FormatError(
                 f"{what}: expected polygons [x1, y1, x2, y2, x3, y3, ...] of an even count of at "
                 f"least 6 numbers, found {len(flat) if isinstance(flat, list) else kind_of(flat)}"
             )
         polygons.append(np.array([finite(c, what) for c in flat]).reshape(-1, 2))
-    return united(polygons, shape, what)
+    return united(polygons, shape, what) if polygons else None
 
 
 def _run_lengths(runs: Entry, shape: tuple[int, int]) -> Mask:

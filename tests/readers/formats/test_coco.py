@@ -76,6 +76,13 @@ def test_segmentations_of_all_forms_are_the_same(tmp_path: Path) -> None:
         assert np.array_equal(dense(only(tmp_path, segmentation=form)), expected), name
 
 
+def test_empty_polygons_are_none(tmp_path: Path) -> None:
+    for nothing in ([[]], [[], []], [], None):
+        assert only(tmp_path, segmentation=nothing).masks is None
+    square = [2, 3, 12, 3, 12, 8, 2, 8]
+    assert np.count_nonzero(dense(only(tmp_path, segmentation=[[], square]))) == 50
+
+
 def test_crowds_ignored_and_uncertain_annotations_count_neither_way(tmp_path: Path) -> None:
     assert only(tmp_path, iscrowd=1).ignore.tolist() == [True]
     assert only(tmp_path, ignore=True).ignore.tolist() == [True]
