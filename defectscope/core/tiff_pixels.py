@@ -111,7 +111,8 @@ def _through_palette(indices: NDArray[Any], palette: NDArray[Any]) -> NDArray[An
 
 
 def _negative(pixels: NDArray[Any], bits: int | tuple[int, ...]) -> NDArray[Any]:
-    if pixels.dtype.kind == "b":
+    if pixels.dtype.kind in "bi":
+        # The lowest signed integer has no opposite.
         return np.asarray(~pixels)
     if pixels.dtype.kind == "u":
         white = 2 ** (bits if isinstance(bits, int) else bits[0]) - 1
