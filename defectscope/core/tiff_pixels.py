@@ -1,4 +1,4 @@
-"""What the values of a TIFF page mean: palettes, negatives, the order of colour samples."""
+"""Which pages of a TIFF are images, and what their values mean: palettes, negatives, colours."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tifffile import PHOTOMETRIC, TiffFile, TiffFileError
+from tifffile import PHOTOMETRIC, TiffFile, TiffFileError, TiffPage
 
 from defectscope.core.errors import DamagedFrameError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["page_pixels", "shows_inverted"]
+__all__ = ["full_pages", "page_pixels", "shows_inverted"]
 
 NOT_GREY_OR_RGB = {
     PHOTOMETRIC.SEPARATED: "CMYK",
@@ -22,6 +22,27 @@ NOT_GREY_OR_RGB = {
     PHOTOMETRIC.ITULAB: "ITU L*a*b*",
     PHOTOMETRIC.CFA: "those of a colour filter array",
 }
+
+
+# A thumbnail stands beside a few images, never in a long stack, whose pages are not all looked at.
+MOST_PAGES_WITH_THUMBNAIL = 64
+
+
+def full_pages(file: TiffFile) -> tuple[int, ...]:
+    """Return the places of the pages that are no thumbnails; of all where all are such."""
+    number = len(file.pages)
+    if number == 1 or number > MOST_PAGES_WITH_THUMBNAIL:
+        return tuple(range(number))
+    full = tuple(k for k in range(number) if not _is_thumbnail(file, k))
+    return full or tuple(range(number))
+
+
+def _is_thumbnail(file: TiffFile, number: int) -> bool:
+    try:
+        page = file.pages[number]
+    except Exception:  # a damaged page is a frame all the same: reading it says what is wrong
+        return False
+    return isinstance(page, TiffPage) and page.is_reduced
 
 
 def page_pixels(page: Any, stored: NDArray[Any], name: str, *, with_palette: bool) -> NDArray[Any]:
@@ -90,7 +111,8 @@ def _through_palette(indices: NDArray[Any], palette: NDArray[Any]) -> NDArray[An
 
 
 def _negative(pixels: NDArray[Any], bits: int | tuple[int, ...]) -> NDArray[Any]:
-    if pixels.dtype.kind == "b":
+    if pixels.dtype.kind in "bi":
+        # The lowest signed integer has no opposite.
         return np.asarray(~pixels)
     if pixels.dtype.kind == "u":
         white = 2 ** (bits if isinstance(bits, int) else bits[0]) - 1

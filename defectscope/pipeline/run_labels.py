@@ -30,9 +30,8 @@ def is_run(path: Path) -> bool:
 def run_dataset(folder: Path) -> Dataset:
     """Return the tracks of a run, or its detections where nothing was tracked.
 
-    Images are all readable frames in their order, so that positions in a series hold. Of each
-    instance its ellipse, its line, its score, the particle (``track_id``) and where it comes from
-    (``origin``) are kept.
+    Images are all readable frames in their order. Of each instance its ellipse, its line, its
+    score, the particle (``track_id``) and where it comes from (``origin``) are kept.
 
     Raises
     ------

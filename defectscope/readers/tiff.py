@@ -16,7 +16,7 @@ import tifffile
 from pydantic import Field
 
 from defectscope import DamagedFrameError, FrameSequence, InputError, Options, Reader
-from defectscope.core.tiff_pixels import page_pixels
+from defectscope.core.tiff_pixels import full_pages, page_pixels
 from defectscope.readers.pixels import grey_pixels, warn_once
 from defectscope.readers.tiff_axes import chosen_images, image_grid, runs_in_time
 from defectscope.readers.tiff_metadata import calibration_of, declared_images, frame_interval
@@ -31,8 +31,6 @@ LOGGER = logging.getLogger("tifffile")
 # Without any handler Python prints its complaints about damaged files to stderr.
 LOGGER.addHandler(logging.NullHandler())
 BROKEN_LIST = re.compile(r"invalid (page )?offset")
-# A thumbnail stands beside a few images, never in a long stack, whose pages are not all looked at.
-MOST_PAGES_WITH_THUMBNAIL = 64
 
 
 # What a damaged header may claim at most, before memory is asked for.
@@ -144,7 +142,9 @@ class TiffFrames(FrameSequence):
         with _complaints() as complaints:
             file = self._opened()
             number = len(file.pages)
-            self._pages = _without_thumbnails(file, number)
+            if number == 0:
+                raise InputError(f"{file.filename} is a TIFF file without any page")
+            self._pages = full_pages(file)
             declared = min(declared_images(file), MOST_IMAGES)
             self._run = _run_behind_first_page(file, declared, number)
             self.calibration = calibration_of(file, self.warnings)
@@ -230,23 +230,6 @@ class TiffFrames(FrameSequence):
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_file": None}
-
-
-def _without_thumbnails(file: TiffFile, number: int) -> tuple[int, ...]:
-    if number == 0:
-        raise InputError(f"{file.filename} is a TIFF file without any page")
-    if number == 1 or number > MOST_PAGES_WITH_THUMBNAIL:
-        return tuple(range(number))
-    full = tuple(k for k in range(number) if not _is_thumbnail(file, k))
-    return full or tuple(range(number))
-
-
-def _is_thumbnail(file: TiffFile, number: int) -> bool:
-    try:
-        page = file.pages[number]
-    except Exception:  # a damaged page is a frame all the same: reading it says what is wrong
-        return False
-    return isinstance(page, tifffile.TiffPage) and page.is_reduced
 
 
 def _run_behind_first_page(file: TiffFile, declared: int, number: int) -> _Run | None:

@@ -239,6 +239,13 @@ def test_white_as_zero_is_turned_round(tmp_path: Path) -> None:
         assert states(frames, 65535 - STACK[:2]) == ".."
 
 
+def test_signed_white_as_zero_keeps_its_order_at_the_lowest_value(tmp_path: Path) -> None:
+    stored = np.array([[-32768, -1, 0, 32767]], np.int16).repeat(4, axis=0)
+    tifffile.imwrite(tmp_path / "a.tif", stored, photometric="miniswhite")
+    with opened(tmp_path / "a.tif") as frames:
+        assert np.array_equal(frames.read(0)[0], [32767, 0, -1, -32768])
+
+
 def test_cmyk_is_refused(tmp_path: Path) -> None:
     stored = np.dstack([STACK[0].astype(np.uint8)] * 4)
     tifffile.imwrite(tmp_path / "a.tif", stored, photometric="separated")

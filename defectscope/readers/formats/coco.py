@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
 
 from defectscope.core.base import AnnotationFormat
 from defectscope.core.coco_text import coco_text
@@ -20,6 +23,16 @@ ANNOTATIONS = "annotations.json"
 IMAGES = "images"
 
 
+class CocoOptions(CopyOptions):
+    """What is made of crowds, and whether images are copied."""
+
+    crowd: Literal["ignore", "instances"] = Field(
+        "ignore",
+        description="What annotations with iscrowd are: truth that counts as neither hit nor miss, "
+        "or instances like others, as where CVAT flags every mask so.",
+    )
+
+
 class Coco(AnnotationFormat):
     """A ``.json`` file of COCO instances, or a folder that holds it as ``annotations.json``.
 
@@ -28,8 +41,8 @@ class Coco(AnnotationFormat):
     ``frame``, ``pixel_size_nm`` and ``dose_dpa``. Masks are written as compressed run lengths.
     """
 
-    Options = CopyOptions
-    options: CopyOptions
+    Options = CocoOptions
+    options: CocoOptions
 
     def accepts(self, path: Path) -> bool:
         """Whether `path` is a JSON file of no other tool, or a folder with annotations.json."""
@@ -60,7 +73,7 @@ class Coco(AnnotationFormat):
                 "belong to; make it the 'annotations' of an object that also has the 'images' and "
                 "'categories' of the file the results were made from"
             )
-        return dataset_from_coco(document, file)
+        return dataset_from_coco(document, file, self.options.crowd == "ignore")
 
     def save(self, dataset: Dataset, path: Path) -> list[str]:
         """Write one ``.json`` file, or a folder with annotations.json in it."""

@@ -30,10 +30,21 @@ __all__ = ["dataset_from_coco"]
 
 Identity = int | str
 IMAGE_FOLDERS = ("images", "frames")
+CROWDS = (
+    "annotations with iscrowd, which count as neither hit nor miss (CVAT flags every mask so; "
+    "convert with --set coco.crowd=instances, and they are instances like others)"
+)
 
 
-def dataset_from_coco(document: Any, file: Path) -> Dataset:
+def dataset_from_coco(document: Any, file: Path, ignore_crowds: bool = True) -> Dataset:
     """Return the dataset that a COCO document describes.
+
+    Parameters
+    ----------
+    document, file
+        What the file holds, and the file.
+    ignore_crowds
+        Whether annotations with ``iscrowd`` count as neither hit nor miss.
 
     Raises
     ------
@@ -57,6 +68,7 @@ def dataset_from_coco(document: Any, file: Path) -> Dataset:
     folder, files = _settled(file.parent, files)
     sizes = {key: _size(image, folder, files[key]) for key, image in images.items()}
 
+    notes = Notes()
     of_image: dict[Identity, list[Annotation]] = defaultdict(list)
     for position, value in enumerate(top.items("annotations")):
         entry = Entry(value, f"{file}: annotation at position {position}")
@@ -66,9 +78,10 @@ def dataset_from_coco(document: Any, file: Path) -> Dataset:
             _reference(entry, "image_id", sizes),
             _reference(entry, "category_id", names),
         )
-        of_image[image].append(_annotation(entry, names[category], sizes[image]))
+        is_crowd = entry.flag("iscrowd") and ignore_crowds
+        notes.count(CROWDS, int(is_crowd))
+        of_image[image].append(_annotation(entry, names[category], sizes[image], is_crowd))
 
-    notes = Notes()
     labelled = [
         LabelledImage(
             files[key], collect(of_image[key], sizes[key], notes), image.frame(),
@@ -127,7 +140,9 @@ def _size(image: Entry, folder: Path, name: str) -> tuple[int, int]:
     return size
 
 
-def _annotation(entry: Entry, defect_type: str, shape: tuple[int, int]) -> Annotation:
+def _annotation(
+    entry: Entry, defect_type: str, shape: tuple[int, int], is_crowd: bool
+) -> Annotation:
     where = entry.where
     ellipse = _ellipse(entry)
     line = point_list(entry.get("line"), f"{where}: 'line'", 2) if entry.has("line") else None
@@ -137,7 +152,7 @@ def _annotation(entry: Entry, defect_type: str, shape: tuple[int, int]) -> Annot
         _box(entry, mask, line, ellipse),
         defect_type,
         score=entry.number("score") if entry.has("score") else 1.0,
-        ignore=entry.flag("ignore") or entry.flag("iscrowd"),
+        ignore=entry.flag("ignore") or is_crowd,
         mask=mask,
         line=line,
         ellipse=ellipse,
@@ -188,13 +203,15 @@ def _mask(entry: Entry, shape: tuple[int, int]) -> Mask | None:
         raise FormatError(f"{what}: expected polygons or run lengths, found {kind_of(value)}")
     polygons = []
     for flat in value:
+        if flat == []:
+            continue  # tools leave one behind where a polygon was taken away
         if not isinstance(flat, list) or len(flat) < 6 or len(flat) % 2:
             raise FormatError(
                 f"{what}: expected polygons [x1, y1, x2, y2, x3, y3, ...] of an even count of at "
                 f"least 6 numbers, found {len(flat) if isinstance(flat, list) else kind_of(flat)}"
             )
         polygons.append(np.array([finite(c, what) for c in flat]).reshape(-1, 2))
-    return united(polygons, shape, what)
+    return united(polygons, shape, what) if polygons else None
 
 
 def _run_lengths(runs: Entry, shape: tuple[int, int]) -> Mask:

@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pydantic import Field
 
@@ -27,6 +28,7 @@ __all__ = [
     "page_count",
     "relative_name",
     "resting_place",
+    "stand_in_note",
 ]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
@@ -105,25 +107,43 @@ def image_size(path: Path) -> tuple[int, int] | None:
     return height, width
 
 
-def page_count(path: Path) -> int:
-    """Return how many pages an image file has: more than one only in TIFF stacks."""
-    pages = _tiff_pages(path) if path.suffix.lower() in (".tif", ".tiff") else None
-    return 1 if pages is None else pages[0]
+def page_count(path: Path) -> int | None:
+    """Return how many pages an image file has: more than one only in TIFF stacks.
+
+    None where that cannot be told: of a damaged file, a microscope format or a video.
+    """
+    suffix = path.suffix.lower()
+    if suffix in (".tif", ".tiff"):
+        pages = _tiff_pages(path)
+        return None if pages is None else pages[0]
+    return 1 if suffix in IMAGE_SUFFIXES else None
 
 
 def _tiff_pages(path: Path) -> tuple[int, tuple[int, int]] | None:
     import tifffile
 
+    from defectscope.core.tiff_pixels import full_pages
+
     try:
         with tifffile.TiffFile(path) as tiff:
-            page = tiff.pages.first
-            count = len(tiff.pages)
+            pages = full_pages(tiff)
+            page: Any = tiff.pages[pages[0]]
+            count = len(pages)
             if tiff.is_imagej and tiff.series:
                 # ImageJ writes large stacks behind a single page.
                 count = max(count, int(tiff.series[0].size // (page.size or 1)))
             return count, (int(page.imagelength), int(page.imagewidth))
     except (OSError, ValueError, IndexError, tifffile.TiffFileError):
         return None
+
+
+def stand_in_note(folder: Path, name: str, size: tuple[int, int], what: str) -> str:
+    """Return the warning that the smallest (height, width) around all of `what` is taken."""
+    if file_of(folder, name).is_file():
+        missing = f"the size of the image {name} in {folder} cannot be told"
+    else:
+        missing = f"there is no image {name} in {folder} to take the size from"
+    return f"{missing}; {size[1]} x {size[0]} px hold all of its {what}"
 
 
 def check_size(folder: Path, name: str, size: tuple[int, int], where: str) -> None:

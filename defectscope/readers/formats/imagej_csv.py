@@ -19,6 +19,7 @@ from defectscope.readers.formats.image_files import (
     image_size,
     page_count,
     resting_place,
+    stand_in_note,
 )
 from defectscope.readers.formats.imagej_results import (
     Row,
@@ -100,10 +101,7 @@ class ImageJCsv(AnnotationFormat):
             size = image_size(file) if file.is_file() else None
             if size is None:
                 size = smallest_size((a.where, a.box) for a in annotations)
-                notes.add(
-                    f"there is no image {name} in {folder} to take the size from; "
-                    f"{size[1]} x {size[0]} px hold all of its boxes"
-                )
+                notes.add(stand_in_note(folder, name, size, "boxes"))
             images.append(LabelledImage(name, collect(annotations, size, notes), page))
         return loaded(images, folder, (), notes)
 
@@ -135,8 +133,8 @@ def _by_image(rows: list[Row], folder: Path) -> list[tuple[str, int | None, list
     images: list[tuple[str, int | None, list[Row]]] = []
     for title, members in of_title.items():
         file = file_of(folder, title)
-        pages = page_count(file) if file.is_file() else max(row.page + 1 for row in members)
         last = max(members, key=lambda row: row.page)
+        pages = (page_count(file) if file.is_file() else None) or last.page + 1
         if pages == 1 and last.page == 0:
             images.append((title, None, members))
             continue

@@ -22,6 +22,7 @@ from defectscope.readers.formats.collecting import Annotation
 from defectscope.readers.formats.holdings import Ellipse, Notes
 from defectscope.readers.formats.image_files import relative_name
 from defectscope.readers.formats.imagej_files import region_bytes
+from defectscope.readers.formats.imagej_positions import check_axes, position_in
 from defectscope.readers.formats.outlines import crossed_polygons, polygon_box
 
 __all__ = ["LINE_OFFSET", "Region", "annotation_of", "placed", "read_regions", "region_of"]
@@ -106,9 +107,11 @@ def read_regions(path: Path, notes: Notes) -> Iterator[Region]:
     FormatError
         A file is damaged.
     """
+    series: set[str] = set()
     for source, where, data in region_bytes(path):
         try:
             roi = ImagejRoi.frombytes(data)
+            check_axes(series, roi, where)
             region = _region(roi, where, source)
         except NotImplementedError as error:
             raise FormatError(
@@ -125,8 +128,7 @@ def read_regions(path: Path, notes: Notes) -> Iterator[Region]:
 
 
 def _region(roi: ImagejRoi, where: str, source: str) -> Region | None:
-    position = int(roi.position or roi.t_position or roi.z_position or 0)
-    common = (where, source, str(roi.name), max(position, 0))
+    common = (where, source, str(roi.name), position_in(roi))
     properties = _properties(str(roi.props))
     if roi.composite and roi.multi_coordinates is not None:
         polygons = _checked(roi.path2coords(roi.multi_coordinates), where)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
@@ -19,17 +18,21 @@ from defectscope.readers.formats.image_files import (
     IMAGE_SUFFIXES,
     image_size,
     list_images,
-    page_count,
+    stand_in_note,
 )
 from defectscope.readers.formats.imagej_regions import Region, annotation_of, read_regions
 from defectscope.readers.formats.imagej_roi_writing import write_regions
+from defectscope.readers.formats.imagej_series import (
+    Series,
+    regions_by_image,
+    series_of_file,
+    without_set,
+)
 
 __all__ = ["ImageJRoi"]
 
 HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks", "frames", "pixel_sizes",
         "origins")  # fmt: skip
-# The ROI manager proposes RoiSet.zip; people put the image's name before it.
-_SET = re.compile(r"[-_ ]?RoiSet$", re.IGNORECASE)
 
 
 class ImageJRoiOptions(Options):
@@ -43,15 +46,6 @@ class ImageJRoiOptions(Options):
     defect_type: str = Field(
         "dislocation-loop", min_length=1, description="Defect type of regions that name none."
     )
-
-
-@dataclass(frozen=True)
-class _Series:
-    """The images that positions count in."""
-
-    folder: Path
-    names: tuple[str, ...]
-    paged: bool
 
 
 class ImageJRoi(AnnotationFormat):
@@ -81,15 +75,12 @@ class ImageJRoi(AnnotationFormat):
         Raises
         ------
         FormatError
-            A region is malformed, or its position is not in the series.
+            A region is malformed, or it cannot be told which image its position means.
         """
         notes = Notes()
         series = self._series(path)
-        by_image: dict[str, list[Region]] = {}
+        by_image = regions_by_image(read_regions(path, notes), series)
         folder = path if path.is_dir() else path.parent
-        for region in read_regions(path, notes):
-            name = region.image or _name_at(region, series)
-            by_image.setdefault(name, []).append(region)
         if series is not None:
             folder = series.folder
         known = tuple(self.runtime.defect_types)
@@ -104,32 +95,37 @@ class ImageJRoi(AnnotationFormat):
                 for region in regions
             ]
             page = re.search(r"#(\d+)$", name)
-            frame = regions[0].frame
+            # Regions that people drew beside ours say nothing about their image.
+            frame = next((r.frame for r in regions if r.frame is not None), None)
             if frame is None and page is not None:
                 frame = int(page[1])
-            found = collect(annotations, size, notes)
-            images.append(LabelledImage(name, found, frame, regions[0].pixel_size_nm))
+            pixel_sizes = (r.pixel_size_nm for r in regions)
+            pixel_size = next((size for size in pixel_sizes if size is not None), None)
+            images.append(LabelledImage(name, collect(annotations, size, notes), frame, pixel_size))
         return loaded(images, folder, (), notes)
 
-    def _series(self, path: Path) -> _Series | None:
+    def _series(self, path: Path) -> Series | None:
         if self.options.images:
             images = Path(self.options.images)
             if images.is_dir():
                 names = tuple(f.relative_to(images).as_posix() for f in list_images(images))
-                return _Series(images, names, False)
+                return Series(images, names)
             if not images.is_file():
                 raise InputError(f"there is no file or folder {images} (option images)")
-            return _of_file(images)
+            return series_of_file(images)
         stem = path.name if path.is_dir() else path.stem
-        for name in (stem, _SET.sub("", stem)):
+        for name in (stem, without_set(stem)):
             for suffix in IMAGE_SUFFIXES:
                 beside = (path if path.is_dir() else path.parent) / f"{name}{suffix}"
                 if name and beside.is_file():
-                    return _of_file(beside)
+                    return series_of_file(beside)
         return None
 
     def save(self, dataset: Dataset, path: Path) -> list[str]:
-        """Write a ``.zip``: ellipses, lines, masks, else boxes; positions count the images."""
+        """Write a ``.zip``: ellipses, lines, masks, else boxes.
+
+        Positions are pages where all images are of one stack; else they count the images.
+        """
         if path.suffix.lower() != ".zip":
             raise OutputError(
                 f"a set of ImageJ regions is a .zip file; give a name other than {path}"
@@ -142,26 +138,6 @@ class ImageJRoi(AnnotationFormat):
         )
         write_regions(dataset, path, self.runtime.defect_types, notes)
         return list(notes.texts())
-
-
-def _of_file(file: Path) -> _Series:
-    pages = page_count(file)
-    names = (file.name,) if pages == 1 else tuple(f"{file.name}#{page}" for page in range(pages))
-    return _Series(file.parent, names, pages > 1)
-
-
-def _name_at(region: Region, series: _Series | None) -> str:
-    if series is None:
-        stem = _SET.sub("", region.source) or region.source
-        return f"{stem}#{region.position - 1}" if region.position > 1 else stem
-    if region.position == 0 and len(series.names) == 1:
-        return series.names[0]
-    if not 1 <= region.position <= len(series.names):
-        raise FormatError(
-            f"{region.where}: expected a position from 1 to {len(series.names)}, the number of "
-            f"images in {series.folder}, found {region.position or 'none'}"
-        )
-    return series.names[region.position - 1]
 
 
 def _size(name: str, regions: Iterable[Region], folder: Path, notes: Notes) -> tuple[int, int]:
@@ -178,8 +154,5 @@ def _size(name: str, regions: Iterable[Region], folder: Path, notes: Notes) -> t
     if sizes:
         return sizes.pop()
     size = smallest_size((region.where, region.box) for region in regions)
-    notes.add(
-        f"there is no image {name} in {folder} to take the size from; {size[1]} x {size[0]} px "
-        "hold all of its regions"
-    )
+    notes.add(stand_in_note(folder, name, size, "regions"))
     return size

@@ -30,6 +30,7 @@ from defectscope.readers.formats.holdings import (
     origin_at,
 )
 from defectscope.readers.formats.image_files import relative_name
+from defectscope.readers.formats.imagej_positions import positions_of
 from defectscope.readers.formats.imagej_regions import LINE_OFFSET, placed, region_of
 from defectscope.readers.formats.outlines import mask_polygons
 
@@ -47,13 +48,14 @@ def write_regions(
 ) -> None:
     """Write a ``.zip`` that the ROI manager opens, in the colours of the defect types.
 
-    Entries are named ``IMAGE-INSTANCE.roi``, both from 1; the name inside is the defect type.
+    Entries are named ``POSITION-INSTANCE.roi``, both from 1; the name inside is the defect type.
     """
     with (
         atomic_path(path) as temporary,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
-        for number, image in enumerate(dataset.images, 1):
+        numbers = positions_of(dataset.images, notes)
+        for number, image in zip(numbers, dataset.images, strict=True):
             ellipses = known_ellipses(image.instances)
             for position in range(len(image.instances)):
                 roi = _shape(image.instances, position, bool(ellipses[position]), notes)

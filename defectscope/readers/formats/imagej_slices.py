@@ -65,7 +65,8 @@ def rows_of_images(
                 unclear[row.title].append(row)
         found.append(row)
     for title, members in unclear.items():
-        _check_regions(title, members, notes)
+        is_image = title.lower().endswith(IMAGE_SUFFIXES) or _file(title, folders) is not None
+        _check_regions(title, members, is_image, notes)
     return found
 
 
@@ -75,9 +76,14 @@ def _images(folder: Path) -> Iterator[Path]:
 
 
 def _pages(title: str, folders: Iterable[Path]) -> int | None:
-    """Return how many pages the file of an image has, or None where it is not there."""
+    """Return how many pages the file of an image has, or None where that cannot be told."""
+    file = _file(title, folders)
+    return None if file is None else page_count(file)
+
+
+def _file(title: str, folders: Iterable[Path]) -> Path | None:
     files = (file_of(folder, title) for folder in folders)
-    return next((page_count(file) for file in files if file.is_file()), None)
+    return next((file for file in files if file.is_file()), None)
 
 
 def _by_label(row: Row, pages: int | None) -> Row:
@@ -90,12 +96,12 @@ def _by_label(row: Row, pages: int | None) -> Row:
     return replace(row, title=relative_name(row.label, where=row.where)) if row.label else row
 
 
-def _check_regions(title: str, members: list[Row], notes: Notes) -> None:
+def _check_regions(title: str, members: list[Row], is_image: bool, notes: Notes) -> None:
     names = dict.fromkeys(row.region for row in members)
     if len(names) == 1:
         return
     said = f"{len(names)} names stand behind {title}, such as {next(iter(names))!r}"
-    if not title.lower().endswith(IMAGE_SUFFIXES):
+    if not is_image:
         # As of an image sequence, which has the name of its folder.
         raise FormatError(
             f"{members[0].where}: {said}; they may be slices or regions of one image; {HOW}"

@@ -36,7 +36,7 @@ HELD = ("scores", "ignore", "masks", "lines", "ellipses", "tracks", "frames", "p
 class LabelMe(AnnotationFormat):
     """A labelme ``.json`` file, or a folder of them, with the images beside them.
 
-    Rectangles, polygons, circles, lines and linestrips are read; polygons of one label and
+    Rectangles, polygons, masks, circles, lines and linestrips are read; polygons of one label and
     one ``group_id`` are parts of one instance. The flag ``ignore`` (or ``difficult``) marks
     truth that counts as neither hit nor miss. Masks and ellipses are written as polygons,
     lines as linestrips, everything else as rectangles, all without loss of digits; the box of

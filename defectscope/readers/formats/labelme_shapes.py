@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from defectscope.core.errors import FormatError
 from defectscope.core.geometry.ellipses import ellipse_points
 from defectscope.core.geometry.polylines import polyline_box
 from defectscope.core.instances import Instances
+from defectscope.core.masks import Mask
 from defectscope.readers.formats.collecting import Annotation
 from defectscope.readers.formats.holdings import Notes, ellipse_at, known_ellipses, note_box
-from defectscope.readers.formats.json_values import Entry, point_list
-from defectscope.readers.formats.outlines import mask_polygons, polygon_box, united
+from defectscope.readers.formats.json_values import Entry, kind_of, point_list
+from defectscope.readers.formats.outlines import (
+    LARGEST_MASK_PX,
+    mask_polygons,
+    polygon_box,
+    united,
+)
 
 __all__ = ["annotations_of", "shapes_of"]
 
 Points = NDArray[np.float64]
-FEWEST_POINTS = {"rectangle": 2, "polygon": 3, "circle": 2, "line": 2, "linestrip": 2}
+FEWEST_POINTS = {
+    "rectangle": 2, "polygon": 3, "circle": 2, "line": 2, "linestrip": 2, "mask": 2,
+}  # fmt: skip
 
 
 def annotations_of(top: Entry, shape: tuple[int, int], notes: Notes) -> Iterator[Annotation]:
@@ -55,6 +66,9 @@ def _annotation(entry: Entry, kind: str, parts: list[Points], shape: tuple[int, 
     box, mask, line, ellipse = polygon_box(parts), None, None, None
     if kind == "polygon":
         mask = united(parts, shape, entry.where)
+    elif kind == "mask":
+        whole = _bitmap(entry, points).trimmed()
+        box, mask = whole.box, whole.clipped(shape)
     elif kind == "circle":
         # The centre, and any point of the rim.
         (x, y), radius = points[0], float(np.hypot(*(points[1] - points[0])))
@@ -75,6 +89,35 @@ def _annotation(entry: Entry, kind: str, parts: list[Points], shape: tuple[int, 
         ellipse=ellipse,
         track_id=entry.track_id(),
     )
+
+
+def _bitmap(entry: Entry, points: Points) -> Mask:
+    """Return the mask that is kept as a PNG between two corners, whose pixels are part of it."""
+    from PIL import Image
+
+    low, high = points.min(axis=0), points.max(axis=0)
+    # A mask that was moved by a fraction of a pixel has as many pixels as before.
+    width, height = np.round(high - low) + 1
+    if width * height > LARGEST_MASK_PX:
+        raise FormatError(
+            f"{entry.where}: the mask covers {width:.0f} x {height:.0f} px; masks of more than "
+            f"{LARGEST_MASK_PX} pixels cannot be read"
+        )
+    what, text = f"{entry.where}: 'mask'", entry.get("mask")
+    if not isinstance(text, str):
+        raise FormatError(f"{what}: expected a PNG image in base64, found {kind_of(text)}")
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(text)), formats=["PNG"]) as image:
+            if image.size != (width, height):
+                raise FormatError(
+                    f"{what}: expected an image of {width:.0f} x {height:.0f} px, as 'points' say, "
+                    f"found {image.width} x {image.height} px"
+                )
+            bitmap = np.asarray(image.convert("L")) > 0
+    except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise FormatError(f"{what}: expected a PNG image in base64: {error}") from error
+    x, y = np.floor(low + 0.5)
+    return Mask(int(x), int(y), bitmap)
 
 
 def shapes_of(instances: Instances, notes: Notes) -> list[dict[str, Any]]:

@@ -31,6 +31,7 @@ from defectscope.readers.formats.holdings import (
     note_losses,
     origin_at,
 )
+from defectscope.readers.formats.outlines import united
 
 __all__ = ["Napari"]
 
@@ -76,7 +77,7 @@ class Napari(AnnotationFormat):
     ``axis-2`` that ``viewer.add_tracks`` takes; tracks of several sequences are numbered on there
     from one to the next. ``labels.json`` keeps images, types, scores, tracks and origins. Shapes
     that were moved, turned or drawn in napari are read with the origin ``human``; those moved keep
-    type and track.
+    type and track. Polygons are read as masks.
     """
 
     Options = NapariOptions
@@ -143,12 +144,12 @@ class Napari(AnnotationFormat):
                     f"{shape.where}: axis-0 must be an image from 0 to {len(images) - 1}, found "
                     f"{shape.image}"
                 )
+        sizes = [(int(image["height"]), int(image["width"])) for image in images]
         for shape, known in zip(shapes, _known_labels(shapes, written), strict=True):
             label = known or {"defect_type": self.options.defect_type}
-            by_image[shape.image].append(_annotation(shape, label))
+            by_image[shape.image].append(_annotation(shape, label, sizes[shape.image]))
         found = []
-        for number, image in enumerate(images):
-            size = (int(image["height"]), int(image["width"]))
+        for number, (image, size) in enumerate(zip(images, sizes, strict=True)):
             instances = collect(by_image[number], size, notes)
             found.append(
                 LabelledImage(image["file_name"], instances, image.get("frame"),
@@ -290,9 +291,9 @@ def _read_shapes(path: Path, notes: Notes) -> Iterable[_Shape]:
         yield _Shape(where, kind, round(float(places[0, 0])), places[:, :0:-1] + CENTRE)
 
 
-def _annotation(shape: _Shape, label: dict[str, Any]) -> Annotation:
+def _annotation(shape: _Shape, label: dict[str, Any], size: tuple[int, int]) -> Annotation:
     points = shape.vertices
-    ellipse = line = None
+    ellipse = line = mask = None
     low, high = points.min(axis=0), points.max(axis=0)
     box: tuple[float, ...] = (*low.tolist(), *high.tolist())
     if shape.kind == "ellipse" and len(points) == 4:
@@ -301,12 +302,15 @@ def _annotation(shape: _Shape, label: dict[str, Any]) -> Annotation:
     elif shape.kind in ("path", "line"):
         line = points
         box = tuple(polyline_box(points))
+    elif shape.kind == "polygon":
+        mask = united([points], size, shape.where)
     return Annotation(
         shape.where,
         box,
         str(label["defect_type"]),
         score=float(label.get("score", 1.0)),
         ignore=bool(label.get("ignore", False)),
+        mask=mask,
         line=line,
         ellipse=ellipse,
         track_id=label.get("track_id"),

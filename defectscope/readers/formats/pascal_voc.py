@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,9 @@ from defectscope.readers.formats.json_values import LARGEST_IMAGE_PX, read_text
 __all__ = ["PascalVoc"]
 
 ANNOTATIONS, IMAGES = "Annotations", "JPEGImages"
-ROOT_TAG = b"<annotation"
+ROOT_TAG = re.compile(rb"<annotation[\s/>]")
+# CVAT's own format has one file for all images.
+CVAT_TAG = "annotations"
 
 
 class PascalVoc(AnnotationFormat):
@@ -53,7 +56,10 @@ class PascalVoc(AnnotationFormat):
         if path.is_dir():
             places = (path, path / ANNOTATIONS)
             return any(_is_voc(file) for place in places for file in place.glob("*.xml"))
-        return path.suffix.lower() == ".xml" and path.is_file() and _is_voc(path)
+        if path.suffix.lower() != ".xml" or not path.is_file():
+            return False
+        # Reading CVAT's own files says what to do with them.
+        return _is_voc(path) or f"<{CVAT_TAG}>".encode() in path.read_bytes()
 
     def load(self, path: Path) -> Dataset:
         """Return the images of one file, or of all VOC files in and below a folder.
@@ -113,7 +119,7 @@ class PascalVoc(AnnotationFormat):
 
 
 def _is_voc(path: Path) -> bool:
-    return ROOT_TAG in path.read_bytes()
+    return ROOT_TAG.search(path.read_bytes()) is not None
 
 
 def _below(file: Path, root: Path) -> str:
@@ -134,6 +140,11 @@ def _parsed(file: Path) -> ET.Element:
         tree = ET.fromstring(text)
     except (ET.ParseError, ValueError) as error:
         raise FormatError(f"{file}: malformed XML: {error}") from error
+    if tree.tag == CVAT_TAG:
+        raise FormatError(
+            f"{file}: expected the element <annotation>, found <{CVAT_TAG}>, as of CVAT's own "
+            "format; export from CVAT as COCO or Pascal VOC, which can be read"
+        )
     if tree.tag != "annotation":
         raise FormatError(f"{file}: expected the element <annotation>, found <{tree.tag}>")
     return tree

@@ -25,10 +25,10 @@ PLAIN: dict[str, Any] = {
 }
 
 
-def load(tmp_path: Path, document: Any) -> Dataset:
+def load(tmp_path: Path, document: Any, **options: Any) -> Dataset:
     path = tmp_path / "labels.json"
     path.write_text(json.dumps(document))
-    loaded = Coco().load(path)
+    loaded = Coco(Coco.Options(**options)).load(path)
     assert isinstance(loaded, Dataset)
     return loaded
 
@@ -76,11 +76,29 @@ def test_segmentations_of_all_forms_are_the_same(tmp_path: Path) -> None:
         assert np.array_equal(dense(only(tmp_path, segmentation=form)), expected), name
 
 
+def test_empty_polygons_are_none(tmp_path: Path) -> None:
+    for nothing in ([[]], [[], []], [], None):
+        assert only(tmp_path, segmentation=nothing).masks is None
+    square = [2, 3, 12, 3, 12, 8, 2, 8]
+    assert np.count_nonzero(dense(only(tmp_path, segmentation=[[], square]))) == 50
+
+
 def test_crowds_ignored_and_uncertain_annotations_count_neither_way(tmp_path: Path) -> None:
     assert only(tmp_path, iscrowd=1).ignore.tolist() == [True]
     assert only(tmp_path, ignore=True).ignore.tolist() == [True]
     assert only(tmp_path, category_id=9).ignore.tolist() == [True]
     assert only(tmp_path, iscrowd=0, ignore=0).ignore.tolist() == [False]
+
+
+def test_crowds_are_counted_or_instances_where_asked(tmp_path: Path) -> None:
+    crowd = with_annotation(iscrowd=1)
+    (warning,) = load(tmp_path, crowd).warnings
+    assert warning.startswith("annotations with iscrowd, which count as neither hit nor miss")
+    assert warning.endswith(": 1")
+    plain = load(tmp_path, crowd, crowd="instances")
+    assert (plain.images[0].instances.ignore.tolist(), plain.warnings) == ([False], ())
+    ignored = load(tmp_path, with_annotation(iscrowd=1, ignore=1), crowd="instances")
+    assert ignored.images[0].instances.ignore.tolist() == [True]
 
 
 def test_additions_are_read(tmp_path: Path) -> None:

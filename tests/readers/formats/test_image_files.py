@@ -36,17 +36,28 @@ def test_pages_of_a_stack(tmp_path: Path, dtype: type, imagej: bool) -> None:
     assert (image_size(path), page_count(path)) == ((17, 31), 5)
 
 
+def test_thumbnails_are_no_pages(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    data = np.zeros((24, 32), np.uint8)
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(data[::3, ::3], metadata=None, subfiletype=1)
+        writer.write(data, metadata=None)
+    assert (image_size(path), page_count(path)) == ((24, 32), 1)
+
+
 def test_large_images_are_no_bombs_because_only_headers_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     Image.new("1", (12_000, 10_000)).save(path)
     assert image_size(path) == (10_000, 12_000)
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.dm3"])
-def test_other_files_have_no_size(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "pages"), [("a.png", 1), ("a.tif", None), ("a.dm3", None), ("a.avi", None)]
+)
+def test_other_files_have_no_size(tmp_path: Path, name: str, pages: int | None) -> None:
     (tmp_path / name).write_bytes(b"no image at all")
     assert image_size(tmp_path / name) is None
-    assert page_count(tmp_path / name) == 1
+    assert page_count(tmp_path / name) == pages
 
 
 def test_images_come_in_natural_order(tmp_path: Path) -> None:

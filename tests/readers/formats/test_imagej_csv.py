@@ -108,6 +108,24 @@ def test_slice_beyond_the_stack(tmp_path: Path) -> None:
         load(path)
 
 
+def test_slices_of_microscope_files_are_not_counted(tmp_path: Path) -> None:
+    for name in ("temp.mrc", "foil.dm3"):
+        (tmp_path / name).write_bytes(b"for the reader of such files")
+    header = "Label,BX,BY,Width,Height"
+    path = write(tmp_path / "r.csv", "temp.mrc:1,1,1,2,2", "temp.mrc:3,1,1,2,2", header=header)
+    loaded = load(path)
+    found = [(image.file_name, image.frame) for image in loaded.images]
+    assert found == [("temp.mrc#0", 0), ("temp.mrc#2", 2)]
+    assert loaded.warnings[0] == (
+        f"the size of the image temp.mrc#0 in {tmp_path} cannot be told; 3 x 3 px hold all of its "
+        "boxes"
+    )
+    rows = ("foil.dm3:a,1,1,2,2", "foil.dm3:b,1,1,2,2")
+    loaded = load(write(tmp_path / "r.csv", *rows, header=header))
+    assert [(i.file_name, len(i.instances)) for i in loaded.images] == [("foil.dm3", 2)]
+    assert any("taken for regions of one image" in text for text in loaded.warnings)
+
+
 def test_slice_labels_name_the_files_of_a_sequence(tmp_path: Path) -> None:
     header = "Label,BX,BY,Width,Height,Slice"
     rows = ("Frames:Frame461.jpg,1,1,2,2,1", "Frames:0001-0001:Frame462.jpg,1,1,2,2,2")

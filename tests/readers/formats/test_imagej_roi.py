@@ -157,6 +157,44 @@ def test_positions_count_the_pages_of_a_stack(tmp_path: Path) -> None:
         load(write(tmp_path / "s.zip", rectangle()))
 
 
+def test_the_first_page_of_a_stack_that_is_not_there_is_a_page(tmp_path: Path) -> None:
+    path = write(tmp_path / "s_RoiSet.zip", rectangle(position=1), rectangle(position=2))
+    assert [(i.file_name, i.frame) for i in load(path).images] == [("s#0", 0), ("s#1", 1)]
+    path = write(tmp_path / "s_RoiSet.zip", rectangle(position=1), rectangle())
+    assert [(i.file_name, i.frame) for i in load(path).images] == [("s", None)]
+
+
+@pytest.mark.parametrize(
+    ("positions", "expected"), [((1, 3), ["temp.mrc#0", "temp.mrc#2"]), ((1, 0), ["temp.mrc"])]
+)
+def test_pages_of_microscope_files_are_not_counted(
+    tmp_path: Path, positions: tuple[int, ...], expected: list[str]
+) -> None:
+    (tmp_path / "temp.mrc").write_bytes(b"for the reader of such files")
+    path = write(tmp_path / "set.zip", *(rectangle(position=p) for p in positions))
+    loaded = load(path, images=str(tmp_path / "temp.mrc"))
+    assert [image.file_name for image in loaded.images] == expected
+    assert f"the size of the image {expected[0]} in {tmp_path} cannot be told" in loaded.warnings[0]
+
+
+@pytest.mark.parametrize("axis", ["c_position", "z_position", "t_position"])
+def test_positions_in_hyperstacks_are_those_on_their_one_axis(tmp_path: Path, axis: str) -> None:
+    places = dict.fromkeys(("c_position", "z_position", "t_position"), 1)
+    regions = [rectangle(**places | {axis: place}) for place in (1, 3, 4)]
+    tifffile.imwrite(tmp_path / "s.tif", np.zeros((4, 20, 30), np.uint8), imagej=True)
+    images = load(write(tmp_path / "s.zip", *regions)).images
+    assert [image.frame for image in images] == [0, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "places", [[{"c_position": 2, "z_position": 3}], [{"c_position": 2}, {"t_position": 2}]]
+)
+def test_positions_on_several_axes_are_refused(tmp_path: Path, places: list[Any]) -> None:
+    path = write(tmp_path / "s.zip", *(rectangle(**place) for place in places))
+    with pytest.raises(FormatError, match=r"the positions in channel and .* of several axes"):
+        load(path)
+
+
 def test_positions_count_the_images_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "frames").mkdir()
     for number in (10, 9):
@@ -303,3 +341,95 @@ def test_sizes_that_contradict(tmp_path: Path) -> None:
     Image.new("L", (61, 60)).save(tmp_path / "s/a.png")
     with pytest.raises(FormatError, match="differ in size: 60 x 60 and 61 x 60 px"):
         load(tmp_path / "set.zip")
+
+
+def named(*names: str, frames: tuple[int, ...] = ()) -> Dataset:
+    """Return a dataset with one box an image."""
+    found = Instances((20, 30), [[2, 3, 12, 8]], None, ["black dot"])
+    indices = frames or (None,) * len(names)
+    return Dataset([LabelledImage(n, found, k) for n, k in zip(names, indices, strict=True)])
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("s.tif#0", "s.tif#2", "s.tif#5"), [1, 3, 6]),
+        (("s/a.avi#7",), [8]),
+        (("a.png", "b.png", "c.png"), [1, 2, 3]),
+        (("s.tif#4", "t.tif#5"), [1, 2]),
+        (("s.tif#4", "a.png"), [1, 2]),
+        (("s.tif#99999999999",), [1]),
+    ],
+)
+def test_positions_are_pages_of_one_stack_or_count_the_images(
+    tmp_path: Path, names: tuple[str, ...], expected: list[int]
+) -> None:
+    assert ImageJRoi().save(named(*names), tmp_path / "set.zip") == []
+    rois = roiread(tmp_path / "set.zip")
+    found = [roi.position for roi in rois] if isinstance(rois, list) else [rois.position]
+    assert found == expected
+    assert {image.file_name for image in load(tmp_path / "set.zip").images} == set(names)
+
+
+def test_positions_that_are_not_those_in_the_folder_are_told(tmp_path: Path) -> None:
+    names = ("f10.png", "f12.png", "f13.png")
+    (warning,) = ImageJRoi().save(named(*names, frames=(10, 12, 13)), tmp_path / "set.zip")
+    assert "positions count the labelled images, whose frame indices have gaps" in warning
+    assert ImageJRoi().save(named(*names, frames=(10, 11, 12)), tmp_path / "set.zip") == []
+    pages = [f"s.tif#{k}" for k in (10, 12, 13)]
+    assert ImageJRoi().save(named(*pages, frames=(10, 12, 13)), tmp_path / "set.zip") == []
+
+
+def drawn_beside(path: Path, dataset: Dataset, *rois: ImagejRoi) -> Path:
+    """Write a set of ours, and add what a person drew in ImageJ."""
+    ImageJRoi().save(dataset, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        for number, roi in enumerate(rois):
+            archive.writestr(f"drawn-{number}.roi", roi.tobytes())
+    return path
+
+
+def test_regions_drawn_beside_ours_lie_on_the_image_at_their_position(tmp_path: Path) -> None:
+    given = named("a.png", "b.png", frames=(461, 462))
+    path = drawn_beside(tmp_path / "set.zip", given, rectangle(position=2))
+    loaded = load(path)
+    found = [(image.file_name, image.frame, len(image.instances)) for image in loaded.images]
+    assert found == [("a.png", 461, 1), ("b.png", 462, 2)]
+    assert loaded.warnings == ()
+    # The window of a single image has no positions.
+    path = drawn_beside(tmp_path / "one.zip", named("a.png"), rectangle())
+    assert [len(image.instances) for image in load(path).images] == [2]
+
+
+def test_regions_drawn_on_other_pages_of_the_stack_of_ours(tmp_path: Path) -> None:
+    given = named("s.tif#1", "s.tif#4", frames=(1, 4))
+    path = drawn_beside(tmp_path / "set.zip", given, rectangle(position=3), rectangle(position=5))
+    loaded = load(path)
+    found = [(image.file_name, image.frame, len(image.instances)) for image in loaded.images]
+    assert found == [("s.tif#1", 1, 1), ("s.tif#2", 2, 1), ("s.tif#4", 4, 2)]
+    # It is as large as the other pages.
+    assert {image.instances.image_shape for image in loaded.images} == {(20, 30)}
+    assert loaded.warnings == ()
+
+
+@pytest.mark.parametrize("position", [0, 3])
+def test_positions_at_which_no_image_is_named_need_the_images(
+    tmp_path: Path, position: int
+) -> None:
+    path = drawn_beside(
+        tmp_path / "set.zip", named("f1.png", "f2.png"), rectangle(position=position)
+    )
+    with pytest.raises(FormatError, match=r"drawn-0\.roi: .* the option imagej-roi\.images"):
+        load(path)
+
+
+def test_images_tell_what_a_set_of_ours_leaves_open(tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        Image.new("L", (30, 20)).save(tmp_path / f"f{number}.png")
+    path = drawn_beside(tmp_path / "set.zip", named("f1.png", "f2.png"), rectangle(position=3))
+    loaded = load(path, images=str(tmp_path))
+    assert [image.file_name for image in loaded.images] == ["f1.png", "f2.png", "f3.png"]
+    # With gaps, the positions of the set are not those in the folder.
+    path = drawn_beside(tmp_path / "set.zip", named("f1.png", "f3.png"), rectangle(position=3))
+    with pytest.raises(FormatError, match=r"f3\.png, which has the position 2 .* is number 3"):
+        load(path, images=str(tmp_path))

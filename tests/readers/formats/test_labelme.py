@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -94,6 +96,31 @@ def test_labels_in_a_folder_of_their_own(tmp_path: Path, slash: str) -> None:
         load(tmp_path / "labels")
 
 
+def png(bitmap: Any) -> str:
+    out = io.BytesIO()
+    # labelme keeps ones, not 255.
+    Image.fromarray(np.asarray(bitmap, np.uint8)).save(out, "PNG")
+    return base64.b64encode(out.getvalue()).decode()
+
+
+def test_masks_stand_between_two_corners_that_belong_to_them(tmp_path: Path) -> None:
+    bitmap = np.array([[1, 0, 0], [1, 1, 1]])
+    path = write(
+        tmp_path / "a.json",
+        shape("dot", "mask", [[4, 6], [6, 7]], mask=png(bitmap)),
+        shape("dot", "mask", [[4.5, 6.5], [6.5, 7.5]], mask=png(bitmap)),  # as after a move
+        shape("dot", "mask", [[28, 18], [30, 19]], mask=png(bitmap)),  # over the rim
+        shape("dot", "rectangle", [[1, 1], [2, 2]]),
+    )
+    loaded = load(path)
+    found = loaded.images[0].instances
+    assert found.boxes.tolist() == [[4, 6, 7, 8], [5, 7, 8, 9], [28, 18, 30, 20], [1, 1, 2, 2]]
+    assert found.masks is not None
+    assert [mask.area_px for mask in found.masks] == [4, 4, 3, 0]
+    assert np.array_equal(found.masks[0].to_dense((20, 30))[6:8, 4:7], bitmap == 1)
+    assert loaded.warnings == ("boxes that reached over the rim of their image, cut there: 1",)
+
+
 def test_polygons_of_a_group_are_one_instance(tmp_path: Path) -> None:
     first, second = [[1, 1], [4, 1], [4, 4], [1, 4]], [[6, 1], [9, 1], [9, 4], [6, 4]]
     path = write(
@@ -141,10 +168,19 @@ def test_size_comes_from_the_image_where_it_is_missing(tmp_path: Path) -> None:
         (shape("x", "rectangle", [[1, 1], [1, None]]), "expected a number, found null"),
         (shape("", "rectangle", [[1, 1], [2, 2]]), "'label': expected a name, found the text ''"),
         (shape("x", "rectangle", "1 2"), "expected points"),
+        (shape("x", "mask", [[1, 1], [2, 2]]), "the key 'mask' is missing"),
+        (shape("x", "mask", [[1, 1], [2, 2]], mask=3), "'mask': expected a PNG image in base"),
+        (shape("x", "mask", [[1, 1], [2, 2]], mask="a"), "'mask': expected a PNG image in base64"),
+        (shape("x", "mask", [[1, 1], [2, 2]], mask="abcd"), "'mask': expected a PNG image in base"),
+        (shape("x", "mask", [[1, 1], [2, 3]], mask=png(np.ones((2, 2)))),
+         "an image of 2 x 3 px, as 'points' say, found 2 x 2 px"),
+        (shape("x", "mask", [[1, 1], [2, 2]], mask=png(np.ones((2, 2)))[:60]), "'mask': expect"),
+        (shape("x", "mask", [[1, 1], [2, 2]], mask=png(np.zeros((2, 2)))), "positive width and h"),
+        (shape("x", "mask", [[0, 0], [1e9, 1e9]], mask=""), "cannot be read"),
         ({"label": "x"}, "the key 'points' is missing"),
         (3, "expected an object, found 3"),
     ],
-)
+)  # fmt: skip
 def test_mistakes_name_file_and_shape(tmp_path: Path, entry: Any, message: str) -> None:
     good = shape("x", "rectangle", [[1, 1], [2, 2]])
     with pytest.raises(FormatError, match=message) as caught:

@@ -175,6 +175,21 @@ def test_what_people_move_remove_and_draw_is_told_apart(tmp_path):
     assert second.measurements["major_px"][0] == 6
 
 
+def test_polygons_are_masks(tmp_path):
+    folder = tmp_path / "layers"
+    Napari().save(dataset(), folder)
+    # napari gives the centre of the first pixel 0: the sides pass between pixels.
+    corners = [(2.5, 3.5), (2.5, 13.5), (7.5, 13.5), (5.5, 8.5), (7.5, 3.5)]
+    edited(folder, lambda rows: rows + [
+        {"index": "9", "shape-type": "polygon", "vertex-index": k, "axis-0": 1.0, "axis-1": y,
+         "axis-2": x} for k, (y, x) in enumerate(corners)
+    ])  # fmt: skip
+    found = Napari().load(folder).images[1].instances
+    assert found.boxes.tolist()[1] == [4, 3, 14, 8]
+    assert [mask.area_px for mask in found.masks] == [0, 40]
+    assert found.masks[1].to_dense((80, 100))[3:8, 9].tolist() == [True] * 3 + [False] * 2
+
+
 def test_what_is_malformed_is_said(tmp_path):
     folder = tmp_path / "layers"
     with pytest.raises(OutputError, match="are a folder"):

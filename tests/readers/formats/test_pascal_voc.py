@@ -105,6 +105,18 @@ def test_other_roots_are_refused(tmp_path: Path) -> None:
         PascalVoc().load(tmp_path)
 
 
+def test_files_of_cvat_are_told_from_those_of_voc(tmp_path: Path) -> None:
+    write(tmp_path / "a.xml", SIZE, OBJECT)
+    path = tmp_path / "annotations.xml"
+    path.write_text("<?xml version='1.0'?>\n<annotations>\n<version>1.1</version>\n</annotations>")
+    assert [image.file_name for image in PascalVoc().load(tmp_path).images] == ["a.png"]
+    assert PascalVoc().accepts(path)
+    with pytest.raises(FormatError, match="export from CVAT as COCO or Pascal VOC, which can be"):
+        PascalVoc().load(path)
+    (tmp_path / "a.xml").unlink()
+    assert not PascalVoc().accepts(tmp_path)
+
+
 def test_names_that_lead_out_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=r"a\.xml: the file name '\.\./a\.png' leads out of"):
         PascalVoc().load(write(tmp_path / "a.xml", SIZE, name="../a.png"))
