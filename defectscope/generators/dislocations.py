@@ -102,7 +102,12 @@ class Dislocations(Generator):
         if pixels is not canvas:
             canvas[...] = pixels
         self._record(pileups, traces, styles, around)
-        return self._truth(shape, pieces, parts, around)
+        truth = self._truth(shape, pieces, parts, around)
+        self.covered = np.zeros(shape, bool)
+        for mask in truth.masks or ():
+            left, top, right, bottom = mask.box
+            self.covered[top:bottom, left:right] |= mask.bitmap
+        return truth
 
     def _plan(
         self, shape: tuple[int, int], rng: np.random.Generator

@@ -133,7 +133,7 @@ def _image(
         if label is None and trace_label is not None and name == trace_label:
             left_out += 1
         else:
-            lines.append(_points(shape.get("points"), where))
+            lines.append(_near_image(_points(shape.get("points"), where), size, where))
             groups.append(_group(shape.get("group_id"), where))
             labels.append(str(name))
     height, width = (int(side or 0) for side in size)
@@ -151,6 +151,20 @@ def _points(value: Any, where: str) -> NDArray[np.float64]:
         points = np.zeros(0)
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 2 or not np.isfinite(points).all():
         raise FormatError(f"{where}: 'points' must be two or more pairs of finite numbers x, y")
+    return points
+
+
+def _near_image(
+    points: NDArray[np.float64], size: tuple[Any, Any], where: str
+) -> NDArray[np.float64]:
+    """Return points none of which lies farther outside the image than that is large."""
+    height, width = size
+    sides = np.array([width, height], float)
+    if ((points < -sides) | (points > 2 * sides)).any():
+        raise FormatError(
+            f"{where}: a point lies farther outside the image of {width} x {height} px than that "
+            "is large; correct it, or take the shape out"
+        )
     return points
 
 

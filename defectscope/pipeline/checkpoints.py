@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,9 @@ def read_checkpoint(path: Path) -> dict[str, NDArray[np.generic]]:
     except ImportError as error:
         raise MissingPackageError("torch", "torch", "'weights convert'") from error
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch thinks of old pickles is no user's concern
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise FormatError(
             f"{path} is damaged, no torch checkpoint, or holds code that would have to run "

@@ -351,6 +351,8 @@ def read_parameters(path: Path) -> tuple[SamplePlan, int, str]:
     """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict) or not isinstance(record.get("plan", {}), dict):
+            raise ValueError("expected an object with an object 'plan' in it")
         if record["version"] != __version__:
             raise FormatError(
                 f"{path} was written by defectscope {record['version']}, this is {__version__}; "

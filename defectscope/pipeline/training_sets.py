@@ -77,8 +77,10 @@ class DatasetData(TrainingData):
         known = [n for n in dataset.defect_types if n in names]
         self.defect_types = (*known, *sorted(names - set(known)))
         if not self.defect_types:
+            why = f" ({'; '.join(dataset.warnings)})" if dataset.warnings else ""
             raise InputError(
-                f"{title} has no labelled defect in {len(self._images)} images; training needs some"
+                f"{title} has no labelled defect in {len(self._images)} images{why}; training "
+                "needs some"
             )
 
     @classmethod
@@ -90,7 +92,7 @@ class DatasetData(TrainingData):
         InputError
             An image is missing, or nothing is labelled.
         FormatError
-            A box has no extent, or lies outside its image.
+            A box has no extent.
         """
         dataset = open_dataset(path, host)
         if dataset.folder is None:

@@ -187,7 +187,8 @@ SOURCES = {
     "another format": (lambda r: {**r, "format": 7}, 1, "expected format 1"),
     "another number": (lambda r: {**r, "number": -3}, 1, "a number of 0 or more"),
     "no plan": (lambda r: {k: v for k, v in r.items() if k != "plan"}, 1, "no 'plan' in it"),
-    "a list": (lambda r: [r], 1, "is no parameters file"),
+    "a list": (lambda r: [r], 1, "expected an object with an object 'plan' in it"),
+    "a plan that is null": (lambda r: {**r, "plan": None}, 1, "an object 'plan' in it"),
     "size": (lambda r: changed(r, shape=[4, 4]), 2, "found 4 x 4 px"),
     "bit depth": (lambda r: changed(r, bit_depth=7), 2, "8 or 16 bits, found 7"),
     "generator": (

@@ -18,6 +18,9 @@ from defectscope.generators.dislocations import Dislocations, DislocationsOption
 from defectscope.generators.line_contrast import local_texture
 from defectscope.generators.microstructure import M1, PRESETS
 from defectscope.generators.texture import Texture
+from defectscope.pipeline.choices import make_choices
+from defectscope.pipeline.generation import generate_dataset
+from defectscope.pipeline.samples import SamplePlan
 from defectscope.plugins.testing import GeneratorConformance
 
 SHAPE = (256, 256)
@@ -423,3 +426,21 @@ def test_option_files_that_are_not_there_are_named(tmp_path):
         with pytest.raises(Exception, match=r"absent\.json"):
             made.draw(flat(), np.random.default_rng(0))
     assert not list(Path(tmp_path).iterdir())
+
+
+def test_loops_under_lines_count_as_neither_hit_nor_miss(tmp_path):
+    options = {"dislocations": {"count": 80}}
+    background, loops, lines = make_choices(["texture", "loops", "dislocations"], options)
+    plan = SamplePlan(background, (loops, lines), (192, 192), 3)
+    data = generate_dataset(plan, 3, tmp_path / "data")
+    hidden = 0
+    for truth in (image.instances for image in data.images):
+        types, masks = truth.defect_types, truth.masks
+        under = np.zeros((192, 192), bool)
+        for k in np.flatnonzero(types == "dislocation"):
+            under |= masks[k].to_dense((192, 192))
+        for k in np.flatnonzero(types != "dislocation"):
+            share = under[masks[k].to_dense((192, 192))].mean()
+            assert truth.ignore[k] or share <= 0.5
+            hidden += share > 0.5
+    assert hidden > 3

@@ -261,6 +261,10 @@ SIZE = {"imageHeight": 99, "imageWidth": 99}
         ({"shapes": [3], **SIZE}, "shape at position 0: expected an object"),
         ({"shapes": [{**LINE, "points": [[1, 2]]}], **SIZE}, "two or more pairs"),
         ({"shapes": [{**LINE, "points": [["a", 2], [3, 4]]}], **SIZE}, "two or more pairs"),
+        (
+            {"shapes": [{**LINE, "points": [[1, 2], [1e30, 3]]}], **SIZE},
+            "farther outside the image",
+        ),
         ({"shapes": [{**LINE, "group_id": "x"}], **SIZE}, "'group_id' must be"),
         ({"shapes": [], **SIZE}, "hold no line"),
         ({"shapes": [LINE], **SIZE}, "no pile-up of two lines or more"),

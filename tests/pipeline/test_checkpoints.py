@@ -105,6 +105,14 @@ def test_code_is_refused_and_does_not_run(tmp_path, plain):
     assert not mark.exists()
 
 
+def test_of_a_plain_pickle_only_its_error_is_told(tmp_path, recwarn):
+    path = tmp_path / "plain.pkl"
+    path.write_bytes(pickle.dumps({"x": 1}, protocol=4))
+    with pytest.raises(FormatError):
+        read_checkpoint(path)
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("part", [0, 0.1, 0.5, 0.98])
 def test_truncated(tmp_path, part):
     path = saved(tmp_path, STATE)

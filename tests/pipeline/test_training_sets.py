@@ -218,6 +218,10 @@ class TestRefused:
         with pytest.raises(InputError, match=r"has no labelled defect in \d images"):
             read(write(tmp_path, *images))
 
+    def test_with_boxes_outside_of_their_image(self, tmp_path):
+        with pytest.raises(InputError, match=r"boxes outside of their image, left out: 1"):
+            read(write(tmp_path, [((5000, 5, 9, 9), 1)]))
+
     def test_with_nothing_but_ignored_ones(self, tmp_path):
         with pytest.raises(InputError, match="has no labelled defect in 1 images"):
             read(write(tmp_path, [(LOOP, 1, {"ignore": 1})]))

@@ -12,7 +12,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -306,6 +306,9 @@ def fit(
             return now if before is None or now.score >= before.score else before
     best_one = _best(folder)
     assert best_one is not None
+    if not best_one.score:
+        # No state is better than another: the one that learned longest is the better start.
+        return replace(best_one, state=module.state_dict(), step=step)
     return best_one
 
 

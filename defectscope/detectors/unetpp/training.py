@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from defectscope import WeightFiles
 from defectscope.core.errors import OptionError
 from defectscope.detectors.learning.jobs import expect_one_type, has_lines, refuse_other
@@ -20,7 +22,9 @@ from defectscope.detectors.unetpp.network import (
 from defectscope.detectors.unetpp.starting import completed
 
 if TYPE_CHECKING:
-    from defectscope import Instances, Runtime, TrainingJob
+    from collections.abc import Mapping
+
+    from defectscope import DefectType, Instances, Runtime, TrainingJob
     from defectscope.detectors.unetpp.options import UnetppTrainingOptions
 
 __all__ = ["has_courses", "train"]
@@ -48,15 +52,23 @@ def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
         _warn_of_many(job, given[-1])
         return UnetppModule(*given)
 
+    def learnable(truth: Instances) -> bool:
+        return has_courses(truth, runtime.defect_types)
+
     return trained(
-        job, runtime, "unetpp", _network, module, CropMaker(options), has_courses,
+        job, runtime, "unetpp", _network, module, CropMaker(options), learnable,
         replace(FACTS, weight_bits=options.weight_bits),
     )  # fmt: skip
 
 
-def has_courses(truth: Instances) -> bool:
-    """Return whether there is a line to learn in a truth, or the mask of one."""
-    return has_lines(truth) or bool(true_masks(truth, 1))
+def has_courses(truth: Instances, types: Mapping[str, DefectType]) -> bool:
+    """Return whether there is a line to learn in a truth, or the mask of one.
+
+    The mask of a defect that is known to have another shape is none.
+    """
+    names = map(str, truth.defect_types)
+    may = np.array([name not in types or types[name].shape == "line" for name in names], bool)
+    return has_lines(truth) or bool(true_masks(truth[may], 1))
 
 
 def _warn_of_many(job: TrainingJob, frames: list[tuple[Any, Any]]) -> None:

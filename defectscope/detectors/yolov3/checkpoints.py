@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -123,7 +124,8 @@ def _opened(path: Path) -> Mapping[str, Any]:
             "which could run code when it is opened; save its state_dict alone where it was made"
         )
     try:
-        with torch.serialization.safe_globals(list(known.values())):
+        with torch.serialization.safe_globals(list(known.values())), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what torch thinks of old pickles is no user's concern
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise FormatError(

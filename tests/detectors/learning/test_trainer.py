@@ -73,6 +73,31 @@ class Line(LightningModule):
         return torch.optim.SGD(self.parameters(), 0.01)
 
 
+class Useless(Line):
+    """Learns, and finds nothing."""
+
+    def validation_step(self, batch, _):
+        self.log_dict({"score": 0.0, "threshold": 0.5, "f1": 0.0})
+
+
+def test_of_states_that_find_nothing_the_last_is_kept(tmp_path):
+    (tmp_path / "a.training").mkdir()
+    job = SimpleNamespace(
+        out=tmp_path / "a.safetensors", resume=False, say=print, progress=lambda *_: None
+    )
+    settings = trainer.Settings(20, 5, 0.9, None, "32", 1, None)
+    module, batches = Useless(), DataLoader(torch.ones(100, 1), batch_size=1)
+    begun = module.layer.weight.item()
+    found = trainer.fit(
+        module, lambda *_: batches, DataLoader(torch.ones(1, 1)), job, settings, Runtime(threads=1)
+    )
+    assert (found.step, found.f1) == (20, 0.0)
+    first = torch.load(tmp_path / "a.training" / "best.ckpt", weights_only=True)
+    assert int(first["global_step"]) == 5
+    moved = [abs(s["layer.weight"].item() - begun) for s in (first["state_dict"], found.state)]
+    assert moved[1] > moved[0] > 0
+
+
 @pytest.mark.parametrize(("steps", "minutes"), [(100_000, 0.003), (7, None), (10, None)])
 def test_the_last_state_is_validated_once_however_training_ends(tmp_path, steps, minutes):
     (tmp_path / "a.training").mkdir()

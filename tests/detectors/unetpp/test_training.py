@@ -32,6 +32,7 @@ from defectscope.detectors.unetpp.network import FIRST_LOGIT, UnetppNetwork  # n
 from defectscope.detectors.unetpp.options import UnetppTrainingOptions  # noqa: E402
 from defectscope.detectors.unetpp.starting import completed  # noqa: E402
 from defectscope.detectors.unetpp.training import _network, has_courses  # noqa: E402
+from defectscope.plugins.host import default_host  # noqa: E402
 
 
 def network(**size):
@@ -170,9 +171,13 @@ def test_what_is_labelled_by_masks_alone_is_learned_and_validated():
         (64, 64), [mask.box for mask in masks], defect_types="line", masks=masks,
         ignore=[False, True],
     )  # fmt: skip
-    assert has_courses(truth)
-    assert not has_courses(truth[[1]])
-    assert not has_courses(Instances((64, 64), [(1, 1, 9, 9)], defect_types="line"))
+    types = default_host().defect_types()
+    assert has_courses(truth, types)
+    assert not has_courses(truth[[1]], types)
+    assert not has_courses(Instances((64, 64), [(1, 1, 9, 9)], defect_types="line"), types)
+    # Masks of what is known to be no line are nothing to learn.
+    dots = Instances((64, 64), [m.box for m in masks], defect_types="black dot", masks=masks)
+    assert not has_courses(dots, types)
     assert score_lines(true_courses(truth), [line]).score > 0.9
     assert score_lines(true_courses(truth, ignored=True), [line[:, ::-1]]).score > 0.9
 
