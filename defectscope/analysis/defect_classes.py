@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -110,6 +110,12 @@ def _widened(
     return max(0.0, share - float(wide[0])), min(1.0, share + float(wide[1]))
 
 
+def _known_limits(row: Mapping[Any, Any], name: str) -> tuple[float | None, float | None]:
+    """Return the limits of a mean; a single defect tells none."""
+    low, high = float(row[f"{name}_low"]), float(row[f"{name}_high"])
+    return (low, high) if np.isfinite(high) else (None, None)
+
+
 class DefectClasses(Analysis):
     """Fractions and mean diameters of defect types."""
 
@@ -142,11 +148,9 @@ class DefectClasses(Analysis):
             panels[1].set(ylabel=f"Mean diameter ({unit})")
             axis_note(panels[1], "Bars: standard errors")
             numbers = tuple(
-                KeyNumber(f"Mean diameter, {title}", row[size], unit,
-                          *(v if np.isfinite(v) else None
-                            for v in (row[f"{size}_low"], row[f"{size}_high"])))
+                KeyNumber(f"Mean diameter, {title}", row[size], unit, *_known_limits(row, size))
                 for title, row in zip(titles, table.to_dict("records"), strict=True)
-            )  # fmt: skip
+            )
         for panel in panels:
             panel.set_xticks(places, titles, rotation=20, ha="right")
         title = "Defect types"

@@ -45,8 +45,8 @@ def size_table(
         ``frame``, ``time_s``, ``dose_dpa``, ``defect_type``, ``count``, and of the diameter in
         its unit: first quartile, median, third quartile, mean, standard error of the mean
         (NaN for a single defect), that error with what the detector adds (``mean_error_…``), and
-        the limits of the mean by the latter (``mean_…_low``, ``mean_…_high``; infinite for a
-        single defect).
+        the limits of the mean by the latter (``mean_…_low``, ``mean_…_high``; 0 and
+        infinity for a single defect).
 
     Notes
     -----

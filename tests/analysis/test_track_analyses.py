@@ -26,6 +26,7 @@ from defectscope.analysis.hardening import (
     hardening_table,
 )
 from defectscope.analysis.scales import Scale, scale_of
+from defectscope.analysis.sizes import size_table
 from defectscope.analysis.swelling import Swelling, sphere_volumes, swelling_of, swelling_table
 from defectscope.analysis.track_report import TrackReport
 from defectscope.analysis.trajectories import Trajectories, lifetime_table, speeds
@@ -428,6 +429,18 @@ def test_limits_against_tables():
     low, high = mean_limits(5.0, 1.0, 2)
     assert (high - 5) == pytest.approx(12.706, rel=1e-3)
     assert mean_limits(5.0, np.nan, 1)[1] == np.inf
+
+
+def test_no_limit_of_a_mean_size_is_negative(make_tables):
+    tables = make_tables({0: [("black dot", 2.0), ("black dot", 6.0), LOOP]})
+    # Student's quantile for two, 12.706, times an error of 2.
+    sizes = size_table(tables, "diameter_nm").set_index("defect_type").loc["black dot"]
+    classes = class_table(tables).set_index("defect_type").loc["black dot"]
+    for row in (sizes, classes):
+        assert (row["mean_nm_low"], row["mean_nm_high"]) == (0, pytest.approx(4 + 25.41, abs=0.01))
+    (finding,) = DefectClasses().analyse(tables)
+    # One loop tells no limits, neither above nor below.
+    assert [(n.low, n.high is None) for n in finding.numbers] == [(0, False), (None, True)]
 
 
 ANALYSES = (Diffusion, Growth, DefectClasses, TrackReport, Trajectories, Hardening, Swelling)
