@@ -9,7 +9,7 @@ import pandas as pd
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import SeriesStyle, axis_note, new_figure, series_styles, whole_ticks
-from defectscope.analysis.counting import detection_spread, mean_limits
+from defectscope.analysis.counting import LEVEL, detection_spread, mean_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
 from defectscope.analysis.scales import size_column
 from defectscope.analysis.series import FrameAxis, SeriesPanel
@@ -26,7 +26,10 @@ MOST_BOXES = 12
 
 
 def size_table(
-    tables: Tables, column: str, scores: Mapping[str, float] | None = None
+    tables: Tables,
+    column: str,
+    scores: Mapping[str, float] | None = None,
+    level: float = LEVEL,
 ) -> pd.DataFrame:
     """Return the sizes of each frame and defect type.
 
@@ -38,6 +41,8 @@ def size_table(
         ``diameter_nm`` or ``diameter_px``.
     scores
         ``precision`` and ``recall`` of the detector, where they are known.
+    level
+        Probability of the limits.
 
     Returns
     -------
@@ -69,7 +74,7 @@ def size_table(
     by_detector = groups.std().to_numpy(float) * detection_spread(scores or {})
     mean, error = (table[f"{n}_{unit}"].to_numpy(float) for n in ("mean", "standard_error"))
     table[f"mean_error_{unit}"] = np.hypot(error, by_detector)
-    limits = mean_limits(mean, error, table["count"], detector_error=by_detector)
+    limits = mean_limits(mean, error, table["count"], level, by_detector)
     table[f"mean_{unit}_low"], table[f"mean_{unit}_high"] = limits
     axis = tables.frames[["frame", "time_s", "dose_dpa"]]
     merged = axis.merge(table, on="frame", how="inner")

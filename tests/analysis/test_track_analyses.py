@@ -254,7 +254,9 @@ def test_limits_of_hardening_are_those_of_density_and_size(make_tables):
     tables = make_tables({0: [("dislocation-loop", size) for size in sizes]})
     table = hardening_table(tables, HardeningOptions(diameter_error_nm=1.0))
     row, density = table.iloc[0], density_table(tables).iloc[0]
-    relative = 1.96 * np.hypot(sizes.std(ddof=1) / np.sqrt(60), 1.0) / sizes.mean()
+    # Student's quantile for 60.
+    sampled = 2.001 * sizes.std(ddof=1) / np.sqrt(60)
+    relative = np.hypot(sampled, 1.96 * 1.0) / sizes.mean()
     for side, sign in (("low", -1), ("high", 1)):
         ratio = density[f"number_density_per_m3_{side}"] / density["number_density_per_m3"]
         expected = np.exp(sign * np.hypot(np.log(ratio), relative) / 2)
@@ -263,6 +265,21 @@ def test_limits_of_hardening_are_those_of_density_and_size(make_tables):
     assert row["hardening_mpa_high"] / row["hardening_mpa"] == pytest.approx(
         1 + 1.96 * row["hardening_mpa_error"] / row["hardening_mpa"], rel=0.05
     )
+
+
+def test_limits_of_hardening_by_few_defects_are_students(make_tables):
+    sizes = [("dislocation-loop", size) for size in (9.0, 10.0, 11.0)]
+    tables = make_tables({0: sizes, 1: sizes[:1]})
+    scores = {"precision": 0.8}
+    table = hardening_table(tables, scores=scores)
+    density = density_table(tables, scores=scores)
+    # Quantiles for three; of a single one, those of the four of the series stand in.
+    spread = np.std([9, 9, 10, 11], ddof=1)
+    wide = [np.hypot(4.3027 / np.sqrt(3), 1.95996 * 0.2) / 10, 3.1824 * spread / 9]
+    number, high = (density[f"number_density_per_m3{end}"] for end in ("", "_high"))
+    expected = np.exp(np.hypot(np.log(high / number), wide) / 2)
+    found = table["hardening_mpa_high"] / table["hardening_mpa"]
+    assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-4)
 
 
 def test_hardening_counts_and_measures_what_number_density_counts(make_tables):
