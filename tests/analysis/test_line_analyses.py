@@ -65,6 +65,13 @@ def test_neighbours_come_closer_as_they_were_drawn():
     np.testing.assert_allclose(table["standard_error_px"], 0, atol=1e-6)
 
 
+@pytest.mark.parametrize("stagger", [0.0, 24.0, 48.0])
+def test_lines_that_reach_past_each_others_ends_are_as_far_apart_as_they_lie(stagger):
+    lines = [upright(100 + 10 * k) + np.array([0, stagger * k]) for k in range(3)]
+    (finding,) = LineSpacing(runtime=TYPES).analyse(tables({0: lines}))
+    assert finding.table["mean_distance_px"].tolist() == pytest.approx([10])
+
+
 def test_lines_that_turn_or_lie_far_apart_are_no_pileup():
     across = np.stack([100 + Y, np.full_like(Y, 50.0)], axis=1)
     assert LineSpacing(runtime=TYPES).analyse(tables({0: [upright(100), across]})) == []
