@@ -21,6 +21,7 @@ from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_
 from defectscope.analysis.scales import NM_IN_M
 from defectscope.analysis.series import SeriesPanel
 from defectscope.analysis.sizes import size_table
+from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
 from defectscope.core.fields import counted_fields
 
 if TYPE_CHECKING:
@@ -130,7 +131,8 @@ def hardening_table(
     """
     constants = options or HardeningOptions()
     detections = tables.detections
-    inside = replace(tables, detections=detections[counted_fields(tables).hold(detections)])
+    counted = with_whole_sizes(detections[counted_fields(tables).hold(detections)])
+    inside = replace(tables, detections=counted)
     density = density_table(inside, scores=scores, level=level)
     sizes = size_table(inside, "diameter_nm", scores, level)
     sizes["wide"] = sizes["mean_nm_high"] - sizes["mean_nm"]
@@ -200,6 +202,7 @@ class Hardening(Analysis):
         series.legend()
         source = self.options.source(tables)
         notes = (detector_note(scores, source), detector_note(scores, source, for_counts=False),
+                 cut_note(tables.detections[counted_fields(tables).hold(tables.detections)]),
                  field_note(tables))  # fmt: skip
         note = " ".join(filter(None, notes))
         return [

@@ -13,6 +13,7 @@ from defectscope.analysis.counting import LEVEL, detection_spread, mean_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
 from defectscope.analysis.scales import size_column
 from defectscope.analysis.series import FrameAxis, SeriesPanel
+from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,10 +58,14 @@ def size_table(
     -----
     ``mean_error`` is sqrt(s²/n + s²·((1 - p)² + (1 - r)²)), s being the standard deviation of the
     sizes, p precision and r recall: see
-    :func:`defectscope.analysis.counting.detection_spread` for what is assumed.
+    :func:`defectscope.analysis.counting.detection_spread` for what is assumed. Defects of which the
+    rim of the frame left too little to fit an ellipse to are left out: see
+    :func:`defectscope.analysis.whole_sizes.with_whole_sizes`.
     """
     unit = column.rpartition("_")[2]
-    groups = tables.detections.groupby(["frame", "defect_type"], sort=True)[column]
+    groups = with_whole_sizes(tables.detections).groupby(["frame", "defect_type"], sort=True)[
+        column
+    ]
     table = pd.DataFrame(
         {
             "count": groups.count(),
@@ -103,19 +108,20 @@ class SizeDistribution(Analysis):
 
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return one finding; none where nothing was measured."""
-        column = size_column(tables.detections)
+        detections = with_whole_sizes(tables.detections)
+        column = size_column(detections)
         if column is None:
             return []
         unit = column.rpartition("_")[2]
         scores = self.options.scores(tables.detector_scores)
         table = size_table(tables, column, scores)
         figure, (left, right) = new_figure(2)
-        sizes = tables.detections[column].dropna().to_numpy(float)
+        sizes = detections[column].dropna().to_numpy(float)
         # The far tail of a few bad fits must not squeeze the histogram; "higher", so that the
         # largest of a small number is no tail.
         largest = float(np.quantile(sizes, 0.995, method="higher"))
         edges = np.histogram_bin_edges(sizes, bins=40, range=(0.0, largest)).tolist()
-        measured = tables.detections.dropna(subset=[column])
+        measured = detections.dropna(subset=[column])
         groups = {str(name): rows for name, rows in measured.groupby("defect_type")}
         series = SeriesPanel(right, tables.frames, "first to third quartile, about the median")
         styles = series_styles(groups, self.runtime.defect_types)
@@ -135,6 +141,7 @@ class SizeDistribution(Analysis):
         numbers = (KeyNumber("Median diameter", float(np.median(sizes)), unit),
                    *_last_means(table, unit, styles))  # fmt: skip
         notes = (detector_note(scores, self.options.source(tables), for_counts=False),
+                 cut_note(tables.detections),
                  "The bins of the histogram are in figures/size-histogram.csv.")  # fmt: skip
         note = " ".join(filter(None, notes))
         found = Finding("size-distribution", title, table, figure, numbers, note)
