@@ -16,7 +16,7 @@ from scipy import special
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_styles
 from defectscope.analysis.counting import LEVEL
-from defectscope.analysis.density import density_table
+from defectscope.analysis.density import EDGES, Edges, density_table
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, field_note
 from defectscope.analysis.scales import NM_IN_M
 from defectscope.analysis.series import SeriesPanel
@@ -47,6 +47,7 @@ class HardeningOptions(DetectorScoreOptions):
     diameter_error_nm: float = Field(
         0.0, ge=0, description="error that all diameters have in common, nm; P3: 1.7"
     )
+    edges: Edges = Field("centres", description=f"how the density is counted; {EDGES}")
 
 
 class Strength(NamedTuple):
@@ -106,7 +107,7 @@ def hardening_table(
     tables
         As of the run folder, with a known pixel size and foil thickness.
     options
-        M, α, μ, b, and the error that all diameters have in common.
+        M, α, μ, b, the error that all diameters have in common, and how the rim is counted.
     scores
         ``precision`` and ``recall`` of the detector and their errors, where they are known.
     level
@@ -133,7 +134,7 @@ def hardening_table(
     detections = tables.detections
     counted = with_whole_sizes(detections[counted_fields(tables).hold(detections)])
     inside = replace(tables, detections=counted)
-    density = density_table(inside, scores=scores, level=level)
+    density = density_table(inside, constants.edges, scores, level=level)
     sizes = size_table(inside, "diameter_nm", scores, level)
     sizes["wide"] = sizes["mean_nm_high"] - sizes["mean_nm"]
     names = [QUANTITY, *(f"{QUANTITY}_{suffix}" for suffix in ("error", "low", "high"))]
@@ -201,7 +202,9 @@ class Hardening(Analysis):
         panel.set_ylim(bottom=0)
         series.legend()
         source = self.options.source(tables)
-        notes = (detector_note(scores, source), detector_note(scores, source, for_counts=False),
+        uncut = "Densities are corrected for what the rim cuts."
+        notes = (uncut if self.options.edges == "uncut" else "",
+                 detector_note(scores, source), detector_note(scores, source, for_counts=False),
                  cut_note(tables.detections[counted_fields(tables).hold(tables.detections)]),
                  field_note(tables))  # fmt: skip
         note = " ".join(filter(None, notes))

@@ -304,6 +304,22 @@ def test_hardening_counts_and_measures_what_number_density_counts(make_tables):
     assert ratio == pytest.approx(np.sqrt(1.6))
 
 
+def test_hardening_corrects_its_density_for_what_the_rim_cuts(make_tables):
+    tables = make_tables({0: [LOOP] * 4}, shape=(100, 100))
+    at = np.array([2.0, 30, 50, 70])
+    rows = tables.detections.assign(
+        x=at, y=50.0, x_min=np.maximum(at - 10, 0), x_max=at + 10, y_min=40.0, y_max=60.0
+    )
+    tables = Tables(**{**vars(tables), "detections": rows})
+    (plain,) = Hardening().analyse(tables)
+    (fair,) = Hardening(HardeningOptions(edges="uncut")).analyse(tables)
+    # Three whole ones, whose centres lie in 80 px of 100 either way, instead of four.
+    ratio = fair.table["hardening_mpa"] / plain.table["hardening_mpa"]
+    assert ratio.tolist() == pytest.approx([np.sqrt(3 / 0.8**2 / 4)])
+    assert fair.note == "Densities are corrected for what the rim cuts."
+    assert plain.note == ""
+
+
 def test_swelling_by_hand():
     # A sphere of 10 nm is 523.6 nm³ of 100 · 100 · 50 nm³.
     assert sphere_volumes(10.0) == pytest.approx(523.6, rel=1e-4)
