@@ -121,6 +121,18 @@ def test_all_lines_of_a_frame_have_one_sense_of_velocity():
     assert (finding.table["velocity_px_per_frame"].dropna() < -2).all()
 
 
+@pytest.mark.parametrize(("waves", "signed"), [(1, -1), (2, 0)], ids=["bow", "s"])
+def test_curvature_with_sign_is_that_of_the_whole_line(waves, signed):
+    line = np.stack([50 + 3 * np.sin(waves * np.pi * Y / 100), Y], axis=1)
+    (finding,) = LineMotion(runtime=TYPES).analyse(tables({0: [line], 1: [line[::-1] + 1.0]}))
+    amount, found = (finding.table[f"{n}curvature_per_px"].to_numpy() for n in ("", "signed_"))
+    assert (amount > 1e-3).all()
+    # A bow to the right, where positive velocities point, has its ends on the left.
+    np.testing.assert_allclose(found, signed * amount, atol=1e-4)
+    nm = finding.table["signed_curvature_per_nm"]
+    np.testing.assert_allclose(nm, found / 0.5)
+
+
 def test_curvature_is_that_of_a_circle():
     angle = np.linspace(0, np.pi / 2, 200)
     arc = np.stack([200 * np.cos(angle), 200 * np.sin(angle)], axis=1)
