@@ -130,8 +130,9 @@ def mean_limits(
     level: float = LEVEL,
     detector_error: ArrayLike = 0.0,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return Student's limits of a mean of `count` values; infinite for a single one.
+    """Return Student's limits of a mean of `count` sizes or times, of which none is negative.
 
+    Those of a single one are 0 and infinity, as the lower one of several is 0 at least.
     A standard error by missed and invented values, `detector_error`, is not one of their number:
     it widens the limits as a normal one does, in quadrature.
     """
@@ -143,4 +144,4 @@ def mean_limits(
         wide = np.hypot(wide, special.ndtri((1 + level) / 2) * other)
     wide = np.where(n > 1, wide, math.inf)
     middle = np.asarray(mean, float)
-    return middle - wide, middle + wide
+    return np.maximum(middle - wide, 0.0), middle + wide

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from defectscope.analysis.axes import axis_note, new_figure, series_styles
 from defectscope.analysis.counting import LEVEL, detection_factor, detection_spread, mean_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, field_note
 from defectscope.analysis.scales import NM2_IN_M2, size_column
+from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
 from defectscope.core.fields import counted_fields
 
 if TYPE_CHECKING:
@@ -50,17 +51,19 @@ def class_table(
 
     Notes
     -----
-    Diameters are those of P3: 2a of loops, 2·sqrt(ab) of dots. Limits of fractions are Wilson's
-    (J. Am. Stat. Assoc. 22 (1927) 209), of means Student's. In a series the same defect is in many
-    frames, so that limits are too narrow: they hold for separate images, as those of P3 are. With
-    precision and recall the errors of means and fractions f grow by s·hypot(1 - p, 1 - r) in
-    quadrature, s being the standard deviation of the diameters, and sqrt(f·(1 - f)) of a fraction;
-    see :func:`defectscope.analysis.counting.detection_spread` for what is assumed.
+    Diameters are those of P3: 2a of loops, 2·sqrt(ab) of dots; see
+    :func:`defectscope.analysis.sizes.size_table` for those that are left out. Limits of fractions
+    are Wilson's (J. Am. Stat. Assoc. 22 (1927) 209), of means Student's. In a series the same
+    defect is in many frames, so that limits are too narrow: they hold for separate images, as those
+    of P3 are. With precision and recall the errors of means and fractions f grow by
+    s·hypot(1 - p, 1 - r) in quadrature, s being the standard deviation of the diameters, and
+    sqrt(f·(1 - f)) of a fraction; see :func:`defectscope.analysis.counting.detection_spread` for
+    what is assumed.
     """
     by_detector = detection_spread(scores or {})
     factor, factor_error = detection_factor(scores or {})
     fields = counted_fields(tables)
-    found = tables.detections[fields.hold(tables.detections)]
+    found = with_whole_sizes(tables.detections[fields.hold(tables.detections)])
     size = size_column(found)
     total_px, rows = float(fields.areas_px.sum()), []
     nm = tables.calibration.pixel_size_nm
@@ -110,6 +113,12 @@ def _widened(
     return max(0.0, share - float(wide[0])), min(1.0, share + float(wide[1]))
 
 
+def _known_limits(row: Mapping[Any, Any], name: str) -> tuple[float | None, float | None]:
+    """Return the limits of a mean; a single defect tells none."""
+    low, high = float(row[f"{name}_low"]), float(row[f"{name}_high"])
+    return (low, high) if np.isfinite(high) else (None, None)
+
+
 class DefectClasses(Analysis):
     """Fractions and mean diameters of defect types."""
 
@@ -142,11 +151,9 @@ class DefectClasses(Analysis):
             panels[1].set(ylabel=f"Mean diameter ({unit})")
             axis_note(panels[1], "Bars: standard errors")
             numbers = tuple(
-                KeyNumber(f"Mean diameter, {title}", row[size], unit,
-                          *(v if np.isfinite(v) else None
-                            for v in (row[f"{size}_low"], row[f"{size}_high"])))
+                KeyNumber(f"Mean diameter, {title}", row[size], unit, *_known_limits(row, size))
                 for title, row in zip(titles, table.to_dict("records"), strict=True)
-            )  # fmt: skip
+            )
         for panel in panels:
             panel.set_xticks(places, titles, rotation=20, ha="right")
         title = "Defect types"
@@ -155,6 +162,7 @@ class DefectClasses(Analysis):
         counts = " and ".join(text for name, text in scaled.items() if name in table).capitalize()
         notes = (detector_note(scores, source, False, "fractions and mean sizes"),
                  detector_note(scores, source, counts=counts) if counts else "",
+                 cut_note(tables.detections[counted_fields(tables).hold(tables.detections)]),
                  field_note(tables))  # fmt: skip
         note = " ".join(filter(None, notes))
         return [Finding("defect-types", title, table, figure, numbers, note)]

@@ -24,9 +24,14 @@ if TYPE_CHECKING:
 
     from defectscope import Calibration
 
-__all__ = ["DensityOptions", "NumberDensity", "density_table", "edge_weights"]
+__all__ = ["EDGES", "DensityOptions", "Edges", "NumberDensity", "density_table", "edge_weights"]
 
 Edges = Literal["centres", "uncut"]
+# What they are, for the options of all who count.
+EDGES = (
+    "centres: count every defect whose centre lies in the field; uncut: leave out those that the "
+    "rim of the field cuts, and weight the others for it"
+)
 # What stands for the type where nothing was found.
 ALL = "all"
 
@@ -39,11 +44,7 @@ TRACKS_NOTE = (
 class DensityOptions(DetectorScoreOptions):
     """Options of the analysis ``number-density``."""
 
-    edges: Edges = Field(
-        "centres",
-        description="centres: count every defect whose centre lies in the field; uncut: leave out "
-        "those that the rim of the field cuts, and weight the others for it",
-    )
+    edges: Edges = Field("centres", description=EDGES)
     rows: Literal["detections", "tracks"] = Field(
         "detections",
         description="tracks: count the linked rows, with gaps filled, where there are any; "

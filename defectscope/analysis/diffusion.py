@@ -163,6 +163,17 @@ def by_size(table: pd.DataFrame, bins: int, smallest: float, largest: float) -> 
     )  # fmt: skip
 
 
+def _outside_note(sizes: pd.Series, low: float, high: float, unit: str) -> str:
+    """Return how many tracks are in no bin for their size; nothing where all are in one."""
+    outside = int((~sizes.between(low, high)).sum())
+    if not outside:
+        return ""
+    return (
+        f"{outside} of {len(sizes)} tracks lie outside {low:g}–{high:g} {unit} and are in no bin; "
+        "see smallest_size, largest_size."
+    )
+
+
 class EnsembleFit(NamedTuple):
     """The mean squared displacement of all particles, and the line through its beginning.
 
@@ -324,7 +335,7 @@ class Diffusion(Analysis):
         unit = f"{scale.length_unit}²/{scale.time_unit}"
         figure, (panel,) = new_figure()
         name = size_column(rows)
-        bins = table
+        bins, note = table, ""
         if name is None:
             panel.hist(table["d_eff"], bins=40, color=type_colour(1))
             panel.set(xlabel=f"D$_{{eff}}$ ({unit})", ylabel="Particles")
@@ -332,6 +343,7 @@ class Diffusion(Analysis):
             sizes = table["median_size"].dropna()
             low, high = self.options.ends(sizes, name[-2:])
             bins = by_size(table, self.options.bins, low, high)
+            note = _outside_note(sizes, low, high, name[-2:])
             middle = (bins["size_low"] + bins["size_high"]) / 2
             panel.plot(sizes, table["d_eff"].loc[sizes.index], ".", color="0.8", markersize=2)
             panel.errorbar(middle, bins["d_eff"], bins["d_eff_error"].fillna(0.0), fmt="o",
@@ -345,7 +357,7 @@ class Diffusion(Analysis):
         units |= {} if name is None else dict.fromkeys(SIZES, name[-2:])
         bins, table = with_units(bins, units), with_units(table, units)
         return [
-            Finding("diffusion-by-size", title, bins, figure),
+            Finding("diffusion-by-size", title, bins, figure, note=note),
             Finding("diffusion-of-tracks", "Effective diffusion of each track", table),
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from defectscope.analysis.scales import (
     untracked,
     with_units,
 )
+from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
 from defectscope.core.errors import OptionError
 
 if TYPE_CHECKING:
@@ -54,20 +56,22 @@ class Growth(Analysis):
         """
         if tables.tracks is None or tables.tracks.empty:
             return []
-        rows = sighted(tables.tracks)
+        rows = sighted(with_whole_sizes(tables.tracks))
         size = size_column(rows)
         if size is None:
             return []
         axis, unit = growth_axis(tables)
         rows = rows.dropna(subset=[size])
-        return [*self._single(rows, axis, unit, size), *self._rates(rows, axis, unit, size)]
+        found = [*self._single(rows, axis, unit, size), *self._rates(rows, axis, unit, size)]
+        note = cut_note(tables.tracks, "sighting")
+        return [replace(finding, note=note) for finding in found]
 
     def why_nothing(self, tables: Tables) -> str:
         """Return what the tables lack."""
         lacking = untracked(tables)
         if lacking or tables.tracks is None:
             return lacking
-        rows = sighted(tables.tracks)
+        rows = sighted(with_whole_sizes(tables.tracks))
         size = size_column(rows)
         if size is None:
             return "no sizes were measured; choose a post-processor for the run"

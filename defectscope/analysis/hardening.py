@@ -16,11 +16,12 @@ from scipy import special
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_styles
 from defectscope.analysis.counting import LEVEL
-from defectscope.analysis.density import density_table
+from defectscope.analysis.density import EDGES, Edges, density_table
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, field_note
 from defectscope.analysis.scales import NM_IN_M
 from defectscope.analysis.series import SeriesPanel
 from defectscope.analysis.sizes import size_table
+from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
 from defectscope.core.fields import counted_fields
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class HardeningOptions(DetectorScoreOptions):
     diameter_error_nm: float = Field(
         0.0, ge=0, description="error that all diameters have in common, nm; P3: 1.7"
     )
+    edges: Edges = Field("centres", description=f"how the density is counted; {EDGES}")
 
 
 class Strength(NamedTuple):
@@ -105,7 +107,7 @@ def hardening_table(
     tables
         As of the run folder, with a known pixel size and foil thickness.
     options
-        M, α, μ, b, and the error that all diameters have in common.
+        M, α, μ, b, the error that all diameters have in common, and how the rim is counted.
     scores
         ``precision`` and ``recall`` of the detector and their errors, where they are known.
     level
@@ -123,23 +125,29 @@ def hardening_table(
     -----
     Density and diameters are of what lies in the field that is counted in. Mean and spread of a
     type over all frames stand in where a frame has none, or a single one. On the logarithm half
-    the distances of the limits of density and diameter add up in quadrature; where nothing was
+    the distances of the limits of density and diameter add up in quadrature, those of the mean
+    diameter being Student's, and of the error that all have in common normal; where nothing was
     counted the upper limit of the density is that of the hardening. A type of which no diameter was
     measured has none.
     """
     constants = options or HardeningOptions()
     detections = tables.detections
-    inside = replace(tables, detections=detections[counted_fields(tables).hold(detections)])
-    density = density_table(inside, scores=scores, level=level)
-    sizes = size_table(inside, "diameter_nm", scores)
+    counted = with_whole_sizes(detections[counted_fields(tables).hold(detections)])
+    inside = replace(tables, detections=counted)
+    density = density_table(inside, constants.edges, scores, level=level)
+    sizes = size_table(inside, "diameter_nm", scores, level)
+    sizes["wide"] = sizes["mean_nm_high"] - sizes["mean_nm"]
     names = [QUANTITY, *(f"{QUANTITY}_{suffix}" for suffix in ("error", "low", "high"))]
     table = density[["frame", "time_s", "dose_dpa", "defect_type", *names]].merge(
-        sizes[["frame", "defect_type", "mean_nm", "mean_error_nm"]],
+        sizes[["frame", "defect_type", "mean_nm", "mean_error_nm", "wide"]],
         on=["frame", "defect_type"], how="left",
     )  # fmt: skip
     of_type = inside.detections.groupby("defect_type")["diameter_nm"]
     table["mean_nm"] = table["mean_nm"].fillna(table["defect_type"].map(of_type.mean()))
     table["mean_error_nm"] = table["mean_error_nm"].fillna(table["defect_type"].map(of_type.std()))
+    quantile = special.stdtrit((of_type.count() - 1).clip(lower=1), (1 + level) / 2)
+    usual = table["defect_type"].map(of_type.std() * quantile)
+    sampled = table.pop("wide").where(np.isfinite).fillna(usual).fillna(0.0)
     diameter, error = table["mean_nm"], table["mean_error_nm"].fillna(0.0)
     rho, rho_error, low, high = (table[name].to_numpy(float) for name in names)
     found = barrier_hardening(rho, diameter, constants, rho_error, error)
@@ -147,8 +155,8 @@ def hardening_table(
     unknown = np.where(diameter.notna(), 0.0, np.nan)
     table["hardening_mpa"] = np.where(rho == 0, unknown, found.mpa)
     table["hardening_mpa_error"] = np.where(rho == 0, unknown, found.error_mpa)
-    wide = np.hypot(error, constants.diameter_error_nm) / diameter
-    wide = special.ndtri((1 + level) / 2) * wide.to_numpy(float)
+    common = special.ndtri((1 + level) / 2) * constants.diameter_error_nm
+    wide = (np.hypot(sampled, common) / diameter).to_numpy(float)
     middle = np.where(rho > 0, rho, high)
     strength = barrier_hardening(middle, diameter, constants).mpa
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -194,7 +202,10 @@ class Hardening(Analysis):
         panel.set_ylim(bottom=0)
         series.legend()
         source = self.options.source(tables)
-        notes = (detector_note(scores, source), detector_note(scores, source, for_counts=False),
+        uncut = "Densities are corrected for what the rim cuts."
+        notes = (uncut if self.options.edges == "uncut" else "",
+                 detector_note(scores, source), detector_note(scores, source, for_counts=False),
+                 cut_note(tables.detections[counted_fields(tables).hold(tables.detections)]),
                  field_note(tables))  # fmt: skip
         note = " ".join(filter(None, notes))
         return [

@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from defectscope.core.geometry.curvature import chord_angle_deg
-from defectscope.core.geometry.curves import (
-    mean_curve_distance,
-    normal_displacement,
-    side_by_side,
-)
+from defectscope.core.geometry.curves import distance_side_by_side, normal_displacement
 from defectscope.core.geometry.polylines import polyline_length
 from defectscope.core.groups import joined
 from defectscope.core.vertices import lines_by_detection
@@ -56,7 +52,7 @@ class Pileup(NamedTuple):
     members
         From one side to the other the positions of the pieces of each line, mostly of one.
     apart
-        Mean distance, px, of each two positions that lie side by side, in either order.
+        Mean distance, px, of each two positions where they lie side by side, in either order.
     """
 
     members: list[list[int]]
@@ -129,8 +125,8 @@ def pileups(lines: Sequence[Course], reach_px: float, turn_deg: float) -> list[P
         turn, (one, other) = abs(angles[i] - angles[j]), (lines[i].points, lines[j].points)
         # Not so where a closed loop has no direction, which is not a number.
         if min(turn, 180 - turn) <= turn_deg:
-            distance = mean_curve_distance(one, other)
-            if distance <= reach_px and side_by_side(one, other):
+            distance = distance_side_by_side(one, other)
+            if distance <= reach_px:
                 apart[i, j] = apart[j, i] = distance
     groups = (group for group in joined(len(lines), apart) if len(group) > 1)
     found = (_whole_lines(lines, group, apart) for group in groups)

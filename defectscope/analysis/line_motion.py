@@ -33,7 +33,10 @@ class LineMotion(Analysis):
 
     Velocity is the mean displacement along the normals since the last sighting, over the time
     between. Normals of all lines point to one side: that of their common axis which is to the
-    right, as the note says in degrees. Curvature is the mean of its amount.
+    right, as the note says in degrees. Curvature is the mean of its amount, to which the pixels of
+    a mask add: a straight line of 60 px has 0.01 / px. The mean with sign, ``signed_curvature``,
+    has a tenth of that; it is positive where the ends of a line lie on the side to which positive
+    velocities point.
     """
 
     needs_geometry = True
@@ -78,7 +81,8 @@ class LineMotion(Analysis):
         gaps = [1, *(b.frame - a.frame for a, b in pairwise(seen))]
         rows = []
         for line, course, way, gap in zip(seen, points, moved, gaps, strict=True):
-            bends = np.abs(curvatures(polyline_resample(course, POINTS)))
+            bends = curvatures(polyline_resample(course, POINTS))
+            amount, signed = float(np.abs(bends).mean()), float(bends.mean())
             per_frame = way / gap
             rows.append(
                 {
@@ -89,8 +93,10 @@ class LineMotion(Analysis):
                     "velocity_nm_per_s": per_frame * size / interval
                     if size and interval
                     else np.nan,
-                    "curvature_per_px": float(bends.mean()),
-                    "curvature_per_nm": float(bends.mean()) / size if size else np.nan,
+                    "curvature_per_px": amount,
+                    "curvature_per_nm": amount / size if size else np.nan,
+                    "signed_curvature_per_px": signed,
+                    "signed_curvature_per_nm": signed / size if size else np.nan,
                     "length_px": polyline_length(course),
                 }
             )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "NM2_IN_M2",
     "NM_IN_M",
+    "SIZE_COLUMNS",
     "Scale",
     "Steps",
     "Walks",
@@ -34,6 +35,8 @@ __all__ = [
 
 
 NM_IN_M, NM2_IN_M2 = 1e-9, 1e-18
+# Diameters, that which is preferred first.
+SIZE_COLUMNS = ("diameter_nm", "diameter_px")
 
 
 class Scale(NamedTuple):
@@ -82,8 +85,8 @@ def with_units(table: pd.DataFrame, units: Mapping[str, str]) -> pd.DataFrame:
 
 # What analyses of tracks look at: of a million rows, each further column takes its time.
 USED = (
-    "frame", "particle", "x", "y", "x_corrected", "y_corrected", "diameter_nm", "diameter_px",
-    "dose_dpa", "time_s",
+    "frame", "particle", "x", "y", "x_corrected", "y_corrected", *SIZE_COLUMNS, "dose_dpa",
+    "time_s",
 )  # fmt: skip
 
 
@@ -108,7 +111,7 @@ def untracked(tables: Tables) -> str:
 
 def size_column(table: pd.DataFrame) -> str | None:
     """Return ``diameter_nm`` or ``diameter_px``, whichever is known first, or None."""
-    for name in ("diameter_nm", "diameter_px"):
+    for name in SIZE_COLUMNS:
         if name in table and table[name].notna().any():
             return name
     return None

@@ -9,10 +9,11 @@ import pandas as pd
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import SeriesStyle, axis_note, new_figure, series_styles, whole_ticks
-from defectscope.analysis.counting import detection_spread, mean_limits
+from defectscope.analysis.counting import LEVEL, detection_spread, mean_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
 from defectscope.analysis.scales import size_column
 from defectscope.analysis.series import FrameAxis, SeriesPanel
+from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,10 @@ MOST_BOXES = 12
 
 
 def size_table(
-    tables: Tables, column: str, scores: Mapping[str, float] | None = None
+    tables: Tables,
+    column: str,
+    scores: Mapping[str, float] | None = None,
+    level: float = LEVEL,
 ) -> pd.DataFrame:
     """Return the sizes of each frame and defect type.
 
@@ -38,6 +42,8 @@ def size_table(
         ``diameter_nm`` or ``diameter_px``.
     scores
         ``precision`` and ``recall`` of the detector, where they are known.
+    level
+        Probability of the limits.
 
     Returns
     -------
@@ -45,17 +51,21 @@ def size_table(
         ``frame``, ``time_s``, ``dose_dpa``, ``defect_type``, ``count``, and of the diameter in
         its unit: first quartile, median, third quartile, mean, standard error of the mean
         (NaN for a single defect), that error with what the detector adds (``mean_error_…``), and
-        the limits of the mean by the latter (``mean_…_low``, ``mean_…_high``; infinite for a
-        single defect).
+        the limits of the mean by the latter (``mean_…_low``, ``mean_…_high``; 0 and
+        infinity for a single defect).
 
     Notes
     -----
     ``mean_error`` is sqrt(s²/n + s²·((1 - p)² + (1 - r)²)), s being the standard deviation of the
     sizes, p precision and r recall: see
-    :func:`defectscope.analysis.counting.detection_spread` for what is assumed.
+    :func:`defectscope.analysis.counting.detection_spread` for what is assumed. Defects of which the
+    rim of the frame left too little to fit an ellipse to are left out: see
+    :func:`defectscope.analysis.whole_sizes.with_whole_sizes`.
     """
     unit = column.rpartition("_")[2]
-    groups = tables.detections.groupby(["frame", "defect_type"], sort=True)[column]
+    groups = with_whole_sizes(tables.detections).groupby(["frame", "defect_type"], sort=True)[
+        column
+    ]
     table = pd.DataFrame(
         {
             "count": groups.count(),
@@ -69,7 +79,7 @@ def size_table(
     by_detector = groups.std().to_numpy(float) * detection_spread(scores or {})
     mean, error = (table[f"{n}_{unit}"].to_numpy(float) for n in ("mean", "standard_error"))
     table[f"mean_error_{unit}"] = np.hypot(error, by_detector)
-    limits = mean_limits(mean, error, table["count"], detector_error=by_detector)
+    limits = mean_limits(mean, error, table["count"], level, by_detector)
     table[f"mean_{unit}_low"], table[f"mean_{unit}_high"] = limits
     axis = tables.frames[["frame", "time_s", "dose_dpa"]]
     merged = axis.merge(table, on="frame", how="inner")
@@ -98,19 +108,20 @@ class SizeDistribution(Analysis):
 
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return one finding; none where nothing was measured."""
-        column = size_column(tables.detections)
+        detections = with_whole_sizes(tables.detections)
+        column = size_column(detections)
         if column is None:
             return []
         unit = column.rpartition("_")[2]
         scores = self.options.scores(tables.detector_scores)
         table = size_table(tables, column, scores)
         figure, (left, right) = new_figure(2)
-        sizes = tables.detections[column].dropna().to_numpy(float)
+        sizes = detections[column].dropna().to_numpy(float)
         # The far tail of a few bad fits must not squeeze the histogram; "higher", so that the
         # largest of a small number is no tail.
         largest = float(np.quantile(sizes, 0.995, method="higher"))
         edges = np.histogram_bin_edges(sizes, bins=40, range=(0.0, largest)).tolist()
-        measured = tables.detections.dropna(subset=[column])
+        measured = detections.dropna(subset=[column])
         groups = {str(name): rows for name, rows in measured.groupby("defect_type")}
         series = SeriesPanel(right, tables.frames, "first to third quartile, about the median")
         styles = series_styles(groups, self.runtime.defect_types)
@@ -130,6 +141,7 @@ class SizeDistribution(Analysis):
         numbers = (KeyNumber("Median diameter", float(np.median(sizes)), unit),
                    *_last_means(table, unit, styles))  # fmt: skip
         notes = (detector_note(scores, self.options.source(tables), for_counts=False),
+                 cut_note(tables.detections),
                  "The bins of the histogram are in figures/size-histogram.csv.")  # fmt: skip
         note = " ".join(filter(None, notes))
         found = Finding("size-distribution", title, table, figure, numbers, note)

@@ -11,6 +11,7 @@ from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import axis_note, new_figure, type_colour, whole_ticks
 from defectscope.analysis.counting import mean_limits
 from defectscope.analysis.scales import scale_of, sighted, unit_names, untracked, with_units
+from defectscope.analysis.track_rims import BOX, cut_by_rim
 from defectscope.core.track_quality import moving_columns
 
 if TYPE_CHECKING:
@@ -93,11 +94,12 @@ class Trajectories(Analysis):
         if tracks is None or tracks.empty:
             return []
         names = dict.fromkeys(("particle", "frame", "x", "y", *moving_columns(tracks)))
-        names |= dict.fromkeys(["origin"] if "origin" in tracks else [])
+        names |= dict.fromkeys(name for name in ("origin", *BOX) if name in tracks)
         ordered = tracks[list(names)].sort_values(["particle", "frame"], kind="stable")
         # In a damaged frame nothing can be seen, so that nothing ends before it.
         seen = tables.frames[tables.frames["status"] == "ok"]
         table = lifetime_table(ordered, seen)
+        table["at_rim"] = cut_by_rim(ordered, tables)
         lifetimes = table["lifetime_frames"].to_numpy()
         figure, (left, right) = new_figure(2)
         paths = _paths(ordered, tables)
@@ -166,16 +168,22 @@ def _draw_map(panel: Axes, paths: pd.DataFrame, lifetimes: pd.DataFrame, tables:
 def _mean_lifetime(table: pd.DataFrame, frames: int) -> tuple[KeyNumber, ...]:
     """Return the mean lifetime as seen; none where there was one frame to live in.
 
-    Limits are those of whole lives alone: how long those lived that an end of the series cuts is
-    not known, and the mean of all is then too small by more than any limits say.
+    Limits are those of whole lives alone: how long those lived that an end of the series or the
+    rim of the field cuts is not known, and the mean of all is then too small by more than any
+    limits say.
     """
     if frames < 2:
         return ()
     lifetimes = table["lifetime_frames"].to_numpy(float)
     mean, n = float(lifetimes.mean()), len(lifetimes)
-    cut = int((table["from_start"] | table["to_end"]).sum())
+    causes = {
+        "an end of the series": table["from_start"] | table["to_end"],
+        "the rim of the field": table["at_rim"],
+    }
+    cut = int(np.logical_or.reduce(list(causes.values())).sum())
     if cut:
-        label = f"Mean lifetime as seen, {cut} of {n} cut by an end of the series"
+        by = " or ".join(cause for cause, own in causes.items() if own.any())
+        label = f"Mean lifetime as seen, {cut} of {n} cut by {by}"
         return (KeyNumber(label, mean, "frames"),)
     error = float(lifetimes.std(ddof=1)) / np.sqrt(n) if n > 1 else np.nan
     low, high = (float(v) for v in mean_limits(mean, error, n))

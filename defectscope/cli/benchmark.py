@@ -87,7 +87,8 @@ def benchmark(context: click.Context, /, **given: Any) -> None:
     """Compare detectors on each DATASET: accuracy, speed and memory.
 
     Every detector works on every dataset in a process of its own. One that fails is reported,
-    and the others go on; the exit code is 1 then. Limits are 95 %, by bootstrap over frames.
+    and the others go on; the exit code is 1 then. Limits are 95 %, by bootstrap over
+    frames, or over whole sequences where DATASET is several.
 
     \b
     Example:
@@ -144,7 +145,10 @@ def _show(found: Benchmark) -> None:
         name = dataset["name"]
         lines = [line for line in found.lines if line.dataset == name]
         what = f"{plural(dataset['frames'], 'frame')}, {plural(dataset['defects'], 'defect')}"
-        console.print(_accuracy(f"{name}: {what}, IoU at least {found.info['iou']:g}", lines))
+        drawn = {line.scores.resampled for line in lines if line.scores is not None}
+        over = ", limits over whole sequences" if "sequences" in drawn else ""
+        title = f"{name}: {what}, IoU at least {found.info['iou']:g}{over}"
+        console.print(_accuracy(title, lines))
         if any(line.row()["line_score"] is not None for line in lines):
             console.print(_lines(f"{name}: lines (P1's score; 95 % limits)", lines))
         where = f"{found.info['device']}, {plural(found.info['threads'], 'thread')}"

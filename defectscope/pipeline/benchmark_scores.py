@@ -11,7 +11,12 @@ import pandas as pd
 
 from defectscope.core.metrics import Counts, count_matches
 from defectscope.core.sizes import count_error, size_errors
-from defectscope.pipeline.bootstrap import SCORE_NAMES, bootstrap_limits, resampled_frames
+from defectscope.pipeline.bootstrap import (
+    SCORE_NAMES,
+    bootstrap_limits,
+    resampled_frames,
+    whole_sequences,
+)
 from defectscope.pipeline.evaluation import Evaluation, evaluate
 from defectscope.pipeline.joining import join_frames
 from defectscope.pipeline.line_evaluation import FRAME_COLUMNS, line_limits
@@ -45,8 +50,8 @@ class LineScores:
     evaluation
         Everything that ``evaluate`` finds.
     limits
-        95 % limits of precision, recall and F1 by bootstrap over frames; None where they are
-        not known, as from a single frame.
+        95 % limits of precision, recall and F1 by bootstrap; None where they are not known, as
+        from a single frame.
     over_iou
         F1 and its limits for every overlap that a match may need.
     over_score
@@ -56,6 +61,9 @@ class LineScores:
         lines where there are any.
     line_limits
         95 % limits of the scores of lines.
+    resampled
+        What all limits are by a bootstrap over: ``sequences``, where the truth is several ones of
+        more than one frame each, else ``frames``, which are taken as independent.
     """
 
     evaluation: Evaluation
@@ -64,6 +72,7 @@ class LineScores:
     over_score: pd.DataFrame
     per_frame: pd.DataFrame
     line_limits: dict[str, tuple[float, float] | None]
+    resampled: str = "frames"
 
     @property
     def best_score(self) -> dict[str, float] | None:
@@ -82,6 +91,7 @@ class LineScores:
             "line_limits": {
                 name: list(pair) if pair else None for name, pair in self.line_limits.items()
             },
+            "resampled": self.resampled,
             "over_iou": _records(self.over_iou),
             "over_score": _records(self.over_score),
             "best_score": self.best_score,
@@ -95,7 +105,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def score_line(predicted: Dataset, truth: Dataset, iou: float, host: PluginHost) -> LineScores:
-    """Score predictions, and resample their frames.
+    """Score predictions, and resample their frames, or whole sequences of them.
 
     Parameters
     ----------
@@ -112,8 +122,10 @@ def score_line(predicted: Dataset, truth: Dataset, iou: float, host: PluginHost)
         No frame has both, or sizes of images differ.
     """
     evaluation = evaluate(predicted, truth, iou=iou, host=host)
-    pairs = [(j.predicted, j.true) for j in join_frames(predicted, truth, [])]
-    frames = resampled_frames(len(pairs))
+    joined = join_frames(predicted, truth, [])
+    pairs = [(j.predicted, j.true) for j in joined]
+    sequences = [j.sequence for j in joined]
+    frames = resampled_frames(len(pairs), sequences=sequences)
     _, limits = _with_limits(_count_array(pairs, [(iou, None)]), frames)
     scores = _least_scores(pairs)
     return LineScores(
@@ -123,6 +135,7 @@ def score_line(predicted: Dataset, truth: Dataset, iou: float, host: PluginHost)
         _curve("score", scores, _count_array(pairs, [(iou, score) for score in scores]), frames),
         _frame_table(evaluation, pairs, iou, host),
         line_limits(evaluation.line_frames, frames),
+        "sequences" if whole_sequences(sequences) else "frames",
     )
 
 

@@ -78,7 +78,7 @@ def line_columns(scores: Sequence[LineScores]) -> dict[str, list[Any]]:
 def line_limits(
     scores: Sequence[LineScores], frames: NDArray[np.int64] | None
 ) -> dict[str, tuple[float, float] | None]:
-    """Return the 95 % limits of `LINE_SCORE_NAMES` (percentile bootstrap over frames).
+    """Return the 95 % limits of `LINE_SCORE_NAMES` (percentile bootstrap).
 
     Parameters
     ----------

@@ -46,7 +46,8 @@ class SkeletonSpline(PostProcessor):
 
     The longest path through the skeleton is kept, a smoothing spline is laid through it, and
     points are taken at equal distances on it (P1: 50). Curvature is the mean of its amount along
-    the line. A closed loop begins and ends at one point; a mask of one pixel has a length of 0.
+    the line; the steps of a mask's pixels add to it, so that straight lines of 60 px have 0.01 / px
+    and not 0. A closed loop begins and ends at one point; a mask of one pixel has a length of 0.
     An instance that has neither mask nor line keeps its place, and its values are empty.
     """
 

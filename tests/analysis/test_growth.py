@@ -108,6 +108,21 @@ def test_bins_of_size_that_hold_nothing_are_refused(make_tables, given, found):
         validate_options(DiffusionOptions, {"smallest_size": 5, "largest_size": 4}, "diffusion")
 
 
+def test_tracks_outside_the_bins_of_size_are_said(make_tables):
+    rows = pd.concat(
+        growing().assign(particle=k, diameter_nm=size)
+        for k, size in enumerate((1.5, 2.0, 9.0, 18.0, 40.0))
+    )
+    tables = make_tables({}, indices=range(10), tracks=rows)
+    found = Diffusion().analyse(tables)[0]
+    assert found.table["particles"].sum() == 3
+    assert found.note == (
+        "2 of 5 tracks lie outside 2–18 nm and are in no bin; see smallest_size, largest_size."
+    )
+    wider = DiffusionOptions(smallest_size=1, largest_size=50)
+    assert Diffusion(wider).analyse(tables)[0].note == ""
+
+
 def test_a_single_size_in_px_has_a_bin_whatever_is_its_end(make_tables):
     tracks = growing(rate=0).rename(columns={"diameter_nm": "diameter_px"})
     tables = make_tables({k: [] for k in range(10)}, tracks=tracks)

@@ -65,6 +65,13 @@ def test_neighbours_come_closer_as_they_were_drawn():
     np.testing.assert_allclose(table["standard_error_px"], 0, atol=1e-6)
 
 
+@pytest.mark.parametrize("stagger", [0.0, 24.0, 48.0])
+def test_lines_that_reach_past_each_others_ends_are_as_far_apart_as_they_lie(stagger):
+    lines = [upright(100 + 10 * k) + np.array([0, stagger * k]) for k in range(3)]
+    (finding,) = LineSpacing(runtime=TYPES).analyse(tables({0: lines}))
+    assert finding.table["mean_distance_px"].tolist() == pytest.approx([10])
+
+
 def test_lines_that_turn_or_lie_far_apart_are_no_pileup():
     across = np.stack([100 + Y, np.full_like(Y, 50.0)], axis=1)
     assert LineSpacing(runtime=TYPES).analyse(tables({0: [upright(100), across]})) == []
@@ -112,6 +119,18 @@ def test_all_lines_of_a_frame_have_one_sense_of_velocity():
     back = {f: frames[2 - f] for f in frames}
     (finding,) = LineMotion(runtime=TYPES).analyse(tables(back))
     assert (finding.table["velocity_px_per_frame"].dropna() < -2).all()
+
+
+@pytest.mark.parametrize(("waves", "signed"), [(1, -1), (2, 0)], ids=["bow", "s"])
+def test_curvature_with_sign_is_that_of_the_whole_line(waves, signed):
+    line = np.stack([50 + 3 * np.sin(waves * np.pi * Y / 100), Y], axis=1)
+    (finding,) = LineMotion(runtime=TYPES).analyse(tables({0: [line], 1: [line[::-1] + 1.0]}))
+    amount, found = (finding.table[f"{n}curvature_per_px"].to_numpy() for n in ("", "signed_"))
+    assert (amount > 1e-3).all()
+    # A bow to the right, where positive velocities point, has its ends on the left.
+    np.testing.assert_allclose(found, signed * amount, atol=1e-4)
+    nm = finding.table["signed_curvature_per_nm"]
+    np.testing.assert_allclose(nm, found / 0.5)
 
 
 def test_curvature_is_that_of_a_circle():

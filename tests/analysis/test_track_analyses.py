@@ -26,6 +26,7 @@ from defectscope.analysis.hardening import (
     hardening_table,
 )
 from defectscope.analysis.scales import Scale, scale_of
+from defectscope.analysis.sizes import size_table
 from defectscope.analysis.swelling import Swelling, sphere_volumes, swelling_of, swelling_table
 from defectscope.analysis.track_report import TrackReport
 from defectscope.analysis.trajectories import Trajectories, lifetime_table, speeds
@@ -253,7 +254,9 @@ def test_limits_of_hardening_are_those_of_density_and_size(make_tables):
     tables = make_tables({0: [("dislocation-loop", size) for size in sizes]})
     table = hardening_table(tables, HardeningOptions(diameter_error_nm=1.0))
     row, density = table.iloc[0], density_table(tables).iloc[0]
-    relative = 1.96 * np.hypot(sizes.std(ddof=1) / np.sqrt(60), 1.0) / sizes.mean()
+    # Student's quantile for 60.
+    sampled = 2.001 * sizes.std(ddof=1) / np.sqrt(60)
+    relative = np.hypot(sampled, 1.96 * 1.0) / sizes.mean()
     for side, sign in (("low", -1), ("high", 1)):
         ratio = density[f"number_density_per_m3_{side}"] / density["number_density_per_m3"]
         expected = np.exp(sign * np.hypot(np.log(ratio), relative) / 2)
@@ -262,6 +265,21 @@ def test_limits_of_hardening_are_those_of_density_and_size(make_tables):
     assert row["hardening_mpa_high"] / row["hardening_mpa"] == pytest.approx(
         1 + 1.96 * row["hardening_mpa_error"] / row["hardening_mpa"], rel=0.05
     )
+
+
+def test_limits_of_hardening_by_few_defects_are_students(make_tables):
+    sizes = [("dislocation-loop", size) for size in (9.0, 10.0, 11.0)]
+    tables = make_tables({0: sizes, 1: sizes[:1]})
+    scores = {"precision": 0.8}
+    table = hardening_table(tables, scores=scores)
+    density = density_table(tables, scores=scores)
+    # Quantiles for three; of a single one, those of the four of the series stand in.
+    spread = np.std([9, 9, 10, 11], ddof=1)
+    wide = [np.hypot(4.3027 / np.sqrt(3), 1.95996 * 0.2) / 10, 3.1824 * spread / 9]
+    number, high = (density[f"number_density_per_m3{end}"] for end in ("", "_high"))
+    expected = np.exp(np.hypot(np.log(high / number), wide) / 2)
+    found = table["hardening_mpa_high"] / table["hardening_mpa"]
+    assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-4)
 
 
 def test_hardening_counts_and_measures_what_number_density_counts(make_tables):
@@ -284,6 +302,22 @@ def test_hardening_counts_and_measures_what_number_density_counts(make_tables):
     plain = Hardening(HardeningOptions(precision=1, recall=1)).analyse(tables)[0]
     ratio = row["hardening_mpa"] / plain.table["hardening_mpa"].iloc[0]
     assert ratio == pytest.approx(np.sqrt(1.6))
+
+
+def test_hardening_corrects_its_density_for_what_the_rim_cuts(make_tables):
+    tables = make_tables({0: [LOOP] * 4}, shape=(100, 100))
+    at = np.array([2.0, 30, 50, 70])
+    rows = tables.detections.assign(
+        x=at, y=50.0, x_min=np.maximum(at - 10, 0), x_max=at + 10, y_min=40.0, y_max=60.0
+    )
+    tables = Tables(**{**vars(tables), "detections": rows})
+    (plain,) = Hardening().analyse(tables)
+    (fair,) = Hardening(HardeningOptions(edges="uncut")).analyse(tables)
+    # Three whole ones, whose centres lie in 80 px of 100 either way, instead of four.
+    ratio = fair.table["hardening_mpa"] / plain.table["hardening_mpa"]
+    assert ratio.tolist() == pytest.approx([np.sqrt(3 / 0.8**2 / 4)])
+    assert fair.note == "Densities are corrected for what the rim cuts."
+    assert plain.note == ""
 
 
 def test_swelling_by_hand():
@@ -428,6 +462,18 @@ def test_limits_against_tables():
     low, high = mean_limits(5.0, 1.0, 2)
     assert (high - 5) == pytest.approx(12.706, rel=1e-3)
     assert mean_limits(5.0, np.nan, 1)[1] == np.inf
+
+
+def test_no_limit_of_a_mean_size_is_negative(make_tables):
+    tables = make_tables({0: [("black dot", 2.0), ("black dot", 6.0), LOOP]})
+    # Student's quantile for two, 12.706, times an error of 2.
+    sizes = size_table(tables, "diameter_nm").set_index("defect_type").loc["black dot"]
+    classes = class_table(tables).set_index("defect_type").loc["black dot"]
+    for row in (sizes, classes):
+        assert (row["mean_nm_low"], row["mean_nm_high"]) == (0, pytest.approx(4 + 25.41, abs=0.01))
+    (finding,) = DefectClasses().analyse(tables)
+    # One loop tells no limits, neither above nor below.
+    assert [(n.low, n.high is None) for n in finding.numbers] == [(0, False), (None, True)]
 
 
 ANALYSES = (Diffusion, Growth, DefectClasses, TrackReport, Trajectories, Hardening, Swelling)

@@ -43,7 +43,7 @@ def test_lifetimes_count_the_first_and_the_last_frame(make_tables):
     assert finding.name == "trajectories"
     assert finding.table.to_dict("list") == {
         "particle": [3, 7], "first_frame": [4, 2], "last_frame": [4, 6], "lifetime_frames": [1, 5],
-        "from_start": [False, False], "to_end": [False, False],
+        "from_start": [False, False], "to_end": [False, False], "at_rim": [False, False],
     }  # fmt: skip
 
 
@@ -55,8 +55,8 @@ def lived(*spans):
 def test_the_mean_of_whole_lives_has_limits(make_tables):
     (number,) = analyse(make_tables, lived((1, 2), (3, 8), (5, 8)))[0].numbers
     assert (number.label, number.value) == ("Mean lifetime", 4)
-    # Of 2, 6 and 4 frames: Student's 4.303 times 2 / 3^½.
-    assert (number.low, number.high) == pytest.approx((4 - 4.968, 4 + 4.968), abs=1e-3)
+    # Of 2, 6 and 4 frames: Student's 4.303 times 2 / 3^½, which is more than the mean.
+    assert (number.low, number.high) == pytest.approx((0, 4 + 4.968), abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,38 @@ def test_the_mean_of_lives_that_the_series_cuts_has_none(make_tables, spans, cut
     (number,) = analyse(make_tables, lived(*spans))[0].numbers
     said = f"Mean lifetime as seen, {cut} of {len(spans)} cut by an end of the series"
     assert (number.label, number.low, number.high) == (said, None, None)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "half", "cut"),
+    [
+        ((50, 50), (50, 50), 4, False), ((4, 50), (4, 50), 4, True), ((50, 96), (50, 96), 4, True),
+        ((82, 50), (92, 50), 1, True), ((82, 50), (88, 50), 1, False), ((50, 4), (50, 14), 1, True),
+    ],
+    ids=["inside", "left", "below", "leaving", "staying", "coming-in"],
+)  # fmt: skip
+@pytest.mark.parametrize("roi", [None, (1000, 600, 1100, 700)])
+def test_lives_that_the_rim_cuts_are_not_whole(make_tables, first, second, half, cut, roi):
+    rows = tracks({1: [(3, *first), (4, *second)], 2: [(f, 50, 50) for f in (3, 5, 6)]})
+    if roi is not None:
+        rows[["x", "y"]] += list(roi[:2])
+    for side in ("x", "y"):
+        rows[f"{side}_min"], rows[f"{side}_max"] = rows[side] - half, rows[side] + half
+    shape = (100, 100) if roi is None else (710, 1120)
+    given = make_tables({k: [] for k in range(10)}, tracks=rows, roi=roi, shape=shape)
+    found = Trajectories().analyse(given)[0]
+    assert found.table["at_rim"].tolist() == [cut, False]
+    (number,) = found.numbers
+    said = "Mean lifetime as seen, 1 of 2 cut by the rim of the field" if cut else "Mean lifetime"
+    assert (number.label, number.high is None) == (said, cut)
+
+
+def test_lives_that_both_cut_are_said_once(make_tables):
+    rows = tracks({1: [(0, 5.0, 5.0), (1, 1.0, 5.0)], 2: [(1, 99.0, 5.0), (2, 50.0, 5.0)]})
+    given = make_tables({k: [] for k in range(4)}, tracks=rows, shape=(100, 100))
+    (number,) = Trajectories().analyse(given)[0].numbers
+    said = "2 of 2 cut by an end of the series or the rim of the field"
+    assert number.label == f"Mean lifetime as seen, {said}"
 
 
 @pytest.mark.parametrize("spans", [((2, 4), (3, 5)), ((2, 4),)])

@@ -38,6 +38,19 @@ def test_one_frame_has_no_limits():
     assert scores.over_iou["f1_low"].isna().all()
 
 
+def test_frames_of_a_sequence_that_are_all_alike_count_once():
+    """Of two sequences one is found and the other is not, in each of their frames."""
+    true = [LabelledImage(f"s{s}-{k}.png", squares((1, 1)), k) for s in (0, 1) for k in range(20)]
+    found = [
+        LabelledImage(image.file_name, image.instances if n < 20 else squares(), image.frame)
+        for n, image in enumerate(true)
+    ]
+    scores = score_line(Dataset(found), Dataset(true), 0.5, HOST)
+    assert scores.limits["recall"] == (0, 1)
+    assert scores.as_dict()["resampled"] == "sequences"
+    assert line([squares((1, 1))] * 2, [squares((1, 1))] * 2).resampled == "frames"
+
+
 @pytest.fixture
 def scores():
     """Two frames: all found with a weak false alarm, and one of two found."""

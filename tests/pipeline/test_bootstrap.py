@@ -48,6 +48,18 @@ def test_every_resample_has_as_many_frames_and_all_are_the_same_each_time():
     np.testing.assert_array_equal(frames, resampled_frames(5))
 
 
+def test_sequences_are_drawn_whole():
+    frames = resampled_frames(7, sequences=[0, 0, 3, 3, 3, 5, 5])
+    for own in (frames[:, :2], frames[:, 2:5], frames[:, 5:]):
+        assert (own == own[:, :1]).all()
+    assert (frames[:, [0, 2, 5]].sum(axis=1) == 3).all()
+
+
+@pytest.mark.parametrize("sequences", [[0] * 4, [0, 1, 2, 3], [0, 0, 0, 1]])
+def test_frames_are_drawn_where_there_are_no_sequences_of_several(sequences):
+    np.testing.assert_array_equal(resampled_frames(4, sequences=sequences), resampled_frames(4))
+
+
 def test_one_frame_cannot_be_resampled():
     assert resampled_frames(1) is None
     assert set(bootstrap_limits(np.array([[1, 0, 0]]), None).values()) == {None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +13,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "distance_side_by_side",
     "distances_to_curve",
     "mean_curve_distance",
     "normal_displacement",
-    "side_by_side",
     "two_way_distance",
 ]
 
@@ -67,15 +68,21 @@ def mean_curve_distance(a: ArrayLike, b: ArrayLike) -> float:
     return float(distances_to_curve(polyline_resample(shorter, POINTS), longer).mean())
 
 
-def side_by_side(a: ArrayLike, b: ArrayLike) -> bool:
-    """Return whether most of the shorter of two curves lies beside the longer, not past its ends.
+def distance_side_by_side(a: ArrayLike, b: ArrayLike) -> float:
+    """Return the mean distance of two curves where the shorter lies beside the longer, px.
 
-    Two pieces of one line, end to end, do not, however near they are.
+    Unlike in :func:`mean_curve_distance`, points past the ends of the longer one do not count. It
+    is infinite where most lie there: two pieces of one line, end to end, are not side by side,
+    however near they are.
     """
     shorter, longer = sorted((a, b), key=polyline_length)
     curve = np.asarray(longer, float).reshape(-1, 2)
-    feet = _feet(polyline_resample(shorter, POINTS), curve)
-    return bool(_ended(feet, curve).mean() < 0.5)
+    points = polyline_resample(shorter, POINTS)
+    feet = _feet(points, curve)
+    ended = _ended(feet, curve)
+    if ended.mean() >= 0.5:
+        return math.inf
+    return float(np.hypot(*(points - feet)[~ended].T).mean())
 
 
 def two_way_distance(a: ArrayLike, b: ArrayLike, points: int = POINTS) -> float:

@@ -1,0 +1,71 @@
+"""Which tracks begin or end at the rim of the field, so that nobody saw all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from defectscope.core.frame_steps import typical_step
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from defectscope import Tables
+
+__all__ = ["BOX", "cut_by_rim"]
+
+# Columns of the boxes.
+BOX = ["x_min", "y_min", "x_max", "y_max"]
+# Boxes that end this near to the rim may as well go on beyond it.
+RIM_PX = 1.0
+
+
+def cut_by_rim(tracks: pd.DataFrame, tables: Tables) -> NDArray[np.bool_]:
+    """Return which particles came in or went out over the rim of what was looked at.
+
+    Parameters
+    ----------
+    tracks
+        Rows in the order of particle and frame: ``particle``, ``frame``, ``x``, ``y``, and where
+        they are known the boxes, px of the frames.
+    tables
+        For the sizes of frames and the region that was looked at.
+
+    Returns
+    -------
+    (n,) bool
+        In the order of the particles: whether the first or last box touches the rim, or one more
+        step as the first or last one would lead the centre out.
+    """
+    particle = tracks["particle"].to_numpy()
+    begins = np.diff(particle, prepend=particle[:1] - 1) != 0
+    first = np.flatnonzero(begins)
+    last = np.append(first[1:], len(particle)) - 1
+    step = typical_step(tables.frames["frame"])
+    cut = np.zeros(len(first), bool)
+    for end, inner in ((first, np.minimum(first + 1, last)), (last, np.maximum(last - 1, first))):
+        rows, before = tracks.iloc[end], tracks.iloc[inner]
+        field = _fields(rows, tables)
+        if set(BOX) <= set(tracks.columns):
+            box = rows[BOX].to_numpy(float)
+            cut |= (box[:, :2] < field[:, :2] + RIM_PX).any(axis=1)
+            cut |= (box[:, 2:] > field[:, 2:] - RIM_PX).any(axis=1)
+        at, apart = rows[["x", "y"]].to_numpy(float), np.abs(_frames(rows) - _frames(before))
+        moved = (at - before[["x", "y"]].to_numpy(float)) * (step / np.maximum(apart, 1))[:, None]
+        cut |= ((at + moved < field[:, :2]) | (at + moved > field[:, 2:])).any(axis=1)
+    return cut
+
+
+def _frames(rows: pd.DataFrame) -> NDArray[np.int64]:
+    return rows["frame"].to_numpy(np.int64)
+
+
+def _fields(rows: pd.DataFrame, tables: Tables) -> NDArray[np.float64]:
+    """Return (n, 4) what was looked at in the frame of each row; not a number where unknown."""
+    if tables.roi is not None:
+        return np.tile(np.asarray(tables.roi, float), (len(rows), 1))
+    sizes = tables.frames.drop_duplicates("frame").set_index("frame")[["width_px", "height_px"]]
+    own = sizes.reindex(_frames(rows)).to_numpy(float)
+    return np.hstack([np.zeros_like(own), own])
