@@ -158,12 +158,16 @@ def _whole_lines(
 
 
 def _across(lines: Sequence[Course], members: list[list[int]]) -> list[list[int]]:
-    """Return the lines of a pile-up in order along the axis on which their middles lie."""
+    """Return the lines of a pile-up in order along their common normal.
+
+    Where they are staggered, their middles may be farther apart along the lines than across.
+    """
     middles = np.array(
         [np.concatenate([lines[k].points for k in pieces]).mean(axis=0) for pieces in members]
     )
     away = middles - middles.mean(axis=0)
-    axis = np.linalg.svd(away, full_matrices=False)[2][0]
+    ways = np.concatenate([np.diff(lines[k].points, axis=0) for pieces in members for k in pieces])
+    axis = np.linalg.svd(ways, full_matrices=False)[2][1]
     # Of the two ways along the axis, the one to the right, or downwards.
     axis = axis * (1 if (axis[0], axis[1]) > (0.0, 0.0) else -1)
     return [members[k] for k in np.argsort(away @ axis, kind="stable")]

@@ -66,8 +66,10 @@ def test_neighbours_come_closer_as_they_were_drawn():
 
 
 @pytest.mark.parametrize("stagger", [0.0, 24.0, 48.0])
-def test_lines_that_reach_past_each_others_ends_are_as_far_apart_as_they_lie(stagger):
-    lines = [upright(100 + 10 * k) + np.array([0, stagger * k]) for k in range(3)]
+@pytest.mark.parametrize("zigzag", [False, True])
+def test_lines_that_reach_past_each_others_ends_are_as_far_apart_as_they_lie(stagger, zigzag):
+    shifts = [stagger * (k % 2 if zigzag else k) for k in range(3)]
+    lines = [upright(100 + 10 * k) + np.array([0, shifts[k]]) for k in range(3)]
     (finding,) = LineSpacing(runtime=TYPES).analyse(tables({0: lines}))
     assert finding.table["mean_distance_px"].tolist() == pytest.approx([10])
 
