@@ -450,6 +450,37 @@ def test_area_fractions_are_of_what_was_looked_at(run, host):
     assert row["true_area_fraction"] == pytest.approx(expected)
 
 
+def as_region(folder, roi):
+    """Rewrite a masked run as one of the region that was not masked."""
+    info = json.loads((folder / "run.json").read_text())
+    info["plan"] |= {"roi": list(roi), "masks": None}
+    (folder / "run.json").write_text(json.dumps(info))
+
+
+@pytest.mark.parametrize("region", [False, True])
+def test_what_a_run_taken_for_the_truth_did_not_look_at_is_no_false_alarm(run, formats, region):
+    everywhere = run()
+    rights = everywhere.detections["x_min"].add(3) >= 40
+    part = run(name="part", masks=["0,0,40,48"])
+    if region:
+        as_region(part.folder, (40, 0, 64, 48))
+    left, right = int((~rights).sum()), int(rights.sum())
+    assert left
+    assert right
+    scores = evaluate(everywhere, part.folder, host=formats, iou=0.9)
+    assert scores.overall == Counts(right, 0, 0)
+    assert f"{left} found defects with their centre" in scores.warnings[-1]
+    assert "the run taken for the truth" in scores.warnings[-1]
+    assert (scores.tracking["false_positives"], scores.tracking["matches"]) == (0, right)
+    # The area that was looked at is that of both.
+    (row,) = scores.sizes["by_type"].values()
+    assert row["predicted_area_fraction"] == pytest.approx(
+        right * np.pi / 4 * 36 / (3 * 24 * 48), rel=1e-4
+    )
+    back = evaluate(part, everywhere.folder, host=formats, iou=0.9)
+    assert (back.overall, back.sizes["by_type"]) == (scores.overall, scores.sizes["by_type"])
+
+
 def as_masks(found):
     """Return lines of which the masks are known, five pixels wide, and not the courses."""
     return replace(found, masks=[mask_of_line(line, 5) for line in found.lines], lines=None)
