@@ -28,7 +28,7 @@ from defectscope.pipeline.labels import open_dataset
 from defectscope.pipeline.line_evaluation import frame_line_scores, has_lines, line_columns
 from defectscope.pipeline.renaming import check_renames, names_in, renamed
 from defectscope.pipeline.results import Result
-from defectscope.pipeline.run_labels import is_run, run_dataset
+from defectscope.pipeline.run_labels import is_run, truth_of_run
 from defectscope.pipeline.track_evaluation import track_scores
 from defectscope.pipeline.truth_seen import looked_at_px, outside_masks, within_roi
 from defectscope.plugins.host import PluginHost, default_host
@@ -212,7 +212,7 @@ def _opened(
         if is_run(path):
             said = (_run_as_truth(path, predictions),)
             of_run = Result(path)
-        truth = open_dataset(path, host) if of_run is None else run_dataset(path)
+        truth = open_dataset(path, host) if of_run is None else truth_of_run(of_run)
     # Warnings of a run were about its input, and were said then.
     own = predictions.warnings if isinstance(predictions, Dataset) else ()
     warnings = [*said, *own, *truth.warnings]
