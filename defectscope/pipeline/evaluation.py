@@ -13,7 +13,7 @@ import pandas as pd
 from defectscope.core.datasets import Dataset
 from defectscope.core.errors import OptionError, UsageError
 from defectscope.core.instances import Instances
-from defectscope.core.label_measurements import with_courses
+from defectscope.core.label_measurements import with_axes, with_courses
 from defectscope.core.line_metrics import LineScores
 from defectscope.core.metrics import Counts, confusion_matrix, count_matches, counts_by_type
 from defectscope.core.sizes import (
@@ -152,7 +152,11 @@ def evaluate(
         ]
     types = host.defect_types()
     joined = [
-        replace(j, predicted=with_courses(j.predicted, types), true=with_courses(j.true, types))
+        replace(
+            j,
+            predicted=with_axes(with_courses(j.predicted, types), types),
+            true=with_axes(with_courses(j.true, types), types),
+        )
         for j in joined
     ]
     area_px = None

@@ -15,6 +15,7 @@ import defectscope as ds
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.geometry.polylines import polyline_box
 from defectscope.core.line_masks import mask_of_line
+from defectscope.core.masks import Mask
 from defectscope.core.metrics import Counts, count_matches
 from defectscope.pipeline.evaluation import SWEEP_IOUS, SWEEP_SCORES, evaluate
 from defectscope.pipeline.labels import save_dataset
@@ -498,6 +499,32 @@ def test_lines_known_by_their_masks_are_scored_as_lines():
         assert scores.score == pytest.approx(0.5, abs=0.05)
     boxes_alone = instances(boxes, "dislocation")
     assert compare(boxes_alone, as_masks(lines), default_host()).lines is None
+
+
+def as_disc(x, y, radius):
+    rows, columns = np.mgrid[: 2 * radius, : 2 * radius] + 0.5 - radius
+    return Mask(x, y, rows**2 + columns**2 <= radius**2)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_what_is_known_by_its_mask_has_a_size(swapped):
+    boxes = np.array([[0, 0, 20, 20], [30, 10, 46, 26]])
+    masks = [as_disc(0, 0, 10), as_disc(30, 10, 8)]
+    masked = instances(boxes, LOOP, masks=masks)
+    axes = {name: [18.0, np.nan] for name in ("major_px", "minor_px")}
+    ellipses = masked.with_measurements(axes, {})  # one of its two is known by an ellipse
+    sides = (ellipses, masked) if swapped else (masked, ellipses)
+    sizes = compare(*sides, default_host()).sizes
+    row = sizes["diameter_by_type"][LOOP]
+    known = {"predicted": row["predicted_mean_diameter_px"], "true": row["true_mean_diameter_px"]}
+    assert row["matched"] == 2
+    one, other = ("true", "predicted") if swapped else ("predicted", "true")
+    assert known[one] == pytest.approx((20 + 16) / 2, rel=0.03)
+    assert known[other] == pytest.approx((18 + 16) / 2, rel=0.03)
+    population = sizes["by_type"][LOOP]
+    assert population[f"{one}_area_fraction"] == pytest.approx(
+        sum(mask.area_px for mask in masks) / (SHAPE[0] * SHAPE[1]), rel=0.03
+    )
 
 
 def test_sizes_and_counts_by_hand(host):
