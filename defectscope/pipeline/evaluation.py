@@ -332,11 +332,13 @@ def _sweep(pairs: Sequence[tuple[Instances, Instances]]) -> dict[str, Any]:
         ]
         for score in SWEEP_SCORES
     ]
-    best = max(
-        ((f1 or 0.0, s, c) for s, row in zip(SWEEP_SCORES, grid, strict=True)
-         for c, f1 in zip(SWEEP_IOUS, row, strict=True)),
-        key=lambda point: point[0],
-    )  # fmt: skip
+    known = [
+        (f1, score, cut)
+        for score, row in zip(SWEEP_SCORES, grid, strict=True)
+        for cut, f1 in zip(SWEEP_IOUS, row, strict=True)
+        if f1 is not None
+    ]
+    best = max(known, key=lambda point: point[0], default=(None, None, None))
     return {
         "scores": list(SWEEP_SCORES),
         "ious": list(SWEEP_IOUS),

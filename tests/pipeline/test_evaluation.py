@@ -301,6 +301,12 @@ def test_the_best_of_the_sweep_is_that_of_every_point_tried(host):
     assert (len(SWEEP_SCORES), len(SWEEP_IOUS)) == (15, 9)
 
 
+def test_without_true_labels_a_sweep_has_no_best(host):
+    found = instances(boxes_at((3, 3)))
+    sweep = compare(found, instances(boxes_at()), host, sweep=True).sweep
+    assert sweep["best"] == {"f1": None, "score": None, "iou": None}
+
+
 @pytest.mark.parametrize("iou", [0, -0.1, 1.01, float("nan"), float("inf")])
 def test_an_overlap_outside_its_limits_is_refused(host, iou):
     found = instances(boxes_at((1, 1)))
