@@ -71,7 +71,9 @@ def _outside(centres: NDArray[np.float64], roi: Roi) -> NDArray[np.bool_]:
 
 
 def _with(joined: Joined, side: Side, instances: Instances) -> Joined:
-    return replace(joined, **{side: instances})
+    if side == "true":
+        return replace(joined, true=instances)
+    return replace(joined, predicted=instances)
 
 
 def _cut_lines(true: Instances, roi: Roi, types: Mapping[str, DefectType]) -> tuple[Instances, int]:
