@@ -22,7 +22,7 @@ from defectscope.cli.common import (
 from defectscope.cli.score_tables import score_console, score_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from rich.table import Table
@@ -144,10 +144,9 @@ def _show(found: Benchmark) -> None:
             continue
         name = dataset["name"]
         lines = [line for line in found.lines if line.dataset == name]
-        what = f"{plural(dataset['frames'], 'frame')}, {plural(dataset['defects'], 'defect')}"
         drawn = {line.scores.resampled for line in lines if line.scores is not None}
         over = ", limits over whole sequences" if "sequences" in drawn else ""
-        title = f"{name}: {what}, IoU at least {found.info['iou']:g}{over}"
+        title = f"{name}: {_holdings(dataset, lines)}, IoU at least {found.info['iou']:g}{over}"
         console.print(_accuracy(title, lines))
         if any(line.row()["line_score"] is not None for line in lines):
             console.print(_lines(f"{name}: lines (P1's score; 95 % limits)", lines))
@@ -158,6 +157,15 @@ def _show(found: Benchmark) -> None:
         spoilt = found.noise[found.noise["of"] == name]
         if len(spoilt):
             console.print(_noise(f"{name}: F1 with noise, and the part of it that is lost", spoilt))
+
+
+def _holdings(dataset: Mapping[str, Any], lines: Sequence[Line]) -> str:
+    """Return how many frames and defects are scored: damaged frames are not."""
+    frames, defects = dataset["frames"], dataset["defects"]
+    row = next((line.row() for line in lines if line.scores is not None), None)
+    if row is None or row["frames"] == frames:
+        return f"{plural(frames, 'frame')}, {plural(defects, 'defect')}"
+    return f"{row['frames']} of {plural(frames, 'frame')}, {plural(row['true_count'], 'defect')}"
 
 
 def _shown(value: float | None, digits: int = 3, factor: float = 1, unit: str = "") -> str:

@@ -96,17 +96,16 @@ def check_entries(
     options: dict[str, dict[str, Any]] = {}
     for assignment in assignments:
         name, option, value = parse_assignment(assignment)
-        if all(entry.name != name for entry in entries):
+        if all(name not in (entry.name, entry.qualified) for entry in entries):
             known = ", ".join(entry.name for entry in entries)
             raise OptionError(f"--set {assignment}: checked is {known}, not {name!r}")
         options.setdefault(name, {})[option] = value
     for entry in entries:
+        given = {**options.get(entry.name, {}), **options.get(entry.qualified, {})}
         try:
             yield (
                 entry,
-                check_component(
-                    host, entry.family, entry.qualified, options.get(entry.name), time_limit_s
-                ),
+                check_component(host, entry.family, entry.qualified, given or None, time_limit_s),
             )
         except MissingPackageError as error:
             if len(entries) == 1:

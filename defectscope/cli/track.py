@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from defectscope.cli.common import PATH, current_host, plural, say, warn
+from defectscope.cli.common import PATH, current_host, once, plural, say, warn
 from defectscope.core.errors import FormatError, OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +42,12 @@ SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
     required=True,
     help="Where the linked rows go: a .parquet or .csv file.",
 )
+@once(
+    "--config",
+    type=PATH,
+    metavar="FILE.toml",
+    help="Options, such as the file of a run: the table of the tracker counts; --set overrules it.",
+)
 @click.option(
     "--set",
     "assignments",
@@ -63,6 +69,7 @@ def track(
     table: Path,
     named: str,
     out: Path,
+    config: Path | None,
     assignments: tuple[str, ...],
     frame_step: int | None,
     overwrite: bool,
@@ -74,11 +81,12 @@ def track(
     tracker may leave rows out. The table detections.* in a run folder is linked as the run would:
     with its lines, without the shifts of its registration.
     """
-    from defectscope.pipeline.choices import gather_options, make_choices
+    from defectscope.pipeline.choices import gather_options, make_choices, read_config
     from defectscope.pipeline.linking_tables import LinkingTables
 
     _check_target(out, overwrite)
-    choice = make_choices([named], gather_options(assignments, {}))[0]
+    tables = _of_tracker(read_config(config), named, config)
+    choice = make_choices([named], gather_options(assignments, tables))[0]
     detections = _read(table)
     _warn_of_repeated(detections)
     beside = LinkingTables.beside(table)
@@ -89,6 +97,19 @@ def track(
 
     write_table(out, tracks)
     say(f"{_summary(tracks)} -> {out}")
+
+
+def _of_tracker(
+    tables: dict[str, dict[str, Any]], named: str, config: Path | None
+) -> dict[str, dict[str, Any]]:
+    """Return the tables of a configuration file that are for the tracker, and say if none is."""
+    from defectscope.pipeline.choices import Choice
+
+    choice = Choice.parse(named)
+    own = {name: tables[name] for name in (choice.name, choice.alias) if name in tables}
+    if config is not None and not own:
+        warn(f"{config} has no table [{choice.alias}], so that it sets nothing here")
+    return own
 
 
 def _check_target(out: Path, overwrite: bool) -> None:

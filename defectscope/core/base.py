@@ -234,10 +234,14 @@ class PostProcessor(Component):
         Shapes of defect types it handles; instances of others pass through unchanged.
     columns
         Measurements it adds and their units (``px``, ``px2``, ``1/px``, ``deg``, ``""``).
+    drops
+        Whether it leaves instances out: what is known of the detector's precision and recall does
+        not hold after it.
     """
 
     shapes: ClassVar[tuple[str, ...]] = ("ellipse", "line")
     columns: ClassVar[Mapping[str, str]] = {}
+    drops: ClassVar[bool] = False
 
     @abstractmethod
     def process(self, frame: Frame, instances: Instances) -> Instances:

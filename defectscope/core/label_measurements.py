@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from defectscope.core.instances import Instances
     from defectscope.core.masks import Mask
 
-__all__ = ["measured", "with_courses"]
+__all__ = ["measured", "with_axes", "with_courses"]
 
 ELLIPSE = ("x", "y", "major_px", "minor_px", "angle_deg")
 UNITS = {
@@ -47,6 +47,33 @@ def with_courses(found: Instances, types: Mapping[str, DefectType]) -> Instances
         return found
     courses = {k: mask_course(found.masks[k]) for k in lacking}
     return replace(found, lines=tuple(courses.get(k, line) for k, line in enumerate(known)))
+
+
+def with_axes(found: Instances, types: Mapping[str, DefectType]) -> Instances:
+    """Return instances of which those known by their masks have axes; what is a line has none.
+
+    Where an ellipse is known it stays; else the mask has one of the same second moments. `types`
+    are the registered defect types; one that is not there is a line where it has one.
+    """
+    n = len(found)
+    columns = {
+        name: np.array(found.measurements.get(name, np.full(n, np.nan)), float) for name in ELLIPSE
+    }
+    lines = found.lines or (np.zeros((0, 2)),) * n
+    filled = False
+    for k, mask in enumerate(found.masks or ()):
+        lacks_axes = np.isnan(columns["major_px"][k]) and mask.bitmap.any()
+        if lacks_axes and not _is_line(str(found.defect_types[k]), lines[k], types):
+            filled = True
+            for part, value in zip(ELLIPSE, _ellipse(mask), strict=True):
+                columns[part][k] = value
+    if not filled:
+        return found
+    return found.with_measurements(columns, {name: UNITS[name] for name in columns})
+
+
+def _is_line(name: str, line: NDArray[np.float64], types: Mapping[str, DefectType]) -> bool:
+    return types[name].shape == "line" if name in types else len(line) > 1
 
 
 def measured(found: Instances, types: Mapping[str, DefectType]) -> tuple[Instances, int]:
@@ -77,8 +104,7 @@ def measured(found: Instances, types: Mapping[str, DefectType]) -> tuple[Instanc
     }
     lines = list(found.lines or (np.zeros((0, 2)),) * n)
     for k in range(n):
-        name = str(found.defect_types[k])
-        is_line = types[name].shape == "line" if name in types else len(lines[k]) > 1
+        is_line = _is_line(str(found.defect_types[k]), lines[k], types)
         mask = None if found.masks is None else found.masks[k]
         if is_line and len(lines[k]) > 1:
             columns["length_px"][k] = polyline_length(lines[k])

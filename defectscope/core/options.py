@@ -19,6 +19,7 @@ __all__ = [
     "OptionRow",
     "Options",
     "as_written",
+    "changed_options",
     "check_options_model",
     "describe_options",
     "parse_assignment",
@@ -92,6 +93,16 @@ def set_in_vain(options: BaseModel, *names: str) -> str | None:
         ),
         None,
     )
+
+
+def changed_options(options: BaseModel) -> list[str]:
+    """Return the options that were set to something else than their default, in their order."""
+    return [
+        name
+        for name, info in type(options).model_fields.items()
+        if name in options.model_fields_set
+        and getattr(options, name) != info.get_default(call_default_factory=True, validated_data={})
+    ]
 
 
 def validate_options(model: type[OptionsT], values: Mapping[str, Any], owner: str) -> OptionsT:

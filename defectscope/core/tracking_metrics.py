@@ -39,7 +39,8 @@ def tracking_scores(
     Parameters
     ----------
     predicted
-        Columns ``frame``, ``x_min``, ``y_min``, ``x_max``, ``y_max`` (px) and ``particle``.
+        Columns ``frame``, ``x_min``, ``y_min``, ``x_max``, ``y_max`` (px) and ``particle``. Where
+        there is a column ``ignore``, rows that it flags are no false positives.
     true
         The same with ``track_id`` in place of ``particle``. Where there is a column ``ignore``,
         rows that it flags are neither hits nor misses, and nor are predictions that fit them.
@@ -119,7 +120,7 @@ class _Tally:
         iou = overlaps(predicted.sighted, true.sighted, cut_off)
         pairs = self._match(iou[:, counted], predicted.tracks, tracks, cut_off)
         alone = np.setdiff1d(np.arange(len(predicted.tracks)), [p for p, _ in pairs])
-        left_out = excused(
+        left_out = predicted.ignore[alone] | excused(
             iou[np.ix_(alone, np.flatnonzero(true.ignore))],
             lying_in(predicted.sighted[alone], true.sighted[np.flatnonzero(true.ignore)]),
             cut_off,

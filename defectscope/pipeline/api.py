@@ -12,6 +12,7 @@ from defectscope.core.base import Component, Runtime
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import UsageError
 from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
+from defectscope.core.options import changed_options
 from defectscope.core.provenance import input_digests
 from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions, without_laws
 from defectscope.pipeline.choices import Choice, make_choices
@@ -372,8 +373,15 @@ def _recorded(
     named = next(named for named in built[family] if named.alias == alias)
     component: Component = named.component
     options = component.options.model_dump(mode="json")
-    depends_on = guarded(named, "at the start", component.depends_on)
-    return {"options": options, **({"depends_on": depends_on} if depends_on else {})}
+    record: dict[str, Any] = {"options": options}
+    # Defaults may be others when the run is analysed.
+    if changed := changed_options(component.options):
+        record["changed"] = changed
+    if getattr(component, "drops", False):
+        record["drops"] = True
+    if depends_on := guarded(named, "at the start", component.depends_on):
+        record["depends_on"] = depends_on
+    return record
 
 
 def load_run(folder: str | Path) -> Result:

@@ -21,6 +21,8 @@ __all__ = ["DetectorScores", "detector_scores", "known_by", "threshold_of"]
 NAMES = ("precision", "recall")
 # Thresholds in cards are rounded.
 SAME = 1e-3
+# Options that say which card it is, what computes, or are compared with the card themselves.
+NO_REASON = {"weights", "engine", "score", "device", "threads", "batch_size"}
 
 
 class DetectorScores(NamedTuple):
@@ -46,10 +48,9 @@ def detector_scores(result: Result, weights: Mapping[str, ComponentSpec]) -> Det
     """Return precision and recall of the detector of a run, by the card of its weights.
 
     Nothing is known where its options name no weights, these are not found any more, or their card
-    does not give both. What holds at the card's threshold does not hold at another one, nor after
-    a vote over time.
+    does not give both. What holds at the card's threshold does not hold at another one, nor with
+    other options, after a post-processor that leaves instances out, or after a vote over time.
     """
-    plan = result.info["plan"]
     detector, named = _detector(result)
     card = _card(named, weights)
     if card is None:
@@ -62,18 +63,30 @@ def detector_scores(result: Result, weights: Mapping[str, ComponentSpec]) -> Det
             {}, "", f"precision and recall by the card of {named!r} are left out: these weights "
             "are not those that the run used",
         )  # fmt: skip
-    score = detector["options"].get("score") if detector is not None else None
-    reason = ""
-    if score is not None and card.threshold is not None and abs(score - card.threshold) > SAME:
-        reason = f"the least score was {score:g}, and they hold at {card.threshold:g}"
-    elif plan.get("vote"):
-        reason = f"the vote {plan['vote']} changes them"
+    reason = "" if detector is None else _reason(detector, card, result.info["plan"])
     if reason:
         return DetectorScores(
             {}, "", f"precision and recall by the card of {named!r} are left out: {reason}"
         )
     on = f", on {where}" if where else ""
     return DetectorScores(values, f"by the card of its weights {Path(named).name!r}{on}")
+
+
+def _reason(detector: Mapping[str, Any], card: WeightsCard, plan: Mapping[str, Any]) -> str:
+    """Return why the card's scores do not hold for a run, as a clause; empty where they do."""
+    options = detector["options"]
+    score = options.get("score")
+    if score is not None and card.threshold is not None and abs(score - card.threshold) > SAME:
+        return f"the least score was {score:g}, and they hold at {card.threshold:g}"
+    # Runs of earlier versions recorded neither what was changed nor what drops.
+    changed = [name for name in detector.get("changed", ()) if name not in NO_REASON]
+    if changed:
+        values = ", ".join(f"{detector['alias']}.{name} is {options[name]}" for name in changed)
+        return f"{values}, and they hold with the defaults"
+    dropping = [c["alias"] for c in plan["components"] if c.get("drops")]
+    if dropping:
+        return f"{' and '.join(dropping)} may have left out some of what it found"
+    return f"the vote {plan['vote']} changes them" if plan.get("vote") else ""
 
 
 def threshold_of(result: Result, weights: Mapping[str, ComponentSpec]) -> float | None:

@@ -13,7 +13,7 @@ import pandas as pd
 from defectscope.core.datasets import Dataset
 from defectscope.core.errors import OptionError, UsageError
 from defectscope.core.instances import Instances
-from defectscope.core.label_measurements import with_courses
+from defectscope.core.label_measurements import with_axes, with_courses
 from defectscope.core.line_metrics import LineScores
 from defectscope.core.metrics import Counts, confusion_matrix, count_matches, counts_by_type
 from defectscope.core.sizes import (
@@ -28,7 +28,7 @@ from defectscope.pipeline.labels import open_dataset
 from defectscope.pipeline.line_evaluation import frame_line_scores, has_lines, line_columns
 from defectscope.pipeline.renaming import check_renames, names_in, renamed
 from defectscope.pipeline.results import Result
-from defectscope.pipeline.run_labels import is_run, run_dataset
+from defectscope.pipeline.run_labels import is_run, truth_of_run
 from defectscope.pipeline.track_evaluation import track_scores
 from defectscope.pipeline.truth_seen import looked_at_px, outside_masks, within_roi
 from defectscope.plugins.host import PluginHost, default_host
@@ -141,7 +141,7 @@ def evaluate(
     """
     check_overlap(iou)
     host = host or default_host()
-    predictions, truth, warnings = _opened(predictions, truth, host)
+    predictions, truth, of_run, warnings = _opened(predictions, truth, host)
     joined = join_frames(predictions, truth, warnings)
     if rename:
         there = names_in(truth) | _names_of(predictions)
@@ -152,14 +152,21 @@ def evaluate(
         ]
     types = host.defect_types()
     joined = [
-        replace(j, predicted=with_courses(j.predicted, types), true=with_courses(j.true, types))
+        replace(
+            j,
+            predicted=with_axes(with_courses(j.predicted, types), types),
+            true=with_axes(with_courses(j.true, types), types),
+        )
         for j in joined
     ]
     area_px = None
     if isinstance(predictions, Result):
         joined = within_roi(joined, predictions.roi, types, warnings)
         joined = outside_masks(joined, predictions.masks, warnings)
-        area_px = looked_at_px(joined, predictions.roi, predictions.masks)
+        if of_run is not None:
+            joined = within_roi(joined, of_run.roi, types, warnings, "predicted")
+            joined = outside_masks(joined, of_run.masks, warnings, "predicted")
+        area_px = looked_at_px(joined, [predictions] if of_run is None else [predictions, of_run])
     names = _type_names(joined)
     warnings += _foreign_names(joined)
     if all(j.true.ignore.all() for j in joined):
@@ -169,7 +176,7 @@ def evaluate(
     line_frames = _line_frames(pairs, types)
     if line_frames:
         per_frame = per_frame.assign(**line_columns(line_frames))
-    tracking = track_scores(predictions, joined, iou, types, warnings)
+    tracking = track_scores(predictions, joined, iou, types, warnings, of_run)
     return Evaluation(
         iou,
         sum((count_matches(p, t, iou) for p, t in pairs), Counts()),
@@ -197,25 +204,27 @@ def _names_of(predictions: Result | Dataset) -> set[str]:
 
 def _opened(
     predictions: Result | Dataset | Path | str, truth: Dataset | Path | str, host: PluginHost
-) -> tuple[Result | Dataset, Dataset, list[str]]:
-    """Return both sides, and what their readers warn of."""
+) -> tuple[Result | Dataset, Dataset, Result | None, list[str]]:
+    """Return both sides, the run that is taken for the truth, and what their readers warn of."""
     if isinstance(predictions, str | Path):
         path = Path(predictions)
         predictions = Result(path) if is_run(path) else open_dataset(path, host)
-    of_run: tuple[str, ...] = ()
+    of_run: Result | None = None
+    said: tuple[str, ...] = ()
     if not isinstance(truth, Dataset):
         path = Path(truth)
         if is_run(path):
-            of_run = (_run_as_truth(path, predictions),)
-        truth = run_dataset(path) if of_run else open_dataset(path, host)
+            said = (_run_as_truth(path, predictions),)
+            of_run = Result(path)
+        truth = open_dataset(path, host) if of_run is None else truth_of_run(of_run)
     # Warnings of a run were about its input, and were said then.
     own = predictions.warnings if isinstance(predictions, Dataset) else ()
-    warnings = [*of_run, *own, *truth.warnings]
+    warnings = [*said, *own, *truth.warnings]
     if isinstance(predictions, Result) and predictions.info.get("status") != "complete":
         warnings.append(
             f"the run in {predictions.folder} is not complete ({predictions.info.get('status')})"
         )
-    return predictions, truth, warnings
+    return predictions, truth, of_run, warnings
 
 
 def _run_as_truth(path: Path, predictions: Result | Dataset) -> str:
@@ -323,11 +332,13 @@ def _sweep(pairs: Sequence[tuple[Instances, Instances]]) -> dict[str, Any]:
         ]
         for score in SWEEP_SCORES
     ]
-    best = max(
-        ((f1 or 0.0, s, c) for s, row in zip(SWEEP_SCORES, grid, strict=True)
-         for c, f1 in zip(SWEEP_IOUS, row, strict=True)),
-        key=lambda point: point[0],
-    )  # fmt: skip
+    known = [
+        (f1, score, cut)
+        for score, row in zip(SWEEP_SCORES, grid, strict=True)
+        for cut, f1 in zip(SWEEP_IOUS, row, strict=True)
+        if f1 is not None
+    ]
+    best = max(known, key=lambda point: point[0], default=(None, None, None))
     return {
         "scores": list(SWEEP_SCORES),
         "ious": list(SWEEP_IOUS),

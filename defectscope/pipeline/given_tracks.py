@@ -39,8 +39,9 @@ def given_tracks(path: Path, result: Result) -> pd.DataFrame:
         raise InputError(f"there is no table of tracks at {path}")
     try:
         table = read_table(path)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
+    except (OSError, FormatError) as error:
+        # Not what to do about a table of a run: this one is the user's.
+        reason = " ".join(str(error.__cause__ or error).split())
         raise FormatError(
             f"the tracks {path} cannot be read as .csv or .parquet: {reason}"
         ) from error

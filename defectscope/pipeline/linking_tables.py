@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from defectscope.core.frame_steps import typical_step
 from defectscope.pipeline.finishing import linked, linked_in_run
-from defectscope.pipeline.parts import read_csv
+from defectscope.pipeline.parts import expected_whole, read_csv
 from defectscope.pipeline.run_labels import is_run
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class LinkingTables:
         """How far apart the frames are that the run looked at; None where there is no run."""
         if self.folder is None:
             return None
-        return typical_step(read_csv(self.folder / "frames.csv")["frame"])
+        return typical_step(self._frames(self.folder)["frame"])
 
     @property
     def has_geometry(self) -> bool:
@@ -65,5 +65,10 @@ class LinkingTables:
         if self.folder is None:
             return linked(named, detections, frame_step=frame_step)
         geometry = named.component.needs_geometry and self.has_geometry
-        frames = read_csv(self.folder / "frames.csv")
+        frames = self._frames(self.folder)
         return linked_in_run(self.folder, named, detections, frames, frame_step, geometry)
+
+    @staticmethod
+    def _frames(folder: Path) -> pd.DataFrame:
+        with expected_whole(folder / "frames.csv"):
+            return read_csv(folder / "frames.csv")

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from defectscope.core.errors import ComponentError, DefectscopeError
+from defectscope.core import errors
+from defectscope.core.errors import (
+    ComponentError,
+    DefectscopeError,
+    MissingPackageError,
+    OutputError,
+)
 from defectscope.core.instances import Instances
 from defectscope.core.tables import taken_names
 from defectscope.plugins.markers import PROJECT
@@ -101,13 +107,19 @@ def guarded(named: NamedComponent, where: str, call: Callable[..., T], *argument
     ------
     ComponentError
         With name, option values, place, and the component's own message.
+    DefectscopeError
+        What a third party's component raised of them, with the same beside its message. Those of
+        shipped ones are whole sentences for users, and stay as they are.
     KeyboardInterrupt
         With a note of who was at work.
     """
     try:
         return call(*arguments)
-    except DefectscopeError:
-        raise
+    except DefectscopeError as error:
+        if _is_whole(named, error):
+            raise
+        text = f"{named.describe()} failed {where}: {' '.join(str(error).split())}"
+        raise _kind(error)(text) from error
     except KeyboardInterrupt as stop:
         stop.add_note(busy(named, where))
         raise
@@ -122,6 +134,19 @@ def guarded(named: NamedComponent, where: str, call: Callable[..., T], *argument
             f"{named.describe()} failed {where}: {type(error).__name__}: {text}{hint}; "
             "what was finished before stays"
         ) from error
+
+
+def _is_whole(named: NamedComponent, error: DefectscopeError) -> bool:
+    """Whether a user learns from an error alone what it is about."""
+    if not named.origin or isinstance(error, MissingPackageError | OutputError):
+        return True
+    # What was checked here, or guarded already, names the component.
+    return isinstance(error, ComponentError) and repr(named.alias) in str(error)
+
+
+def _kind(error: DefectscopeError) -> type[DefectscopeError]:
+    """Return the class of an error, or that of ours from which a plugin derived it."""
+    return next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
 
 
 def reported_types(named: NamedComponent) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,12 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from defectscope.core.errors import ComponentError, OutputError
+from defectscope.core.errors import ComponentError, FormatError, OutputError
 from defectscope.core.files import atomic_path
 from defectscope.core.tables import empty_table
 from defectscope.pipeline.column_types import OTHER_KIND, known_types, unified
 
-__all__ = ["GrowingTable", "read_csv", "read_table", "write_table"]
+__all__ = ["GrowingTable", "expected_whole", "read_csv", "read_table", "write_table"]
 
 # Row groups of one size, wherever the parts ended: the same rows give the same bytes.
 ROWS_A_GROUP = 2**14
@@ -141,7 +142,7 @@ class GrowingTable:
         filled: list[pa.Schema] = []
         empty = [plain.remove_metadata()]
         for part in parts:
-            with part.open("rb") as stream, pq.ParquetFile(stream) as file:
+            with expected_whole(part), part.open("rb") as stream, pq.ParquetFile(stream) as file:
                 schema = file.schema_arrow.remove_metadata()
                 (filled if file.metadata.num_rows else empty).append(schema)
         joined = _joined_schema(parts, filled or empty)
@@ -223,8 +224,29 @@ def _groups(schema: pa.Schema, parts: list[Path]) -> Iterator[pa.Table]:
 def _read_part(path: Path) -> pa.Table:
     # pq.read_table would import pyarrow's dataset machinery, which costs memory for nothing.
     # Files and not paths go to pyarrow, which takes a path for a URI and trips over its letters.
-    with path.open("rb") as stream, pq.ParquetFile(stream) as file:
+    with expected_whole(path), path.open("rb") as stream, pq.ParquetFile(stream) as file:
         return file.read()
+
+
+@contextmanager
+def expected_whole(path: Path) -> Iterator[None]:
+    """Say of a table of a run that cannot be read that it is damaged, and what to do.
+
+    Raises
+    ------
+    FormatError
+        What reads it raised.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise FormatError(
+            f"the table {path} is damaged or cannot be read ({reason}); copy it again, or run "
+            "again with --overwrite"
+        ) from error
 
 
 def _fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -279,6 +301,11 @@ def read_table(path: Path) -> pd.DataFrame:
     ----------
     path
         ``….parquet`` (a file or a folder of parts); where it is absent, ``….csv`` is tried.
+
+    Raises
+    ------
+    FormatError
+        It is damaged.
     """
     csv = path.with_suffix(".csv")
     # Parts beside a CSV are those that could not be deleted.
@@ -294,7 +321,8 @@ def read_table(path: Path) -> pd.DataFrame:
         return _pandas(pa.concat_tables([_fitted(table, schema) for table in tables]))
     if path.is_file() and path.suffix == ".parquet":
         return _pandas(_read_part(path))
-    return read_csv(csv)
+    with expected_whole(csv):
+        return read_csv(csv)
 
 
 def read_csv(path: Path) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from defectscope.core.errors import FormatError, InputError
 from defectscope.core.findings import Tables
 from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS, empty_table
 from defectscope.pipeline.masking import MaskedParts
-from defectscope.pipeline.parts import read_table
+from defectscope.pipeline.parts import expected_whole, read_table
 from defectscope.pipeline.runfolder import MASK, read_info
 
 __all__ = ["Result"]
@@ -90,7 +90,8 @@ class Result:
         if not path.is_file():
             raise InputError(f"the run folder {self.folder} lacks its table frames.csv")
         # A file name may look like a number, and a damaged frame has no size.
-        return pd.read_csv(path, dtype={name: FRAME_COLUMNS[name] for name in NOT_AS_GUESSED})
+        with expected_whole(path):
+            return pd.read_csv(path, dtype={name: FRAME_COLUMNS[name] for name in NOT_AS_GUESSED})
 
     @functools.cached_property
     def detections(self) -> pd.DataFrame:
@@ -105,7 +106,7 @@ class Result:
     def _table(self, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
         path = self.folder / f"{name}.parquet"
         if path.is_file() or path.with_suffix(".csv").is_file() or any(path.glob("part-*")):
-            return _typed(read_table(path), columns)
+            return _typed(path, columns)
         # A run that ended before its first frame was finished has no table yet.
         if len(self.frames):
             raise InputError(f"the run folder {self.folder} lacks its table {path.name}")
@@ -117,13 +118,14 @@ class Result:
         names = ("tracks.parquet", "tracks.csv")
         if not any((self.folder / name).exists() for name in names):
             return None
-        return _typed(read_table(self.folder / "tracks.parquet"), DETECTION_COLUMNS)
+        return _typed(self.folder / "tracks.parquet", DETECTION_COLUMNS)
 
     @functools.cached_property
     def particles(self) -> pd.DataFrame | None:
         """One row a particle; None where nothing was tracked."""
         path = self.folder / "particles.csv"
-        return pd.read_csv(path) if path.exists() else None
+        with expected_whole(path):
+            return pd.read_csv(path) if path.exists() else None
 
     @property
     def tables(self) -> Tables:
@@ -161,6 +163,9 @@ class Result:
         return self.masks.pixels((height, width))
 
 
-def _typed(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+def _typed(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+    table = read_table(path)
     # CSV does not tell a score of 1.0 from the number 1.
-    return table.astype({name: columns[name] for name in table.columns if name in columns})
+    kinds = {name: columns[name] for name in table.columns if name in columns}
+    with expected_whole(path if path.exists() else path.with_suffix(".csv")):
+        return table.astype(kinds)

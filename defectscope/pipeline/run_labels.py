@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.instances import Instances
@@ -14,11 +14,9 @@ from defectscope.core.vertices import lines_by_frame
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import INFO
 
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = ["is_run", "run_dataset", "truth_of_run"]
 
-__all__ = ["is_run", "run_dataset"]
-
+KEYS = ["frame", "detection"]
 ELLIPSE = {"x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": "deg"}
 
 
@@ -39,7 +37,27 @@ def run_dataset(folder: Path) -> Dataset:
         The folder holds no run, or a damaged one.
     """
     result = Result(folder)
-    rows = result.detections if result.tracks is None else result.tracks
+    return _dataset(result, result.detections if result.tracks is None else result.tracks)
+
+
+def truth_of_run(result: Result) -> Dataset:
+    """Return what a run found as truth for another run: its detections, as those will be compared.
+
+    Those in tracks have a ``track_id``, the others NaN. What a tracker filled into gaps was not
+    found, but may well be there: it is to be ignored.
+    """
+    rows, tracks = result.detections, result.tracks
+    if tracks is None or "detection" not in tracks:
+        return _dataset(result, rows)
+    numbers = tracks[[*KEYS, "particle"]].drop_duplicates(KEYS)
+    linked = rows.merge(numbers, on=KEYS, how="left")
+    # What was filled in has numbers that no detection has.
+    found = pd.MultiIndex.from_frame(tracks[KEYS]).isin(pd.MultiIndex.from_frame(rows[KEYS]))
+    filled = tracks[~found].assign(ignore=True)
+    return _dataset(result, pd.concat([linked.assign(ignore=False), filled], ignore_index=True))
+
+
+def _dataset(result: Result, rows: pd.DataFrame) -> Dataset:
     by_frame = dict(tuple(rows.groupby("frame")))
     lines = _lines(result)
     images = []
@@ -78,7 +96,8 @@ def _instances(
     if set(ELLIPSE) <= set(rows.columns):
         columns = {name: rows[name].to_numpy(float) for name in ELLIPSE}
     if "particle" in rows:
-        columns["track_id"] = rows["particle"].to_numpy(np.int64)
+        whole = rows["particle"].notna().all()
+        columns["track_id"] = rows["particle"].to_numpy(np.int64 if whole else float)
     if "origin" in rows:
         codes = [ORIGINS.index(o) if o in ORIGINS else np.nan for o in rows["origin"]]
         columns["origin"] = np.array(codes, float)
@@ -88,6 +107,7 @@ def _instances(
         rows[["x_min", "y_min", "x_max", "y_max"]].to_numpy(float),
         rows["score"].to_numpy(float),
         rows["defect_type"].astype(str).to_numpy(),
+        ignore=rows["ignore"].to_numpy(bool) if "ignore" in rows else None,
         lines=own,
         measurements=columns,
         units={name: ELLIPSE.get(name, "") for name in columns},

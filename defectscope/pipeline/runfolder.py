@@ -18,7 +18,7 @@ from defectscope.core.errors import FormatError, OutputError, UsageError
 from defectscope.core.files import atomic_path, half_written, write_json, write_text
 from defectscope.core.frame_rows import joined_table
 from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS
-from defectscope.pipeline.parts import GrowingTable
+from defectscope.pipeline.parts import GrowingTable, expected_whole
 from defectscope.pipeline.plans import plan_difference
 from defectscope.pipeline.stages import FrameOutcome
 
@@ -194,7 +194,8 @@ class RunFolder:
         if whole != text:
             write_text(self.frames_path, whole)
         types = {name: FRAME_COLUMNS[name] for name in ("source", "width_px", "height_px")}
-        table = pd.read_csv(self.frames_path, dtype=types)
+        with expected_whole(self.frames_path):
+            table = pd.read_csv(self.frames_path, dtype=types)
         repeated = table["frame"].duplicated()
         if repeated.any():
             # A crash at the wrong moment can have appended rows twice.

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 
 from defectscope.core.errors import FormatError
+from defectscope.core.geometry.boxes import box_centres
 from defectscope.core.tracking_metrics import tracking_scores
 from defectscope.pipeline.line_evaluation import line_positions
 from defectscope.pipeline.results import Result
+from defectscope.pipeline.truth_seen import unseen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +35,7 @@ def track_scores(
     iou: float,
     types: Mapping[str, DefectType],
     warnings: list[str],
+    of_run: Result | None = None,
 ) -> dict[str, Any] | None:
     """Return MOTA, IDF1 and so on; None where one side has no tracks, or impossible ones.
 
@@ -49,6 +52,8 @@ def track_scores(
     warnings
         Gains a line where particles go on from one sequence into the next, and where a track is
         twice in a frame, so that there are no scores.
+    of_run
+        The run that is taken for the truth: what it did not look at is no false alarm.
     """
     if not isinstance(predictions, Result) or predictions.tracks is None:
         return None
@@ -59,9 +64,13 @@ def track_scores(
     tracks = predictions.tracks
     tracks = tracks[tracks["frame"].isin([j.frame for j in joined])]
     tracks = tracks.assign(line=_lines_of(tracks, predictions.detections, joined, types))
+    out = np.zeros(len(tracks), bool)
+    if of_run is not None:
+        out = unseen(of_run, box_centres(tracks[BOXES].to_numpy(float)))
     warnings += _across_sequences(tracks, joined)
+    rows = tracks[["frame", "particle", "line", *BOXES]].assign(ignore=out)
     try:
-        return tracking_scores(tracks[["frame", "particle", "line", *BOXES]], true, cut_off_iou=iou)
+        return tracking_scores(rows, true, cut_off_iou=iou)
     except FormatError as error:
         # All else that was compared holds.
         warnings.append(f"tracks are not scored: {error}")

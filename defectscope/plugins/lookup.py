@@ -256,15 +256,22 @@ def _differ(group: list[Registered]) -> bool:
 def _clash(family: str, name: str, found: list[Registered]) -> PluginClashError:
     owners = " and ".join(entry.plugin.label for entry in found)
     choices = list(dict.fromkeys(entry.qualified for entry in found))
+    by_distribution = len(choices) == len(found)
+    # Without the shipped ones little would be left.
+    blocks = [
+        entry.plugin.distribution if by_distribution else entry.plugin.name
+        for entry in found
+        if not _is_shipped(entry)
+    ]
+    flags = [f"--no-plugin {block}" for block in blocks]
+    leave_out = f"leave one out with {' or '.join(flags)}"
+    if len(blocks) < len(found):
+        leave_out = f"leave out the other{'s' * (len(flags) > 1)} with {' '.join(flags)}"
     # What is found bears the bare name of its type: no other can be chosen.
-    if len(choices) == len(found) and family == "defect-types":
-        blocks = [entry.plugin.distribution for entry in found]
-        advice = "they define it differently; leave one out with "
-    elif len(choices) == len(found):
-        blocks = [entry.plugin.distribution for entry in found]
-        advice = f"write {' or '.join(choices)}, or leave one out with "
+    if by_distribution and family == "defect-types":
+        advice = f"they define it differently; {leave_out}"
+    elif by_distribution:
+        advice = f"write {' or '.join(choices)}, or {leave_out}"
     else:
-        blocks = [entry.plugin.name for entry in found]
-        advice = "leave one out with "
-    advice += " or ".join(f"--no-plugin {block}" for block in blocks)
+        advice = leave_out
     return PluginClashError(f"{singular(family)} {name!r} is offered by {owners}; {advice}")

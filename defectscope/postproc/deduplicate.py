@@ -35,6 +35,7 @@ class Deduplicate(PostProcessor):
     Options = DeduplicateOptions
     options: DeduplicateOptions
     shapes = ("line",)
+    drops = True
 
     def process(self, frame: Frame, instances: Instances) -> Instances:
         """Return the instances that stay, in their order."""

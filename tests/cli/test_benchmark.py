@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import cv2
 import pandas as pd
 import pytest
 
-from defectscope.cli.benchmark import _noise
+from defectscope.cli.benchmark import _holdings, _noise
 
 COMMAND = [sys.executable, "-m", "defectscope"]
 PLUGIN = """
@@ -193,6 +194,18 @@ def test_the_tables_tell_what_was_measured(made):
     raises = info["lines"][1]
     assert raises["accuracy"] is raises["cost"] is None
     assert "RuntimeError" in raises["log"]
+
+
+def test_the_title_counts_what_was_scored():
+    dataset = {"frames": 4, "defects": 17}
+    failed = SimpleNamespace(scores=None)
+    some, every = (
+        SimpleNamespace(scores=1, row=lambda n=n: {"frames": n, "true_count": 4 * n + 1})
+        for n in (3, 4)
+    )
+    assert _holdings(dataset, [failed, some]) == "3 of 4 frames, 13 defects"
+    assert _holdings(dataset, [failed, every]) == "4 frames, 17 defects"
+    assert _holdings(dataset, [failed]) == "4 frames, 17 defects"
 
 
 def test_accuracy_repeats_exactly_and_threads_are_as_asked(made, data, environment, tmp_path):

@@ -308,6 +308,8 @@ def test_check_with_an_option(run):
     checked = run("check", "choosy", "--set", "choosy.engine=mine", "--json")
     statuses = {row["name"]: row["status"] for row in json.loads(checked.stdout)}
     assert statuses["detection_repeats"] == "passed"
+    words = ["my-dist/choosy", "--set", "my-dist/choosy.engine=mine", "--json"]
+    assert json.loads(run("check", *words).stdout) == json.loads(checked.stdout)
     assert isinstance(run("check", "choosy", "--set", "other.a=1").exception, ds.OptionError)
 
 

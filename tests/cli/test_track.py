@@ -68,6 +68,20 @@ def run(*arguments, host=None, tracker="trackpy"):
     return runner.invoke(track, [*words, *named], obj=host, catch_exceptions=False)
 
 
+def test_the_file_of_a_run_sets_the_options_of_the_tracker(csv, tmp_path):
+    config = tmp_path / "run.toml"
+    config.write_text("[heatmap]\nscale = 2\n\n[trackpy]\nmin_length = 11\n")
+    outs = [tmp_path / f"{k}.csv" for k in range(3)]
+    for out, words in zip(outs, ([], ["--set", "trackpy.min_length=2"]), strict=False):
+        done = run(csv, "--config", config, "--out", out, *words)
+        assert done.exit_code == 0, done.output
+    assert [len(pd.read_csv(out)) for out in outs[:2]] == [0, 200]
+    config.write_text("[heatmap]\nscale = 2\n")
+    done = run(csv, "--config", config, "--out", outs[2])
+    assert done.exit_code == 0
+    assert "has no table [trackpy], so that it sets nothing here" in done.output
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_rows_come_out_as_they_went_in_with_particles(tmp_path, detections, csv, suffix):
     source = csv

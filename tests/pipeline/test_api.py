@@ -360,7 +360,7 @@ def test_the_plan_says_what_decides_about_the_numbers(host, write):
     detector, processor = plan["components"]
     assert detector == {
         "family": "detectors", "name": "find", "alias": "big", "distribution": "test-components",
-        "version": "1.0", "options": {"boxes": 5, "fail_on": -1},
+        "version": "1.0", "options": {"boxes": 5, "fail_on": -1}, "changed": ["boxes"],
     }  # fmt: skip
     assert processor["name"] == "axes"
     assert plan["roi"] == [1, 2, 30, 31]

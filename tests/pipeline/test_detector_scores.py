@@ -6,19 +6,23 @@ import json
 import re
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from defectscope import Runtime
+from defectscope import Frame, Pipeline, Runtime
 from defectscope.detectors.heatmap.detector import Heatmap
 from defectscope.pipeline.detector_scores import detector_scores
 from defectscope.plugins.host import default_host
 
 
-def known(score=None, vote=None, weights="loops", **depends_on):
-    detector = {"family": "detectors", "options": {"weights": weights, "score": score}}
+def known(score=None, vote=None, weights="loops", changed=(), post=(), **depends_on):
+    options = {"weights": weights, "score": score, "scale": 0.5, "engine": "torch"}
+    detector = {"family": "detectors", "alias": "mine", "options": options}
+    if changed:
+        detector["changed"] = list(changed)
     if depends_on:
         detector["depends_on"] = depends_on
-    plan = {"components": [detector], "vote": vote}
+    plan = {"components": [detector, *post], "vote": vote}
     return detector_scores(SimpleNamespace(info={"plan": plan}), default_host().weights())
 
 
@@ -29,6 +33,7 @@ def test_the_card_says_precision_and_recall_and_on_what():
     assert found.source.startswith("by the card of its weights 'loops', on synthetic")
     assert found.warning == ""
     assert known(score=0.25) == found
+    assert known(changed=["weights", "score", "engine"]) == found
 
 
 def test_the_weights_of_the_run_are_those_of_the_card():
@@ -44,13 +49,28 @@ def test_the_weights_of_the_run_are_those_of_the_card():
     [
         ({"score": 0.5}, "the least score was 0.5, and they hold at 0.25"),
         ({"vote": "2/3"}, "the vote 2/3"),
+        ({"changed": ["weights", "scale"]}, "mine.scale is 0.5, and they hold with the defaults"),
+        ({"post": [{"family": "postprocessors", "alias": "fewer", "drops": True}]},
+         "fewer may have left out some of what it found"),
         ({"weights_sha256": "0123"}, "these weights are not those that the run used"),
     ],
-)
+)  # fmt: skip
 def test_what_does_not_hold_for_the_run_is_left_out(changed, text):
     found = known(**changed)
     assert found.values == {}
     assert text in found.warning
+
+
+def test_a_run_records_what_was_changed_and_who_drops(tmp_path):
+    options = {"dark-blobs": {"blur_px": 1.5}, "deduplicate": {"dice_loss": 0.5}}
+    pipeline = Pipeline("dark-blobs", ["watershed-ellipse", "deduplicate"], options=options)
+    frames = [Frame(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64), 0, source="a.png")]
+    result = pipeline.run(frames, tmp_path / "run", overlay=False, figures=False)
+    detector, ellipses, dropping = result.info["plan"]["components"][:3]
+    assert detector["changed"] == ["blur_px"]
+    assert "changed" not in ellipses
+    assert "changed" not in dropping
+    assert ("drops" in detector, "drops" in ellipses, dropping["drops"]) == (False, False, True)
 
 
 @pytest.mark.parametrize("weights", [None, "", "no-such-weights"])

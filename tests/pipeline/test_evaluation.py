@@ -15,6 +15,7 @@ import defectscope as ds
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.geometry.polylines import polyline_box
 from defectscope.core.line_masks import mask_of_line
+from defectscope.core.masks import Mask
 from defectscope.core.metrics import Counts, count_matches
 from defectscope.pipeline.evaluation import SWEEP_IOUS, SWEEP_SCORES, evaluate
 from defectscope.pipeline.labels import save_dataset
@@ -300,6 +301,12 @@ def test_the_best_of_the_sweep_is_that_of_every_point_tried(host):
     assert (len(SWEEP_SCORES), len(SWEEP_IOUS)) == (15, 9)
 
 
+def test_without_true_labels_a_sweep_has_no_best(host):
+    found = instances(boxes_at((3, 3)))
+    sweep = compare(found, instances(boxes_at()), host, sweep=True).sweep
+    assert sweep["best"] == {"f1": None, "score": None, "iou": None}
+
+
 @pytest.mark.parametrize("iou", [0, -0.1, 1.01, float("nan"), float("inf")])
 def test_an_overlap_outside_its_limits_is_refused(host, iou):
     found = instances(boxes_at((1, 1)))
@@ -450,6 +457,37 @@ def test_area_fractions_are_of_what_was_looked_at(run, host):
     assert row["true_area_fraction"] == pytest.approx(expected)
 
 
+def as_region(folder, roi):
+    """Rewrite a masked run as one of the region that was not masked."""
+    info = json.loads((folder / "run.json").read_text())
+    info["plan"] |= {"roi": list(roi), "masks": None}
+    (folder / "run.json").write_text(json.dumps(info))
+
+
+@pytest.mark.parametrize("region", [False, True])
+def test_what_a_run_taken_for_the_truth_did_not_look_at_is_no_false_alarm(run, formats, region):
+    everywhere = run()
+    rights = everywhere.detections["x_min"].add(3) >= 40
+    part = run(name="part", masks=["0,0,40,48"])
+    if region:
+        as_region(part.folder, (40, 0, 64, 48))
+    left, right = int((~rights).sum()), int(rights.sum())
+    assert left
+    assert right
+    scores = evaluate(everywhere, part.folder, host=formats, iou=0.9)
+    assert scores.overall == Counts(right, 0, 0)
+    assert f"{left} found defects with their centre" in scores.warnings[-1]
+    assert "the run taken for the truth" in scores.warnings[-1]
+    assert (scores.tracking["false_positives"], scores.tracking["matches"]) == (0, right)
+    # The area that was looked at is that of both.
+    (row,) = scores.sizes["by_type"].values()
+    assert row["predicted_area_fraction"] == pytest.approx(
+        right * np.pi / 4 * 36 / (3 * 24 * 48), rel=1e-4
+    )
+    back = evaluate(part, everywhere.folder, host=formats, iou=0.9)
+    assert (back.overall, back.sizes["by_type"]) == (scores.overall, scores.sizes["by_type"])
+
+
 def as_masks(found):
     """Return lines of which the masks are known, five pixels wide, and not the courses."""
     return replace(found, masks=[mask_of_line(line, 5) for line in found.lines], lines=None)
@@ -467,6 +505,32 @@ def test_lines_known_by_their_masks_are_scored_as_lines():
         assert scores.score == pytest.approx(0.5, abs=0.05)
     boxes_alone = instances(boxes, "dislocation")
     assert compare(boxes_alone, as_masks(lines), default_host()).lines is None
+
+
+def as_disc(x, y, radius):
+    rows, columns = np.mgrid[: 2 * radius, : 2 * radius] + 0.5 - radius
+    return Mask(x, y, rows**2 + columns**2 <= radius**2)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_what_is_known_by_its_mask_has_a_size(swapped):
+    boxes = np.array([[0, 0, 20, 20], [30, 10, 46, 26]])
+    masks = [as_disc(0, 0, 10), as_disc(30, 10, 8)]
+    masked = instances(boxes, LOOP, masks=masks)
+    axes = {name: [18.0, np.nan] for name in ("major_px", "minor_px")}
+    ellipses = masked.with_measurements(axes, {})  # one of its two is known by an ellipse
+    sides = (ellipses, masked) if swapped else (masked, ellipses)
+    sizes = compare(*sides, default_host()).sizes
+    row = sizes["diameter_by_type"][LOOP]
+    known = {"predicted": row["predicted_mean_diameter_px"], "true": row["true_mean_diameter_px"]}
+    assert row["matched"] == 2
+    one, other = ("true", "predicted") if swapped else ("predicted", "true")
+    assert known[one] == pytest.approx((20 + 16) / 2, rel=0.03)
+    assert known[other] == pytest.approx((18 + 16) / 2, rel=0.03)
+    population = sizes["by_type"][LOOP]
+    assert population[f"{one}_area_fraction"] == pytest.approx(
+        sum(mask.area_px for mask in masks) / (SHAPE[0] * SHAPE[1]), rel=0.03
+    )
 
 
 def test_sizes_and_counts_by_hand(host):

@@ -168,6 +168,27 @@ def test_a_table_that_somebody_deleted_is_named(run, name):
         getattr(ds.load_run(result.folder), name)
 
 
+@pytest.mark.parametrize(("table_format", "part"), [("parquet", 0.6), ("parquet", 0), ("csv", 0)])
+def test_a_table_that_was_cut_short_is_one_sentence(run, table_format, part):
+    folder = run(table_format=table_format).folder
+    for name in ("detections", "geometry", "tracks", "frames", "particles"):
+        (path,) = folder.glob(f"{name}.*")
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(part * len(whole)) if path.suffix == ".parquet" else 0])
+        message = rf"^the table .*{name}\.\w+ is damaged.*copy it again, or run again with --over"
+        with pytest.raises(ds.FormatError, match=message):
+            getattr(ds.load_run(folder), name)
+        path.write_bytes(whole)
+
+
+def test_a_cut_row_is_no_row(run):
+    folder = run(table_format="csv").folder
+    whole = (folder / "detections.csv").read_text()
+    (folder / "detections.csv").write_text(whole[: whole.rindex("\n", 0, -1) + 2])
+    with pytest.raises(ds.FormatError, match=r"detections\.csv is damaged"):
+        ds.load_run(folder).detections  # noqa: B018
+
+
 def test_a_run_without_its_frames_is_one_sentence(run):
     result = run()
     (result.folder / "frames.csv").unlink()

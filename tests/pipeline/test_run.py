@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import defectscope as ds
+from defectscope.pipeline.named import NamedComponent, guarded
 
 PLAIN = {"overlay": False, "figures": False}
 
@@ -73,6 +74,44 @@ def test_a_component_that_raises_is_named_and_the_rest_is_kept(pipeline, series,
     assert run.frames["frame"].tolist() == [0, 1, 2]
     assert run.info["status"].startswith("failed")
     assert len(run.detections) == 9
+
+
+class OwnError(ds.OptionError):
+    def __init__(self, number):
+        super().__init__(f"no idea {number}")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [(ds.InputError("no idea"), ds.InputError), (ds.UsageError("no idea"), ds.UsageError),
+     (OwnError(1), ds.OptionError), (ds.ComponentError("no idea"), ds.ComponentError)],
+)  # fmt: skip
+def test_errors_of_ours_that_a_plugin_raises_name_it(
+    pipeline, host, series, tmp_path, monkeypatch, error, kind
+):
+    def detect(self, frames):
+        raise error
+
+    find = host.load_class(host.find("detectors", "find"))
+    monkeypatch.setattr(find, "detect", detect)
+    message = r"^'find' \(.*fail_on=3\) of test-components .* failed on frame000\.png: no idea"
+    with pytest.raises(kind, match=message) as caught:
+        pipeline(find={"fail_on": 3}).run(series(2), tmp_path / "run", **PLAIN)
+    assert caught.value.exit_code == error.exit_code
+
+
+def test_errors_that_are_whole_sentences_stay():
+    def fail(error):
+        raise error
+
+    missing = ds.MissingPackageError("p", "extra", "this")
+    shipped = NamedComponent("find", None)
+    theirs = NamedComponent("find", None, "theirs 1.0")
+    told = ds.ComponentError("'find' said all")
+    for named, error in ((shipped, ds.InputError("x")), (theirs, missing), (theirs, told)):
+        with pytest.raises(type(error)) as caught:
+            guarded(named, "here", fail, error)
+        assert caught.value is error
 
 
 @pytest.mark.parametrize(

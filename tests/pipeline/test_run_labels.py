@@ -14,15 +14,15 @@ from roifile import ImagejRoi
 import defectscope as ds
 from defectscope.cli.main import cli
 from defectscope.core.errors import OptionError
+from defectscope.core.metrics import Counts
 from defectscope.core.tables import ORIGINS
 from defectscope.pipeline.labels import open_dataset, save_dataset
-from defectscope.pipeline.run_labels import is_run, run_dataset
+from defectscope.pipeline.run_labels import is_run, run_dataset, truth_of_run
 from defectscope.plugins.host import default_host
 
 
-@pytest.fixture
-def run(tmp_path):
-    """Two loops that drift; the second is missed in frames 3 and 4."""
+def run_frames():
+    """Return frames of two loops that drift; the second is missed in frames 3 and 4."""
     frames = []
     for k in range(8):
         pixels = np.full((60, 80), 200, np.uint8)
@@ -30,9 +30,15 @@ def run(tmp_path):
             if number == 0 or k not in (3, 4):
                 pixels[y + k : y + k + 9, x : x + 9] = 20
         frames.append(ds.Frame(pixels, index=100 + k, source=f"f{100 + k}.png"))
+    return frames
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run on these frames."""
     options = {"loops": {"remove_drift": False}}
     pipeline = ds.Pipeline("dark-blobs", ["watershed-ellipse"], "loops", [], options)
-    result = pipeline.run(frames, tmp_path / "run", overlay=False, figures=False)
+    result = pipeline.run(run_frames(), tmp_path / "run", overlay=False, figures=False)
     assert Counter(result.tracks["origin"]) == {"detector": 14, "interpolated": 2}
     return tmp_path / "run"
 
@@ -48,6 +54,30 @@ def test_the_tracks_of_a_run_are_a_dataset(run):
     assert [len(image.instances) for image in dataset.images] == [2] * 8
     assert sorted(origins(dataset.images[3].instances)) == ["detector", "interpolated"]
     assert set(dataset.images[0].instances.measurements["track_id"]) == {0, 1}
+
+
+def test_a_run_is_perfect_by_its_own_truth(run, tmp_path):
+    scores = ds.evaluate(run, run)
+    assert scores.overall == Counts(14, 0, 0)
+    tracking = scores.tracking
+    assert (tracking["mota"], tracking["idf1"], tracking["true_tracks"]) == (1, 1, 2)
+    # Another tracker, which keeps one of the two, changes tracks and not detections.
+    options = {"loops": {"remove_drift": False, "min_length": 7}}
+    other = ds.Pipeline("dark-blobs", ["watershed-ellipse"], "loops", [], options).run(
+        run_frames(), tmp_path / "other", overlay=False, figures=False
+    )
+    assert len(other.tracks) == 8
+    scores = ds.evaluate(run, other.folder)
+    assert scores.overall == Counts(14, 0, 0)
+    assert (scores.tracking["true_tracks"], scores.tracking["false_positives"]) == (1, 2)
+
+
+def test_truth_of_a_run_has_what_was_filled_in_as_ignored(run):
+    truth = truth_of_run(ds.load_run(run))
+    for image in truth.images:
+        found = image.instances
+        assert [o == "interpolated" for o in origins(found)] == found.ignore.tolist()
+    assert sum(int(image.instances.ignore.sum()) for image in truth.images) == 2
 
 
 def test_a_set_for_imagej_says_which_frame_and_comes_back_corrected(run, tmp_path):

@@ -390,6 +390,17 @@ def test_one_name_in_two_distributions(site):
     assert site.host(blocked=["beta"]).find("detectors", "same").plugin.name == "Alpha_Lab"
 
 
+def test_nobody_is_told_to_leave_the_shipped_ones_out(site):
+    site.install("alpha", detector("heatmap"))
+    site.install("defectscope", detector("heatmap"))
+    with pytest.raises(ds.PluginClashError) as caught:
+        site.host().find("detectors", "heatmap")
+    assert str(caught.value).endswith(
+        "; write defectscope/heatmap or alpha/heatmap, or leave out the other with "
+        "--no-plugin alpha"
+    )
+
+
 def test_one_name_twice_in_a_distribution(site):
     info = site.install("twins", detector("same"))
     site.install("helper", detector("other"))
