@@ -240,4 +240,4 @@ def _predicted(measured: Measurement, data: BenchmarkData) -> Dataset:
             images.append(
                 LabelledImage(image.file_name, frame.instances, image.frame, image.pixel_size_nm)
             )
-    return Dataset(images)
+    return Dataset(images, defect_types=measured.defect_types)

@@ -61,6 +61,8 @@ class Measurement:
         Name of the accelerator, where the detector's framework tells it.
     warnings
         What was to be said about the frames.
+    defect_types
+        What the detector says it finds.
     """
 
     frames: tuple[FrameMeasurement, ...]
@@ -71,6 +73,7 @@ class Measurement:
     peak_memory_mib: float | None
     device_name: str | None = None
     warnings: tuple[str, ...] = field(default=())
+    defect_types: tuple[str, ...] = ()
 
 
 class ProcessFailedError(ComponentError):

@@ -88,10 +88,11 @@ def _measured(job: dict[str, Any], progress: Path) -> Measurement:
                 measured.append(_frame(named, frames, position))
                 ticks.write(b".")
         peak = peak_memory_mib()
-        name = _device_name(named)
+        name, declared = _device_name(named), tuple(named.component.defect_types)
     return Measurement(
-        tuple(measured), import_s, open_s, warm_up_s, before, peak, name, tuple(frames.warnings)
-    )
+        tuple(measured), import_s, open_s, warm_up_s, before, peak, name, tuple(frames.warnings),
+        declared,
+    )  # fmt: skip
 
 
 @contextmanager

@@ -173,7 +173,8 @@ def evaluate(
         warnings.append(NOTHING_TRUE)
     pairs = [(j.predicted, j.true) for j in joined]
     per_frame = pd.DataFrame([_frame_row(j, iou) for j in joined]).astype({"frame": "Int64"})
-    line_frames = _line_frames(pairs, types)
+    declared = predictions.defect_types if isinstance(predictions, Dataset) else ()
+    line_frames = _line_frames(pairs, types, declared)
     if line_frames:
         per_frame = per_frame.assign(**line_columns(line_frames))
     tracking = track_scores(predictions, joined, iou, types, warnings, of_run)
@@ -275,13 +276,21 @@ def _foreign_names(joined: Iterable[Joined]) -> list[str]:
 
 
 def _line_frames(
-    pairs: Sequence[tuple[Instances, Instances]], types: Mapping[str, DefectType]
+    pairs: Sequence[tuple[Instances, Instances]],
+    types: Mapping[str, DefectType],
+    declared: Sequence[str],
 ) -> tuple[LineScores, ...]:
-    """Return the scores of lines of each frame; nothing where there are none to compare."""
+    """Return the scores of lines of each frame; nothing where there are none to compare.
+
+    `declared` are the defect types that a detector says it finds, where it is known.
+    """
     if not any(has_lines(true, types) for _, true in pairs):
         return ()
-    if not any(has_lines(p, types) for p, _ in pairs) and any(len(p) for p, _ in pairs):
-        return ()  # A detector of boxes says nothing about lines.
+    if not any(has_lines(p, types) for p, _ in pairs):
+        # A detector of boxes says nothing about lines, also where it finds nothing.
+        other = bool(declared) and all(n in types and types[n].shape != "line" for n in declared)
+        if other or any(len(p) for p, _ in pairs):
+            return ()
     return tuple(frame_line_scores(p, t, types) for p, t in pairs)
 
 

@@ -677,3 +677,16 @@ def test_lines_found_in_an_ignored_box_are_no_inventions(host):
     )
     scores = compare(found, true, host).lines
     assert (scores.true, scores.predicted, scores.matched) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("declared", "scored"),
+    [((), True), (("dislocation",), True), (("black dot",), False), (("black dot", "new"), True)],
+)
+def test_a_detector_of_boxes_that_finds_nothing_has_no_score_of_lines(declared, scored, host):
+    course = np.linspace([5, 10], [55, 12], 9)
+    true = instances([polyline_box(course, 2.5)], "dislocation", lines=[course])
+    nothing = instances(np.zeros((0, 4)), "dislocation")
+    found = Dataset([LabelledImage("a.png", nothing)], defect_types=declared)
+    scores = evaluate(found, Dataset([LabelledImage("a.png", true)]), host=host).lines
+    assert (scores is not None) == scored
