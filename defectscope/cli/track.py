@@ -224,8 +224,12 @@ def _read_parquet(parts: list[Path]) -> Any:
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
     """Return `table` with nothing but columns; trackpy's own tables have ``frame`` as both."""
+    from defectscope.core.tables import DETECTION_COLUMNS, typed
+
     new = [name for name in table.index.names if name is not None and name not in table.columns]
-    return (table.reset_index(new) if new else table).reset_index(drop=True)
+    plain = (table.reset_index(new) if new else table).reset_index(drop=True)
+    # Without rows CSV tells no types; in others trackers say what is wrong.
+    return plain if len(plain) else typed(plain, DETECTION_COLUMNS)
 
 
 def _summary(tracks: pd.DataFrame) -> str:

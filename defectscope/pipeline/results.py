@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import FormatError, InputError
 from defectscope.core.findings import Tables
-from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS, empty_table
+from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS, empty_table, typed
 from defectscope.pipeline.masking import MaskedParts
 from defectscope.pipeline.parts import read_table
 from defectscope.pipeline.runfolder import MASK, read_info
@@ -105,7 +105,7 @@ class Result:
     def _table(self, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
         path = self.folder / f"{name}.parquet"
         if path.is_file() or path.with_suffix(".csv").is_file() or any(path.glob("part-*")):
-            return _typed(read_table(path), columns)
+            return typed(read_table(path), columns)
         # A run that ended before its first frame was finished has no table yet.
         if len(self.frames):
             raise InputError(f"the run folder {self.folder} lacks its table {path.name}")
@@ -117,7 +117,7 @@ class Result:
         names = ("tracks.parquet", "tracks.csv")
         if not any((self.folder / name).exists() for name in names):
             return None
-        return _typed(read_table(self.folder / "tracks.parquet"), DETECTION_COLUMNS)
+        return typed(read_table(self.folder / "tracks.parquet"), DETECTION_COLUMNS)
 
     @functools.cached_property
     def particles(self) -> pd.DataFrame | None:
@@ -159,8 +159,3 @@ class Result:
             return None
         height, width = sides.max().astype(int).tolist()
         return self.masks.pixels((height, width))
-
-
-def _typed(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
-    # CSV does not tell a score of 1.0 from the number 1.
-    return table.astype({name: columns[name] for name in table.columns if name in columns})

@@ -240,6 +240,13 @@ def test_repeated_rows_are_counted(tmp_path, detections, csv):
         assert f"warning: {text} the frame, x and y of an earlier one" in result.stderr
 
 
+def test_a_table_without_rows_has_no_particles(tmp_path, csv, detections):
+    detections[:0].to_csv(csv, index=False)
+    result = run(csv, "--out", tmp_path / "t.csv")
+    assert "no rows, no particles" in result.stderr
+    assert list(pd.read_csv(tmp_path / "t.csv")) == [*detections.columns, "particle"]
+
+
 def test_a_single_particle_is_not_told_in_the_plural(tmp_path, csv, detections):
     detections[:1].to_csv(csv, index=False)
     result = run(csv, "--out", tmp_path / "a.csv")
