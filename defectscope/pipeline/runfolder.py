@@ -25,7 +25,7 @@ from defectscope.pipeline.stages import FrameOutcome
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MASK", "RunFolder", "is_complete", "read_info"]
+__all__ = ["MASK", "OWN_FILES", "RunFolder", "is_complete", "read_info"]
 
 INFO = "run.json"
 MASK = "mask.png"

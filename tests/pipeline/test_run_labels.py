@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections import Counter
 
@@ -13,7 +14,7 @@ from roifile import ImagejRoi
 
 import defectscope as ds
 from defectscope.cli.main import cli
-from defectscope.core.errors import OptionError
+from defectscope.core.errors import OptionError, OutputError
 from defectscope.core.tables import ORIGINS
 from defectscope.pipeline.labels import open_dataset, save_dataset
 from defectscope.pipeline.run_labels import is_run, run_dataset
@@ -48,6 +49,29 @@ def test_the_tracks_of_a_run_are_a_dataset(run):
     assert [len(image.instances) for image in dataset.images] == [2] * 8
     assert sorted(origins(dataset.images[3].instances)) == ["detector", "interpolated"]
     assert set(dataset.images[0].instances.measurements["track_id"]) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("target", "format", "text"),
+    [
+        ("", "napari", "is a run folder, whose tables must stay as they are; .*run/layers"),
+        ("tracks.csv", "imagej-csv", r"tracks\.csv is a file of the run itself.*another OUT"),
+        ("run.json", "coco", r"run\.json is a file of the run itself.*another OUT"),
+    ],
+)
+def test_nothing_is_converted_over_a_run(run, target, format, text):
+    before = {path: path.read_bytes() for path in run.rglob("*.*")}
+    words = ["convert", str(run), str(run / target), "--to", format, "--overwrite"]
+    done = CliRunner().invoke(cli, words)
+    assert isinstance(done.exception, OutputError)
+    assert re.search(text, str(done.exception))
+    assert {path: path.read_bytes() for path in run.rglob("*.*")} == before
+
+
+def test_a_run_is_converted_into_a_folder_of_its_own(run):
+    done = CliRunner().invoke(cli, ["convert", str(run), str(run / "layers"), "--to", "napari"])
+    assert done.exit_code == 0, done.output
+    assert (run / "layers" / "tracks.csv").is_file()
 
 
 def test_a_set_for_imagej_says_which_frame_and_comes_back_corrected(run, tmp_path):
