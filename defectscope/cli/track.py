@@ -77,7 +77,7 @@ def track(
     from defectscope.pipeline.choices import gather_options, make_choices
     from defectscope.pipeline.linking_tables import LinkingTables
 
-    _check_target(out, overwrite)
+    _check_target(table, out, overwrite)
     choice = make_choices([named], gather_options(assignments, {}))[0]
     detections = _read(table)
     _warn_of_repeated(detections)
@@ -91,12 +91,19 @@ def track(
     say(f"{_summary(tracks)} -> {out}")
 
 
-def _check_target(out: Path, overwrite: bool) -> None:
+def _check_target(table: Path, out: Path, overwrite: bool) -> None:
     """Refuse what cannot be written before anything is linked."""
+    from defectscope.pipeline.run_files import refuse_file_of_run
+
     if out.suffix not in SUFFIXES:
         raise UsageError(f"--out must end in .parquet or .csv, found {out.name!r}")
     if out.is_dir():
         raise OutputError(f"--out must be a file, but {out} is a folder")
+    refuse_file_of_run(
+        out, "choose another --out; analyze RUN --tracks FILE takes it in place of the run's tracks"
+    )
+    if out.resolve() == table.resolve():
+        raise OutputError(f"--out is TABLE itself, {table}; choose another FILE")
     if out.exists() and not overwrite:
         raise OutputError(f"{out} exists; choose another name, or replace it with --overwrite")
 
