@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.errors import DefectscopeError, OptionError, UsageError
+from defectscope.core.errors import OptionError, UsageError
 from defectscope.core.files import write_text
 from defectscope.core.findings import Finding, Tables
 from defectscope.core.frame_steps import typical_step
@@ -22,7 +22,6 @@ from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats
 from defectscope.pipeline.finding_files import write_found
 from defectscope.pipeline.finishing import about_what_was_found, findings_of
 from defectscope.pipeline.given_tracks import given_tracks
-from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.label_results import run_or_labels
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.overlay import line_courses
@@ -30,6 +29,7 @@ from defectscope.pipeline.regions import check_corners
 from defectscope.pipeline.report import report_page
 from defectscope.pipeline.report_data import page_data, shown_frames
 from defectscope.pipeline.report_facts import report_facts
+from defectscope.pipeline.report_images import report_images
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_labels import is_run
 from defectscope.pipeline.runfolder import RunFolder
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from defectscope.core.base import Runtime
     from defectscope.core.calibration import Calibration
-    from defectscope.core.frames import FrameSequence
     from defectscope.pipeline.regions import Roi
     from defectscope.plugins.host import PluginHost
 
@@ -292,18 +291,18 @@ def _page(
     formats: Sequence[str],
     pictures: Path | None,
 ) -> str:
-    sequence, note = _images(result, host, images)
+    found = report_images(result, host, images)
     particles = None
     if tables.tracks is not None:
         step = typical_step(tables.frames["frame"])
         particles = particle_table(tables.tracks, tables.calibration, step)
     shown = shown_frames(tables, viewer_frames)
     lines = line_courses(result, runtime.defect_types)
-    data = page_data(tables, particles, runtime.defect_types, sequence, shown, lines)
-    if sequence is not None:
-        sequence.close()
+    data = page_data(tables, particles, runtime.defect_types, found, shown, lines)
+    found.close()
+    viewer = f"{len(shown)} of {len(tables.frames)} frames. Dashed: filled in. {found.note}"
     notes = {
-        "viewer": f"{len(shown)} of {len(tables.frames)} frames. Dashed: filled in. {note}".strip(),
+        "viewer": viewer.strip(),
         "particles": _particle_note(data, 0 if particles is None else len(particles)),
     }
     title = f"defectscope: {name}"
@@ -320,22 +319,6 @@ def _particle_note(data: Mapping[str, Any], many: int) -> str:
     if histories < shown:
         said.append(f"Histories of the {histories} longest: all would be too many rows.")
     return " ".join(said)
-
-
-def _images(
-    result: Result, host: PluginHost, images: Sequence[Path]
-) -> tuple[FrameSequence | None, str]:
-    paths = list(images) or [Path(p) for p in result.info.get("input_paths", [])]
-    present = [path for path in paths if path.exists()]
-    if images and len(present) < len(paths):
-        missing = next(path for path in paths if not path.exists())
-        raise UsageError(f"there are no images at {missing}")
-    if not present:
-        return None, "The frames themselves were not found; name them with --images."
-    try:
-        return open_inputs(present, host, options=result.reader_options), ""
-    except DefectscopeError as error:
-        return None, f"The frames themselves cannot be read: {error}"
 
 
 def _note_figures(result: Result, files: Sequence[str]) -> None:

@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import FormatError, InputError
 from defectscope.core.findings import Tables
-from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS, empty_table, typed
+from defectscope.core.tables import (
+    DETECTION_COLUMNS,
+    FRAME_COLUMNS,
+    GEOMETRY_COLUMNS,
+    empty_table,
+    typed,
+)
 from defectscope.pipeline.masking import MaskedParts
 from defectscope.pipeline.parts import read_table
 from defectscope.pipeline.runfolder import MASK, read_info

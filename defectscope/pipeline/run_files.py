@@ -49,4 +49,4 @@ def refuse_file_of_run(path: Path, instead: str) -> None:
         It has the name of a run's own file, and lies in a run folder.
     """
     if path.name in OWN_FILES and is_run(path.resolve().parent):
-        raise OutputError(f"{path} is a file of the run itself, which must stay as it is; {instead}")
+        raise OutputError(f"{path} is a file of the run itself, and must stay as it is; {instead}")

@@ -158,7 +158,9 @@ def test_a_run_does_not_overwrite_what_it_reads(
     before = {path: path.read_bytes() for path in run.rglob("*.*")}
     monkeypatch.chdir(tmp_path)
     frames = ds.open((run / name).relative_to(tmp_path), host=with_readers)
-    with pytest.raises(ds.OutputError, match=rf"run/{name} is an input, .*would delete it; .*another --out"):
+    with pytest.raises(
+        ds.OutputError, match=rf"run/{name} is an input, .*would delete it; .*another --out"
+    ):
         pipeline().run(frames, run, overwrite=True, **PLAIN)
     assert {path: path.read_bytes() for path in run.rglob("*.*")} == before
     pipeline().run(frames, tmp_path / "other", overwrite=True, **PLAIN)
