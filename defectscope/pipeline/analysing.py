@@ -31,6 +31,7 @@ from defectscope.pipeline.report_data import page_data, shown_frames
 from defectscope.pipeline.report_facts import report_facts
 from defectscope.pipeline.report_images import report_images
 from defectscope.pipeline.results import Result
+from defectscope.pipeline.run_files import refuse_run_folder
 from defectscope.pipeline.run_labels import is_run
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.unasked_analyses import unasked_analyses
@@ -199,12 +200,17 @@ def analyse_run(
     Raises
     ------
     DefectscopeError
-        There is no run and no labels, an analysis raised, or a selection holds nothing.
+        There is no run and no labels, an analysis raised, a selection holds nothing, or `out` is
+        another run.
     """
     formats = figure_formats(figures)
     result = run_or_labels(Path(run), host)
     if out is None and not is_run(Path(run)):
         raise UsageError(f"{run} is labelled data; name a folder for the results with --out")
+    folder = result.folder if out is None else Path(out)
+    of_run = folder.resolve() == result.folder.resolve()
+    if not of_run:
+        refuse_run_folder(folder, "analysis")
     if tracks is not None and not is_run(Path(run)):
         raise UsageError("labelled data has no detections to link; leave out --tracks")
     if not len(result.frames):
@@ -222,7 +228,6 @@ def analyse_run(
     found_types = map(str, tables.detections["defect_type"].unique())
     notes += unknown_fractions(merged, {*runtime.defect_types, *found_types})
     tables = selected_tables(recalibrated(tables, merged), frames, roi)
-    folder = result.folder if out is None else Path(out)
     left_out += _of_other_shapes(wanted, built)
     found = findings_of(built, tables, progress, left_out)
     written = write_found(folder / "figures", found, left_out, formats)
@@ -246,7 +251,7 @@ def analyse_run(
             folder / "figures" if "png" in formats else None,
         )
         write_text(path, page)
-    if out is None:
+    if of_run:
         _note_figures(result, files)
     return Analysed(findings, files, path, warnings)
 

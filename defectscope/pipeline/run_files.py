@@ -28,8 +28,8 @@ def refuse_run_folder(folder: Path, inside: str) -> None:
     """
     if is_run(folder):
         raise OutputError(
-            f"{folder} is a run folder, whose tables must stay as they are; choose a folder of its "
-            f"own, such as {folder / inside}"
+            f"{folder} is a run folder, whose files must stay as they are; choose another folder, "
+            f"such as {folder / inside}"
         )
 
 

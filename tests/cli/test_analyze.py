@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -53,6 +55,20 @@ def test_one_analysis_with_an_option_and_without_a_report(run, tmp_path):
     assert [(row["frame"], row["count"], row["true_count"]) for row in table] == [
         ("6", "2", "4.0"), ("7", "2", "4.0")
     ]  # fmt: skip
+
+
+def test_figures_do_not_replace_those_of_another_run(run, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    before = {path: path.read_bytes() for path in other.rglob("*.*")}
+    done = invoke(run, "--analysis", "number-density", "--out", other)
+    assert isinstance(done.exception, ds.OutputError)
+    assert f"{other} is a run folder, whose files must stay" in str(done.exception)
+    assert {path: path.read_bytes() for path in other.rglob("*.*")} == before
+    for words in ([run, "--out", other / "analysis"], [other, "--out", other]):
+        done = invoke(*words, "--analysis", "number-density", "--no-report")
+        assert done.exit_code == 0, done.output
+    assert "number-density.png" in ds.load_run(other).info["figures"]
 
 
 def test_figures_in_formats_that_are_asked_for(run, tmp_path):

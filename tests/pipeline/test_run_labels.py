@@ -54,7 +54,7 @@ def test_the_tracks_of_a_run_are_a_dataset(run):
 @pytest.mark.parametrize(
     ("target", "format", "text"),
     [
-        ("", "napari", "is a run folder, whose tables must stay as they are; .*run/layers"),
+        ("", "napari", "is a run folder, whose files must stay as they are; .*run/layers"),
         ("tracks.csv", "imagej-csv", r"tracks\.csv is a file of the run itself.*another OUT"),
         ("run.json", "coco", r"run\.json is a file of the run itself.*another OUT"),
     ],
