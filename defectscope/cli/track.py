@@ -82,6 +82,8 @@ def track(
     detections = _read(table)
     _warn_of_repeated(detections)
     beside = LinkingTables.beside(table)
+    for text in beside.warnings:
+        warn(text)
     step = frame_step or beside.frame_step or _common_step(detections)
     tracks = _linked(context, choice, detections, step, beside)
 

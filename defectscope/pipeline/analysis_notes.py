@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from defectscope.pipeline.calibrating import HALF_A_LAW
+from defectscope.pipeline.run_status import said_of_incomplete
 
 if TYPE_CHECKING:
     from defectscope.core.findings import Tables
@@ -14,7 +15,7 @@ __all__ = ["said_of_run"]
 
 
 def said_of_run(result: Result, tables: Tables) -> list[str]:
-    """Return what the run said, and what could not be worked out for want of calibration.
+    """Return how far a run came that has no end, what it said, and what could not be worked out for want of calibration.
 
     Parameters
     ----------
@@ -25,7 +26,7 @@ def said_of_run(result: Result, tables: Tables) -> list[str]:
     """
     calibration = tables.calibration
     of_run = [text for text in result.warnings if text != HALF_A_LAW]
-    found = [*of_run, *(f"skipped: {text}" for text in result.info["damaged_frames"])]
+    found = [*said_of_incomplete(result), *of_run, *(f"skipped: {text}" for text in result.info["damaged_frames"])]
     # Labelled images may bring their own, without any law.
     dose = calibration.dose_dpa(0) if tables.frames["dose_dpa"].isna().all() else 0.0
     missing = [
