@@ -15,7 +15,7 @@ from defectscope.core.frames import parse_frame_range
 from defectscope.core.particles import particle_table
 from defectscope.core.recalibration import recalibrated
 from defectscope.pipeline.analysis_notes import said_of_run
-from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions
+from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions, without_laws
 from defectscope.pipeline.choices import make_choices
 from defectscope.pipeline.detector_scores import detector_scores, known_by, threshold_of
 from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats
@@ -225,6 +225,8 @@ def analyse_run(
         tables = replace(tables, tracks=given_tracks(Path(tracks), result))
     notes: list[str] = []
     merged = merged_calibration(tables.calibration, calibration, values, notes, of_run=True)
+    if result.mixed_sizes:
+        merged = without_laws(merged, notes, of_run=True)
     found_types = map(str, tables.detections["defect_type"].unique())
     notes += unknown_fractions(merged, {*runtime.defect_types, *found_types})
     tables = selected_tables(recalibrated(tables, merged), frames, roi)

@@ -68,6 +68,11 @@ class Result:
         return tuple(roi) if roi else None
 
     @property
+    def mixed_sizes(self) -> bool:
+        """Whether the frames are unrelated images, whose numbers are no times."""
+        return bool((self.info.get("settings") or {}).get("mixed_sizes"))
+
+    @property
     def reader_options(self) -> dict[str, dict[str, Any]]:
         """Options that the readers of the frames were given, by their names."""
         return dict(self._plan.get("readers") or {})

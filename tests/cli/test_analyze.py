@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import numpy as np
@@ -131,6 +132,30 @@ def test_a_forgotten_calibration(run, tmp_path):
     row = dict(zip(table[0].split(","), table[1].split(","), strict=True))
     assert (float(row["time_s"]), float(row["dose_dpa"])) == (10.0, 1.5)
     assert float(row["number_density_per_m3"]) > 0
+
+
+def test_unrelated_images_get_no_times(run, tmp_path):
+    mixed = tmp_path / "mixed"
+    shutil.copytree(run, mixed)
+    info = json.loads((mixed / "run.json").read_text())
+    info["settings"]["mixed_sizes"] = True
+    (mixed / "run.json").write_text(json.dumps(info))
+    done = invoke(mixed, "--analysis", "number-density", "--no-report")
+    said = " ".join(done.stderr.split())
+    assert (
+        "unknown, and so left out: pixel size (lengths are in px), foil thickness (no densities by "
+        "volume); give --pixel-size, --thickness to analyze"
+    ) in said
+    done = invoke(mixed, "--analysis", "number-density", "--no-report", "--frame-interval", 2,
+                  "--dose-start", 1, "--dose-per-frame", 0.1)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.stderr.split())
+    assert "(--mixed-sizes) have no time and no dose by their numbers; leave out " in said
+    assert "or --mixed-sizes" not in said
+    header = (mixed / "figures" / "number-density.csv").read_text().splitlines()[0].split(",")
+    table = np.genfromtxt(mixed / "figures" / "number-density.csv", delimiter=",", names=True)
+    for name in {"time_s", "dose_dpa"} & set(header):
+        assert np.isnan(table[name]).all()
 
 
 def test_a_calibration_that_is_given_twice(run, tmp_path):
