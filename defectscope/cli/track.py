@@ -84,12 +84,14 @@ def track(
     from defectscope.pipeline.choices import gather_options, make_choices, read_config
     from defectscope.pipeline.linking_tables import LinkingTables
 
-    _check_target(out, overwrite)
+    _check_target(table, out, overwrite)
     tables = _of_tracker(read_config(config), named, config)
     choice = make_choices([named], gather_options(assignments, tables))[0]
     detections = _read(table)
     _warn_of_repeated(detections)
     beside = LinkingTables.beside(table)
+    for text in beside.warnings:
+        warn(text)
     step = frame_step or beside.frame_step or _common_step(detections)
     tracks = _linked(context, choice, detections, step, beside)
 
@@ -112,12 +114,19 @@ def _of_tracker(
     return own
 
 
-def _check_target(out: Path, overwrite: bool) -> None:
+def _check_target(table: Path, out: Path, overwrite: bool) -> None:
     """Refuse what cannot be written before anything is linked."""
+    from defectscope.pipeline.run_files import refuse_file_of_run
+
     if out.suffix not in SUFFIXES:
         raise UsageError(f"--out must end in .parquet or .csv, found {out.name!r}")
     if out.is_dir():
         raise OutputError(f"--out must be a file, but {out} is a folder")
+    refuse_file_of_run(
+        out, "choose another --out; analyze RUN --tracks FILE takes it in place of the run's tracks"
+    )
+    if out.resolve() == table.resolve():
+        raise OutputError(f"--out is TABLE itself, {table}; choose another FILE")
     if out.exists() and not overwrite:
         raise OutputError(f"{out} exists; choose another name, or replace it with --overwrite")
 
@@ -245,8 +254,12 @@ def _read_parquet(parts: list[Path]) -> Any:
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
     """Return `table` with nothing but columns; trackpy's own tables have ``frame`` as both."""
+    from defectscope.core.tables import DETECTION_COLUMNS, typed
+
     new = [name for name in table.index.names if name is not None and name not in table.columns]
-    return (table.reset_index(new) if new else table).reset_index(drop=True)
+    plain = (table.reset_index(new) if new else table).reset_index(drop=True)
+    # Without rows CSV tells no types; in others trackers say what is wrong.
+    return plain if len(plain) else typed(plain, DETECTION_COLUMNS)
 
 
 def _summary(tracks: pd.DataFrame) -> str:

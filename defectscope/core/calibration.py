@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from defectscope.core.errors import FormatError, OptionError
+from defectscope.core.errors import FormatError, OptionError, did_you_mean
 
 __all__ = ["Calibration"]
 
@@ -95,6 +95,12 @@ def _validated(values: Mapping[str, Any]) -> Calibration:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "calibration"
+        if first["type"] == "extra_forbidden":
+            known = list(Calibration.model_fields)
+            raise OptionError(
+                f"the calibration has no {name!r}{did_you_mean(name, known)}; known are: "
+                f"{', '.join(known)}"
+            ) from error
         raise OptionError(
             f"calibration: {name} = {first['input']!r} is not possible: "
             f"{first['msg'][0].lower()}{first['msg'][1:]}"

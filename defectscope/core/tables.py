@@ -30,6 +30,7 @@ __all__ = [
     "geometry_columns",
     "geometry_table",
     "taken_names",
+    "typed",
     "unit_twin",
 ]
 
@@ -82,6 +83,14 @@ GEOMETRY_COLUMNS: Mapping[str, str] = {
 def empty_table(columns: Mapping[str, str]) -> pd.DataFrame:
     """Return a table without rows, whose columns have their types all the same."""
     return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.items()})
+
+
+def typed(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Return a table that was read from CSV, with `columns` of the types they have.
+
+    CSV does not tell a score of 1.0 from the number 1, and of a table without rows no type at all.
+    """
+    return table.astype({name: columns[name] for name in table.columns if name in columns})
 
 
 def unit_twin(name: str, unit: str) -> tuple[str, int] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.errors import DefectscopeError, OptionError, UsageError
+from defectscope.core.errors import OptionError, UsageError
 from defectscope.core.files import write_text
 from defectscope.core.findings import Finding, Tables
 from defectscope.core.frame_steps import typical_step
@@ -15,14 +15,13 @@ from defectscope.core.frames import parse_frame_range
 from defectscope.core.particles import particle_table
 from defectscope.core.recalibration import recalibrated
 from defectscope.pipeline.analysis_notes import said_of_run
-from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions
+from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions, without_laws
 from defectscope.pipeline.choices import make_choices
 from defectscope.pipeline.detector_scores import detector_scores, known_by, threshold_of
 from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats
 from defectscope.pipeline.finding_files import write_found
 from defectscope.pipeline.finishing import about_what_was_found, findings_of
 from defectscope.pipeline.given_tracks import given_tracks
-from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.label_results import run_or_labels
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.overlay import line_courses
@@ -30,7 +29,9 @@ from defectscope.pipeline.regions import check_corners
 from defectscope.pipeline.report import report_page
 from defectscope.pipeline.report_data import page_data, shown_frames
 from defectscope.pipeline.report_facts import report_facts
+from defectscope.pipeline.report_images import report_images
 from defectscope.pipeline.results import Result
+from defectscope.pipeline.run_files import refuse_run_folder
 from defectscope.pipeline.run_labels import is_run
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.unasked_analyses import unasked_analyses
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 
     from defectscope.core.base import Runtime
     from defectscope.core.calibration import Calibration
-    from defectscope.core.frames import FrameSequence
     from defectscope.pipeline.regions import Roi
     from defectscope.plugins.host import PluginHost
 
@@ -200,12 +200,17 @@ def analyse_run(
     Raises
     ------
     DefectscopeError
-        There is no run and no labels, an analysis raised, or a selection holds nothing.
+        There is no run and no labels, an analysis raised, a selection holds nothing, or `out` is
+        another run.
     """
     formats = figure_formats(figures)
     result = run_or_labels(Path(run), host)
     if out is None and not is_run(Path(run)):
         raise UsageError(f"{run} is labelled data; name a folder for the results with --out")
+    folder = result.folder if out is None else Path(out)
+    of_run = folder.resolve() == result.folder.resolve()
+    if not of_run:
+        refuse_run_folder(folder, "analysis")
     if tracks is not None and not is_run(Path(run)):
         raise UsageError("labelled data has no detections to link; leave out --tracks")
     if not len(result.frames):
@@ -220,10 +225,11 @@ def analyse_run(
         tables = replace(tables, tracks=given_tracks(Path(tracks), result))
     notes: list[str] = []
     merged = merged_calibration(tables.calibration, calibration, values, notes, of_run=True)
+    if result.mixed_sizes:
+        merged = without_laws(merged, notes, of_run=True)
     found_types = map(str, tables.detections["defect_type"].unique())
     notes += unknown_fractions(merged, {*runtime.defect_types, *found_types})
     tables = selected_tables(recalibrated(tables, merged), frames, roi)
-    folder = result.folder if out is None else Path(out)
     left_out += _of_other_shapes(wanted, built)
     found = findings_of(built, tables, progress, left_out)
     written = write_found(folder / "figures", found, left_out, formats)
@@ -247,7 +253,7 @@ def analyse_run(
             folder / "figures" if "png" in formats else None,
         )
         write_text(path, page)
-    if out is None:
+    if of_run:
         _note_figures(result, files)
     return Analysed(findings, files, path, warnings)
 
@@ -292,18 +298,18 @@ def _page(
     formats: Sequence[str],
     pictures: Path | None,
 ) -> str:
-    sequence, note = _images(result, host, images)
+    found = report_images(result, host, images)
     particles = None
     if tables.tracks is not None:
         step = typical_step(tables.frames["frame"])
         particles = particle_table(tables.tracks, tables.calibration, step)
     shown = shown_frames(tables, viewer_frames)
     lines = line_courses(result, runtime.defect_types)
-    data = page_data(tables, particles, runtime.defect_types, sequence, shown, lines)
-    if sequence is not None:
-        sequence.close()
+    data = page_data(tables, particles, runtime.defect_types, found, shown, lines)
+    found.close()
+    viewer = f"{len(shown)} of {len(tables.frames)} frames. Dashed: filled in. {found.note}"
     notes = {
-        "viewer": f"{len(shown)} of {len(tables.frames)} frames. Dashed: filled in. {note}".strip(),
+        "viewer": viewer.strip(),
         "particles": _particle_note(data, 0 if particles is None else len(particles)),
     }
     title = f"defectscope: {name}"
@@ -320,22 +326,6 @@ def _particle_note(data: Mapping[str, Any], many: int) -> str:
     if histories < shown:
         said.append(f"Histories of the {histories} longest: all would be too many rows.")
     return " ".join(said)
-
-
-def _images(
-    result: Result, host: PluginHost, images: Sequence[Path]
-) -> tuple[FrameSequence | None, str]:
-    paths = list(images) or [Path(p) for p in result.info.get("input_paths", [])]
-    present = [path for path in paths if path.exists()]
-    if images and len(present) < len(paths):
-        missing = next(path for path in paths if not path.exists())
-        raise UsageError(f"there are no images at {missing}")
-    if not present:
-        return None, "The frames themselves were not found; name them with --images."
-    try:
-        return open_inputs(present, host, options=result.reader_options), ""
-    except DefectscopeError as error:
-        return None, f"The frames themselves cannot be read: {error}"
 
 
 def _note_figures(result: Result, files: Sequence[str]) -> None:

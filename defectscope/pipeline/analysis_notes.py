@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from defectscope.pipeline.calibrating import HALF_A_LAW
+from defectscope.pipeline.run_status import said_of_incomplete
 
 if TYPE_CHECKING:
+    from defectscope.core.calibration import Calibration
     from defectscope.core.findings import Tables
     from defectscope.pipeline.results import Result
 
@@ -14,7 +16,7 @@ __all__ = ["said_of_run"]
 
 
 def said_of_run(result: Result, tables: Tables) -> list[str]:
-    """Return what the run said, and what could not be worked out for want of calibration.
+    """Return how far an unfinished run came, what it said, and what its calibration lacks.
 
     Parameters
     ----------
@@ -25,26 +27,32 @@ def said_of_run(result: Result, tables: Tables) -> list[str]:
     """
     calibration = tables.calibration
     of_run = [text for text in result.warnings if text != HALF_A_LAW]
-    found = [*of_run, *(f"skipped: {text}" for text in result.info["damaged_frames"])]
-    # Labelled images may bring their own, without any law.
-    dose = calibration.dose_dpa(0) if tables.frames["dose_dpa"].isna().all() else 0.0
-    missing = [
-        (text, option)
-        for text, option, value in (
-            ("pixel size (lengths are in px)", "--pixel-size", calibration.pixel_size_nm),
-            (
-                "frame interval (times are in frames)",
-                "--frame-interval",
-                calibration.frame_interval_s,
-            ),
-            ("dose law", "--dose-start and --dose-per-frame", dose),
-            ("foil thickness (no densities by volume)", "--thickness", calibration.thickness_nm),
-        )
-        if value is None
+    found = [
+        *said_of_incomplete(result),
+        *of_run,
+        *(f"skipped: {text}" for text in result.info["damaged_frames"]),
     ]
+    missing = _missing(calibration, tables, result.mixed_sizes)
     if missing:
         texts, options = zip(*missing, strict=True)
         found.append(
             f"unknown, and so left out: {', '.join(texts)}; give {', '.join(options)} to analyze"
         )
     return list(dict.fromkeys(found))
+
+
+def _missing(calibration: Calibration, tables: Tables, mixed_sizes: bool) -> list[tuple[str, str]]:
+    """Return what is unknown, and the options that give it."""
+    # Labelled images may bring their own, without any law.
+    dose = calibration.dose_dpa(0) if tables.frames["dose_dpa"].isna().all() else 0.0
+    laws = (
+        ("frame interval (times are in frames)", "--frame-interval", calibration.frame_interval_s),
+        ("dose law", "--dose-start and --dose-per-frame", dose),
+    )
+    values = (
+        ("pixel size (lengths are in px)", "--pixel-size", calibration.pixel_size_nm),
+        # Unrelated images have none by their numbers.
+        *(() if mixed_sizes else laws),
+        ("foil thickness (no densities by volume)", "--thickness", calibration.thickness_nm),
+    )
+    return [(text, option) for text, option, value in values if value is None]

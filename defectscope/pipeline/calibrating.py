@@ -176,7 +176,9 @@ def _dose_per_frame(rate: float, interval_s: float | None) -> float:
     return rate * interval_s
 
 
-def without_laws(calibration: Calibration, warnings: list[str]) -> Calibration:
+def without_laws(
+    calibration: Calibration, warnings: list[str], *, of_run: bool = False
+) -> Calibration:
     """Return the calibration of unrelated images, whose numbers are no times.
 
     Parameters
@@ -185,6 +187,8 @@ def without_laws(calibration: Calibration, warnings: list[str]) -> Calibration:
         Of the series. A dose that is the same for all images stays.
     warnings
         Where to say what is left out.
+    of_run
+        Whether the images are those of a finished run, which stays one on unrelated images.
     """
     lost = {"time": ["frame_interval_s"]} if calibration.frame_interval_s is not None else {}
     if calibration.dose_per_frame_dpa:
@@ -193,7 +197,7 @@ def without_laws(calibration: Calibration, warnings: list[str]) -> Calibration:
         return calibration
     warnings.append(
         f"unrelated images (--mixed-sizes) have no {' and no '.join(lost)} by their numbers; "
-        f"leave out {' and '.join(GIVEN_BY[name] for name in lost)}, also of the calibration file, "
-        "or --mixed-sizes"
+        f"leave out {' and '.join(GIVEN_BY[name] for name in lost)}, also of the calibration file"
+        f"{'' if of_run else ', or --mixed-sizes'}"
     )
     return calibration.model_copy(update={name: None for names in lost.values() for name in names})

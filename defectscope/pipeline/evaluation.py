@@ -29,6 +29,7 @@ from defectscope.pipeline.line_evaluation import frame_line_scores, has_lines, l
 from defectscope.pipeline.renaming import check_renames, names_in, renamed
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_labels import is_run, truth_of_run
+from defectscope.pipeline.run_status import said_of_incomplete
 from defectscope.pipeline.track_evaluation import track_scores
 from defectscope.pipeline.truth_seen import looked_at_px, outside_masks, within_roi
 from defectscope.plugins.host import PluginHost, default_host
@@ -221,10 +222,8 @@ def _opened(
     # Warnings of a run were about its input, and were said then.
     own = predictions.warnings if isinstance(predictions, Dataset) else ()
     warnings = [*said, *own, *truth.warnings]
-    if isinstance(predictions, Result) and predictions.info.get("status") != "complete":
-        warnings.append(
-            f"the run in {predictions.folder} is not complete ({predictions.info.get('status')})"
-        )
+    if isinstance(predictions, Result):
+        warnings += said_of_incomplete(predictions)
     return predictions, truth, of_run, warnings
 
 

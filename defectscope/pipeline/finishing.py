@@ -11,10 +11,11 @@ import pandas as pd
 from defectscope.core.errors import DefectscopeError
 from defectscope.core.frame_steps import typical_step
 from defectscope.core.particles import particle_table
+from defectscope.core.tables import DETECTION_COLUMNS, GEOMETRY_COLUMNS
 from defectscope.pipeline.detector_scores import detector_scores, known_by
 from defectscope.pipeline.finding_files import check_findings, write_found
 from defectscope.pipeline.named import NamedComponent, guarded
-from defectscope.pipeline.parts import read_csv, read_table, write_table
+from defectscope.pipeline.parts import read_csv, read_typed, write_table
 from defectscope.pipeline.registering import in_frame, in_specimen, out_of_view, shifts_by_frame
 from defectscope.pipeline.track_checks import check_tracks
 
@@ -102,7 +103,7 @@ def track_detections(
     folder: Path, named: NamedComponent, calibration: Calibration, table_format: str
 ) -> None:
     """Link the detections of a run folder, and write its tracks and particles."""
-    detections = read_table(folder / "detections.parquet")
+    detections = read_typed(folder / "detections.parquet", DETECTION_COLUMNS)
     frames = read_csv(folder / "frames.csv")
     step = typical_step(frames["frame"])
     tracks = linked_in_run(folder, named, detections, frames, step, named.component.needs_geometry)
@@ -124,7 +125,9 @@ def linked_in_run(
     the tracker; for the others see :func:`linked`. Where the stage carried a particle out of view,
     no row of it is filled in.
     """
-    vertices = read_table(folder / "geometry.parquet") if geometry else None
+    vertices = None
+    if geometry:
+        vertices = read_typed(folder / "geometry.parquet", GEOMETRY_COLUMNS)
     shifts, looked_at = shifts_by_frame(frames), readable_frames(frames)
     tracks = linked_in_specimen(named, detections, vertices, shifts, frame_step, looked_at)
     if "origin" not in tracks or not {"width_px", "height_px"} <= set(frames.columns):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import itertools
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from defectscope.core.frames import FrameSequence, frame_indices
 from defectscope.pipeline.input_files import ReaderTable, input_files
 from defectscope.pipeline.input_notes import SeriesNotes, broken_numbering, one_after_the_other
 from defectscope.pipeline.reader_options import ReaderOptions, check_readers_used
+from defectscope.pipeline.source_names import source_names
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -147,29 +147,19 @@ class InputSeries(FrameSequence):
         pairs = sorted(zip(indices, natural, strict=True), key=lambda pair: pair[0])
         self.indices = tuple(index for index, _ in pairs)
         self._files = [file for _, file in pairs]
-        self.names = tuple(self._labels())
+        self.names = tuple(source_names([file.path for file in self._files]))
         text = broken_numbering(self.names, [file.path for file in self._files])
         if text is not None:
             self.warnings.append(text)
 
     def _number_positions(self) -> None:
         self.indices = tuple(range(sum(file.count for file in self._files)))
+        names = source_names([file.path for file in self._files])
         self.names = tuple(
-            label if file.count == 1 else f"{label}#{k}"
-            for label, file in zip(self._labels(), self._files, strict=True)
+            name if file.count == 1 else f"{name}#{k}"
+            for name, file in zip(names, self._files, strict=True)
             for k in range(file.count)
         )
-
-    def _labels(self) -> list[str]:
-        """Return the file names, with as much of the folder as tells them apart."""
-        labels = [file.path.name for file in self._files]
-        for spell in (_with_folder, str):
-            times = Counter(labels)
-            labels = [
-                label if times[label] == 1 else spell(file.path)
-                for label, file in zip(labels, self._files, strict=True)
-            ]
-        return labels
 
     def _counted(self, files: list[_File]) -> list[_File]:
         counted: list[_File] = []
@@ -283,10 +273,6 @@ class InputSeries(FrameSequence):
             for key, reader in self._readers.items()
         }
         return self.__dict__ | {"_current": None, "_opened_readers": set(), "_readers": readers}
-
-
-def _with_folder(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}"
 
 
 def _size(path: Path) -> int:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from defectscope.core.frame_steps import typical_step
 from defectscope.pipeline.finishing import linked, linked_in_run
 from defectscope.pipeline.parts import expected_whole, read_csv
+from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_labels import is_run
+from defectscope.pipeline.run_status import said_of_incomplete
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +53,11 @@ class LinkingTables:
         if self.folder is None:
             return False
         return any((self.folder / f"geometry.{kind}").exists() for kind in ("parquet", "csv"))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is to be said of the run."""
+        return [] if self.folder is None else said_of_incomplete(Result(self.folder))
 
     def linked(
         self, named: NamedComponent, detections: pd.DataFrame, frame_step: int

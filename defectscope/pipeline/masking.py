@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["MaskedParts", "masked_parts"]
 
 Rectangle: TypeAlias = tuple[int, int, int, int]
+NEARLY_ALL = 0.9
 _NUMBERS = re.compile(r"[\s\d,.+-]*")
 
 
@@ -159,7 +160,7 @@ def masked_parts(given: Sequence[Any], host: PluginHost, warnings: list[str]) ->
     host
         Where readers of image files are looked up.
     warnings
-        Gains a line where a mask masks nothing.
+        Gains a line where a mask masks nothing, or nearly all.
 
     Raises
     ------
@@ -183,6 +184,13 @@ def masked_parts(given: Sequence[Any], host: PluginHost, warnings: list[str]) ->
         raise OptionError(f"masks must have the size of the frames, but {listed}")
     warnings += [f"the mask {name} masks nothing: every pixel is 0"
                  for name, bitmap in bitmaps.items() if not bitmap.any()]  # fmt: skip
+    # As of an image that was given in place of a mask, or of a mask that marks what to keep.
+    warnings += [
+        f"the mask {name} masks {int(100 * bitmap.mean())} % of the frame; everything but 0 is "
+        "masked"
+        for name, bitmap in bitmaps.items()
+        if bitmap.mean() > NEARLY_ALL
+    ]
     joined = np.logical_or.reduce(list(bitmaps.values())) if bitmaps else None
     return MaskedParts(tuple(rectangles), joined, tuple(bitmaps))
 

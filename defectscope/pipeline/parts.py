@@ -17,10 +17,17 @@ import pyarrow.parquet as pq
 
 from defectscope.core.errors import ComponentError, FormatError, OutputError
 from defectscope.core.files import atomic_path
-from defectscope.core.tables import empty_table
+from defectscope.core.tables import empty_table, typed
 from defectscope.pipeline.column_types import OTHER_KIND, known_types, unified
 
-__all__ = ["GrowingTable", "expected_whole", "read_csv", "read_table", "write_table"]
+__all__ = [
+    "GrowingTable",
+    "expected_whole",
+    "read_csv",
+    "read_table",
+    "read_typed",
+    "write_table",
+]
 
 # Row groups of one size, wherever the parts ended: the same rows give the same bytes.
 ROWS_A_GROUP = 2**14
@@ -323,6 +330,13 @@ def read_table(path: Path) -> pd.DataFrame:
         return _pandas(_read_part(path))
     with expected_whole(csv):
         return read_csv(csv)
+
+
+def read_typed(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Read a table as :func:`read_table` does, with `columns` of the types they have."""
+    table = read_table(path)
+    with expected_whole(path if path.exists() else path.with_suffix(".csv")):
+        return typed(table, columns)
 
 
 def read_csv(path: Path) -> pd.DataFrame:

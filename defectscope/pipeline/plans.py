@@ -10,6 +10,8 @@ __all__ = ["plan_difference"]
 
 Plan = Mapping[str, Any]
 
+PLURALS = ("frames", "masks", "readers")
+
 
 def plan_difference(former: Plan, now: Plan) -> str | None:
     """Return what differs between two plans as a clause, or None.
@@ -38,7 +40,8 @@ def _difference(key: str, former: Plan, now: Plan) -> str | None:
         if _files_by_name(former.get(key) or {}) == _files_by_name(now[key]):
             return None
         return "its input files have changed, or other files or frames were given"
-    return f"its {key} was {_shown(key, former.get(key))}, now it is {_shown(key, now[key])}"
+    was, is_ = ("were", "they are") if key in PLURALS else ("was", "it is")
+    return f"its {key} {was} {_shown(key, former.get(key))}, now {is_} {_shown(key, now[key])}"
 
 
 def _component_difference(former: list[Plan], now: list[Plan]) -> str | None:
@@ -53,8 +56,8 @@ def _component_difference(former: list[Plan], now: list[Plan]) -> str | None:
         old, new = before.get("options", {}), after["options"]
         for name in new:
             if old.get(name) != new[name]:
-                was = old.get(name)
-                return f"{after['alias']}.{name} was {was!r}, now it is {new[name]!r}"
+                was, now_is = ("none" if v is None else repr(v) for v in (old.get(name), new[name]))
+                return f"{after['alias']}.{name} was {was}, now it is {now_is}"
         if _differ(before.get("depends_on"), after.get("depends_on")):
             return f"what {after['alias']} depends on has changed, such as a file of weights"
     return None
@@ -96,5 +99,5 @@ def _shown(key: str, value: Any) -> str:
     if key == "frames" and isinstance(value, list) and len(value) == 3:
         return f"{value[0]} ({value[1]} to {value[2]})"
     if isinstance(value, Mapping):
-        return ", ".join(f"{k}={v}" for k, v in value.items() if v not in (None, {}))
-    return str(value)
+        value = ", ".join(f"{k}={v}" for k, v in value.items() if v not in (None, {}))
+    return "none" if value in (None, "") else str(value)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from defectscope.core.defect_types import DefectType
     from defectscope.core.findings import Tables
     from defectscope.core.frames import FrameSequence
+    from defectscope.pipeline.report_images import ReportImages
 
 __all__ = ["MOST_PARTICLES", "page_data", "shown_frames"]
 
@@ -48,7 +49,7 @@ def page_data(
     tables: Tables,
     particles: pd.DataFrame | None,
     types: Mapping[str, DefectType],
-    images: FrameSequence | None,
+    images: ReportImages,
     frames: Sequence[int],
     lines: Mapping[int, Mapping[int, NDArray[np.float64]]] | None = None,
 ) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def page_data(
     types
         Registered defect types, for colours and titles.
     images
-        The frames themselves, where they are at hand.
+        The frames themselves, as far as they are at hand.
     frames
         Indices of the frames to show.
     lines
@@ -75,12 +76,11 @@ def page_data(
     axis = series_column(tables.frames)
     axis = axis if axis in rows else "frame"
     shown = None if particles is None else _longest(particles)
-    places = _places(images, tables.frames)
     return {
         "types": [types[n].title if n in types else n for n in names],
         "colours": [types[n].colour if n in types else FALLBACK_COLOUR for n in names],
         "frames": [
-            _frame(tables, rows, names, images, places, index, (lines or {}).get(index, {}))
+            _frame(tables, rows, names, images, index, (lines or {}).get(index, {}))
             for index in frames
         ],
         "columns": [] if shown is None else [heading(str(c)) for c in shown.columns],
@@ -150,8 +150,7 @@ def _frame(
     tables: Tables,
     rows: pd.DataFrame,
     names: Sequence[str],
-    images: FrameSequence | None,
-    places: Mapping[int, int],
+    images: ReportImages,
     index: int,
     lines: Mapping[int, NDArray[np.float64]],
 ) -> dict[str, Any]:
@@ -168,7 +167,7 @@ def _frame(
         "height": height,
         "bar": None if bar is None else {"px": _plain(bar.length_px), "text": bar.text},
         "unseen": unseen_outlines(unseen_pixels((height, width), tables.roi, tables.masked)),
-        "image": _image(images, places.get(index)),
+        "image": _image(images.sequence, images.places.get(index)),
         # Tracks lack detections that are too short a track, and have rows that were filled in.
         "count": int((tables.detections["frame"] == index).sum()),
         "tracked": None if tables.tracks is None else len(own),
@@ -199,23 +198,6 @@ def _outline(
 def _thinned(course: NDArray[np.float64]) -> list[list[float]]:
     places = np.linspace(0, len(course) - 1, min(MOST_VERTICES, len(course))).round().astype(int)
     return [[float(v) for v in point] for point in course[places].round(1)]
-
-
-def _places(images: FrameSequence | None, frames: pd.DataFrame) -> dict[int, int]:
-    """Return at which position among images each frame lies, by its index.
-
-    By name, for a folder may hold more than the run looked at and count its frames otherwise; by
-    index where no name is known, as of frames that were renamed.
-    """
-    if images is None:
-        return {}
-    named = {name: position for position, name in enumerate(images.names)}
-    places = {
-        int(index): named[source]
-        for index, source in zip(frames["frame"], frames["source"], strict=True)
-        if source in named
-    }
-    return places or {index: position for position, index in enumerate(images.indices)}
 
 
 def _image(images: FrameSequence | None, position: int | None) -> str | None:

@@ -16,9 +16,14 @@ from numpy.typing import NDArray
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import FormatError, InputError
 from defectscope.core.findings import Tables
-from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS, empty_table
+from defectscope.core.tables import (
+    DETECTION_COLUMNS,
+    FRAME_COLUMNS,
+    GEOMETRY_COLUMNS,
+    empty_table,
+)
 from defectscope.pipeline.masking import MaskedParts
-from defectscope.pipeline.parts import expected_whole, read_table
+from defectscope.pipeline.parts import expected_whole, read_typed
 from defectscope.pipeline.runfolder import MASK, read_info
 
 __all__ = ["Result"]
@@ -60,6 +65,11 @@ class Result:
         """x_min, y_min, x_max, y_max in px of the part that was looked at; None for all of it."""
         roi = self._plan.get("roi")
         return tuple(roi) if roi else None
+
+    @property
+    def mixed_sizes(self) -> bool:
+        """Whether the frames are unrelated images, whose numbers are no times."""
+        return bool((self.info.get("settings") or {}).get("mixed_sizes"))
 
     @property
     def reader_options(self) -> dict[str, dict[str, Any]]:
@@ -106,7 +116,7 @@ class Result:
     def _table(self, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
         path = self.folder / f"{name}.parquet"
         if path.is_file() or path.with_suffix(".csv").is_file() or any(path.glob("part-*")):
-            return _typed(path, columns)
+            return read_typed(path, columns)
         # A run that ended before its first frame was finished has no table yet.
         if len(self.frames):
             raise InputError(f"the run folder {self.folder} lacks its table {path.name}")
@@ -118,7 +128,7 @@ class Result:
         names = ("tracks.parquet", "tracks.csv")
         if not any((self.folder / name).exists() for name in names):
             return None
-        return _typed(self.folder / "tracks.parquet", DETECTION_COLUMNS)
+        return read_typed(self.folder / "tracks.parquet", DETECTION_COLUMNS)
 
     @functools.cached_property
     def particles(self) -> pd.DataFrame | None:
@@ -161,11 +171,3 @@ class Result:
             return None
         height, width = sides.max().astype(int).tolist()
         return self.masks.pixels((height, width))
-
-
-def _typed(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
-    table = read_table(path)
-    # CSV does not tell a score of 1.0 from the number 1.
-    kinds = {name: columns[name] for name in table.columns if name in columns}
-    with expected_whole(path if path.exists() else path.with_suffix(".csv")):
-        return table.astype(kinds)

@@ -12,6 +12,7 @@ from defectscope.core.instances import Instances
 from defectscope.core.tables import ORIGINS
 from defectscope.core.vertices import lines_by_frame
 from defectscope.pipeline.results import Result
+from defectscope.pipeline.run_status import said_of_incomplete
 from defectscope.pipeline.runfolder import INFO
 
 __all__ = ["is_run", "run_dataset", "truth_of_run"]
@@ -70,7 +71,8 @@ def _dataset(result: Result, rows: pd.DataFrame) -> Dataset:
         size = result.calibration.pixel_size_nm
         images.append(LabelledImage(str(row["source"]), found, index, size, dose))
     types = tuple(sorted({str(name) for name in rows["defect_type"].dropna()}))
-    return Dataset(tuple(images), _image_folder(result), types)
+    said = tuple(said_of_incomplete(result))
+    return Dataset(tuple(images), _image_folder(result), types, said)
 
 
 def _image_folder(result: Result) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from defectscope.pipeline.stages import FrameOutcome
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MASK", "RunFolder", "is_complete", "read_info"]
+__all__ = ["MASK", "OWN_FILES", "RunFolder", "is_complete", "read_info"]
 
 INFO = "run.json"
 MASK = "mask.png"
@@ -51,20 +51,35 @@ class RunFolder:
         self.geometry = GrowingTable(path / "geometry.parquet", GEOMETRY_COLUMNS)
         self.frames_path = path / "frames.csv"
 
-    def create(self, overwrite: bool, columns: Mapping[str, str] = FRAME_COLUMNS) -> None:
-        """Make the folder, empty of what a former run left; `columns` are those of frames.csv.
+    def create(
+        self,
+        overwrite: bool,
+        columns: Mapping[str, str] = FRAME_COLUMNS,
+        inputs: Collection[Path] = (),
+    ) -> None:
+        """Make the folder, empty of what a former run left.
+
+        Parameters
+        ----------
+        overwrite
+            Whether a former run may be replaced.
+        columns
+            Those of ``frames.csv``.
+        inputs
+            Files that the run is about to read, and that must therefore stay.
 
         Raises
         ------
         OutputError
-            It holds something else, or a run and `overwrite` is not given, or cannot be written.
+            It holds something else, or a run and `overwrite` is not given, or cannot be written, or
+            one of the `inputs` would be deleted.
         """
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"{self.path} is a file; --out takes a folder")
         try:
             present = sorted(self.path.iterdir()) if self.path.is_dir() else []
             if present:
-                self._clear(present, overwrite)
+                self._clear(present, overwrite, inputs)
             self.path.mkdir(parents=True, exist_ok=True)
             header = pd.DataFrame(columns=list(columns))
             with atomic_path(self.frames_path) as temporary:
@@ -74,7 +89,7 @@ class RunFolder:
                 f"cannot write to {self.path}: {error.strerror or error}; choose another --out"
             ) from error
 
-    def _clear(self, present: list[Path], overwrite: bool) -> None:
+    def _clear(self, present: list[Path], overwrite: bool, inputs: Collection[Path]) -> None:
         info = self.info()
         if info is None:
             raise OutputError(
@@ -87,15 +102,26 @@ class RunFolder:
                 "or give --overwrite to replace it or --resume to go on with it"
             )
         figures = self.path / FIGURES
-        for name in info.get("figures", []):
-            if Path(name).name == name:
-                (figures / name).unlink(missing_ok=True)
+        drawn = [figures / name for name in info.get("figures", []) if Path(name).name == name]
+        self._keep([*drawn, *(self.path / name for name in OWN_FILES)], inputs)
+        for figure in drawn:
+            figure.unlink(missing_ok=True)
         if figures.is_dir() and not any(figures.iterdir()):
             figures.rmdir()
         for table in (self.detections, self.geometry):
             table.recover()
         for target in (*half_written(self.path), *(self.path / name for name in OWN_FILES)):
             _remove(target)
+
+    def _keep(self, own: list[Path], inputs: Collection[Path]) -> None:
+        """Refuse to delete what is about to be read, such as the video of a former run."""
+        deleted = {path.resolve() for path in own}
+        lost = next((path for path in inputs if path.resolve() in deleted), None)
+        if lost is not None:
+            raise OutputError(
+                f"{lost} is an input, but replacing the run in {self.path} would delete it; choose "
+                "another --out"
+            )
 
     def info(self) -> dict[str, Any] | None:
         """Return ``run.json``, or None where there is none of ours."""

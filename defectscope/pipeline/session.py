@@ -154,7 +154,7 @@ class Session:
                 )
 
     def _start_new(self) -> None:
-        self.folder.create(self.settings.overwrite, self._frame_columns)
+        self.folder.create(self.settings.overwrite, self._frame_columns, self.frames.paths)
         if self.settings.resume:
             self.warnings.append(
                 f"there was no run in {self.folder.path} to go on with; a new one was started"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -53,6 +56,20 @@ def test_one_analysis_with_an_option_and_without_a_report(run, tmp_path):
     assert [(row["frame"], row["count"], row["true_count"]) for row in table] == [
         ("6", "2", "4.0"), ("7", "2", "4.0")
     ]  # fmt: skip
+
+
+def test_figures_do_not_replace_those_of_another_run(run, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(run, other)
+    before = {path: path.read_bytes() for path in other.rglob("*.*")}
+    done = invoke(run, "--analysis", "number-density", "--out", other)
+    assert isinstance(done.exception, ds.OutputError)
+    assert f"{other} is a run folder, whose files must stay" in str(done.exception)
+    assert {path: path.read_bytes() for path in other.rglob("*.*")} == before
+    for words in ([run, "--out", other / "analysis"], [other, "--out", other]):
+        done = invoke(*words, "--analysis", "number-density", "--no-report")
+        assert done.exit_code == 0, done.output
+    assert "number-density.png" in ds.load_run(other).info["figures"]
 
 
 def test_figures_in_formats_that_are_asked_for(run, tmp_path):
@@ -115,6 +132,30 @@ def test_a_forgotten_calibration(run, tmp_path):
     row = dict(zip(table[0].split(","), table[1].split(","), strict=True))
     assert (float(row["time_s"]), float(row["dose_dpa"])) == (10.0, 1.5)
     assert float(row["number_density_per_m3"]) > 0
+
+
+def test_unrelated_images_get_no_times(run, tmp_path):
+    mixed = tmp_path / "mixed"
+    shutil.copytree(run, mixed)
+    info = json.loads((mixed / "run.json").read_text())
+    info["settings"]["mixed_sizes"] = True
+    (mixed / "run.json").write_text(json.dumps(info))
+    done = invoke(mixed, "--analysis", "number-density", "--no-report")
+    said = " ".join(done.stderr.split())
+    assert (
+        "unknown, and so left out: pixel size (lengths are in px), foil thickness (no densities by "
+        "volume); give --pixel-size, --thickness to analyze"
+    ) in said
+    done = invoke(mixed, "--analysis", "number-density", "--no-report", "--frame-interval", 2,
+                  "--dose-start", 1, "--dose-per-frame", 0.1)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.stderr.split())
+    assert "(--mixed-sizes) have no time and no dose by their numbers; leave out " in said
+    assert "or --mixed-sizes" not in said
+    header = (mixed / "figures" / "number-density.csv").read_text().splitlines()[0].split(",")
+    table = np.genfromtxt(mixed / "figures" / "number-density.csv", delimiter=",", names=True)
+    for name in {"time_s", "dose_dpa"} & set(header):
+        assert np.isnan(table[name]).all()
 
 
 def test_a_calibration_that_is_given_twice(run, tmp_path):

@@ -42,7 +42,7 @@ def test_a_channel_is_chosen_recorded_and_kept_for_the_report(
     ds.analyze(out, ["number-density"])
     assert "cannot be read" not in (out / "report.html").read_text(encoding="utf-8")
     assert run(hyperstack, "--set", "tiff.channel=1", "--resume") == 2
-    assert "its readers was" in capsys.readouterr().err
+    assert "its readers were" in capsys.readouterr().err
 
 
 def test_options_of_a_reader_that_is_not_used(

@@ -145,8 +145,29 @@ def test_what_exists_is_kept_unless_overwritten(tmp_path, csv):
     assert out.read_text() == "mine"
     run(csv, "--out", out, "--overwrite")
     assert len(pd.read_csv(out)) == 200
-    run(out, "--out", out, "--overwrite")
-    assert len(pd.read_csv(out)) == 200
+    again = tmp_path / "again.csv"
+    run(out, "--out", again)  # particles of before are replaced
+    assert again.read_bytes() == out.read_bytes()
+
+
+def test_what_is_linked_is_kept(tmp_path, csv, monkeypatch):
+    before = csv.read_bytes()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match=r"--out is TABLE itself, .*; choose another FILE"):
+        run(csv, "--out", csv.name, "--overwrite")
+    assert csv.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "name", ["detections.parquet", "detections.csv", "tracks.parquet", "geometry.csv", "frames.csv"]
+)
+def test_tables_of_a_run_are_kept(tmp_path, csv, name):
+    (tmp_path / "run.json").write_text("{}")
+    before = csv.read_bytes()
+    with pytest.raises(OutputError, match=r"of the run itself.*; analyze RUN --tracks FILE takes"):
+        run(csv, "--out", tmp_path / name, "--overwrite")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["detections.csv", "run.json"]
+    assert csv.read_bytes() == before
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path, csv):
@@ -252,6 +273,13 @@ def test_repeated_rows_are_counted(tmp_path, detections, csv):
         pd.concat([detections, detections[:rows].assign(score=0.9)]).to_csv(csv, index=False)
         result = run(csv, "--out", tmp_path / "a.csv", "--overwrite")
         assert f"warning: {text} the frame, x and y of an earlier one" in result.stderr
+
+
+def test_a_table_without_rows_has_no_particles(tmp_path, csv, detections):
+    detections[:0].to_csv(csv, index=False)
+    result = run(csv, "--out", tmp_path / "t.csv")
+    assert "no rows, no particles" in result.stderr
+    assert list(pd.read_csv(tmp_path / "t.csv")) == [*detections.columns, "particle"]
 
 
 def test_a_single_particle_is_not_told_in_the_plural(tmp_path, csv, detections):

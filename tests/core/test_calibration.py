@@ -160,7 +160,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
     [
         ("pixel_size_nm = -1", "pixel_size_nm = -1 is not possible: input should be greater"),
         ('thickness_nm = "thin"', "thickness_nm = 'thin' is not possible: input should be"),
-        ("pixel_size = 1", "pixel_size = 1 is not possible"),
+        (
+            "pixel_size = 1",
+            r"the calibration has no 'pixel_size' \(did you mean 'pixel_size_nm'\?\); known are: "
+            "pixel_size_nm, frame_interval_s, .*, visible_fraction$",
+        ),
     ],
 )
 def test_a_file_with_impossible_values_says_which(tmp_path, line, message):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import defectscope as ds
+from defectscope.core.tables import DETECTION_COLUMNS, GEOMETRY_COLUMNS, empty_table
 from defectscope.pipeline.finishing import (
     about_what_was_found,
     findings_of,
@@ -90,6 +91,20 @@ def test_trackers_count_the_frames_that_a_run_looked_at(tmp_path, looked_at, fou
     first, last = min(found), max(found)
     assert (particle["first_frame"], particle["last_frame"]) == (first, last)
     assert particle["lifetime_s"] == 2.0 * (last - first + 1)
+
+
+@pytest.mark.parametrize("tracker", ["trackpy", "lines"])
+def test_tables_of_csv_without_a_detection_are_linked(tmp_path, tracker):
+    from defectscope.plugins.host import default_host
+
+    pd.DataFrame({"frame": [0, 1]}).to_csv(tmp_path / "frames.csv", index=False)
+    for name, columns in (("detections", DETECTION_COLUMNS), ("geometry", GEOMETRY_COLUMNS)):
+        empty_table(columns).to_csv(tmp_path / f"{name}.csv", index=False)
+    built = default_host().build("trackers", tracker, {}, ds.Runtime())
+    track_detections(tmp_path, NamedComponent(tracker, built), ds.Calibration(), "csv")
+    tracks = pd.read_csv(tmp_path / "tracks.csv")
+    assert {*DETECTION_COLUMNS, "particle"} <= set(tracks.columns)
+    assert tracks.empty
 
 
 @pytest.mark.parametrize(("status", "filled"), [("ok", [0, 1, 2]), ("damaged", [0, 2])])

@@ -118,13 +118,20 @@ def test_two_folders_follow_each_other(tmp_path: Path, host: PluginHost) -> None
     assert frames.names == ("b/F1.png", "b/F2.png", "a/F1.png", "a/F2.png")
 
 
-def test_names_are_always_different(tmp_path: Path, host: PluginHost) -> None:
+def test_names_are_always_different(
+    tmp_path: Path, host: PluginHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folders = [tmp_path / "a/x", tmp_path / "b/x", tmp_path / "c"]
     for folder in folders:
         folder.parent.mkdir(exist_ok=True)
         write_images(folder, ["F1.png"])
     frames = open_inputs(folders, host)
-    assert frames.names == (str(folders[0] / "F1.png"), str(folders[1] / "F1.png"), "c/F1.png")
+    names = ("a/x/F1.png", "b/x/F1.png", "c/F1.png")
+    assert frames.names == names
+    # From wherever the program was started.
+    monkeypatch.chdir(folders[0])
+    here = [Path(), Path("../../b/x"), Path("../../c/../c")]
+    assert open_inputs(here, host).names == names
 
 
 def test_two_folders_that_continue_each_other(tmp_path: Path, host: PluginHost) -> None:

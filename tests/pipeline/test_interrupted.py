@@ -216,7 +216,7 @@ def test_a_refusal_names_what_differs(host, pipeline, series, tmp_path):
     other = ds.Pipeline("find", ["axes"], "by-rank", options={"find": {"boxes": 4}}, host=host)
     with pytest.raises(ds.UsageError, match=r"find\.boxes was 3, now it is 4"):
         other.run(series(3), tmp_path / "run", resume=True, **PLAIN)
-    with pytest.raises(ds.UsageError, match=r"frames was 3 \(0 to 2\), now it is 4 \(0 to 3\)"):
+    with pytest.raises(ds.UsageError, match=r"frames were 3 \(0 to 2\), now they are 4 \(0 to 3\)"):
         pipeline.run(series(4), tmp_path / "run", resume=True, **PLAIN)
 
 

@@ -97,6 +97,16 @@ def test_a_mask_that_masks_nothing_is_said():
     assert not parts.hold(np.array([[3.0, 3.0]])).any()
 
 
+@pytest.mark.parametrize(("rows", "percent"), [(48, 100), (47, 97), (44, 91), (43, None)])
+def test_a_mask_that_leaves_nearly_nothing_is_said(rows, percent):
+    warnings = []
+    mask = np.zeros(SHAPE)
+    mask[:rows] = 1
+    read([mask], warnings)
+    said = f"the mask array 1 masks {percent} % of the frame; everything but 0 is masked"
+    assert warnings == ([] if percent is None else [said])
+
+
 def test_what_does_not_fit_the_frame_is_refused():
     with pytest.raises(ds.OptionError, match=r"0,0,65,9 does not lie inside a\.png \(64 x 48 px\)"):
         read(["0,0,65,9"]).check(SHAPE, "a.png")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from defectscope.pipeline.plans import plan_difference
 
 
@@ -16,6 +18,31 @@ def test_other_weights_under_the_same_name_are_told():
     one, other = plan(weights_sha256="aa"), plan(weights_sha256="bb")
     assert plan_difference(one, one) is None
     assert "fine depends on has changed" in (plan_difference(one, other) or "")
+
+
+@pytest.mark.parametrize(
+    ("key", "former", "now", "said"),
+    [
+        (
+            "calibration",
+            {"pixel_size_nm": None, "visible_fraction": {}},
+            {"pixel_size_nm": 1.0, "visible_fraction": {}},
+            "its calibration was none, now it is pixel_size_nm=1.0",
+        ),
+        ("roi", [0, 0, 9, 9], None, "its roi was [0, 0, 9, 9], now it is none"),
+        ("vote", None, "3/5", "its vote was none, now it is 3/5"),
+        ("readers", {}, {"tiff": {"a": 1}}, "its readers were none, now they are tiff={'a': 1}"),
+        ("frames", [3, 0, 2], [2, 0, 1], "its frames were 3 (0 to 2), now they are 2 (0 to 1)"),
+    ],
+)
+def test_what_was_not_given_is_none(key, former, now, said):
+    assert plan_difference(plan() | {key: former}, plan() | {key: now}) == said
+
+
+def test_an_option_that_is_not_set_is_none():
+    one, other = plan(), plan()
+    other["components"] = [other["components"][0] | {"options": {"weights": None}}]
+    assert plan_difference(one, other) == "fine.weights was 'mine.safetensors', now it is none"
 
 
 def test_plans_of_earlier_versions_say_nothing_of_weights():

@@ -198,6 +198,51 @@ def test_frames_that_are_gone_leave_the_outlines(run, host, tmp_path):
     assert data["frames"][0]["found"]
 
 
+def written(folder, names, seed):
+    """Write images of noise."""
+    import cv2
+
+    folder.mkdir(parents=True)
+    for k, name in enumerate(names):
+        pixels = np.random.default_rng(seed + k).integers(0, 256, (48, 64), dtype=np.uint8)
+        cv2.imwrite(str(folder / name), pixels)
+    return folder
+
+
+def test_images_of_other_frames_are_not_shown_for_those_that_are_gone(host, tmp_path):
+    folders = [
+        written(tmp_path / side / "x", ["f0.png", "f1.png"], seed)
+        for seed, side in ((0, "A"), (9, "B"))
+    ]
+    pipeline = ds.Pipeline("steady", analyses=[], host=host)
+    pipeline.run(ds.open(folders, host=host), tmp_path / "run", overlay=False, figures=False)
+
+    def shown():
+        page = analyse_run(tmp_path / "run", host, []).report.read_text(encoding="utf-8")
+        note = re.search("4 of 4 frames[^<]*", page)[0]
+        return [frame["image"] is not None for frame in embedded(page)["frames"]], note
+
+    assert shown() == ([True] * 4, "4 of 4 frames. Dashed: filled in.")
+    shutil.rmtree(folders[0])
+    images, note = shown()
+    assert images == [False] * 4
+    assert "2 of 4 inputs were not found; name all with --images." in note
+
+
+@pytest.mark.parametrize(("count", "are_shown"), [(4, True), (5, False)])
+def test_files_that_were_renamed_are_shown_where_they_can_only_be_those(
+    host, tmp_path, count, are_shown
+):
+    before = written(tmp_path / "a", [f"f{k}.png" for k in range(4)], 0)
+    pipeline = ds.Pipeline("steady", analyses=[], host=host)
+    pipeline.run(ds.open(before, host=host), tmp_path / "run", overlay=False, figures=False)
+    after = written(tmp_path / "b", [f"g{k}.png" for k in range(count)], 0)
+    page = analyse_run(tmp_path / "run", host, [], images=[after]).report.read_text()
+    shown = [frame["image"] is not None for frame in embedded(page)["frames"]]
+    assert shown == [are_shown] * 4
+    assert ("The 5 images are not those of the 4 frames" in page) is not are_shown
+
+
 def test_numbers_have_as_many_digits_as_they_deserve():
     assert number_text(KeyNumber("n", 310.0)) == ("310", "")
     assert number_text(KeyNumber("d", 8.72283, "nm", 8.1, 9.3)) == ("8.72 nm", "8.10 to 9.30")

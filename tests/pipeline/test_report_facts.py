@@ -12,6 +12,7 @@ from defectscope import Calibration, Tables
 from defectscope.pipeline import report_data
 from defectscope.pipeline.report_data import page_data
 from defectscope.pipeline.report_facts import heading, report_facts
+from defectscope.pipeline.report_images import ReportImages
 from defectscope.plugins.shipped_types import SHIPPED
 
 TYPES = {kind.name: kind for kind in SHIPPED}
@@ -107,7 +108,7 @@ def test_the_viewer_has_courses_titles_scale_and_what_was_not_looked_at():
                               "lifetime_frames": [3]})  # fmt: skip
     rows["particle"] = 1
     course = np.stack([np.arange(200.0), np.zeros(200)], axis=1)
-    data = page_data(tables, particles, TYPES, None, [3], {3: {0: course}})
+    data = page_data(tables, particles, TYPES, ReportImages(), [3], {3: {0: course}})
     (frame,) = data["frames"]
     assert (frame["count"], frame["tracked"]) == (2, None)
     assert (frame["time_s"], frame["dose_dpa"]) == (5.25, None)
@@ -139,7 +140,9 @@ def test_histories_stand_at_a_dose_or_time_that_changes(dose, time, label, at):
         x=1.0, y=1.0, particle=0, defect_type="black dot", diameter_px=[4.0, 5.0, 6.0]
     )
     particles = pd.DataFrame({"particle": [0], "lifetime_frames": [3]})
-    data = page_data(Tables(frames, rows, None, rows, Calibration()), particles, TYPES, None, [])
+    data = page_data(
+        Tables(frames, rows, None, rows, Calibration()), particles, TYPES, ReportImages(), []
+    )
     assert (data["axis"], data["histories"]["0"]["at"]) == (label, at)
 
 
@@ -154,7 +157,7 @@ def test_histories_of_the_longest_stay_where_there_are_too_many_rows(monkeypatch
 
     def kept(most):
         monkeypatch.setattr(report_data, "MOST_HISTORY_ROWS", most)
-        return list(page_data(tables, particles, TYPES, None, [])["histories"])
+        return list(page_data(tables, particles, TYPES, ReportImages(), [])["histories"])
 
     assert kept(13) == ["0", "1", "2", "3"]
     assert kept(12) == ["1", "2", "3"]

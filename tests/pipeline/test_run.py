@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -180,6 +181,28 @@ def test_a_run_that_found_no_good_frame_may_be_replaced(pipeline, series, tmp_pa
     with pytest.raises(ds.InputError):
         pipeline().run(series(2, damaged=(0, 1)), tmp_path / "run", **PLAIN)
     assert len(pipeline().run(series(2), tmp_path / "run", **PLAIN).frames) == 2
+
+
+@pytest.mark.parametrize("name", ["figures/map.png", "mask.png"])
+def test_a_run_does_not_overwrite_what_it_reads(
+    pipeline, series, tmp_path, monkeypatch, with_readers, name
+):
+    run = tmp_path / "run"
+    pipeline().run(series(2), run, **PLAIN)
+    (run / "figures").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50), dtype=np.uint8)
+    cv2.imwrite(str(run / name), pixels)
+    info = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**info, "figures": ["map.png"]}))
+    before = {path: path.read_bytes() for path in run.rglob("*.*")}
+    monkeypatch.chdir(tmp_path)
+    frames = ds.open((run / name).relative_to(tmp_path), host=with_readers)
+    with pytest.raises(
+        ds.OutputError, match=rf"run/{name} is an input, .*would delete it; .*another --out"
+    ):
+        pipeline().run(frames, run, overwrite=True, **PLAIN)
+    assert {path: path.read_bytes() for path in run.rglob("*.*")} == before
+    pipeline().run(frames, tmp_path / "other", overwrite=True, **PLAIN)
 
 
 def test_a_folder_with_something_else_is_never_cleared(pipeline, series, tmp_path):

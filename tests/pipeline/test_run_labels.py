@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections import Counter
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -13,7 +15,7 @@ from roifile import ImagejRoi
 
 import defectscope as ds
 from defectscope.cli.main import cli
-from defectscope.core.errors import OptionError
+from defectscope.core.errors import OptionError, OutputError
 from defectscope.core.metrics import Counts
 from defectscope.core.tables import ORIGINS
 from defectscope.pipeline.labels import open_dataset, save_dataset
@@ -78,6 +80,51 @@ def test_truth_of_a_run_has_what_was_filled_in_as_ignored(run):
         found = image.instances
         assert [o == "interpolated" for o in origins(found)] == found.ignore.tolist()
     assert sum(int(image.instances.ignore.sum()) for image in truth.images) == 2
+
+
+@pytest.mark.parametrize(
+    ("target", "format", "text"),
+    [
+        ("", "napari", "is a run folder, whose files must stay as they are; .*run/layers"),
+        ("tracks.csv", "imagej-csv", r"tracks\.csv is a file of the run itself.*another OUT"),
+        ("run.json", "coco", r"run\.json is a file of the run itself.*another OUT"),
+    ],
+)
+def test_nothing_is_converted_over_a_run(run, target, format, text):
+    before = {path: path.read_bytes() for path in run.rglob("*.*")}
+    words = ["convert", str(run), str(run / target), "--to", format, "--overwrite"]
+    done = CliRunner().invoke(cli, words)
+    assert isinstance(done.exception, OutputError)
+    assert re.search(text, str(done.exception))
+    assert {path: path.read_bytes() for path in run.rglob("*.*")} == before
+
+
+def test_a_run_is_converted_into_a_folder_of_its_own(run):
+    done = CliRunner().invoke(cli, ["convert", str(run), str(run / "layers"), "--to", "napari"])
+    assert done.exit_code == 0, done.output
+    assert (run / "layers" / "tracks.csv").is_file()
+
+
+def test_folders_of_one_name_stay_relative(tmp_path, monkeypatch):
+    """A run on them is converted, and resumed from somewhere else."""
+    folders = [tmp_path / side / "x" for side in "AB"]
+    for seed, folder in enumerate(folders):
+        folder.mkdir(parents=True)
+        for k in range(2):
+            pixels = np.random.default_rng(2 * seed + k).integers(90, 110, (60, 80), dtype=np.uint8)
+            cv2.imwrite(str(folder / f"Frame{k}.png"), pixels)
+    words = ["run", "--detector", "dark-blobs", "--out", str(tmp_path / "run"), "--no-figures"]
+    runner = CliRunner()
+    done = runner.invoke(cli, [*words, *map(str, folders)])
+    assert done.exit_code == 0, done.output
+    sources = ds.load_run(tmp_path / "run").frames["source"].tolist()
+    assert sources == [f"{side}/x/Frame{k}.png" for side in "AB" for k in range(2)]
+    monkeypatch.chdir(tmp_path)
+    done = runner.invoke(cli, [*words, "A/x", "B/x", "--resume"])
+    assert done.exit_code == 0, done.output
+    for target, kind in (("labels.json", "coco"), ("labels", "labelme")):
+        done = runner.invoke(cli, ["convert", "run", target, "--to", kind])
+        assert done.exit_code == 0, done.output
 
 
 def test_a_set_for_imagej_says_which_frame_and_comes_back_corrected(run, tmp_path):

@@ -164,7 +164,7 @@ def test_a_resume_under_another_vote_is_refused(pipeline, series, tmp_path):
     pipeline.run(series(4), tmp_path / "run", vote="2/3", **PLAIN)
     with pytest.raises(ds.UsageError, match=r"cannot be resumed: its vote was 2/3, now it is 3/3"):
         pipeline.run(series(4), tmp_path / "run", vote="3/3", resume=True, **PLAIN)
-    with pytest.raises(ds.UsageError, match="its vote was 2/3, now it is None"):
+    with pytest.raises(ds.UsageError, match="its vote was 2/3, now it is none"):
         pipeline.run(series(4), tmp_path / "run", resume=True, **PLAIN)
 
 

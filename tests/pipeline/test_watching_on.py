@@ -222,7 +222,7 @@ def test_what_cannot_be_gone_on_with_is_refused(host, with_readers, tmp_path):
 
     watched()
     before = (out / "detections.parquet").read_bytes()
-    with pytest.raises(UsageError, match="its vote was None, now it is 2/3"):
+    with pytest.raises(UsageError, match="its vote was none, now it is 2/3"):
         watched(resume=True, vote="2/3")
     known = (out / "run.json").read_text()
     info = json.loads(known)

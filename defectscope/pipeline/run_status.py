@@ -1,0 +1,28 @@
+"""Whether a run came to its end, and how far it came if not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from defectscope.pipeline.results import Result
+
+__all__ = ["said_of_incomplete"]
+
+
+def said_of_incomplete(result: Result) -> list[str]:
+    """Return what to say of the tables of a run that was interrupted or failed, or goes on.
+
+    Parameters
+    ----------
+    result
+        A run, or labels that stand for one: those are complete as they are.
+    """
+    status = result.info.get("status")
+    if status in ("complete", "labelled data"):
+        return []
+    planned = (result.info.get("plan") or {}).get("frames") or [0]
+    done = len(result.frames)
+    # Of a run that watches a folder the number is not known before its end.
+    far = f": it has {done} of {planned[0]} frames" if done < planned[0] else ""
+    return [f"the run in {result.folder} is not complete ({status}){far}"]
