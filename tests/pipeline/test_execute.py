@@ -319,7 +319,8 @@ def test_a_cluster_that_is_lost_is_one_sentence(stages, kind):
 SCRIPT = """
 import signal, sys
 if __name__ != "__main__":
-    print("started", signal.getsignal(signal.SIGINT) is signal.SIG_IGN, file=sys.stderr)
+    # In one piece: two processes write here at once.
+    sys.stderr.write(f"started {signal.getsignal(signal.SIGINT) is signal.SIG_IGN}\n")
 else:
     import numpy as np
     import defectscope as ds
