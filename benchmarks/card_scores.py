@@ -3,9 +3,9 @@
     python benchmarks/card_scores.py WEIGHTS.safetensors RECIPE.toml [--frames 48]
         [--enlarge 0.85 --write]
 
-Prints what training writes into the scores of a card, for weights of the detector ``heatmap``. With
-``--enlarge``, frames are enlarged by this before the network sees them; ``--write`` makes that,
-the threshold that goes with it and the scores part of the card.
+Prints what training writes into the scores of a card, for weights of a detector of boxes. With
+``--enlarge``, frames are enlarged by this before the network ``heatmap`` sees them; ``--write``
+makes that, the threshold that goes with it and the scores part of the card.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ from pathlib import Path
 import numpy as np
 
 from defectscope import Frame, Runtime, WeightFiles
+from defectscope.core.files import write_json
+from defectscope.detectors.learning.box_training import LEAST_SCORE, THRESHOLD_FROM
 from defectscope.detectors.learning.scoring import BestThreshold, Scored, best_threshold
 from defectscope.detectors.learning.validating import VALIDATION_FROM
 from defectscope.pipeline.training import open_training_data
 from defectscope.plugins.host import default_host
 
-# As in the validation of training.
-LEAST_SCORE = 0.1
-
 
 def write(path: Path, enlarge: float, best: BestThreshold) -> None:
     """Put the enlargement, the threshold and the scores into a card."""
     content = json.loads(path.read_text())
-    content["architecture"]["enlarge"] = enlarge
+    if enlarge != 1:
+        content["architecture"]["enlarge"] = enlarge
     content["threshold"] = best.threshold
+    on = content["scores"]["validation"]["on"]
+    content["threshold_from"] = f"{THRESHOLD_FROM} on {on}"
     content["scores"]["validation"] |= {
         "f1_iou_0.15": round(best.f1, 4),
         "mean_f1": round(best.score, 4),
@@ -39,7 +41,7 @@ def write(path: Path, enlarge: float, best: BestThreshold) -> None:
         "recall": round(best.recall, 4),
         "recall_error": round(best.recall_error, 4),
     }
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    write_json(path, content)
 
 
 def main() -> None:
@@ -55,11 +57,13 @@ def main() -> None:
     former = float(card.architecture.get("enlarge", 1.0))
     enlarge = former if given.enlarge is None else given.enlarge
     known = {name: k for k, name in enumerate(card.defect_types)}
-    options = {"weights": str(given.weights), "score": LEAST_SCORE, "scale": enlarge / former}
+    options = {"weights": str(given.weights), "score": LEAST_SCORE}
+    if enlarge != former:
+        options["scale"] = enlarge / former
     scored = []
     with (
         open_training_data(given.recipe, host) as data,
-        host.build("detectors", "heatmap", options, Runtime(threads=1)) as detector,
+        host.build("detectors", card.detector, options, Runtime(threads=1)) as detector,
     ):
         for number in range(VALIDATION_FROM, VALIDATION_FROM + given.frames):
             pixels, truth = data.load(number)

@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 
     from defectscope.detectors.learning.suppression import Found
 
-__all__ = ["LEAST_SCORE", "BoxModule", "box_facts"]
+__all__ = ["LEAST_SCORE", "THRESHOLD_FROM", "BoxModule", "box_facts"]
 
 # Detections of less take no part in the choice of a threshold.
 LEAST_SCORE = 0.1
+THRESHOLD_FROM = "best mean F1 at IoU 0.15 and 0.4, of those as good the best number of detections"
 
 box_facts = partial(
     Facts,
-    threshold_from="best mean F1 at IoU 0.15 and 0.4",
+    threshold_from=THRESHOLD_FROM,
     scores=lambda best: {"f1_iou_0.15": round(best.f1, 4), "mean_f1": round(best.score, 4)},
     score_labels={"score": "mean F1 at IoU 0.15 and 0.4", "f1": "F1 at IoU 0.15"},
 )

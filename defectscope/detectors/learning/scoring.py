@@ -80,7 +80,11 @@ def share_with_error(hits: ArrayLike, numbers: ArrayLike) -> tuple[float, float]
 
 
 def best_threshold(frames: Sequence[Scored]) -> BestThreshold:
-    """Return the best mean F1, and the middle of the thresholds around it that are as good."""
+    """Return the best mean F1, and of the thresholds as good the one that counts best.
+
+    Densities are what defects are found for: a threshold whose false alarms and misses are as many
+    measures these, where one that finds a tenth less at the same F1 does not.
+    """
     counts = np.zeros((len(frames), len(THRESHOLDS), len(OVERLAPS), 3))
     for number, frame in enumerate(frames):
         iou = box_iou_matrix(frame.boxes, frame.true_boxes)
@@ -99,7 +103,7 @@ def best_threshold(frames: Sequence[Scored]) -> BestThreshold:
     totals = counts.sum(axis=0)
     f1 = 2 * totals[..., 0] / np.maximum(totals[..., 1] + totals[..., 2], 1)
     means = f1.mean(axis=1)
-    best = _middle(means)
+    best = _counting_best(means, totals[:, 0, 1], totals[0, 0, 2])
     hits, found, true = counts[:, best, 0].T
     return BestThreshold(
         float(means.max()), float(THRESHOLDS[best]), float(f1[best, 0]),
@@ -107,15 +111,20 @@ def best_threshold(frames: Sequence[Scored]) -> BestThreshold:
     )  # fmt: skip
 
 
-def _middle(means: NDArray[np.float64]) -> int:
-    """Return the middle of the run of values around the largest that are as good."""
+def _counting_best(means: NDArray[np.float64], found: NDArray[np.float64], true: float) -> int:
+    """Return where the number found is nearest to the true one, around the largest mean.
+
+    Looked at are thresholds as good; of those with the same number it is the middle one.
+    """
     low = high = int(means.argmax())
     least = means[low] - AS_GOOD
     while low > 0 and means[low - 1] >= least:
         low -= 1
     while high + 1 < len(means) and means[high + 1] >= least:
         high += 1
-    return (low + high) // 2
+    off = np.abs(np.log(np.maximum(found[low : high + 1], 0.5) / max(true, 0.5)))
+    nearest = low + np.flatnonzero(off == off.min())
+    return int(nearest[(len(nearest) - 1) // 2])
 
 
 def _hits_and_sizes(

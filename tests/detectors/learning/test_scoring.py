@@ -151,3 +151,17 @@ def test_the_error_of_a_share_is_how_much_it_varies_between_sets_of_frames():
     assert np.mean(errors) == pytest.approx(np.std(shares), rel=0.1)
     assert share_with_error([], []) == (0.0, 0.0)
     assert share_with_error([5], [10]) == (0.5, pytest.approx(0.05**0.5 / 2**0.5))
+
+
+def test_of_thresholds_as_good_the_one_with_the_right_number_is_taken():
+    # 600 hits that stay; then six false alarms and six hits lost, at lower and higher thresholds.
+    true = [(20 * (k % 40), 20 * (k // 40), 10) for k in range(606)]
+    found = [(*place, 0.9) for place in true[:600]] + [(*place, 0.6) for place in true[600:]]
+    alarms = [(2000 + 20 * k, 0, 10, score) for k, score in enumerate([0.4] * 6 + [0.2] * 60)]
+    best = best_threshold([scored(found + alarms, true)])
+    assert 0.4 < best.threshold < 0.6
+    assert best.precision == best.recall == 1
+    # All as good: 0.6 percent fewer, or more, change F1 by less than is looked at.
+    fewer = best_threshold([scored(found[:600] + alarms[:6], true)])
+    assert fewer.threshold <= 0.4
+    assert (fewer.precision, fewer.recall) == pytest.approx((600 / 606, 600 / 606))
