@@ -148,7 +148,7 @@ def test_precipitates_are_read_and_followed(site, tmp_path):
         "--tracker", "overlap", "--out", "results", "--no-overlay", cwd=tmp_path,
     )  # fmt: skip
     tracks = pd.read_parquet(tmp_path / "results" / "tracks.parquet")
-    # `map1.map` is no stem and number, so that frames count from 0.
-    assert tracks.groupby("particle")["frame"].apply(list).tolist() == [[0, 1, 2]] * 2
+    # map1.map.csv is frame 1.
+    assert tracks.groupby("particle")["frame"].apply(list).tolist() == [[1, 2, 3]] * 2
     growth = tracks.sort_values("frame").groupby("particle")["diameter_nm"]
     assert (growth.last() > growth.first() + 3).all()

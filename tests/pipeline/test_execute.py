@@ -320,7 +320,7 @@ SCRIPT = """
 import signal, sys
 if __name__ != "__main__":
     # In one piece: two processes write here at once.
-    sys.stderr.write(f"started {signal.getsignal(signal.SIGINT) is signal.SIG_IGN}\n")
+    sys.stderr.write(f"started {signal.getsignal(signal.SIGINT) is signal.SIG_IGN}\\n")
 else:
     import numpy as np
     import defectscope as ds

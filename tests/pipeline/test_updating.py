@@ -75,13 +75,12 @@ def test_ctrl_c_does_not_reach_an_update(started, tmp_path, capfd):
 
 def test_an_update_that_is_ended_takes_back_half_a_file(started, tmp_path, monkeypatch, capfd):
     # It is a nice process, which a busy machine may keep waiting.
-    monkeypatch.setattr(updating, "PATIENCE_S", 50.0)
+    monkeypatch.setattr(updating, "PATIENCE_S", 300.0)
     updater = started(Lasting)
     wait_for(tmp_path / "begun")
     process = updater._process
-    begun = time.monotonic()
     updater.stop()
-    assert time.monotonic() - begun < updating.PATIENCE_S
+    # By itself, and not killed for want of patience.
     assert process.exitcode == 0
     assert names(tmp_path) == ["begun"]
     assert capfd.readouterr().err == ""
