@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from defectscope.core.geometry.boxes import box_centres
 
+# pandas takes half a second to import, which processes that draw images can do without.
 if TYPE_CHECKING:
+    import pandas as pd
+
     from defectscope.core.defect_types import DefectType
     from defectscope.core.frames import Frame
     from defectscope.core.instances import Instances
@@ -82,6 +84,8 @@ GEOMETRY_COLUMNS: Mapping[str, str] = {
 
 def empty_table(columns: Mapping[str, str]) -> pd.DataFrame:
     """Return a table without rows, whose columns have their types all the same."""
+    import pandas as pd
+
     return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.items()})
 
 
@@ -198,6 +202,8 @@ def detection_table(
     The position is the measured centroid where there is one, else the centre of the box.
     """
     columns = detection_columns(frame, found, types)
+    import pandas as pd
+
     return pd.DataFrame(columns).astype(
         {name: dtype for name, dtype in DETECTION_COLUMNS.items() if name in columns}
     )
@@ -222,6 +228,8 @@ def geometry_columns(frame: Frame, found: Instances) -> dict[str, np.ndarray] | 
 def geometry_table(frame: Frame, found: Instances) -> pd.DataFrame:
     """Return one row for each vertex of the lines (or outlines) of a frame."""
     columns = geometry_columns(frame, found)
+    import pandas as pd
+
     return empty_table(GEOMETRY_COLUMNS) if columns is None else pd.DataFrame(columns)
 
 
