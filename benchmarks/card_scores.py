@@ -28,7 +28,7 @@ from defectscope.plugins.host import default_host
 def write(path: Path, enlarge: float, best: BestThreshold) -> None:
     """Put the enlargement, the threshold and the scores into a card."""
     content = json.loads(path.read_text())
-    if enlarge != 1:
+    if enlarge != content["architecture"].get("enlarge", 1.0):
         content["architecture"]["enlarge"] = enlarge
     content["threshold"] = best.threshold
     on = content["scores"]["validation"]["on"]

@@ -30,8 +30,9 @@ __all__ = [
     "write_text",
 ]
 
-# Names of files that are not whole yet.
+# What JSON holds as it is, without anything inside.
 PLAIN = frozenset([bool, float, int, str, type(None)])
+# Names of files that are not whole yet.
 TEMPORARY = re.compile(r"\..+-[0-9a-f]{10}(\.\w+)?")
 
 
