@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["UNCERTAIN", "DefectType"]
+__all__ = ["UNCERTAIN", "DefectType", "may_be_line"]
 
 # What people who label call what they are not sure of: it counts as neither found nor missed.
 UNCERTAIN = "uncertain"
@@ -64,3 +65,8 @@ class DefectType:
             raise ValueError(
                 f"defect type {self.name!r}: colour must look like '#e69f00', found {self.colour!r}"
             )
+
+
+def may_be_line(name: str, types: Mapping[str, DefectType]) -> bool:
+    """Return whether a defect type has the shape of a line, or is none of the known `types`."""
+    return name not in types or types[name].shape == "line"

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from defectscope.core.datasets import Dataset
+from defectscope.core.defect_types import may_be_line
 from defectscope.core.errors import OptionError, UsageError
 from defectscope.core.instances import Instances
 from defectscope.core.label_measurements import with_axes, with_courses
@@ -287,7 +288,7 @@ def _line_frames(
         return ()
     if not any(has_lines(p, types) for p, _ in pairs):
         # A detector of boxes says nothing about lines, also where it finds nothing.
-        other = bool(declared) and all(n in types and types[n].shape != "line" for n in declared)
+        other = bool(declared) and not any(may_be_line(name, types) for name in declared)
         if other or any(len(p) for p, _ in pairs):
             return ()
     return tuple(frame_line_scores(p, t, types) for p, t in pairs)

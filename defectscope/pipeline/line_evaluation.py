@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from defectscope.core.defect_types import may_be_line
 from defectscope.core.ignored_regions import ignored_region
 from defectscope.core.line_metrics import LineScores, score_lines
 from defectscope.pipeline.bootstrap import PERCENTILES
@@ -61,7 +62,7 @@ def line_positions(instances: Instances, types: Mapping[str, DefectType]) -> lis
     return [
         k
         for k, line in enumerate(instances.lines or ())
-        if len(line) > 1 and (str(names[k]) not in types or types[str(names[k])].shape == "line")
+        if len(line) > 1 and may_be_line(str(names[k]), types)
     ]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from defectscope import WeightFiles
+from defectscope.core.defect_types import may_be_line
 from defectscope.core.errors import OptionError
 from defectscope.detectors.learning.jobs import expect_one_type, has_lines, refuse_other
 from defectscope.detectors.learning.training import Facts, trained
@@ -66,8 +67,7 @@ def has_courses(truth: Instances, types: Mapping[str, DefectType]) -> bool:
 
     The mask of a defect that is known to have another shape is none.
     """
-    names = map(str, truth.defect_types)
-    may = np.array([name not in types or types[name].shape == "line" for name in names], bool)
+    may = np.array([may_be_line(str(name), types) for name in truth.defect_types], bool)
     return has_lines(truth) or bool(true_masks(truth[may], 1))
 
 
