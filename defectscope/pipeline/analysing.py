@@ -205,16 +205,11 @@ def analyse_run(
     """
     formats = figure_formats(figures)
     result = run_or_labels(Path(run), host)
-    if out is None and not is_run(Path(run)):
-        raise UsageError(f"{run} is labelled data; name a folder for the results with --out")
     folder = result.folder if out is None else Path(out)
     of_run = folder.resolve() == result.folder.resolve()
+    _check_run(Path(run), result, out is None, tracks is not None)
     if not of_run:
         refuse_run_folder(folder, "analysis")
-    if tracks is not None and not is_run(Path(run)):
-        raise UsageError("labelled data has no detections to link; leave out --tracks")
-    if not len(result.frames):
-        raise UsageError(f"the run in {result.folder} has no finished frame; run it first")
     runtime = host.runtime()
     wanted, left_out = _built(host, analyses, options or {}, runtime)
     built = about_what_was_found(wanted, result)
@@ -238,24 +233,26 @@ def analyse_run(
     warnings = list(dict.fromkeys(said))
     path = folder / "report.html" if report else None
     if path is not None:
-        paths = [Path(p) for p in images]
+        pictures = folder / "figures" if "png" in formats else None
         page = _page(
-            Path(run).resolve().name,
-            result,
-            tables,
-            findings,
-            runtime,
-            host,
-            paths,
-            viewer_frames,
-            warnings,
-            formats,
-            folder / "figures" if "png" in formats else None,
-        )
+            Path(run).resolve().name, result, tables, findings, runtime, host,
+            [Path(image) for image in images], viewer_frames, warnings, formats, pictures,
+        )  # fmt: skip
         write_text(path, page)
     if of_run:
         _note_figures(result, files)
     return Analysed(findings, files, path, warnings)
+
+
+def _check_run(run: Path, result: Result, in_place: bool, with_tracks: bool) -> None:
+    """Refuse what cannot be analysed, or not so."""
+    if not is_run(run):
+        if in_place:
+            raise UsageError(f"{run} is labelled data; name a folder for the results with --out")
+        if with_tracks:
+            raise UsageError("labelled data has no detections to link; leave out --tracks")
+    if not len(result.frames):
+        raise UsageError(f"the run in {result.folder} has no finished frame; run it first")
 
 
 def _of_other_shapes(wanted: list[NamedComponent], built: list[NamedComponent]) -> list[str]:

@@ -137,12 +137,27 @@ def benchmark(
         list(dict.fromkeys([*warnings, *(text for one in data for text in one.truth.warnings)])),
     )
     show = progress or (lambda stage, done, total: None)
+
+    def measured(entrant: Entrant, one: BenchmarkData) -> tuple[Line, list[str]]:
+        return _line(entrant, one, threads, iou, host, folder, show, time_limit_s)
+
+    return _with_lines(found, entrants, data, measured, folder)
+
+
+def _with_lines(
+    found: Benchmark,
+    entrants: Sequence[Entrant],
+    data: Sequence[BenchmarkData],
+    measured: Callable[[Entrant, BenchmarkData], tuple[Line, list[str]]],
+    folder: BenchmarkFolder | None,
+) -> Benchmark:
+    """Measure line by line, and write what is there after each, so that nothing of it is lost."""
     if folder is not None:
         folder.write_tables(found, "running")
     try:
         for one in data:
             for entrant in entrants:
-                line, said = _line(entrant, one, threads, iou, host, folder, show, time_limit_s)
+                line, said = measured(entrant, one)
                 known = [*found.warnings, *(text for text in said if text not in found.warnings)]
                 found = replace(found, lines=[*found.lines, line], warnings=known)
                 if folder is not None:

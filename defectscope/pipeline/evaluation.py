@@ -144,31 +144,12 @@ def evaluate(
     check_overlap(iou)
     host = host or default_host()
     predictions, truth, of_run, warnings = _opened(predictions, truth, host)
+    types = host.defect_types()
     joined = join_frames(predictions, truth, warnings)
     if rename:
-        there = names_in(truth) | _names_of(predictions)
-        check_renames(rename, there, host.defect_types())
-        joined = [
-            replace(j, predicted=renamed(j.predicted, rename), true=renamed(j.true, rename))
-            for j in joined
-        ]
-    types = host.defect_types()
-    joined = [
-        replace(
-            j,
-            predicted=with_axes(with_courses(j.predicted, types), types),
-            true=with_axes(with_courses(j.true, types), types),
-        )
-        for j in joined
-    ]
-    area_px = None
-    if isinstance(predictions, Result):
-        joined = within_roi(joined, predictions.roi, types, warnings)
-        joined = outside_masks(joined, predictions.masks, warnings)
-        if of_run is not None:
-            joined = within_roi(joined, of_run.roi, types, warnings, "predicted")
-            joined = outside_masks(joined, of_run.masks, warnings, "predicted")
-        area_px = looked_at_px(joined, [predictions] if of_run is None else [predictions, of_run])
+        check_renames(rename, names_in(truth) | _names_of(predictions), types)
+    joined = _comparable(joined, rename or {}, types)
+    joined, area_px = _looked_at(joined, predictions, of_run, types, warnings)
     names = _type_names(joined)
     warnings += _foreign_names(joined)
     if all(j.true.ignore.all() for j in joined):
@@ -197,6 +178,37 @@ def evaluate(
         tracking,
         warnings,
     )
+
+
+def _comparable(
+    joined: list[Joined], rename: Mapping[str, str], types: Mapping[str, DefectType]
+) -> list[Joined]:
+    """Return both sides under their new names, with the courses of lines and the axes of masks."""
+
+    def comparable(side: Instances) -> Instances:
+        side = renamed(side, rename) if rename else side
+        return with_axes(with_courses(side, types), types)
+
+    return [replace(j, predicted=comparable(j.predicted), true=comparable(j.true)) for j in joined]
+
+
+def _looked_at(
+    joined: list[Joined],
+    predictions: Result | Dataset,
+    of_run: Result | None,
+    types: Mapping[str, DefectType],
+    warnings: list[str],
+) -> tuple[list[Joined], float | None]:
+    """Return what lies where the runs looked, and the area of that, px²; None without a run."""
+    if not isinstance(predictions, Result):
+        return joined, None
+    joined = within_roi(joined, predictions.roi, types, warnings)
+    joined = outside_masks(joined, predictions.masks, warnings)
+    if of_run is not None:
+        joined = within_roi(joined, of_run.roi, types, warnings, "predicted")
+        joined = outside_masks(joined, of_run.masks, warnings, "predicted")
+    runs = [predictions] if of_run is None else [predictions, of_run]
+    return joined, looked_at_px(joined, runs)
 
 
 def _names_of(predictions: Result | Dataset) -> set[str]:

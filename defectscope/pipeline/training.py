@@ -15,7 +15,7 @@ from defectscope.core.errors import (
     OutputError,
     UsageError,
 )
-from defectscope.core.options import validate_options
+from defectscope.core.options import Options, validate_options
 from defectscope.core.training import TrainingData, TrainingJob, is_follower
 from defectscope.core.weights import WeightFiles, find_weights
 from defectscope.pipeline.lanes import available_cores
@@ -137,28 +137,10 @@ def train(
             f"{out if out.exists() else out.with_name(f'{out.stem}.training')} exists; go on with "
             "--resume, replace it with --overwrite, or choose another --out"
         )
-    named = NamedComponent.of_class(host, "detectors", name)
-    detector = named.component
-    if not issubclass(detector, TrainableDetector):
-        raise UsageError(
-            f"the detector {name!r} learns nothing: it has no training; these have: "
-            f"{_that_learn(host)}"
-        )
-    chosen = validate_options(detector.TrainingOptions, options or {}, name)
+    named, training_options = _that_learns(host, name)
+    chosen = validate_options(training_options, options or {}, name)
     runtime = host.runtime(device=device, threads=threads or _threads(workers))
-    training = open_training_data(Path(data), host, rename)
-    held_out = None if validation is None else open_training_data(Path(validation), host, rename)
-    sources = [source for source in (training, held_out) if source is not None]
-    _check_rename(rename or {}, sources)
-    for source in sources:
-        notes = source.notes() if isinstance(source, DatasetData) else []
-        for text in (*source.warnings, *notes):
-            say(f"warning: {source.title}: {text}")
-    if held_out is not None and set(held_out.defect_types) - set(training.defect_types):
-        raise OptionError(
-            f"the validation data has the defect types {', '.join(held_out.defect_types)}, the "
-            f"training data {', '.join(training.defect_types)}; they must be the same"
-        )
+    training, held_out = _opened(Path(data), validation, host, rename or {}, say)
     job = TrainingJob(
         training, out, chosen, held_out,
         None if init is None else find_weights(str(init), host.weights()),
@@ -206,6 +188,42 @@ def _weight_files(named: NamedComponent, where: str, found: object, expected: st
             f"{named.describe()} must return {expected}, found {type(found).__name__} {where}"
         )
     return found
+
+
+def _that_learns(host: PluginHost, name: str) -> tuple[NamedComponent, type[Options]]:
+    """Return a detector that can be trained, and the options of its training."""
+    named = NamedComponent.of_class(host, "detectors", name)
+    detector = named.component
+    if not issubclass(detector, TrainableDetector):
+        raise UsageError(
+            f"the detector {name!r} learns nothing: it has no training; these have: "
+            f"{_that_learn(host)}"
+        )
+    return named, detector.TrainingOptions
+
+
+def _opened(
+    data: Path,
+    validation: Path | str | None,
+    host: PluginHost,
+    rename: Mapping[str, str],
+    say: Callable[[str], None],
+) -> tuple[TrainingData, TrainingData | None]:
+    """Return what is learned from and what is held out, and say what is to be said of both."""
+    training = open_training_data(data, host, rename)
+    held_out = None if validation is None else open_training_data(Path(validation), host, rename)
+    sources = [source for source in (training, held_out) if source is not None]
+    _check_rename(rename, sources)
+    for source in sources:
+        notes = source.notes() if isinstance(source, DatasetData) else []
+        for text in (*source.warnings, *notes):
+            say(f"warning: {source.title}: {text}")
+    if held_out is not None and set(held_out.defect_types) - set(training.defect_types):
+        raise OptionError(
+            f"the validation data has the defect types {', '.join(held_out.defect_types)}, the "
+            f"training data {', '.join(training.defect_types)}; they must be the same"
+        )
+    return training, held_out
 
 
 def _that_learn(host: PluginHost) -> str:
