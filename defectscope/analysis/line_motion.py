@@ -72,15 +72,18 @@ class LineMotion(Analysis):
     def _rows(
         self, seen: list[Course], axis: NDArray[np.float64], tables: Tables
     ) -> list[dict[str, Any]]:
-        size, interval = tables.calibration.pixel_size_nm, tables.calibration.frame_interval_s
+        size, known = tables.calibration.pixel_size_nm, tables.calibration
         first = seen[0].points
         points = [first if _mean_normal(first) @ axis >= 0 else first[::-1]]
         for line in seen[1:]:
             points.append(_turned_like(points[-1], line.points))
         moved = [np.nan, *(normal_displacement(a, b) for a, b in pairwise(points))]
         gaps = [1, *(b.frame - a.frame for a, b in pairwise(seen))]
+        times = np.array([known.time_s(line.frame) for line in seen], float)
         rows = []
-        for line, course, way, gap in zip(seen, points, moved, gaps, strict=True):
+        for line, course, way, gap, apart_s in zip(
+            seen, points, moved, gaps, np.diff(times, prepend=np.nan), strict=True
+        ):
             bends = curvatures(polyline_resample(course, POINTS))
             amount, signed = float(np.abs(bends).mean()), float(bends.mean())
             per_frame = way / gap
@@ -90,9 +93,7 @@ class LineMotion(Analysis):
                     "frame": line.frame,
                     "displacement_px": way,
                     "velocity_px_per_frame": per_frame,
-                    "velocity_nm_per_s": per_frame * size / interval
-                    if size and interval
-                    else np.nan,
+                    "velocity_nm_per_s": way * size / apart_s if size else np.nan,
                     "curvature_per_px": amount,
                     "curvature_per_nm": amount / size if size else np.nan,
                     "signed_curvature_per_px": signed,

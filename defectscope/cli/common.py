@@ -145,6 +145,9 @@ def calibration_options(command: F) -> F:
                   help="Dose from one frame index to the next, dpa."),
             once("--dose-rate", "dose_rate_dpa_per_s", type=float, metavar="DPA/S",
                   help="In place of --dose-per-frame, where times are known; dpa/s."),
+            once("--frame-times", type=PATH, metavar="TABLE.csv",
+                 help="Times and doses of single frames: columns frame and time_s, dose_dpa or "
+                 "both; linear between."),
             once("--thickness", "thickness_nm", type=float, metavar="NM",
                   help="Foil thickness, nm."),
             once("--visible-fraction", type=float, metavar="F",
@@ -157,7 +160,7 @@ def calibration_options(command: F) -> F:
 
 CALIBRATION_VALUES = (
     "pixel_size_nm", "frame_interval_s", "dose_start_dpa", "dose_per_frame_dpa",
-    "dose_rate_dpa_per_s", "thickness_nm", "visible_fraction",
+    "dose_rate_dpa_per_s", "frame_times", "thickness_nm", "visible_fraction",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from defectscope.core.errors import FormatError, OptionError, did_you_mean
+from defectscope.core.frame_times import FrameTimes
 
 __all__ = ["Calibration"]
 
@@ -29,6 +30,9 @@ class Calibration(BaseModel):
         Time from one frame index to the next.
     dose_start_dpa, dose_per_frame_dpa
         Dose law: ``dose(index) = dose_start_dpa + index * dose_per_frame_dpa`` (P2, eq. 1).
+    frame_times
+        Times, doses or both of single frames, which go before the interval and the dose law: for
+        a beam that paused, or another flux. Given as a table, or as the path of a CSV file.
     thickness_nm
         Foil thickness, for volume densities.
     visible_fraction
@@ -44,6 +48,9 @@ class Calibration(BaseModel):
         default=None, description="dose at frame index 0, dpa"
     )
     dose_per_frame_dpa: NonNegative | None = Field(default=None, description="dose a frame, dpa")
+    frame_times: FrameTimes | None = Field(
+        default=None, description="CSV file of times and doses of single frames"
+    )
     thickness_nm: Positive | None = Field(default=None, description="foil thickness, nm")
     visible_fraction: Mapping[str, Fraction] = Field(
         default_factory=dict, description="fraction of the defects that is visible, by defect type"
@@ -54,12 +61,35 @@ class Calibration(BaseModel):
     def _one_number_means_every_type(cls, value: Any) -> Any:
         return {"*": value} if isinstance(value, int | float) else value
 
+    @field_validator("frame_times", mode="before")
+    @classmethod
+    def _a_path_means_its_table(cls, value: Any) -> Any:
+        return FrameTimes.from_csv(Path(value)) if isinstance(value, str | Path) else value
+
+    @property
+    def knows_times(self) -> bool:
+        """Whether frames have times."""
+        return self._from_table("time_s") or self.frame_interval_s is not None
+
+    @property
+    def knows_doses(self) -> bool:
+        """Whether frames have doses."""
+        law = self.dose_start_dpa is not None and self.dose_per_frame_dpa is not None
+        return self._from_table("dose_dpa") or law
+
+    def _from_table(self, quantity: str) -> bool:
+        return self.frame_times is not None and getattr(self.frame_times, quantity) is not None
+
     def time_s(self, index: int) -> float | None:
-        """Return the time of a frame index, or None where the interval is unknown."""
+        """Return the time of a frame index, or None where it is unknown."""
+        if self.frame_times is not None and self._from_table("time_s"):
+            return self.frame_times.at("time_s", index)
         return None if self.frame_interval_s is None else index * self.frame_interval_s
 
     def dose_dpa(self, index: int) -> float | None:
-        """Return the dose at a frame index, or None where the dose law is unknown."""
+        """Return the dose at a frame index, or None where it is unknown."""
+        if self.frame_times is not None and self._from_table("dose_dpa"):
+            return self.frame_times.at("dose_dpa", index)
         if self.dose_start_dpa is None or self.dose_per_frame_dpa is None:
             return None
         return self.dose_start_dpa + index * self.dose_per_frame_dpa
@@ -81,11 +111,16 @@ class Calibration(BaseModel):
 
     @classmethod
     def from_toml(cls, path: Path) -> Calibration:
-        """Read a calibration file: the fields of this class as top-level keys."""
+        """Read a calibration file: the fields of this class as top-level keys.
+
+        The path of ``frame_times`` counts from the folder of the file.
+        """
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise FormatError(f"the calibration file {path} cannot be read: {error}") from error
+        if isinstance(table := values.get("frame_times"), str):
+            values["frame_times"] = path.parent / table
         return _validated(values)
 
 

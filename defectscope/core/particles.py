@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from defectscope.core.calibration import Calibration
 from defectscope.core.track_quality import track_quality
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["particle_table"]
 
@@ -61,6 +66,8 @@ def particle_table(
     table["lifetime_frames"] = table["last_frame"] - table["first_frame"] + 1
     if calibration.frame_interval_s is not None:
         table["lifetime_s"] = table["lifetime_frames"] * calibration.frame_interval_s
+    elif calibration.knows_times:
+        table["lifetime_s"] = _lifetimes_s(first["frame"], last["frame"], calibration)
     quality = track_quality(ordered, frame_step)
     table["detections"] = quality["sightings"].to_numpy()
     table["interpolated"] = quality["interpolated"].to_numpy()
@@ -75,3 +82,22 @@ def particle_table(
         if name in tracks:
             table[f"median_{name}"] = groups[name].median().to_numpy()
     return table
+
+
+def _lifetimes_s(
+    first: pd.Series, last: pd.Series, calibration: Calibration
+) -> NDArray[np.float64]:
+    """Return how long particles lived where frames have times of their own, NaN where unknown.
+
+    As in frames, the first and the last one both count: a life is half a step longer at each end.
+    """
+
+    def times(frames: pd.Series) -> NDArray[np.float64]:
+        return np.array([calibration.time_s(int(frame)) for frame in frames], float)
+
+    begin, end = times(first), times(last)
+    before, after = begin - times(first - 1), times(last + 1) - end
+    # At the ends of the table, as on their other side.
+    before = np.where(np.isnan(before), times(first + 1) - begin, before)
+    after = np.where(np.isnan(after), end - times(last - 1), after)
+    return end - begin + (before + after) / 2

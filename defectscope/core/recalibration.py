@@ -42,10 +42,13 @@ def _under(table: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
 
 
 def _timed(table: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
-    laws = {"time_s": calibration.time_s, "dose_dpa": calibration.dose_dpa}
-    known = {name: law for name, law in laws.items() if law(0) is not None}
+    laws = {}
+    if calibration.knows_times:
+        laws["time_s"] = calibration.time_s
+    if calibration.knows_doses:
+        laws["dose_dpa"] = calibration.dose_dpa
     return table.assign(
-        **{name: table["frame"].map(law).astype(float) for name, law in known.items()}
+        **{name: table["frame"].map(law).astype(float) for name, law in laws.items()}
     )
 
 

@@ -34,6 +34,7 @@ from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_files import refuse_run_folder
 from defectscope.pipeline.run_labels import is_run
 from defectscope.pipeline.runfolder import RunFolder
+from defectscope.pipeline.time_tables import outside_table
 from defectscope.pipeline.unasked_analyses import unasked_analyses
 from defectscope.plugins.host import default_host
 
@@ -225,6 +226,7 @@ def analyse_run(
     found_types = map(str, tables.detections["defect_type"].unique())
     notes += unknown_fractions(merged, {*runtime.defect_types, *found_types})
     tables = selected_tables(recalibrated(tables, merged), frames, roi)
+    notes += outside_table(merged, tables.frames["frame"])
     left_out += _of_other_shapes(wanted, built)
     found = findings_of(built, tables, progress, left_out)
     written = write_found(folder / "figures", found, left_out, formats)

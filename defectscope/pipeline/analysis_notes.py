@@ -44,15 +44,16 @@ def said_of_run(result: Result, tables: Tables) -> list[str]:
 def _missing(calibration: Calibration, tables: Tables, mixed_sizes: bool) -> list[tuple[str, str]]:
     """Return what is unknown, and the options that give it."""
     # Labelled images may bring their own, without any law.
-    dose = calibration.dose_dpa(0) if tables.frames["dose_dpa"].isna().all() else 0.0
+    dose = calibration.knows_doses or tables.frames["dose_dpa"].notna().any()
     laws = (
-        ("frame interval (times are in frames)", "--frame-interval", calibration.frame_interval_s),
+        ("frame interval (times are in frames)", "--frame-interval", calibration.knows_times),
         ("dose law", "--dose-start and --dose-per-frame", dose),
     )
+    length, depth = calibration.pixel_size_nm is not None, calibration.thickness_nm is not None
     values = (
-        ("pixel size (lengths are in px)", "--pixel-size", calibration.pixel_size_nm),
+        ("pixel size (lengths are in px)", "--pixel-size", length),
         # Unrelated images have none by their numbers.
         *(() if mixed_sizes else laws),
-        ("foil thickness (no densities by volume)", "--thickness", calibration.thickness_nm),
+        ("foil thickness (no densities by volume)", "--thickness", depth),
     )
-    return [(text, option) for text, option, value in values if value is None]
+    return [(text, option) for text, option, known in values if not known]

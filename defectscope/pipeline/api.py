@@ -28,6 +28,7 @@ from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.script_guard import expect_guard
 from defectscope.pipeline.session import Progress, RunSettings, Session
+from defectscope.pipeline.time_tables import outside_table
 from defectscope.pipeline.unasked_analyses import unasked_analyses
 from defectscope.pipeline.watched import WatchedFolder
 from defectscope.pipeline.watching import WatchSession
@@ -81,6 +82,7 @@ def open_frames(
     selected: FrameSequence = sequence.calibrated(merged)
     if frames is not None:
         selected = selected.select(*parse_frame_range(frames))
+    sequence.warnings += outside_table(merged, selected.indices)
     return selected
 
 

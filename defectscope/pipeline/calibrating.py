@@ -10,6 +10,7 @@ from typing import Any
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import OptionError, did_you_mean
 from defectscope.pipeline.plausibility import implausible
+from defectscope.pipeline.time_tables import DOSE_RATE, overruled, with_doses
 
 __all__ = [
     "HALF_A_LAW",
@@ -20,7 +21,6 @@ __all__ = [
 ]
 
 TOLERANCE = 0.01
-DOSE_RATE = "dose_rate_dpa_per_s"
 HALF_A_LAW = (
     "the dose needs both dose_start_dpa (at frame index 0) and dose_per_frame_dpa; only one is "
     "given, so that doses are left empty"
@@ -35,6 +35,7 @@ NAMES = {
 }
 # Options that say what unrelated images cannot have.
 GIVEN_BY = {"time": "--frame-interval", "dose": "--dose-per-frame"}
+GIVEN_BY_TABLE = "--frame-times"
 OF_FILES = ("pixel_size_nm", "frame_interval_s")
 
 
@@ -76,17 +77,25 @@ def merged_calibration(
         if not (of_run or name in OF_FILES):
             continue
         before, after = getattr(own, name), getattr(merged, name)
-        if before is not None and abs(after - before) > TOLERANCE * before:
-            said, used = text.format(before), text.format(after)
-            speaker = "the run has" if of_run else "the files say"
-            warnings.append(f"{speaker} {said}, but {used} was given and is used")
+        if before is None or (after is not None and abs(after - before) <= TOLERANCE * before):
+            continue
+        said, used = (
+            text.format(before),
+            "a table of frames" if after is None else text.format(after),
+        )
+        speaker = "the run has" if of_run else "the files say"
+        warnings.append(f"{speaker} {said}, but {used} was given and is used")
     if of_run:
         warnings += _other_fractions(own, merged)
+        if own.frame_times not in (None, merged.frame_times):
+            warnings.append("the run has a table of frame times, but other times or doses were "
+                            "given and are used")  # fmt: skip
     given = calibration.model_fields_set if calibration else set()
     given = given | {name for name, value in values.items() if value is not None}
     if of_run and not given & {"dose_per_frame_dpa", DOSE_RATE}:
         warnings += _dose_stays(own, merged)
-    if (merged.dose_start_dpa is None) != (merged.dose_per_frame_dpa is None):
+    half = (merged.dose_start_dpa is None) != (merged.dose_per_frame_dpa is None)
+    if half and not merged.knows_doses:
         warnings.append(HALF_A_LAW)
     warnings += implausible(merged)
     return merged
@@ -121,16 +130,19 @@ def given_calibration(
     if isinstance(calibration, str | Path):
         calibration = Calibration.from_toml(Path(calibration))
     fields = calibration.model_dump(exclude_unset=True) if calibration else {}
-    single = {name: value for name, value in values.items() if name != DOSE_RATE}
-    merged = own.updated(**fields).updated(**single)
-    rate = values.get(DOSE_RATE)
+    single = {name: value for name, value in values.items() if value is not None}
+    rate = single.pop(DOSE_RATE, None)
+    merged = overruled(overruled(own, fields), single, with_rate=rate is not None)
     if rate is None:
         return merged
-    if single.get("dose_per_frame_dpa") is not None:
+    if "dose_per_frame_dpa" in single:
         raise OptionError(
             "the dose of a frame follows from the dose rate; give --dose-rate or "
             "--dose-per-frame, not both"
         )
+    if merged.frame_times is not None and merged.frame_times.time_s is not None:
+        _dose_per_frame(rate, 1.0)
+        return with_doses(merged, rate)
     return merged.updated(dose_per_frame_dpa=_dose_per_frame(rate, merged.frame_interval_s))
 
 
@@ -171,7 +183,7 @@ def _dose_per_frame(rate: float, interval_s: float | None) -> float:
     if interval_s is None:
         raise OptionError(
             "--dose-rate needs the time between frames, which is unknown; give --frame-interval "
-            "too, or the dose of a frame with --dose-per-frame"
+            "or --frame-times too, or the dose of a frame with --dose-per-frame"
         )
     return rate * interval_s
 
@@ -190,14 +202,22 @@ def without_laws(
     of_run
         Whether the images are those of a finished run, which stays one on unrelated images.
     """
-    lost = {"time": ["frame_interval_s"]} if calibration.frame_interval_s is not None else {}
-    if calibration.dose_per_frame_dpa:
+    lost, options = {}, []
+    if calibration.knows_times:
+        lost["time"] = ["frame_interval_s"]
+    if calibration.dose_per_frame_dpa or (calibration.frame_times and calibration.knows_doses):
         lost["dose"] = ["dose_start_dpa", "dose_per_frame_dpa"]
     if not lost:
         return calibration
+    for name, (law, *_) in lost.items():
+        if getattr(calibration, law) is not None:
+            options.append(GIVEN_BY[name])
+    if calibration.frame_times is not None:
+        options.append(GIVEN_BY_TABLE)
     warnings.append(
         f"unrelated images (--mixed-sizes) have no {' and no '.join(lost)} by their numbers; "
-        f"leave out {' and '.join(GIVEN_BY[name] for name in lost)}, also of the calibration file"
+        f"leave out {' and '.join(options)}, also of the calibration file"
         f"{'' if of_run else ', or --mixed-sizes'}"
     )
-    return calibration.model_copy(update={name: None for names in lost.values() for name in names})
+    names = ["frame_times", *(name for names in lost.values() for name in names)]
+    return calibration.model_copy(update=dict.fromkeys(names))

@@ -105,6 +105,9 @@ def _calibration(known: Mapping[str, Any], types: Mapping[str, DefectType]) -> s
     }
     parts = [text.format(known[name]) for name, text in texts.items()
              if known.get(name) is not None]  # fmt: skip
+    if table := known.get("frame_times"):
+        told = [text for name, text in (("time_s", "times"), ("dose_dpa", "doses")) if table[name]]
+        parts.append(f"{' and '.join(told)} of {len(table['frame'])} frames from a table")
     fractions = known.get("visible_fraction") or {}
     others = "every type" if len(fractions) == 1 else "every other type"
     for name, value in fractions.items():

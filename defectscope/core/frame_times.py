@@ -1,0 +1,125 @@
+"""Times and doses of single frames, where no straight line tells them: pauses, another flux."""
+
+from __future__ import annotations
+
+import csv
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from defectscope.core.errors import FormatError
+
+__all__ = ["FrameTimes"]
+
+Whole = Annotated[int, Field(ge=0)]
+Known = Annotated[float, Field(allow_inf_nan=False)]
+QUANTITIES = ("time_s", "dose_dpa")
+# Times of frames that differ by less than this are those of a camera that runs evenly.
+EVEN = 0.01
+
+
+class FrameTimes(BaseModel):
+    """Time and dose at some frame indices, and linear between them.
+
+    Parameters
+    ----------
+    frame
+        Frame indices, ascending.
+    time_s
+        Time at each; ascending. None where no times are known.
+    dose_dpa
+        Dose at each; it never falls. None where no doses are known.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    frame: tuple[Whole, ...] = Field(min_length=1)
+    time_s: tuple[Known, ...] | None = None
+    dose_dpa: tuple[Annotated[Known, Field(ge=0)], ...] | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> FrameTimes:
+        if self.time_s is None and self.dose_dpa is None:
+            raise ValueError("a table of frames needs a column time_s, dose_dpa or both")
+        for name in ("frame", *QUANTITIES):
+            values = getattr(self, name)
+            if values is None:
+                continue
+            if len(values) != len(self.frame):
+                raise ValueError(f"{name} must have a value for each frame")
+            for (k, before), (_, after) in pairwise(enumerate(values)):
+                if after < before or (after == before and name != "dose_dpa"):
+                    raise ValueError(
+                        f"{name} must ascend, and {after:g} follows {before:g} after frame "
+                        f"{self.frame[k]}"
+                    )
+        return self
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Return what is shown: a video has thousands of frames."""
+        yield None, f"{len(self.frame)} frames from {self.frame[0]} to {self.frame[-1]}"
+        yield None, " and ".join(name for name in QUANTITIES if getattr(self, name) is not None)
+
+    def at(self, quantity: str, index: int) -> float | None:
+        """Return ``time_s`` or ``dose_dpa`` at a frame index; None beside the table."""
+        values = getattr(self, quantity)
+        if values is None or not self.frame[0] <= index <= self.frame[-1]:
+            return None
+        place = bisect_left(self.frame, index)
+        if self.frame[place] == index:
+            return float(values[place])
+        part = (index - self.frame[place - 1]) / (self.frame[place] - self.frame[place - 1])
+        return float(values[place - 1] + part * (values[place] - values[place - 1]))
+
+    def without(self, quantity: str) -> FrameTimes | None:
+        """Return the table without ``time_s`` or ``dose_dpa``; None where nothing is left."""
+        rest = self.model_copy(update={quantity: None})
+        return None if rest.time_s is None and rest.dose_dpa is None else rest
+
+    def interval_s(self) -> float | None:
+        """Return the time from one frame index to the next, where it is always the same."""
+        if self.time_s is None or len(self.frame) < 2:
+            return None
+        steps = np.diff(self.time_s) / np.diff(self.frame)
+        typical = float(np.median(steps))
+        return typical if np.abs(steps - typical).max() <= EVEN * typical else None
+
+    @classmethod
+    def from_csv(cls, path: Path) -> FrameTimes:
+        """Read a table with the columns ``frame`` and ``time_s``, ``dose_dpa`` or both.
+
+        Raises
+        ------
+        FormatError
+            It cannot be read, or is no such table.
+        """
+        import pandas as pd  # worker processes that read no table start faster without it
+
+        try:
+            table = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig")
+        except (OSError, ValueError, csv.Error) as error:
+            raise FormatError(f"the table of frame times {path} cannot be read: {error}") from error
+        table.columns = [str(name).strip() for name in table.columns]
+        there = [name for name in QUANTITIES if name in table]
+        if "frame" not in table or not there:
+            raise FormatError(
+                f"the table of frame times {path} needs the columns frame and time_s, dose_dpa or "
+                f"both, found {', '.join(table.columns)}"
+            )
+        numbers = table[["frame", *there]].apply(pd.to_numeric, errors="coerce")
+        for name in numbers:
+            wrong = numbers[name].isna() | ((numbers[name] % 1 != 0) if name == "frame" else False)
+            if wrong.any():
+                row = int(np.flatnonzero(wrong)[0])
+                value = str(table[name].iloc[row])
+                raise FormatError(
+                    f"the table of frame times {path} has {value!r} as {name} in row {row + 1}; "
+                    f"expected a {'whole ' if name == 'frame' else ''}number in each"
+                )
+        values = {name: tuple(numbers[name].tolist()) for name in there}
+        return cls.model_validate({"frame": tuple(numbers["frame"].astype(int)), **values})

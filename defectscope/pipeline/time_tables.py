@@ -1,0 +1,87 @@
+"""Times and doses by a table of frames, in place of a straight line."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from defectscope.core.calibration import Calibration
+from defectscope.core.errors import OptionError
+
+__all__ = ["DOSE_RATE", "outside_table", "overruled", "with_doses"]
+
+DOSE_RATE = "dose_rate_dpa_per_s"
+# What a table of frames says of each of its quantities in place of these.
+REPLACED = {"time_s": ("frame_interval_s",), "dose_dpa": ("dose_start_dpa", "dose_per_frame_dpa")}
+
+
+def overruled(own: Calibration, given: Mapping[str, Any], with_rate: bool = False) -> Calibration:
+    """Return a calibration overruled by fields of another: a table and a law exclude each other.
+
+    Parameters
+    ----------
+    own
+        What is known so far; may hold a table.
+    given
+        What overrules it; None leaves a value as it is.
+    with_rate
+        Whether a dose rate is given, too.
+
+    Raises
+    ------
+    OptionError
+        Both are given for one quantity.
+    """
+    merged = own.updated(**given)
+    table = merged.frame_times
+    if table is None:
+        return merged
+    changes: dict[str, Any] = {}
+    for quantity, laws in REPLACED.items():
+        if getattr(table, quantity) is None:
+            continue
+        by_law = [name for name in laws if given.get(name) is not None]
+        if with_rate and quantity == "dose_dpa":
+            by_law.append(DOSE_RATE)
+        if given.get("frame_times") is None:
+            # The run's own table; a dose rate makes new doses of its times.
+            if by_law and by_law != [DOSE_RATE]:
+                table = None if table is None else table.without(quantity)
+        elif by_law:
+            raise OptionError(
+                f"the table of frame times has {quantity}, so that {by_law[0]} means nothing; "
+                "leave out one of the two"
+            )
+        else:
+            changes |= dict.fromkeys(laws)
+    if "frame_interval_s" in changes and table is not None:
+        changes["frame_interval_s"] = table.interval_s()
+    return merged.model_copy(update={**changes, "frame_times": table})
+
+
+def with_doses(calibration: Calibration, rate: float) -> Calibration:
+    """Return a calibration whose table has doses by its times and a dose rate, dpa/s."""
+    table, start = calibration.frame_times, calibration.dose_start_dpa
+    if start is None:
+        raise OptionError(
+            "--dose-rate with a table of times needs the dose at time 0; give --dose-start too"
+        )
+    assert table is not None
+    assert table.time_s is not None
+    doses = tuple(start + rate * time for time in table.time_s)
+    return calibration.updated(frame_times=table.model_copy(update={"dose_dpa": doses}))
+
+
+def outside_table(calibration: Calibration, frames: Collection[int]) -> list[str]:
+    """Return a warning where frames lie beside the table of times and doses, if there is one."""
+    table = calibration.frame_times
+    if table is None:
+        return []
+    beside = sum(not table.frame[0] <= frame <= table.frame[-1] for frame in frames)
+    if not beside:
+        return []
+    told = " and ".join(name for name in REPLACED if getattr(table, name) is not None)
+    return [
+        f"the table of frame times goes from frame {table.frame[0]} to {table.frame[-1]}: {beside} "
+        f"of {len(frames)} frames lie beside it and have no {told}"
+    ]
