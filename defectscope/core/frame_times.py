@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from defectscope.core.errors import FormatError
 
@@ -54,8 +54,9 @@ class FrameTimes(BaseModel):
                 raise ValueError(f"{name} must have a value for each frame")
             for (k, before), (_, after) in pairwise(enumerate(values)):
                 if after < before or (after == before and name != "dose_dpa"):
+                    rule = "not fall" if name == "dose_dpa" else "ascend"
                     raise ValueError(
-                        f"{name} must ascend, and {after:g} follows {before:g} after frame "
+                        f"{name} must {rule}, and {after:g} follows {before:g} after frame "
                         f"{self.frame[k]}"
                     )
         return self
@@ -116,10 +117,19 @@ class FrameTimes(BaseModel):
             wrong = numbers[name].isna() | ((numbers[name] % 1 != 0) if name == "frame" else False)
             if wrong.any():
                 row = int(np.flatnonzero(wrong)[0])
-                value = str(table[name].iloc[row])
+                value = table[name].iloc[row]
+                found = "an empty cell" if pd.isna(value) else repr(str(value))
                 raise FormatError(
-                    f"the table of frame times {path} has {value!r} as {name} in row {row + 1}; "
+                    f"the table of frame times {path} has {found} as {name} in row {row + 1}; "
                     f"expected a {'whole ' if name == 'frame' else ''}number in each"
                 )
         values = {name: tuple(numbers[name].tolist()) for name in there}
-        return cls.model_validate({"frame": tuple(numbers["frame"].astype(int)), **values})
+        try:
+            return cls.model_validate({"frame": tuple(numbers["frame"].astype(int)), **values})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = "".join(f"{part} " for part in first["loc"] if isinstance(part, str))
+            said = first["msg"].removeprefix("Value error, ")
+            raise FormatError(
+                f"the table of frame times {path} is not possible: {where}{said}"
+            ) from error

@@ -64,10 +64,11 @@ def particle_table(
     table["first_frame"] = first["frame"].to_numpy()
     table["last_frame"] = last["frame"].to_numpy()
     table["lifetime_frames"] = table["last_frame"] - table["first_frame"] + 1
-    if calibration.frame_interval_s is not None:
-        table["lifetime_s"] = table["lifetime_frames"] * calibration.frame_interval_s
-    elif calibration.knows_times:
+    times = calibration.frame_times
+    if times is not None and times.time_s is not None:
         table["lifetime_s"] = _lifetimes_s(first["frame"], last["frame"], calibration)
+    elif calibration.frame_interval_s is not None:
+        table["lifetime_s"] = table["lifetime_frames"] * calibration.frame_interval_s
     quality = track_quality(ordered, frame_step)
     table["detections"] = quality["sightings"].to_numpy()
     table["interpolated"] = quality["interpolated"].to_numpy()

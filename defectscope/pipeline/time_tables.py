@@ -7,6 +7,7 @@ from typing import Any
 
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import OptionError
+from defectscope.core.frame_times import FrameTimes
 
 __all__ = ["DOSE_RATE", "outside_table", "overruled", "with_doses"]
 
@@ -33,30 +34,49 @@ def overruled(own: Calibration, given: Mapping[str, Any], with_rate: bool = Fals
         Both are given for one quantity.
     """
     merged = own.updated(**given)
-    table = merged.frame_times
-    if table is None:
-        return merged
+    new, old = (None if given.get("frame_times") is None else merged.frame_times), own.frame_times
     changes: dict[str, Any] = {}
     for quantity, laws in REPLACED.items():
-        if getattr(table, quantity) is None:
-            continue
         by_law = [name for name in laws if given.get(name) is not None]
-        if with_rate and quantity == "dose_dpa":
-            by_law.append(DOSE_RATE)
-        if given.get("frame_times") is None:
-            # The run's own table; a dose rate makes new doses of its times.
-            if by_law and by_law != [DOSE_RATE]:
-                table = None if table is None else table.without(quantity)
-        elif by_law:
-            raise OptionError(
-                f"the table of frame times has {quantity}, so that {by_law[0]} means nothing; "
-                "leave out one of the two"
-            )
-        else:
+        if new is not None and getattr(new, quantity) is not None:
+            if with_rate and quantity == "dose_dpa":
+                by_law.append(DOSE_RATE)
+            if by_law:
+                raise OptionError(
+                    f"the table of frame times has {quantity}, so that {by_law[0]} means nothing; "
+                    "leave out one of the two"
+                )
             changes |= dict.fromkeys(laws)
+            old = None if old is None else old.without(quantity)
+        elif by_law:
+            old = None if old is None else old.without(quantity)
+    table = _together(new, old)
     if "frame_interval_s" in changes and table is not None:
         changes["frame_interval_s"] = table.interval_s()
     return merged.model_copy(update={**changes, "frame_times": table})
+
+
+def _together(new: FrameTimes | None, old: FrameTimes | None) -> FrameTimes | None:
+    """Return a table of both: times and doses may come from two, which know other frames.
+
+    Where one of them ends, both do: beside a table nothing is known.
+    """
+    if new is None or old is None:
+        return new or old
+    low, high = max(new.frame[0], old.frame[0]), min(new.frame[-1], old.frame[-1])
+    frames = sorted(k for k in {*new.frame, *old.frame} if low <= k <= high)
+    if not frames:
+        raise OptionError(
+            f"the table of frame times knows frames {new.frame[0]} to {new.frame[-1]}, and that of "
+            f"the run {old.frame[0]} to {old.frame[-1]}; give one table of both times and doses"
+        )
+    values = {
+        quantity: tuple(table.at(quantity, frame) for frame in frames)
+        for quantity in REPLACED
+        for table in (old, new)
+        if getattr(table, quantity) is not None
+    }
+    return FrameTimes.model_validate({"frame": tuple(frames), **values})
 
 
 def with_doses(calibration: Calibration, rate: float) -> Calibration:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from defectscope.core.calibration import Calibration
-from defectscope.core.errors import FormatError, OptionError
+from defectscope.core.errors import FormatError
 from defectscope.core.frame_times import FrameTimes
 
 PAUSE = FrameTimes(frame=(0, 400, 401, 900), time_s=(0, 700, 1900, 2773.25),
@@ -48,7 +48,7 @@ def test_even_times_have_an_interval():
         ({"frame": (0, 1)}, "needs a column time_s, dose_dpa or both"),
         ({"frame": (0, 0), "time_s": (0, 1)}, "frame must ascend, and 0 follows 0"),
         ({"frame": (0, 3), "time_s": (2, 1)}, "time_s must ascend, and 1 follows 2 after frame 0"),
-        ({"frame": (0, 3), "dose_dpa": (2, 1)}, "dose_dpa must ascend, and 1 follows 2"),
+        ({"frame": (0, 3), "dose_dpa": (2, 1)}, "dose_dpa must not fall, and 1 follows 2"),
         ({"frame": (0, 3), "dose_dpa": (2,)}, "dose_dpa must have a value for each frame"),
         ({"frame": (-1, 3), "dose_dpa": (2, 3)}, "greater than or equal to 0"),
     ],
@@ -78,6 +78,9 @@ def test_tables_of_any_spreadsheet(tmp_path: Path, text: str):
         ("frame,seconds\n0,1\n", "needs the columns frame and time_s, dose_dpa or both, found "
          "frame, seconds"),
         ("frame,time_s\n0,0\n1,soon\n", "has 'soon' as time_s in row 2; expected a number"),
+        ("frame,time_s\n0,0\n1,\n", "has an empty cell as time_s in row 2; expected a number"),
+        ("frame,time_s\n0,0\n1,0\n", "is not possible: time_s must ascend, and 0 follows 0"),
+        ("frame,time_s\n-1,0\n1,0\n", "is not possible: frame Input should be greater"),
         ("frame,time_s\n0,0\n1.5,1\n", "has '1.5' as frame in row 2; expected a whole number"),
     ],
 )  # fmt: skip
@@ -114,5 +117,5 @@ def test_a_calibration_file_names_a_table_beside_it(tmp_path: Path, monkeypatch)
     assert Calibration.from_toml(Path("a/scope.toml")).time_s(1) == 1.5
     assert Calibration().updated(frame_times="a/times.csv").time_s(2) == 3
     (tmp_path / "a" / "times.csv").write_text("frame,time_s\n0,3\n2,0\n")
-    with pytest.raises(OptionError, match="time_s must ascend, and 0 follows 3 after frame 0"):
+    with pytest.raises(FormatError, match=r"times.csv is not possible: time_s must ascend, and 0"):
         Calibration.from_toml(Path("a/scope.toml"))

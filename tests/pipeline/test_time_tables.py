@@ -43,6 +43,15 @@ def test_even_times_are_an_interval_too():
     assert said == []
 
 
+def test_times_and_doses_may_come_from_two_tables():
+    known, _ = merged(ds.Calibration(frame_times=TIMES), frame_times=DOSES)
+    assert (known.time_s(11), known.dose_dpa(10), known.dose_dpa(20)) == (100, 2, 3)
+    assert known.frame_times.frame == (0, 10, 11, 20)
+    later = FrameTimes(frame=(30, 40), dose_dpa=(1, 2))
+    with pytest.raises(OptionError, match="knows frames 30 to 40, and that of the run 0 to 20"):
+        merged(ds.Calibration(frame_times=TIMES), frame_times=later)
+
+
 def test_a_law_replaces_the_table_of_a_run():
     both = TIMES.model_copy(update={"dose_dpa": (1.0, 2.0, 2.0, 3.0)})
     known, said = merged(ds.Calibration(frame_times=both), frame_interval_s=1.0)
@@ -113,3 +122,9 @@ def test_lives_count_the_pause_between_their_ends():
     lives = particle_table(tracks, ds.Calibration(frame_times=TIMES))["lifetime_s"]
     # Even frames: 8 frames of 2 s. Over the pause: 80 s and half a step at each end.
     assert lives.tolist() == [16, 82, 2]
+    # An even table has an interval, and knows no life of what lies beside it.
+    even = FrameTimes(frame=(2, 11), time_s=(0, 18))
+    known = ds.Calibration(frame_times=even, frame_interval_s=2.0)
+    lives = particle_table(tracks, known)["lifetime_s"]
+    assert (lives[0], lives[1]) == (16, 4)
+    assert lives.isna().tolist() == [False, False, True]
