@@ -145,12 +145,16 @@ def longer_sides(instances: Instances) -> NDArray[np.float64]:
 
 
 def _diameters(instances: Instances, types: Mapping[str, DefectType]) -> NDArray[np.float64]:
-    measured = instances.measurements
+    """Return the (n,) diameters, px; NaN where the axes are not known, or not those of the whole.
+
+    That is where the rim cuts a defect and its ellipse is none through the edge that is seen.
+    """
+    measured, unknown = instances.measurements, np.full(len(instances), np.nan)
     if not {"major_px", "minor_px"} <= set(measured):
-        return np.full(len(instances), np.nan)
-    return np.asarray(
-        diameters(measured["major_px"], measured["minor_px"], instances.defect_types, types), float
-    )
+        return unknown
+    sizes = diameters(measured["major_px"], measured["minor_px"], instances.defect_types, types)
+    cut = (measured.get("at_rim", unknown) == 1) & (measured.get("fit", unknown) != 1)
+    return np.where(cut, np.nan, np.asarray(sizes, float))
 
 
 def size_errors(pairs: Pairs, iou: float, types: Mapping[str, DefectType]) -> dict[str, Any]:
@@ -172,7 +176,8 @@ def size_errors(pairs: Pairs, iou: float, types: Mapping[str, DefectType]) -> di
         the median longer box side; ``smallest_found_side_px`` is the least longer side of a
         prediction that matches, ``smallest_true_side_px`` that of the truth (P2: the smallest
         size found, and by labellers); ``diameter_by_type`` holds, for matched instances whose axes
-        are known on both sides, their number, mean diameters and the relative error (P3).
+        are known on both sides (not where a mask that the rim cuts is all that is known), their
+        number, mean diameters and the relative error (P3).
     """
     side_errors, found_sides, true_sides = [], [], []
     matched: dict[str, list[tuple[float, float]]] = {}

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from defectscope import Frame, Instances, Mask, Options, PostProcessor
 from defectscope.core.geometry.ellipses import ellipse_area, ellipse_points
-from defectscope.core.masks import mask_from_polygon
+from defectscope.core.masks import mask_from_polygon, touches_rim
 from defectscope.postproc.box_hints import (
     agreeing_with_boxes,
     inscribed_ellipse,
@@ -21,7 +21,7 @@ from defectscope.postproc.crops import cut_crops
 from defectscope.postproc.ellipse_fit import Fit, fit_to_edges, fit_to_moments
 from defectscope.postproc.local_contrast import signal_image
 from defectscope.postproc.segmentation import Engine, segment
-from defectscope.postproc.segmented import Segmented, touches_rim
+from defectscope.postproc.segmented import Segmented
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -514,8 +514,8 @@ def as_disc(x, y, radius):
 
 @pytest.mark.parametrize("swapped", [False, True])
 def test_what_is_known_by_its_mask_has_a_size(swapped):
-    boxes = np.array([[0, 0, 20, 20], [30, 10, 46, 26]])
-    masks = [as_disc(0, 0, 10), as_disc(30, 10, 8)]
+    boxes = np.array([[1, 1, 21, 21], [30, 10, 46, 26]])
+    masks = [as_disc(1, 1, 10), as_disc(30, 10, 8)]
     masked = instances(boxes, LOOP, masks=masks)
     axes = {name: [18.0, np.nan] for name in ("major_px", "minor_px")}
     ellipses = masked.with_measurements(axes, {})  # one of its two is known by an ellipse
@@ -531,6 +531,23 @@ def test_what_is_known_by_its_mask_has_a_size(swapped):
     assert population[f"{one}_area_fraction"] == pytest.approx(
         sum(mask.area_px for mask in masks) / (SHAPE[0] * SHAPE[1]), rel=0.03
     )
+
+
+def test_a_mask_that_the_rim_cuts_has_no_diameter_to_compare():
+    boxes = np.array([[0, 1, 10, 21], [30, 10, 46, 26]])
+    half = Mask(0, 1, as_disc(0, 0, 10).bitmap[:, 10:])
+    labelled = instances(boxes, LOOP, masks=[half, as_disc(30, 10, 8)])
+    ellipses = {"x": [0, 38], "y": [11, 18], "angle_deg": [0, 0]}
+    found = instances(boxes, LOOP, measurements={
+        **ellipses, "major_px": [30, 16], "minor_px": [30, 16]
+    })  # fmt: skip
+    sizes = compare(found, labelled, default_host()).sizes
+    row, population = sizes["diameter_by_type"][LOOP], sizes["by_type"][LOOP]
+    assert row["matched"] == 1
+    assert row["relative_error"] == pytest.approx(0, abs=0.03)
+    assert population["true_count"] == 2
+    assert population["true_mean_diameter_px"] == pytest.approx(16, rel=0.03)
+    assert population["predicted_mean_diameter_px"] == 23
 
 
 def test_sizes_and_counts_by_hand(host):
