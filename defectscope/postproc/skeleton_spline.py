@@ -103,7 +103,9 @@ def _measured(line: NDArray[np.float64]) -> dict[str, float]:
     if not len(line):
         return {}
     bends = np.abs(curvatures(line))
-    x, y = line.mean(axis=0)
+    # Where a closed line begins it has two points.
+    closed = len(line) > 1 and np.array_equal(line[0], line[-1])
+    x, y = (line[1:] if closed else line).mean(axis=0)
     return {
         "x": float(x),
         "y": float(y),
