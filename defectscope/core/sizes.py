@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -177,7 +178,7 @@ def size_errors(pairs: Pairs, iou: float, types: Mapping[str, DefectType]) -> di
         prediction that matches, ``smallest_true_side_px`` that of the truth (P2: the smallest
         size found, and by labellers); ``diameter_by_type`` holds, for matched instances whose axes
         are known on both sides (not where a mask that the rim cuts is all that is known), their
-        number, mean diameters and the relative error (P3).
+        number, mean diameters, by the definition of the true type, and the relative error (P3).
     """
     side_errors, found_sides, true_sides = [], [], []
     matched: dict[str, list[tuple[float, float]]] = {}
@@ -189,11 +190,13 @@ def size_errors(pairs: Pairs, iou: float, types: Mapping[str, DefectType]) -> di
         match = match_instances(predicted, true, iou)
         found_sides.append(longer_sides(predicted)[match.predicted])
         true_sides.append(longer_sides(known))
-        mine, theirs = _diameters(predicted, types), _diameters(true, types)
-        for a, b in zip(match.predicted, match.true, strict=True):
-            if np.isfinite(mine[a]) and np.isfinite(theirs[b]):
-                name = str(true.defect_types[b])
-                matched.setdefault(name, []).append((float(mine[a]), float(theirs[b])))
+        truth = true[match.true]
+        # One definition for both: a wrong type is no wrong size.
+        typed = replace(predicted[match.predicted], defect_types=truth.defect_types)
+        mine, theirs = _diameters(typed, types), _diameters(truth, types)
+        for k in np.flatnonzero(np.isfinite(mine) & np.isfinite(theirs)):
+            name = str(truth.defect_types[k])
+            matched.setdefault(name, []).append((float(mine[k]), float(theirs[k])))
     by_type = {}
     for name, values in matched.items():
         mean_found, mean_true = (float(np.mean([v[k] for v in values])) for k in (0, 1))
