@@ -17,8 +17,9 @@ from defectscope.core.geometry.polylines import polyline_box
 from defectscope.core.line_masks import mask_of_line
 from defectscope.core.masks import Mask
 from defectscope.core.metrics import Counts, count_matches
-from defectscope.pipeline.evaluation import SWEEP_IOUS, SWEEP_SCORES, evaluate
+from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.labels import save_dataset
+from defectscope.pipeline.score_sweep import SWEEP_IOUS, SWEEP_SCORES
 from defectscope.plugins.host import PluginHost, default_host
 from defectscope.plugins.testing import isolated_host
 
@@ -291,7 +292,9 @@ def test_the_best_of_the_sweep_is_that_of_every_point_tried(host):
             tried[least, iou] = total.f1
     best = max(tried.values())
     assert sweep["best"]["f1"] == best
-    assert tried[sweep["best"]["score"], sweep["best"]["iou"]] == best
+    least, iou = sweep["best"]["score"], sweep["best"]["iou"]
+    at = [count_matches(found[found.scores >= least], known, iou) for found, known in pairs]
+    assert sum(at, Counts()).f1 == best
     table = {
         (score, iou): f1
         for score, row in zip(sweep["scores"], sweep["f1"], strict=True)
@@ -299,6 +302,25 @@ def test_the_best_of_the_sweep_is_that_of_every_point_tried(host):
     }
     assert table == tried
     assert (len(SWEEP_SCORES), len(SWEEP_IOUS)) == (15, 9)
+
+
+def test_the_best_of_a_sweep_is_no_score_under_which_nothing_was_kept(host):
+    boxes = boxes_at((3, 3), (20, 3), (40, 3))
+    kept = instances(boxes, scores=[0.3125, 0.8, 0.9])
+    found = compare(kept, instances(boxes), host, sweep=True)
+    assert found.sweep["best"] == {"f1": 1, "score": 0.3125, "iou": 0.1}
+    assert found.warnings == [
+        "F1 is best with all that was found: nothing with a score below 0.312 was kept; detect "
+        "with a lower least score to know whether that is better still"
+    ]
+    higher = compare(kept, instances(boxes[1:]), host, sweep=True)
+    assert higher.sweep["best"] == {"f1": 1, "score": 0.3714, "iou": 0.1}
+    assert not higher.warnings
+
+
+def test_predictions_of_one_score_have_no_lower_one_to_try(host):
+    found = instances(boxes_at((3, 3), (20, 3)))
+    assert not compare(found, found, host, sweep=True).warnings
 
 
 def test_without_true_labels_a_sweep_has_no_best(host):
