@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 __all__ = ["NOTHING_TRUE", "Evaluation", "check_overlap", "evaluate"]
 
 NOTHING_TRUE = (
-    "the truth has no label that counts: recall and F1 are not known, and all that was found is "
-    "taken for false alarms"
+    "the truth has no label that counts: recall and F1 are not known, and all that was found, but "
+    "for what fits ignored truth, is taken for false alarms"
 )
 
 

@@ -239,7 +239,7 @@ def test_a_truth_without_labels_gives_no_f1_and_is_warned_of(folder):
     result = ds.benchmark(folder, "x=dark-blobs", threads=1)
     assert result.warnings == [
         f"{folder.name}: the truth has no label that counts: recall and F1 are not known, and all "
-        "that was found is taken for false alarms"
+        "that was found, but for what fits ignored truth, is taken for false alarms"
     ]
     assert result.table["precision"].tolist() == [0, 0]
     assert result.table[["f1", "recall"]].isna().all(axis=None)

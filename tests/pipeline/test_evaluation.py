@@ -55,6 +55,10 @@ def test_an_empty_truth_is_said(host):
     nothing = compare(predicted.images[0].instances, instances(boxes_at()), host)
     assert (nothing.overall.precision, nothing.overall.f1) == (0, None)
     assert "the truth has no label that counts" in nothing.warnings[0]
+    ignored = instances(boxes_at((3, 3)), ignore=[True])
+    excused = compare(predicted.images[0].instances, ignored, host)
+    assert "all that was found, but for what fits ignored truth, is taken" in excused.warnings[0]
+    assert excused.overall == Counts()
 
 
 def truth_of(result, **changes):
