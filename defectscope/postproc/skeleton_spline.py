@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from defectscope import Frame, Instances, Options, PostProcessor
+from defectscope.core.defect_types import may_be_line
 from defectscope.core.geometry.curvature import chord_angle_deg, curvatures
 from defectscope.core.geometry.polylines import polyline_length
 from defectscope.core.geometry.skeletons import skeleton_path
@@ -78,7 +79,7 @@ class SkeletonSpline(PostProcessor):
         lines = list(instances.lines or [NOTHING] * n)
         for k in range(n):
             name = str(instances.defect_types[k])
-            if name in types and types[name].shape != "line":
+            if not may_be_line(name, types):
                 continue
             lines[k] = self._spline(instances, k, frame.shape)
             for column, value in _measured(lines[k]).items():
