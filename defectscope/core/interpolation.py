@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from defectscope.core.geometry.angles import undirected_deg
 from defectscope.core.tables import DETECTION_COLUMNS
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def between(
         step = (step + HALF_TURN_DEG / 2) % HALF_TURN_DEG - HALF_TURN_DEG / 2
     values = first + parts * step
     if name == "angle_deg":
-        values %= HALF_TURN_DEG
+        values = undirected_deg(values)
     smooth = np.isfinite(values)
     if name not in NAMES and not name.endswith(UNITS):
         # Flags are stored as 0 and 1 (and NaN); half a flag means nothing.

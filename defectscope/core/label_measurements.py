@@ -11,7 +11,7 @@ import numpy as np
 from defectscope.core.geometry.ellipses import ellipse_area, ellipse_from_moments
 from defectscope.core.geometry.polylines import polyline_length
 from defectscope.core.geometry.skeletons import mask_course
-from defectscope.core.masks import mask_outline
+from defectscope.core.masks import mask_outline, touches_rim
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["measured", "with_axes", "with_courses"]
 
-ELLIPSE = ("x", "y", "major_px", "minor_px", "angle_deg")
+# Where the rim of the frame cuts a mask, these are the axes of what it left.
+ELLIPSE = ("x", "y", "major_px", "minor_px", "angle_deg", "at_rim")
 UNITS = {
     "x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": "deg",
-    "area_px": "px2", "length_px": "px",
+    "area_px": "px2", "length_px": "px", "at_rim": "",
 }  # fmt: skip
 
 
@@ -52,8 +53,9 @@ def with_courses(found: Instances, types: Mapping[str, DefectType]) -> Instances
 def with_axes(found: Instances, types: Mapping[str, DefectType]) -> Instances:
     """Return instances of which those known by their masks have axes; what is a line has none.
 
-    Where an ellipse is known it stays; else the mask has one of the same second moments. `types`
-    are the registered defect types; one that is not there is a line where it has one.
+    Where an ellipse is known it stays; else the mask has one of the same second moments, and
+    ``at_rim`` is 1 where the mask touches the rim of the frame, else 0. `types` are the registered
+    defect types; one that is not there is a line where it has one.
     """
     n = len(found)
     columns = {
@@ -65,7 +67,7 @@ def with_axes(found: Instances, types: Mapping[str, DefectType]) -> Instances:
         lacks_axes = np.isnan(columns["major_px"][k]) and mask.bitmap.any()
         if lacks_axes and not _is_line(str(found.defect_types[k]), lines[k], types):
             filled = True
-            for part, value in zip(ELLIPSE, _ellipse(mask), strict=True):
+            for part, value in zip(ELLIPSE, _ellipse(mask, found.image_shape), strict=True):
                 columns[part][k] = value
     if not filled:
         return found
@@ -92,8 +94,8 @@ def measured(found: Instances, types: Mapping[str, DefectType]) -> tuple[Instanc
     -------
     Instances
         With the measurements ``x``, ``y``, ``major_px``, ``minor_px``, ``angle_deg``,
-        ``area_px`` (px²) and ``length_px``, NaN where there is none, and outlines of the masks of
-        what is no line.
+        ``area_px`` (px²) and ``length_px``, NaN where there is none, ``at_rim`` as in
+        :func:`with_axes`, and outlines of the masks of what is no line.
     int
         Those that are boxes only.
     """
@@ -109,7 +111,7 @@ def measured(found: Instances, types: Mapping[str, DefectType]) -> tuple[Instanc
         if is_line and len(lines[k]) > 1:
             columns["length_px"][k] = polyline_length(lines[k])
         elif not is_line and mask is not None and mask.area_px and np.isnan(columns["major_px"][k]):
-            for part, value in zip(ELLIPSE, _ellipse(mask), strict=True):
+            for part, value in zip(ELLIPSE, _ellipse(mask, found.image_shape), strict=True):
                 columns[part][k] = value
             columns["area_px"][k] = mask.area_px
         if not is_line and not len(lines[k]) and mask is not None:
@@ -126,6 +128,6 @@ def measured(found: Instances, types: Mapping[str, DefectType]) -> tuple[Instanc
     ), bare
 
 
-def _ellipse(mask: Mask) -> NDArray[np.float64]:
-    x, y, major, minor, angle = ellipse_from_moments(mask.bitmap.astype(float))
-    return np.array([x + mask.x, y + mask.y, major, minor, angle])
+def _ellipse(mask: Mask, shape: tuple[int, int]) -> NDArray[np.float64]:
+    x, y, *axes = ellipse_from_moments(mask.bitmap.astype(float))
+    return np.array([x + mask.x, y + mask.y, *axes, touches_rim(mask, shape)])

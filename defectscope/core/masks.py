@@ -18,6 +18,7 @@ __all__ = [
     "mask_intersection",
     "mask_iou",
     "mask_outline",
+    "touches_rim",
 ]
 
 
@@ -173,6 +174,12 @@ def mask_iou(a: Mask, b: Mask) -> float:
     common = mask_intersection(a, b)
     union = a.area_px + b.area_px - common
     return common / union if union else 0.0
+
+
+def touches_rim(mask: Mask, shape: tuple[int, int]) -> bool:
+    """Whether a mask reaches to the rim of a frame of `shape` (height, width)."""
+    x0, y0, x1, y1 = mask.trimmed().box
+    return x0 <= 0 or y0 <= 0 or x1 >= shape[1] or y1 >= shape[0]
 
 
 def all_masks(masks: Iterable[Mask]) -> Iterator[Mask]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -145,12 +146,16 @@ def longer_sides(instances: Instances) -> NDArray[np.float64]:
 
 
 def _diameters(instances: Instances, types: Mapping[str, DefectType]) -> NDArray[np.float64]:
-    measured = instances.measurements
+    """Return the (n,) diameters, px; NaN where the axes are not known, or not those of the whole.
+
+    That is where the rim cuts a defect and its ellipse is none through the edge that is seen.
+    """
+    measured, unknown = instances.measurements, np.full(len(instances), np.nan)
     if not {"major_px", "minor_px"} <= set(measured):
-        return np.full(len(instances), np.nan)
-    return np.asarray(
-        diameters(measured["major_px"], measured["minor_px"], instances.defect_types, types), float
-    )
+        return unknown
+    sizes = diameters(measured["major_px"], measured["minor_px"], instances.defect_types, types)
+    cut = (measured.get("at_rim", unknown) == 1) & (measured.get("fit", unknown) != 1)
+    return np.where(cut, np.nan, np.asarray(sizes, float))
 
 
 def size_errors(pairs: Pairs, iou: float, types: Mapping[str, DefectType]) -> dict[str, Any]:
@@ -172,7 +177,8 @@ def size_errors(pairs: Pairs, iou: float, types: Mapping[str, DefectType]) -> di
         the median longer box side; ``smallest_found_side_px`` is the least longer side of a
         prediction that matches, ``smallest_true_side_px`` that of the truth (P2: the smallest
         size found, and by labellers); ``diameter_by_type`` holds, for matched instances whose axes
-        are known on both sides, their number, mean diameters and the relative error (P3).
+        are known on both sides (not where a mask that the rim cuts is all that is known), their
+        number, mean diameters, by the definition of the true type, and the relative error (P3).
     """
     side_errors, found_sides, true_sides = [], [], []
     matched: dict[str, list[tuple[float, float]]] = {}
@@ -184,11 +190,13 @@ def size_errors(pairs: Pairs, iou: float, types: Mapping[str, DefectType]) -> di
         match = match_instances(predicted, true, iou)
         found_sides.append(longer_sides(predicted)[match.predicted])
         true_sides.append(longer_sides(known))
-        mine, theirs = _diameters(predicted, types), _diameters(true, types)
-        for a, b in zip(match.predicted, match.true, strict=True):
-            if np.isfinite(mine[a]) and np.isfinite(theirs[b]):
-                name = str(true.defect_types[b])
-                matched.setdefault(name, []).append((float(mine[a]), float(theirs[b])))
+        truth = true[match.true]
+        # One definition for both: a wrong type is no wrong size.
+        typed = replace(predicted[match.predicted], defect_types=truth.defect_types)
+        mine, theirs = _diameters(typed, types), _diameters(truth, types)
+        for k in np.flatnonzero(np.isfinite(mine) & np.isfinite(theirs)):
+            name = str(truth.defect_types[k])
+            matched.setdefault(name, []).append((float(mine[k]), float(theirs[k])))
     by_type = {}
     for name, values in matched.items():
         mean_found, mean_true = (float(np.mean([v[k] for v in values])) for k in (0, 1))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from defectscope import OptionError
+from defectscope.core.geometry.angles import undirected_deg
 from defectscope.generators.loop_painting import HALF_LEVEL, Loop
 from defectscope.generators.loop_placement import place_loops
 from defectscope.generators.loop_sizes import PX_PER_MEGAPIXEL
@@ -179,11 +180,11 @@ def _angles(
         trace = rng.uniform(0, 180) + 90 * rng.integers(0, 2, n)
         wandering = np.where(edge_on, TILT_DEG, INCLINED_DEG) * rng.standard_normal(n)
         inclined = np.where(types == "a/2<111> loop", 45.0, 0.0)
-        return np.asarray((trace + inclined + wandering) % 180)
+        return undirected_deg(trace + inclined + wandering)
     if options.direction_deg is None:
         return np.asarray(rng.uniform(0, 180, n))
     around = options.direction_deg + options.direction_spread_deg * rng.standard_normal(n)
-    return np.asarray(around % 180)
+    return undirected_deg(around)
 
 
 def _with_look(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from defectscope.core.geometry.angles import undirected_deg
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -114,7 +116,7 @@ def oriented_alike(
     starts, ends = np.stack([line[0] for line in turned]), np.stack([line[-1] for line in turned])
     spread = np.concatenate([starts - starts.mean(axis=0), ends - ends.mean(axis=0)])
     along = np.linalg.svd(spread, full_matrices=False)[2][0]
-    direction = float(np.degrees(np.arctan2(-along[1], along[0])) % 180)
+    direction = float(undirected_deg(np.degrees(np.arctan2(-along[1], along[0]))))
     angle = np.deg2rad(direction)
     across = np.array([-np.sin(angle), -np.cos(angle)])
     if float((ends - starts).mean(axis=0) @ across) < 0:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from defectscope.core.geometry.angles import undirected_deg
 from defectscope.core.geometry.polylines import polyline_resample
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class PileUp:
     def record(self) -> dict[str, Any]:
         """Return everything as values that JSON can hold."""
         return {
-            "direction_deg": self.direction_deg % 180,
+            "direction_deg": float(undirected_deg(self.direction_deg)),
             "slip_width_px": self.slip_width_px,
             "start": self.start.tolist(),
             "offsets_px": self.offsets_px.tolist(),

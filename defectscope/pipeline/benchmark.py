@@ -218,12 +218,13 @@ def _line(
             time_limit_s,
         )
         predicted = _predicted(measured, data)
-        line = replace(line, scores=score_line(renamed_dataset(predicted, data.rename), data.truth,
-                                              iou, host), measurement=measured)  # fmt: skip
+        compared = renamed_dataset(predicted, data.rename)
+        scores = score_line(compared, data.truth, iou, host)
+        line = replace(line, scores=scores, measurement=measured)
         if folder is not None:
             folder.write_predictions(line, predicted)
             if data.noise is None:
-                folder.write_worst(line, data, predicted)
+                folder.write_worst(line, data, compared)
     except (ComponentError, FormatError, UsageError) as error:
         log = error.log if isinstance(error, ProcessFailedError) else ""
         return Line(line.detector, line.dataset, error=str(error), log=log), []

@@ -20,6 +20,7 @@ from defectscope.pipeline.bootstrap import (
 from defectscope.pipeline.evaluation import Evaluation, evaluate
 from defectscope.pipeline.joining import join_frames
 from defectscope.pipeline.line_evaluation import FRAME_COLUMNS, line_limits
+from defectscope.pipeline.score_sweep import known_threshold
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,6 +65,8 @@ class LineScores:
     resampled
         What all limits are by a bootstrap over: ``sequences``, where the truth is several ones of
         more than one frame each, else ``frames``, which are taken as independent.
+    least_found
+        The least score of a detection; 0 where there is none.
     """
 
     evaluation: Evaluation
@@ -73,15 +76,20 @@ class LineScores:
     per_frame: pd.DataFrame
     line_limits: dict[str, tuple[float, float] | None]
     resampled: str = "frames"
+    least_found: float = 0.0
 
     @property
     def best_score(self) -> dict[str, float] | None:
-        """The least score that gives the best F1, and that F1: for information, as it is fitted."""
+        """The least score that gives the best F1, and that F1: for information, as it is fitted.
+
+        It is never below the least score that was found, under which nothing is known.
+        """
         f1 = self.over_score["f1"].to_numpy(float)
         if not np.isfinite(f1).any():
             return None
         best = int(np.nanargmax(f1))
-        return {"score": float(self.over_score["score"].iloc[best]), "f1": float(f1[best])}
+        score = max(float(self.over_score["score"].iloc[best]), self.least_found)
+        return {"score": score, "f1": float(f1[best])}
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain values, for JSON."""
@@ -136,6 +144,7 @@ def score_line(predicted: Dataset, truth: Dataset, iou: float, host: PluginHost)
         _frame_table(evaluation, pairs, iou, host),
         line_limits(evaluation.line_frames, frames),
         "sequences" if whole_sequences(sequences) else "frames",
+        known_threshold(scores[0], pairs),
     )
 
 

@@ -31,6 +31,7 @@ from defectscope.pipeline.renaming import check_renames, names_in, renamed
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_labels import is_run, truth_of_run
 from defectscope.pipeline.run_status import said_of_incomplete
+from defectscope.pipeline.score_sweep import score_sweep
 from defectscope.pipeline.track_evaluation import track_scores
 from defectscope.pipeline.truth_seen import looked_at_px, outside_masks, within_roi
 from defectscope.plugins.host import PluginHost, default_host
@@ -42,12 +43,9 @@ if TYPE_CHECKING:
 
 __all__ = ["NOTHING_TRUE", "Evaluation", "check_overlap", "evaluate"]
 
-# P3 searched 15 scores and 9 overlaps for the best F1.
-SWEEP_SCORES = tuple(round(float(s), 4) for s in np.linspace(0.05, 0.95, 15))
-SWEEP_IOUS = tuple(round(k / 10, 1) for k in range(1, 10))
 NOTHING_TRUE = (
-    "the truth has no label that counts: recall and F1 are not known, and all that was found is "
-    "taken for false alarms"
+    "the truth has no label that counts: recall and F1 are not known, and all that was found, but "
+    "for what fits ignored truth, is taken for false alarms"
 )
 
 
@@ -74,7 +72,8 @@ class Evaluation:
         lines and the prediction has them too, or nothing. A line known by its mask alone is the
         course of the mask's skeleton.
     sweep
-        F1 on a grid of scores and overlaps, and its best point, if asked for.
+        F1 on a grid of scores and overlaps, and its best point, if asked for. Where that is to keep
+        all, its score is the least that there is: below it nothing is known.
     tracking
         MOTA, IDF1 and so on, where both sides have tracks.
     warnings
@@ -174,7 +173,7 @@ def evaluate(
         },
         sum(line_frames, LineScores()) if line_frames else None,
         line_frames,
-        _sweep(pairs) if sweep else None,
+        score_sweep(pairs, warnings) if sweep else None,
         tracking,
         warnings,
     )
@@ -343,26 +342,3 @@ def _confusion(
         return None
     matrix = confusion_matrix(pairs, iou, names)
     return {**matrix.as_dict(), "class_accuracy": matrix.class_accuracy()}
-
-
-def _sweep(pairs: Sequence[tuple[Instances, Instances]]) -> dict[str, Any]:
-    grid = [
-        [
-            sum((count_matches(p[p.scores >= score], t, cut) for p, t in pairs), Counts()).f1
-            for cut in SWEEP_IOUS
-        ]
-        for score in SWEEP_SCORES
-    ]
-    known = [
-        (f1, score, cut)
-        for score, row in zip(SWEEP_SCORES, grid, strict=True)
-        for cut, f1 in zip(SWEEP_IOUS, row, strict=True)
-        if f1 is not None
-    ]
-    best = max(known, key=lambda point: point[0], default=(None, None, None))
-    return {
-        "scores": list(SWEEP_SCORES),
-        "ious": list(SWEEP_IOUS),
-        "f1": grid,
-        "best": {"f1": best[0], "score": best[1], "iou": best[2]},
-    }

@@ -45,7 +45,7 @@ def names_in(dataset: Dataset) -> set[str]:
 
 
 def check_renames(names: Mapping[str, str], there: Iterable[str], also: Iterable[str] = ()) -> None:
-    """Check that what is to be renamed is there.
+    """Check that what is to be renamed is there, and can be.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def check_renames(names: Mapping[str, str], there: Iterable[str], also: Iterable
     Raises
     ------
     OptionError
-        Names what there is.
+        Names what there is; or labels that are ignored for being ``uncertain`` are to count.
     """
     known = sorted(set(there))
     for name in names:
@@ -68,6 +68,12 @@ def check_renames(names: Mapping[str, str], there: Iterable[str], also: Iterable
                 f"--rename: there is no defect type {name!r}{did_you_mean(name, known)}; "
                 f"there are: {', '.join(known) or 'none'}"
             )
+    # Whether the name alone has them ignored, or a flag too, is not known any more.
+    if names.get(UNCERTAIN, UNCERTAIN) != UNCERTAIN:
+        raise OptionError(
+            f"--rename: labels called {UNCERTAIN!r} are ignored, and would be so under the name "
+            f"{names[UNCERTAIN]!r}; where they are to count, give them their type in the labels"
+        )
 
 
 def renamed(instances: Instances, names: Mapping[str, str]) -> Instances:

@@ -44,8 +44,8 @@ def within_roi(
 ) -> list[Joined]:
     """Flag truth that the run did not look at, so that it counts as neither hit nor miss.
 
-    Of true lines, what lies in the region is kept. With the `side` that is predicted, the region is
-    that of a run taken for the truth, and what lies outside of it is no false alarm.
+    Of true lines and boxes, what lies in the region is kept. With the `side` that is predicted, the
+    region is that of a run taken for the truth, and what lies outside of it is no false alarm.
     """
     if roi is None:
         return joined
@@ -63,7 +63,7 @@ def within_roi(
             f"{run} looked at the region {','.join(map(str, roi))} only; {left_out} {made} "
             "defects with their centre outside of it are left out"
         )
-    return result
+    return [_with(j, side, _cut_boxes(getattr(j, side), roi, types)) for j in result]
 
 
 def _outside(centres: NDArray[np.float64], roi: Roi) -> NDArray[np.bool_]:
@@ -94,6 +94,17 @@ def _cut_lines(true: Instances, roi: Roi, types: Mapping[str, DefectType]) -> tu
         else:
             lines[k], boxes[k] = piece, polyline_box(piece)
     return replace(true, lines=tuple(lines), boxes=boxes, ignore=ignore), count
+
+
+def _cut_boxes(true: Instances, roi: Roi, types: Mapping[str, DefectType]) -> Instances:
+    """Return instances whose boxes end at the border of a region, as those of the run do.
+
+    Boxes around what lines have inside stay, and so do those with their centre outside.
+    """
+    cut = ~_outside(box_centres(true.boxes), roi)
+    cut[line_positions(true, types)] = False
+    inside = np.clip(true.boxes, roi[:2] * 2, roi[2:] * 2)
+    return replace(true, boxes=np.where(cut[:, None], inside, true.boxes))
 
 
 def outside_masks(

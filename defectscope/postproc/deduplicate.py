@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from defectscope import Frame, Instances, Mask, Options, PostProcessor
+from defectscope.core.defect_types import may_be_line
 from defectscope.core.line_masks import mask_of_line, unique_masks
 
 __all__ = ["Deduplicate", "DeduplicateOptions"]
@@ -42,7 +43,7 @@ class Deduplicate(PostProcessor):
         types, options = self.runtime.defect_types, self.options
         masks, positions = [], []
         for k, name in enumerate(map(str, instances.defect_types)):
-            if name in types and types[name].shape != "line":
+            if not may_be_line(name, types):
                 continue
             mask = self._mask(instances, k)
             if mask is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import cv2
 import numpy as np
 
+from defectscope.core.geometry.angles import undirected_deg
 from defectscope.core.geometry.ellipses import distances_of_edges, ellipse_from_moments
 from defectscope.postproc.edges import Labelled, edge_points
 from defectscope.postproc.grey_levels import quantile
@@ -138,7 +139,7 @@ def _direct_fit(points: NDArray[np.float32]) -> Ellipse | None:
     (x, y), (first, second), turn = cv2.fitEllipseDirect(points)
     # OpenCV turns clockwise as seen, from +x to the first axis.
     if first >= second:
-        ellipse = Ellipse(x, y, first, second, -turn % 180.0)
+        ellipse = Ellipse(x, y, first, second, float(undirected_deg(-turn)))
     else:
-        ellipse = Ellipse(x, y, second, first, (-turn - 90.0) % 180.0)
+        ellipse = Ellipse(x, y, second, first, float(undirected_deg(-turn - 90.0)))
     return ellipse if all(map(math.isfinite, ellipse)) and ellipse.minor > 0 else None

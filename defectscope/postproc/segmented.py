@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 
 from defectscope import Mask
+from defectscope.core.masks import touches_rim
 from defectscope.postproc.crops import Crops
 from defectscope.postproc.edges import Labelled
 from defectscope.postproc.segmentation import Region
 
-__all__ = ["Segmented", "touches_rim"]
+__all__ = ["Segmented"]
 
 # Of the frame's grey values, which go from 0 to 1.
 SMALLEST_SPREAD = 1e-6
@@ -44,9 +45,3 @@ class Segmented(NamedTuple):
 def _in_sigmas(level: float, spread: float) -> float:
     # NaN stays: a box as large as the frame shows no background. Synthetic ones may be flat.
     return level / (SMALLEST_SPREAD if spread < SMALLEST_SPREAD else spread)
-
-
-def touches_rim(mask: Mask, shape: tuple[int, int]) -> bool:
-    """Whether a mask reaches to the rim of a frame of `shape` (height, width)."""
-    x0, y0, x1, y1 = mask.box
-    return x0 <= 0 or y0 <= 0 or x1 >= shape[1] or y1 >= shape[0]

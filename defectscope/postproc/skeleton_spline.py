@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from defectscope import Frame, Instances, Options, PostProcessor
+from defectscope.core.defect_types import may_be_line
 from defectscope.core.geometry.curvature import chord_angle_deg, curvatures
 from defectscope.core.geometry.polylines import polyline_length
 from defectscope.core.geometry.skeletons import skeleton_path
@@ -78,7 +79,7 @@ class SkeletonSpline(PostProcessor):
         lines = list(instances.lines or [NOTHING] * n)
         for k in range(n):
             name = str(instances.defect_types[k])
-            if name in types and types[name].shape != "line":
+            if not may_be_line(name, types):
                 continue
             lines[k] = self._spline(instances, k, frame.shape)
             for column, value in _measured(lines[k]).items():
@@ -103,7 +104,9 @@ def _measured(line: NDArray[np.float64]) -> dict[str, float]:
     if not len(line):
         return {}
     bends = np.abs(curvatures(line))
-    x, y = line.mean(axis=0)
+    # Where a closed line begins it has two points.
+    closed = len(line) > 1 and np.array_equal(line[0], line[-1])
+    x, y = (line[1:] if closed else line).mean(axis=0)
     return {
         "x": float(x),
         "y": float(y),

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from defectscope import Frame, Instances, Mask, Options, PostProcessor
 from defectscope.core.geometry.ellipses import ellipse_area, ellipse_points
-from defectscope.core.masks import mask_from_polygon
+from defectscope.core.masks import mask_from_polygon, touches_rim
 from defectscope.postproc.box_hints import (
     agreeing_with_boxes,
     inscribed_ellipse,
@@ -21,7 +21,7 @@ from defectscope.postproc.crops import cut_crops
 from defectscope.postproc.ellipse_fit import Fit, fit_to_edges, fit_to_moments
 from defectscope.postproc.local_contrast import signal_image
 from defectscope.postproc.segmentation import Engine, segment
-from defectscope.postproc.segmented import Segmented, touches_rim
+from defectscope.postproc.segmented import Segmented
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +42,8 @@ class WatershedEllipseOptions(Options):
     fit: Fit = Field(
         "edge",
         description="ellipse through the edge at sub-pixel positions, outliers left out, or "
-        "ellipse of the same second moments as the mask",
+        "ellipse of the same second moments as the mask (of those that the rim of the frame cuts, "
+        "through the edge)",
     )
     contrast: Literal["type", "dark", "bright", "ring", "bright-ring"] = Field(
         "type", description="how defects look; type: as the registered defect type says"
@@ -196,12 +197,13 @@ class WatershedEllipse(PostProcessor):
             fits[k, 5] = one.contrast
         # NaN passes: a box as large as the frame shows no background to compare with.
         clear = {k: s for k, s in found.items() if not s.contrast < self.options.min_contrast}
-        if self.options.fit == "moments":
-            ellipses = [fit_to_moments(one.labelled.label) for one in clear.values()]
-        else:
-            cut = [one.at_rim for one in clear.values()]
-            ellipses = fit_to_edges([one.labelled for one in clear.values()], cut)
-        for (k, one), ellipse in zip(clear.items(), ellipses, strict=True):
+        # The moments of what the rim left are not those of the whole.
+        by_edge = {k: s for k, s in clear.items() if self.options.fit == "edge" or s.at_rim}
+        cut = [one.at_rim for one in by_edge.values()]
+        edges = fit_to_edges([one.labelled for one in by_edge.values()], cut)
+        ellipses = dict(zip(by_edge, edges, strict=True))
+        for k, one in clear.items():
+            ellipse = ellipses[k] if k in by_edge else fit_to_moments(one.labelled.label)
             if ellipse is not None:
                 fits[k, :5] = (ellipse.x + one.x, ellipse.y + one.y, *ellipse[2:])
         return fits

@@ -63,4 +63,5 @@ def test_direction_counts_counter_clockwise_as_seen():
     assert chord_angle_deg([[0, 0], [1, -1]]) == pytest.approx(45)
     assert chord_angle_deg([[1, -1], [0, 0]]) == pytest.approx(45)
     assert chord_angle_deg([[0, 0], [0, 5]]) == pytest.approx(90)
+    assert chord_angle_deg([[0, 0], [5, 1e-15]]) == 0
     assert np.isnan(chord_angle_deg(circle(5, 0, 2 * np.pi)[[0, 100, 0]]))

@@ -131,11 +131,15 @@ class TestSizeErrors:
         assert found["matched"] == 2
         assert found["relative_error"] == pytest.approx(0)
 
-    def test_a_wrong_type_is_listed_under_the_true_one(self):
-        pair = (measured([DOT], [20], [5]), measured([LOOP], [20], [5]))
+    @pytest.mark.parametrize(("name", "taken_for", "size"), [(LOOP, DOT, 20), (DOT, LOOP, 10)])
+    def test_a_wrong_type_is_listed_under_the_true_one_and_is_no_wrong_size(
+        self, name, taken_for, size
+    ):
+        pair = (measured([taken_for], [20], [5]), measured([name], [20], [5]))
         by_type = size_errors([pair], 0.4, TYPES)["diameter_by_type"]
-        assert list(by_type) == [LOOP]
-        assert by_type[LOOP]["predicted_mean_diameter_px"] == pytest.approx(10)
+        assert list(by_type) == [name]
+        assert by_type[name]["predicted_mean_diameter_px"] == pytest.approx(size)
+        assert by_type[name]["relative_error"] == pytest.approx(0)
 
 
 def test_populations_by_type_are_compared_whether_matched_or_not():

@@ -12,6 +12,7 @@ import pytest
 
 import defectscope as ds
 from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.pipeline import benchmark_folder
 from defectscope.pipeline.benchmark_data import BenchmarkData
 from defectscope.pipeline.benchmark_figures import benchmark_findings
 from defectscope.pipeline.benchmark_folder import BenchmarkFolder
@@ -239,7 +240,7 @@ def test_a_truth_without_labels_gives_no_f1_and_is_warned_of(folder):
     result = ds.benchmark(folder, "x=dark-blobs", threads=1)
     assert result.warnings == [
         f"{folder.name}: the truth has no label that counts: recall and F1 are not known, and all "
-        "that was found is taken for false alarms"
+        "that was found, but for what fits ignored truth, is taken for false alarms"
     ]
     assert result.table["precision"].tolist() == [0, 0]
     assert result.table[["f1", "recall"]].isna().all(axis=None)
@@ -255,6 +256,27 @@ def test_types_have_the_names_that_were_asked_for_on_both_sides(folder):
                         options={"dark-blobs": {"defect_type": "black dot"}})  # fmt: skip
     (line,) = both.lines
     assert line.scores.evaluation.by_type["dislocation-loop"].f1 == 1
+
+
+def test_pictures_show_what_was_scored_under_its_new_name(folder, tmp_path, monkeypatch):
+    drawn = []
+
+    def keep(pixels, predicted, true, iou, title):
+        drawn.append(predicted)
+        return np.zeros((4, 4, 3), np.uint8)
+
+    monkeypatch.setattr(benchmark_folder, "comparison_picture", keep)
+    found = ds.benchmark(folder, "dark-blobs", tmp_path / "b", threads=1, worst=1,
+                         rename={"black dot": "uncertain"},
+                         options={"dark-blobs": {"defect_type": "black dot"}})  # fmt: skip
+    (line,) = found.lines
+    assert line.scores.evaluation.overall.false_positives == 0
+    (predicted,) = drawn
+    assert set(predicted.defect_types) == {"uncertain"}
+    assert predicted.ignore.all()
+    (written,) = (tmp_path / "b/predictions").rglob("*.json")
+    names = {c["name"] for c in json.loads(written.read_text())["categories"]}
+    assert "black dot" in names
 
 
 def test_frames_that_went_away_do_not_lose_the_line(tmp_path):

@@ -83,6 +83,12 @@ def test_f1_over_the_score_by_hand(scores):
     assert (curve["f1"] <= curve["f1_high"]).all()
 
 
+def test_the_best_score_is_none_under_which_nothing_was_kept():
+    found = line([squares((1, 1), (20, 20), scores=[0.9, 0.5])], [squares((1, 1), (20, 20))])
+    assert found.best_score == {"score": 0.5, "f1": 1}
+    assert found.over_score.loc[0, "f1"] == 1
+
+
 def test_errors_of_each_frame_are_those_of_evaluate(scores):
     rows = scores.per_frame
     assert rows["name"].tolist() == ["f0", "f1"]

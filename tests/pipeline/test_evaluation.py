@@ -17,8 +17,9 @@ from defectscope.core.geometry.polylines import polyline_box
 from defectscope.core.line_masks import mask_of_line
 from defectscope.core.masks import Mask
 from defectscope.core.metrics import Counts, count_matches
-from defectscope.pipeline.evaluation import SWEEP_IOUS, SWEEP_SCORES, evaluate
+from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.labels import save_dataset
+from defectscope.pipeline.score_sweep import SWEEP_IOUS, SWEEP_SCORES
 from defectscope.plugins.host import PluginHost, default_host
 from defectscope.plugins.testing import isolated_host
 
@@ -54,6 +55,10 @@ def test_an_empty_truth_is_said(host):
     nothing = compare(predicted.images[0].instances, instances(boxes_at()), host)
     assert (nothing.overall.precision, nothing.overall.f1) == (0, None)
     assert "the truth has no label that counts" in nothing.warnings[0]
+    ignored = instances(boxes_at((3, 3)), ignore=[True])
+    excused = compare(predicted.images[0].instances, ignored, host)
+    assert "all that was found, but for what fits ignored truth, is taken" in excused.warnings[0]
+    assert excused.overall == Counts()
 
 
 def truth_of(result, **changes):
@@ -291,7 +296,9 @@ def test_the_best_of_the_sweep_is_that_of_every_point_tried(host):
             tried[least, iou] = total.f1
     best = max(tried.values())
     assert sweep["best"]["f1"] == best
-    assert tried[sweep["best"]["score"], sweep["best"]["iou"]] == best
+    least, iou = sweep["best"]["score"], sweep["best"]["iou"]
+    at = [count_matches(found[found.scores >= least], known, iou) for found, known in pairs]
+    assert sum(at, Counts()).f1 == best
     table = {
         (score, iou): f1
         for score, row in zip(sweep["scores"], sweep["f1"], strict=True)
@@ -299,6 +306,25 @@ def test_the_best_of_the_sweep_is_that_of_every_point_tried(host):
     }
     assert table == tried
     assert (len(SWEEP_SCORES), len(SWEEP_IOUS)) == (15, 9)
+
+
+def test_the_best_of_a_sweep_is_no_score_under_which_nothing_was_kept(host):
+    boxes = boxes_at((3, 3), (20, 3), (40, 3))
+    kept = instances(boxes, scores=[0.3125, 0.8, 0.9])
+    found = compare(kept, instances(boxes), host, sweep=True)
+    assert found.sweep["best"] == {"f1": 1, "score": 0.3125, "iou": 0.1}
+    assert found.warnings == [
+        "F1 is best with all that was found: nothing with a score below 0.312 was kept; detect "
+        "with a lower least score to know whether that is better still"
+    ]
+    higher = compare(kept, instances(boxes[1:]), host, sweep=True)
+    assert higher.sweep["best"] == {"f1": 1, "score": 0.3714, "iou": 0.1}
+    assert not higher.warnings
+
+
+def test_predictions_of_one_score_have_no_lower_one_to_try(host):
+    found = instances(boxes_at((3, 3), (20, 3)))
+    assert not compare(found, found, host, sweep=True).warnings
 
 
 def test_without_true_labels_a_sweep_has_no_best(host):
@@ -514,8 +540,8 @@ def as_disc(x, y, radius):
 
 @pytest.mark.parametrize("swapped", [False, True])
 def test_what_is_known_by_its_mask_has_a_size(swapped):
-    boxes = np.array([[0, 0, 20, 20], [30, 10, 46, 26]])
-    masks = [as_disc(0, 0, 10), as_disc(30, 10, 8)]
+    boxes = np.array([[1, 1, 21, 21], [30, 10, 46, 26]])
+    masks = [as_disc(1, 1, 10), as_disc(30, 10, 8)]
     masked = instances(boxes, LOOP, masks=masks)
     axes = {name: [18.0, np.nan] for name in ("major_px", "minor_px")}
     ellipses = masked.with_measurements(axes, {})  # one of its two is known by an ellipse
@@ -531,6 +557,23 @@ def test_what_is_known_by_its_mask_has_a_size(swapped):
     assert population[f"{one}_area_fraction"] == pytest.approx(
         sum(mask.area_px for mask in masks) / (SHAPE[0] * SHAPE[1]), rel=0.03
     )
+
+
+def test_a_mask_that_the_rim_cuts_has_no_diameter_to_compare():
+    boxes = np.array([[0, 1, 10, 21], [30, 10, 46, 26]])
+    half = Mask(0, 1, as_disc(0, 0, 10).bitmap[:, 10:])
+    labelled = instances(boxes, LOOP, masks=[half, as_disc(30, 10, 8)])
+    ellipses = {"x": [0, 38], "y": [11, 18], "angle_deg": [0, 0]}
+    found = instances(boxes, LOOP, measurements={
+        **ellipses, "major_px": [30, 16], "minor_px": [30, 16]
+    })  # fmt: skip
+    sizes = compare(found, labelled, default_host()).sizes
+    row, population = sizes["diameter_by_type"][LOOP], sizes["by_type"][LOOP]
+    assert row["matched"] == 1
+    assert row["relative_error"] == pytest.approx(0, abs=0.03)
+    assert population["true_count"] == 2
+    assert population["true_mean_diameter_px"] == pytest.approx(16, rel=0.03)
+    assert population["predicted_mean_diameter_px"] == 23
 
 
 def test_sizes_and_counts_by_hand(host):

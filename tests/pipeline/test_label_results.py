@@ -146,6 +146,17 @@ def test_the_length_of_a_masked_line_is_not_the_way_round_it(tmp_path: Path) -> 
     assert not [text for text in result.warnings if "without an outline" in text]
 
 
+def test_outlines_that_the_rim_cuts_count_and_have_no_size(tmp_path: Path) -> None:
+    cut = [[-4.0, 30.0], [3.0, 30.0], [3.0, 50.0], [-4.0, 50.0]]
+    labels = labelled(tmp_path, ("dislocation-loop", "polygon", SQUARE),
+                      ("dislocation-loop", "polygon", cut))  # fmt: skip
+    assert run_or_labels(labels, default_host()).detections["at_rim"].tolist() == [0, 1]
+    ds.analyze(labels, out=tmp_path / "out")
+    assert "Sizes leave out 1 defect" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
+    table = pd.read_csv(tmp_path / "out/figures/size-distribution.csv")
+    assert table["count"].tolist() == [1]
+
+
 def test_what_is_neither_and_labels_without_a_place_for_results(
     run: ds.Result, tmp_path: Path
 ) -> None:

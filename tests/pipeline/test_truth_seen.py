@@ -51,6 +51,18 @@ def test_lines_of_which_little_or_nothing_is_inside_are_left_out(line):
     assert true.ignore.all()
 
 
+def test_boxes_with_their_centre_inside_end_at_the_border():
+    boxes = [[80, 50, 130, 80], [70, 50, 128, 80], [120, 50, 130, 80]]
+    true = ds.Instances((300, 300), boxes, defect_types="dislocation-loop",
+                        ignore=[False, False, True])  # fmt: skip
+    found = ds.Instances((300, 300), [[100, 50, 130, 80]], defect_types="dislocation-loop")
+    (joined,) = within_roi([Joined("a", 0, found, true)], ROI, TYPES, [])
+    assert joined.true.boxes.tolist() == [[100, 50, 130, 80], *boxes[1:]]
+    assert joined.true.ignore.tolist() == [False, True, True]
+    (back,) = within_roi([Joined("a", 0, true, found)], ROI, TYPES, [], "predicted")
+    assert back.predicted.boxes.tolist() == [[100, 50, 130, 80], *boxes[1:]]
+
+
 def test_outlines_of_other_defects_are_not_cut():
     outline = [(90, 50), (130, 50), (130, 80), (90, 80), (90, 50)]
     true, said = seen(outline, name="dislocation-loop")

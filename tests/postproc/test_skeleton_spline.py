@@ -69,6 +69,14 @@ def test_a_closed_loop_is_measured_all_around():
     assert np.hypot(*(found.lines[0][0] - found.lines[0][-1])) < 2
 
 
+@pytest.mark.parametrize("turn", [0, 50, 120])
+def test_the_centroid_of_a_closed_line_is_its_middle_wherever_it_begins(turn):
+    ring = np.roll(arc(stop=2 * np.pi)[:-1], turn, axis=0)
+    found = processed(given(lines=[np.concatenate([ring, ring[:1]])]))
+    place = [found.measurements[name][0] for name in ("x", "y")]
+    assert place == pytest.approx([80, 60], abs=0.05)
+
+
 def test_a_mask_that_touches_every_edge_stays_inside():
     full = np.zeros(SHAPE, bool)
     full[58:62] = full[:, 78:82] = True

@@ -173,12 +173,14 @@ def test_a_dot_inside_a_ring_is_measured_and_so_is_the_ring():
     assert axes_of(found, 1)[:4] == pytest.approx(dot[:4], abs=0.6)
 
 
-def test_of_a_defect_that_the_rim_cuts_the_whole_ellipse_is_found():
+@pytest.mark.parametrize("fit", ["edge", "moments"])
+def test_of_a_defect_that_the_rim_cuts_the_whole_ellipse_is_found(fit):
     ellipse = (48, 48, 40, 30, 0)
     pixels, _ = draw([ellipse])
     cut = np.ascontiguousarray(pixels[:, 38:])
-    found = measure(cut, [[0, 33, 30, 63]])
+    found = measure(cut, [[0, 33, 30, 63]], fit=fit)
     assert axes_of(found)[:4] == pytest.approx((10, 48, 40, 30), abs=1)
+    assert found.measurements["fit"][0] == 1
     assert found.measurements["at_rim"][0] == 1
     assert found.masks is not None
     assert found.masks[0].box[0] == 0

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from defectscope.core.geometry.angles import undirected_deg
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -33,7 +35,7 @@ def curvatures(points: ArrayLike) -> NDArray[np.float64]:
 
 
 def chord_angle_deg(points: ArrayLike) -> float:
-    """Return the direction of the way from the first to the last point, 0 to 180°.
+    """Return the direction of the way from the first to the last point, in [0, 180) degrees.
 
     Counter-clockwise as seen, from +x; a closed curve has none (NaN).
     """
@@ -41,4 +43,4 @@ def chord_angle_deg(points: ArrayLike) -> float:
     dx, dy = p[-1] - p[0] if len(p) else (0.0, 0.0)
     if dx == 0 and dy == 0:
         return float("nan")
-    return float(np.degrees(np.arctan2(-dy, dx)) % 180)
+    return float(undirected_deg(np.degrees(np.arctan2(-dy, dx))))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from defectscope.core.geometry.angles import undirected_deg
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -118,6 +120,6 @@ def ellipse_from_moments(
     var_x = by_column @ (columns - x) ** 2 / total + 1 / 12
     cov = (rows - y) @ weights @ (columns - x) / total
     mean, half = (var_x + var_y) / 2, np.hypot((var_x - var_y) / 2, cov)
-    angle = 0.5 * np.degrees(np.arctan2(-2 * cov, var_x - var_y)) % 180
+    angle = undirected_deg(0.5 * np.degrees(np.arctan2(-2 * cov, var_x - var_y)))
     major, minor = 4 * np.sqrt(mean + half), 4 * np.sqrt(max(mean - half, 0.0))
     return float(x), float(y), float(major), float(minor), float(angle)

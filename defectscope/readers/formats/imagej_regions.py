@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from roifile import ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 
 from defectscope.core.errors import FormatError
+from defectscope.core.geometry.angles import undirected_deg
 from defectscope.core.geometry.ellipses import ellipse_boxes
 from defectscope.core.geometry.polylines import polyline_box
 from defectscope.readers.formats.collecting import Annotation
@@ -190,7 +191,7 @@ def _ellipse(roi: ImagejRoi, where: str) -> Ellipse:
             f"{where}: expected an ellipse with a major axis above 0 and a ratio of axes up to 1, "
             f"found {major:g} and {ratio:g}"
         )
-    angle = math.degrees(math.atan2(-dy, dx)) % 180
+    angle = float(undirected_deg(math.degrees(math.atan2(-dy, dx))))
     return (roi.x1 + roi.x2) / 2, (roi.y1 + roi.y2) / 2, major, major * ratio, angle
 
 

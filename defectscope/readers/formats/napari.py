@@ -19,6 +19,7 @@ from defectscope.core.base import AnnotationFormat
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import FormatError, InputError, OutputError
 from defectscope.core.files import write_json, write_text
+from defectscope.core.geometry.angles import undirected_deg
 from defectscope.core.geometry.ellipses import ellipse_boxes
 from defectscope.core.geometry.polylines import polyline_box
 from defectscope.core.options import Options
@@ -327,5 +328,5 @@ def _ellipse(points: NDArray[np.float64]) -> tuple[float, float, float, float, f
     )
     lengths = [float(np.hypot(*side)) for side in sides]
     along = sides[0] if lengths[0] >= lengths[1] else sides[1]
-    angle = math.degrees(math.atan2(-along[1], along[0])) % 180
+    angle = float(undirected_deg(math.degrees(math.atan2(-along[1], along[0]))))
     return float(x), float(y), max(lengths), min(lengths), angle
