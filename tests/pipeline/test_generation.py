@@ -191,17 +191,17 @@ def test_a_sequence_is_what_the_contract_says(host, tmp_path):
     assert len(record["pixels_sha256"]) == 64
 
 
-def test_stills_have_a_scale_and_no_dose(host, tmp_path):
+def test_stills_have_the_scale_and_the_dose_that_their_generators_agree_on(host, tmp_path):
     dataset = generate_dataset(plan(pixel_size_nm=0.3), 2, tmp_path / "data", host)
     for image in dataset.images:
-        assert (image.frame, image.pixel_size_nm, image.dose_dpa) == (None, 0.3, None)
+        assert (image.frame, image.pixel_size_nm, image.dose_dpa) == (None, 0.3, 0.5)
     two = SamplePlan(
         Choice("plain", "plain"),
         tuple(Choice("dots", f"d{k}", {"pixel_size_nm": s}) for k, s in enumerate((0.3, 0.4))),
         SHAPE,
     )
-    dataset = generate_dataset(two, 1, tmp_path / "two", host)
-    assert dataset.images[0].pixel_size_nm is None
+    (image,) = generate_dataset(two, 1, tmp_path / "two", host).images
+    assert (image.pixel_size_nm, image.dose_dpa) == (None, 0.5)
 
 
 def test_a_generator_is_told_what_is_registered_and_tells_what_it_drew(host, tmp_path):
