@@ -162,7 +162,7 @@ def test_the_preview_is_spread_over_a_sequence(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(
         "defectscope.pipeline.contact_sheet.contact_sheet",
-        lambda images, columns: shown.extend(images) or np.zeros((8, 8, 3), np.uint8),
+        lambda images, types, columns: shown.extend(images) or np.zeros((8, 8, 3), np.uint8),
     )
     # On Windows it reads no path that is not plain ASCII.
     monkeypatch.setattr(cv2, "imread", lambda *_: None)
