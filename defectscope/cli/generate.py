@@ -15,6 +15,7 @@ from defectscope.cli.common import (
     plural,
     say,
     shown_progress,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ def generate(context: click.Context, /, **given: Any) -> None:
             progress=progress,
             **{name: given[name] for name in PASSED_ON},
         )
+    for text in dataset.warnings:
+        warn(text)
     if given["preview"]:
         _preview(dataset, given["out"], host)
     found = sum(len(image.instances) for image in dataset.images)

@@ -177,6 +177,13 @@ def test_the_preview_is_spread_over_a_sequence(tmp_path, monkeypatch):
         np.testing.assert_array_equal(pixels, stored)
 
 
+def test_loops_without_room_are_said(tmp_path):
+    crowd = ["--set", "loops.count=100", "--size", "64", "--count", "2"]
+    done = call("loops", *crowd, "--out", tmp_path / "data")
+    assert done.returncode == 0
+    assert done.stderr.count("warning: loops: there was no room for") == 1
+
+
 def test_the_preview_of_a_former_dataset_goes_with_it(tmp_path):
     for more in (["--preview"], ["--overwrite"]):
         arguments = [*PLAIN, *more, "--out", str(tmp_path / "data")]
