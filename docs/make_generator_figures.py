@@ -77,7 +77,12 @@ def grey(pixels: Any) -> NDArray[np.uint8]:
 
 def beside(pixels: Any, truth: Instances) -> NDArray[np.uint8]:
     """Return an image beside itself with its truth, RGB."""
-    return np.hstack([draw_truth(grey(pixels), truth[:0]), draw_truth(grey(pixels), truth)])
+    return np.hstack([with_truth(pixels, truth[:0]), with_truth(pixels, truth)])
+
+
+def with_truth(pixels: Any, truth: Instances) -> NDArray[np.uint8]:
+    """Return an image with its truth in the colours of the defect types, RGB."""
+    return draw_truth(grey(pixels), truth, default_host().defect_types())
 
 
 def tiled(rows: list[list[Any]], gap: int = 6) -> NDArray[np.uint8]:
@@ -262,7 +267,7 @@ def in_situ() -> NDArray[np.uint8]:
     canvas = background("texture", 1, (300, 300))
     with default_host().build("generators", "in-situ-loops", {"count": 35}) as component:
         frames = list(component.sequence(canvas, rng(2), 60))
-    return tiled([[draw_truth(grey(p), truth) for p, truth in frames[::19][:4]]])
+    return tiled([[with_truth(p, truth) for p, truth in frames[::19][:4]]])
 
 
 def twin(folder: Path) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ from defectscope.cli.common import (
     plural,
     say,
     shown_progress,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -122,8 +123,10 @@ def generate(context: click.Context, /, **given: Any) -> None:
             progress=progress,
             **{name: given[name] for name in PASSED_ON},
         )
+    for text in dataset.warnings:
+        warn(text)
     if given["preview"]:
-        _preview(dataset, given["out"])
+        _preview(dataset, given["out"], host)
     found = sum(len(image.instances) for image in dataset.images)
     made = f"{plural(len(dataset.images), 'image')}, {plural(found, 'instance')}"
     say(f"{made} in {given['out']}{ending}")
@@ -153,7 +156,7 @@ def _again(given: dict[str, Any], host: PluginHost) -> None:
     places = gather_options(given["assignments"], {})
     dataset = draw_again(given["source"], out, host, places, masks=given["masks"])
     if given["preview"]:
-        _preview(dataset, out)
+        _preview(dataset, out, host)
     say(f"{plural(len(dataset.images), 'image')}, the same pixels, in {out}")
 
 
@@ -163,7 +166,7 @@ def _previewed(count: int) -> list[int]:
     return [round(k * step) for k in range(min(count, PREVIEWED))]
 
 
-def _preview(dataset: Dataset, out: Path) -> None:
+def _preview(dataset: Dataset, out: Path, host: PluginHost) -> None:
     import cv2
     import numpy as np
 
@@ -181,5 +184,5 @@ def _preview(dataset: Dataset, out: Path) -> None:
         )
         for image in (dataset.images[place] for place in _previewed(len(dataset.images)))
     ]
-    sheet = cv2.cvtColor(contact_sheet(images, 2), cv2.COLOR_RGB2BGR)
+    sheet = cv2.cvtColor(contact_sheet(images, host.defect_types(), 2), cv2.COLOR_RGB2BGR)
     write_bytes(out / PREVIEW, cv2.imencode(".png", sheet)[1].tobytes())

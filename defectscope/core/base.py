@@ -135,6 +135,8 @@ class Generator(Component):
     last_parameters
         Everything that was drawn at random for the last image or sequence, as plain values; it
         goes into the parameters file of the sample. Of a sequence it is read after its last frame.
+        Where it has ``left_out``, the number of defects that were asked for and found no room,
+        ``generate`` warns of the sum.
     sample_number
         Number of the sample that is drawn next, set by whoever draws; for generators that go
         through a list. What they draw at random comes from `rng` alone.

@@ -54,6 +54,14 @@ class TrainingData(ABC):
         """Return plain values from which the data can be made or found again."""
         return {}
 
+    def depends_on(self) -> dict[str, Any]:
+        """Return what decides about the frames beside the recipe, as plain values.
+
+        Digests of the files that frames are drawn from, for example: a training is resumed with
+        the same only.
+        """
+        return {}
+
     def sources(self) -> list[tuple[Path, str]]:
         """Return file and page of each frame; none where frames are drawn."""
         return []

@@ -26,7 +26,8 @@ class InSituLoops(Generator):
     The level at a loop's rim is half its contrast, and the ellipse and the mask of the truth are
     that rim. Labelled are loops with their centre in the frame, from ``visible_from_px`` on.
     A ``track_id`` is that of one loop from its nucleation to its end, also when it leaves the
-    frame and comes back; where two become one, the larger keeps its own.
+    frame and comes back; where two become one, the larger keeps its own. Where a loop that was
+    labelled in an earlier frame is too faint (``visible_from``), its row is flagged ``ignore``.
 
     After the last frame ``last_parameters`` holds
 

@@ -132,7 +132,8 @@ class InSituLoopsOptions(Options):
         ge=0,
         allow_inf_nan=False,
         description="loops that darken their place by less, in standard deviations of texture and "
-        "noise there, are painted, not labelled: on black background nothing is seen",
+        "noise there, are painted, not labelled: on black background nothing is seen; once "
+        "labelled, they are flagged `ignore` where they get fainter",
     )
 
     @model_validator(mode="after")

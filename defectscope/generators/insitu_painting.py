@@ -33,6 +33,9 @@ UNITS = {"x": "px", "y": "px", "major_px": "px", "minor_px": "px", "angle_deg": 
 class LoopPainter:
     """Paints the same loops again and again, as they grow and move.
 
+    A loop that was labelled once has a row in every later frame that holds its centre: where it
+    is too faint, one with ``ignore`` set.
+
     Parameters
     ----------
     loops
@@ -45,6 +48,7 @@ class LoopPainter:
 
     def __init__(self, loops: Population, options: InSituLoopsOptions, common_side: float) -> None:
         self._loops, self._options, self._common_side = loops, options, common_side
+        self._known: set[int] = set()
 
     def paint(
         self, pixels: NDArray[np.float64], frame: int, offset: NDArray[np.float64],
@@ -68,11 +72,14 @@ class LoopPainter:
         alive = loops.alive(frame)
         major = loops.growth.major(frame, alive)
         alive, major = alive[major >= LEAST_PX], major[major >= LEAST_PX]
-        depth = np.clip(loops.depth * flicker, 0, 1)[alive]
-        depth = depth * self._resolved(major * loops.aspect[alive])
+        resolved = self._resolved(major * loops.aspect[alive])
+        depth = np.clip(loops.depth * flicker, 0, 1)[alive] * resolved
+        # What is labelled must not flicker: it is what is seen of a loop on average.
+        steady = loops.depth[alive] * resolved
         centres = loops.position[alive] + offset
         labelled = self._labelled(pixels.shape, centres, major)
         texture = LocalTexture(np.asarray(pixels, np.float32), TEXTURE_PX, LEAST_TEXTURE)
+        faint = np.zeros(len(alive), bool)
         masks = []
         for row, (k, (x, y), size, contrast) in enumerate(
             zip(alive, centres, major, depth, strict=True)
@@ -82,13 +89,18 @@ class LoopPainter:
             # Electrons that a loop scatters are missing in proportion to those that came: grain
             # is weaker in it, and nothing gets darker than black.
             if labelled[row] and profile.any():
-                darker = contrast * float(np.average(pixels[place] * profile, weights=profile))
+                level = float(np.average(pixels[place] * profile, weights=profile))
                 unit = float(np.hypot(texture.at(x, y), self._options.noise))
-                labelled[row] = darker >= self._options.visible_from * unit
+                faint[row] = steady[row] * level < self._options.visible_from * unit
+                labelled[row] = not faint[row] or k in self._known
             pixels[place] *= 1 - contrast * profile
             if labelled[row]:
                 masks.append(_own(mask) if mask.area_px else _one_pixel(x, y))
-        return self._truth(pixels.shape, alive[labelled], centres[labelled], major[labelled], masks)
+        shown = alive[labelled]
+        self._known.update(shown.tolist())
+        return self._truth(
+            pixels.shape, shown, centres[labelled], major[labelled], faint[labelled], masks
+        )
 
     def _resolved(self, minor: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return which part of their contrast is left to loops of some minor axes, px.
@@ -124,6 +136,7 @@ class LoopPainter:
         shown: NDArray[np.intp],
         centres: NDArray[np.float64],
         major: NDArray[np.float64],
+        faint: NDArray[np.bool_],
         masks: list[Mask],
     ) -> Instances:
         x, y = centres.T
@@ -134,6 +147,7 @@ class LoopPainter:
             (height, width),
             np.clip(boxes, 0, [width, height, width, height]),
             defect_types=DEFECT_TYPE,
+            ignore=faint,
             masks=tuple(masks),
             measurements={
                 "x": x, "y": y, "major_px": major, "minor_px": minor, "angle_deg": angle,

@@ -61,8 +61,8 @@ def _quantile(values: Sequence[float], at: NDArray[np.float64]) -> NDArray[np.fl
 
 def draw_population(
     shape: tuple[int, int], sizes: LoopSizes, options: LoopsOptions, rng: np.random.Generator
-) -> tuple[list[Loop], int]:
-    """Return the loops of an image, and for how many no room was left.
+) -> tuple[list[Loop], int, int]:
+    """Return the loops of an image, for how many no room was left, and how many of ``count``.
 
     Parameters
     ----------
@@ -104,15 +104,16 @@ def draw_population(
     low = min(LEAST_CONTRAST, 0.5 * options.visible_from)
     contrast[faint] = rng.uniform(low, max(low, options.visible_from), int(faint.sum()))
     common_side = float(rng.uniform(0, 360))
-    loops = []
-    for k in np.flatnonzero(np.isfinite(centres[:, 0])):
+    loops, placed = [], np.isfinite(centres[:, 0])
+    for k in np.flatnonzero(placed):
         loop = Loop.model_construct(
             defect_type=str(types[k]), look="", x=float(centres[k, 0]), y=float(centres[k, 1]),
             major_px=float(major[k]), minor_px=float(minor[k]), angle_deg=float(angle[k]),
             contrast=float(contrast[k]), edge_px=1.0, harmonics=[],
         )  # fmt: skip
         loops.append(_with_look(loop, common_side, options, rng))
-    return loops, n - len(loops)
+    asked_for = 0 if options.count is None else count
+    return loops, n - len(loops), int((~placed[:asked_for]).sum())
 
 
 def _types(

@@ -40,8 +40,8 @@ class LoopsOptions(Options):
         None,
         ge=0,
         le=100_000,
-        description="loops with their centre in the image, faint ones not counted; "
-        "left out: drawn from the densities, at least one",
+        description="loops with their centre in the image, faint ones not counted, as far as "
+        "there is room; left out: drawn from the densities, at least one",
     )
     density: float = Field(1.0, gt=0, le=1000, description="factor on the densities")
     size: float = Field(1.0, gt=0, le=1000, description="factor on the major axes")

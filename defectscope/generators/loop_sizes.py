@@ -27,6 +27,11 @@ DECILES = np.linspace(0, 1, 11)
 PX_PER_MEGAPIXEL = 1e6
 # A box of an ellipse tells its axes only up to the angle; thinner than this none is assumed.
 THINNEST = 0.15
+# How near the rim of an image a box is taken to be cut off, px.
+RIM_PX = 1
+# For at least this part of an image's side a loop is taken to have places: one that nearly fills
+# an image would outweigh all others.
+LEAST_PLACES = 0.1
 
 Size = Annotated[float, Field(gt=0, le=100_000)]
 Density = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -123,10 +128,12 @@ def fit_loop_sizes(dataset: Dataset, label_inset_px: float = 0.0) -> LoopSizes:
     """Fit the distributions of all loop types of a labelled set.
 
     Loops at the rim of an image are left out of the sizes, for what is seen of them is cut off;
-    they count for the densities. Ignored truth and defect types that are no loops count for
-    neither. Where there are no ellipses the axes come from the boxes: the sum of the squared
-    sides is that of the squared axes, their difference is taken to be sqrt(2) times that of the
-    sides, which is right in quadratic mean where loops lie in all directions.
+    they count for the densities. A large loop reaches the rim from more places than a small one:
+    those away from it count for as many more as that leaves out. Ignored truth and defect types
+    that are no loops count for neither. Where there are no ellipses the axes come from the boxes:
+    the sum of the squared sides is that of the squared axes, their difference is taken to be
+    sqrt(2) times that of the sides, which is right in quadratic mean where loops lie in all
+    directions.
 
     Parameters
     ----------
@@ -141,23 +148,28 @@ def fit_loop_sizes(dataset: Dataset, label_inset_px: float = 0.0) -> LoopSizes:
         No loop of any type is labelled.
     """
     axes: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
+    weights: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
     numbers: dict[str, list[float]] = defaultdict(list)
     for image in dataset.images:
         truth = image.instances[~image.instances.ignore]
         height, width = truth.image_shape
-        whole, major_minor = _away_from_rim(truth), _axes(truth, label_inset_px)
+        weight, major_minor = _rim_weights(truth), _axes(truth, label_inset_px)
         for name in LOOP_TYPES:
             chosen = truth.defect_types == name
-            axes[name].append(major_minor[chosen & whole])
+            whole = chosen & (weight > 0)
+            axes[name].append(major_minor[whole])
+            weights[name].append(weight[whole])
             numbers[name].append(float(chosen.sum()) * PX_PER_MEGAPIXEL / max(height * width, 1))
     types = {}
     for name in LOOP_TYPES:
         pairs = np.concatenate(axes[name]) if axes[name] else np.zeros((0, 2))
         if len(pairs):
+            weight = np.concatenate(weights[name])
+            density = np.array(numbers[name])
             types[name] = TypeSizes(
-                major_px=_deciles(pairs[:, 0]),
-                aspect=_deciles(pairs[:, 1] / pairs[:, 0]),
-                per_megapixel=_deciles(np.array(numbers[name])),
+                major_px=_deciles(pairs[:, 0], weight),
+                aspect=_deciles(pairs[:, 1] / pairs[:, 0], weight),
+                per_megapixel=_deciles(density, np.ones(len(density))),
             )
     count = len(dataset.images)
     if not types:
@@ -198,12 +210,23 @@ def _axes(truth: Instances, label_inset_px: float) -> NDArray[np.float64]:
     return np.asarray(axes, float)
 
 
-def _away_from_rim(truth: Instances) -> NDArray[np.bool_]:
-    height, width = truth.image_shape
-    low, high = truth.boxes[:, :2], truth.boxes[:, 2:]
-    return np.asarray((low >= 1).all(axis=1) & (high <= [width - 1, height - 1]).all(axis=1))
+def _rim_weights(truth: Instances) -> NDArray[np.float64]:
+    """Return for how many loops of its size each one away from the rim stands; 0 at the rim.
+
+    That is the area of the image by that of all places of a box at which it is away from the rim.
+    """
+    boxes, sides = truth.boxes.astype(float), np.array(truth.image_shape[::-1], float)
+    low, high = boxes[:, :2], boxes[:, 2:]
+    away = (low >= RIM_PX).all(axis=1) & (high <= sides - RIM_PX).all(axis=1)
+    places = np.maximum(sides - 2 * RIM_PX - (high - low), LEAST_PLACES * sides)
+    return np.asarray(np.where(away, np.prod(sides / places, axis=1), 0.0), float)
 
 
-def _deciles(values: NDArray[np.float64]) -> tuple[float, ...]:
+def _deciles(values: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return deciles, those of :func:`numpy.quantile` where all weigh the same."""
+    order = np.argsort(values)
+    values, weights = values[order], weights[order]
+    middles = np.cumsum(weights) - weights / 2
+    at = middles[0] + DECILES * (middles[-1] - middles[0])
     # Four digits are more than any label is worth, and can be read.
-    return tuple(float(f"{v:.4g}") for v in np.quantile(values, DECILES))
+    return tuple(float(f"{v:.4g}") for v in np.interp(at, middles, values))

@@ -82,7 +82,7 @@ class Loops(Generator):
         shape = canvas.shape[0], canvas.shape[1]
         texture = LocalTexture(canvas, options.texture_window_px, options.least_texture)
         behind = _draw_behind(canvas, texture, options, magnification, rng)
-        loops, left_out = draw_population(shape, sizes, options, rng)
+        loops, no_room_for, left_out = draw_population(shape, sizes, options, rng)
         shown = [_paint(canvas, loop, texture) for loop in loops]
         covered = np.zeros(shape, np.uint8)
         above = _draw_above(canvas, covered, options, rng)
@@ -101,7 +101,8 @@ class Loops(Generator):
             "magnification": magnification,
             "sizes": sizes.model_dump(mode="json"),
             "files": self._files,
-            "no_room_for": left_out,
+            "no_room_for": no_room_for,
+            "left_out": left_out,
             "loops": [
                 {**loop.model_dump(mode="json"), "shown_contrast": contrast, "label": fate}
                 for loop, (contrast, _), fate in zip(loops, shown, fates, strict=True)

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from defectscope.core.defect_types import DefectType
     from defectscope.core.frames import Frame
 
-__all__ = ["CAPTION_PX", "FALLBACK_COLOUR", "ScaleBar", "captioned", "colour_of", "scale_bar"]
+__all__ = [
+    "CAPTION_PX",
+    "FALLBACK_COLOUR",
+    "ROW_PX",
+    "ScaleBar",
+    "captioned",
+    "colour_of",
+    "scale_bar",
+    "write_text",
+    "write_types",
+]
 
 ROW_PX = 20
 # One row for the frame, one for colours and scale.
@@ -93,14 +103,22 @@ def captioned(
         in. None where nothing was tracked.
     """
     strip = np.zeros((CAPTION_PX, picture.shape[1], 3), np.uint8)
-    ends = [_write(strip, frame_text(frame, count, unseen, tracked), 4, 0), 4]
-    for name in names:
-        x, top = ends[1], ROW_PX + (ROW_PX - SWATCH_PX) // 2
-        strip[top : top + SWATCH_PX, x : x + SWATCH_PX] = colour_of(types, name)
-        text = _plain_title(types, name)
-        ends[1] = _write(strip, text, x + SWATCH_PX + GAP_PX, 1) + 2 * GAP_PX
+    end = write_text(strip, frame_text(frame, count, unseen, tracked), 4, 0)
+    ends = [end, write_types(strip, types, names, 1)]
     _draw_bar(strip, scale_bar(frame.shape[1], frame.calibration.pixel_size_nm), zoom, ends)
     return np.vstack([strip, picture])
+
+
+def write_types(
+    strip: NDArray[np.uint8], types: Mapping[str, DefectType], names: Sequence[str], row: int
+) -> int:
+    """Write into a row of a strip what the colours of types mean; return where there is room."""
+    x, top = 4, row * ROW_PX + (ROW_PX - SWATCH_PX) // 2
+    for name in names:
+        strip[top : top + SWATCH_PX, x : x + SWATCH_PX] = colour_of(types, name)
+        text = _plain_title(types, name)
+        x = write_text(strip, text, x + SWATCH_PX + GAP_PX, row) + 2 * GAP_PX
+    return x
 
 
 def _plain_title(types: Mapping[str, DefectType], name: str) -> str:
@@ -123,7 +141,7 @@ def _draw_bar(
     start = right - length - GAP_PX - _width(text)
     for row in (1, 0):
         if start >= ends[row]:
-            _write(strip, text, start, row)
+            write_text(strip, text, start, row)
             middle = row * ROW_PX + ROW_PX // 2
             strip[middle - 1 : middle + 2, right - length : right] = TEXT
             return
@@ -133,8 +151,8 @@ def _width(text: str) -> int:
     return int(cv2.getTextSize(text, LETTERS, LETTER_SIZE, 1)[0][0])
 
 
-def _write(strip: NDArray[np.uint8], text: str, x: int, row: int) -> int:
-    """Write into a row of the strip, and return where the text ends."""
+def write_text(strip: NDArray[np.uint8], text: str, x: int, row: int) -> int:
+    """Write into a row of a strip, and return where the text ends."""
     place = (x, (row + 1) * ROW_PX - 6)
     cv2.putText(strip, text, place, LETTERS, LETTER_SIZE, TEXT, 1, cv2.LINE_AA)
     return x + _width(text)

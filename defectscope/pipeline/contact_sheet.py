@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
 
 from defectscope.core.geometry.ellipses import ellipse_points
+from defectscope.core.geometry.polylines import polyline_length, polyline_resample
+from defectscope.pipeline.caption import ROW_PX, colour_of, write_text, write_types
 from defectscope.pipeline.overlay import to_display
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from defectscope.core.defect_types import DefectType
     from defectscope.core.instances import Instances
 
 __all__ = ["contact_sheet", "draw_truth"]
 
-# points, colour, whether closed
-Outline: TypeAlias = "tuple[NDArray[np.float64], tuple[int, ...], bool]"
+# points, whether closed
+Outline: TypeAlias = "tuple[NDArray[np.float64], bool]"
 
 SHIFT = 4
-LINE, ELLIPSE, BOX = (0, 114, 178), (230, 159, 0), (204, 121, 167)
+DASH_PX = 3.0
 ELLIPSE_COLUMNS = ("x", "y", "major_px", "minor_px", "angle_deg")
 
 
-def draw_truth(pixels: NDArray[Any], truth: Instances, zoom: float = 1.0) -> NDArray[np.uint8]:
+def draw_truth(
+    pixels: NDArray[Any], truth: Instances, types: Mapping[str, DefectType], zoom: float = 1.0
+) -> NDArray[np.uint8]:
     """Return an (H·zoom, W·zoom, 3) RGB picture with lines, ellipses or boxes of the truth.
+
+    What is flagged ``ignore`` is dashed.
 
     Parameters
     ----------
@@ -35,6 +42,8 @@ def draw_truth(pixels: NDArray[Any], truth: Instances, zoom: float = 1.0) -> NDA
         (H, W) image.
     truth
         What is in it; an instance is drawn as its line, else its ellipse, else its box.
+    types
+        Registered defect types, for their colours.
     zoom
         How many times larger the picture is, but for sides that would be below 1 px.
     """
@@ -44,10 +53,21 @@ def draw_truth(pixels: NDArray[Any], truth: Instances, zoom: float = 1.0) -> NDA
         height, width = (max(1, round(zoom * side)) for side in grey.shape)
         grey = np.asarray(cv2.resize(grey, (width, height), interpolation=how))
     picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
-    for points, colour, closed in _outlines(truth):
-        fixed = np.round((zoom * points - 0.5) * 2**SHIFT).astype(np.int32).reshape(-1, 1, 2)
-        cv2.polylines(picture, [fixed], closed, colour, 1, cv2.LINE_AA, SHIFT)
+    for k, (points, closed) in enumerate(_outlines(truth)):
+        strokes = _dashes(zoom * points, closed) if truth.ignore[k] else [zoom * points]
+        fixed = [np.round((s - 0.5) * 2**SHIFT).astype(np.int32).reshape(-1, 1, 2) for s in strokes]
+        colour = colour_of(types, str(truth.defect_types[k]))
+        cv2.polylines(picture, fixed, closed and not truth.ignore[k], colour, 1, cv2.LINE_AA, SHIFT)
     return picture
+
+
+def _dashes(points: NDArray[np.float64], closed: bool) -> list[NDArray[np.float64]]:
+    """Return every other piece of an outline, (2, 2) each."""
+    if closed:
+        points = np.concatenate([points, points[:1]])
+    count = max(1, round(polyline_length(points) / (2 * DASH_PX)))
+    ends = polyline_resample(points, 2 * count + 1)
+    return list(np.stack([ends[:-1:2], ends[1::2]], axis=1))
 
 
 def _outlines(truth: Instances) -> list[Outline]:
@@ -57,25 +77,30 @@ def _outlines(truth: Instances) -> list[Outline]:
     for k, (x0, y0, x1, y1) in enumerate(truth.boxes.tolist()):
         values = [float(measured[name][k]) for name in ELLIPSE_COLUMNS] if has_ellipses else []
         if truth.lines is not None and len(truth.lines[k]):
-            outlines.append((truth.lines[k], LINE, False))
+            outlines.append((truth.lines[k], False))
         elif values and np.isfinite(values).all():
             x, y, major, minor, angle = values
-            outlines.append((ellipse_points(x, y, major, minor, angle), ELLIPSE, True))
+            outlines.append((ellipse_points(x, y, major, minor, angle), True))
         else:
             corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
-            outlines.append((corners, BOX, True))
+            outlines.append((corners, True))
     return outlines
 
 
 def contact_sheet(
-    images: Sequence[tuple[NDArray[Any], Instances]], columns: int = 3, side_px: int = 420
+    images: Sequence[tuple[NDArray[Any], Instances]],
+    types: Mapping[str, DefectType],
+    columns: int = 3,
+    side_px: int = 420,
 ) -> NDArray[np.uint8]:
-    """Return an RGB sheet: each image beside itself with its truth.
+    """Return an RGB sheet: each image beside itself with its truth, under what colours mean.
 
     Parameters
     ----------
     images
         Pixels (H, W) and truth.
+    types
+        Registered defect types, for their colours and titles.
     columns
         Pairs in a row.
     side_px
@@ -84,8 +109,8 @@ def contact_sheet(
     pairs = []
     for pixels, truth in images:
         zoom = side_px / max(pixels.shape)
-        plain = draw_truth(pixels, truth[:0], zoom)
-        pairs.append(np.hstack([plain, draw_truth(pixels, truth, zoom)]))
+        plain = draw_truth(pixels, truth[:0], types, zoom)
+        pairs.append(np.hstack([plain, draw_truth(pixels, truth, types, zoom)]))
     height = max(pair.shape[0] for pair in pairs)
     width = max(pair.shape[1] for pair in pairs)
     rows = -(-len(pairs) // columns)
@@ -95,4 +120,16 @@ def contact_sheet(
         y, x = divmod(position, columns)
         top, left = y * (height + 6), x * (width + 12)
         sheet[top : top + pair.shape[0], left : left + pair.shape[1]] = pair
-    return sheet
+    legend = _legend([truth for _, truth in images], types, sheet.shape[1])
+    return np.vstack([legend, sheet])
+
+
+def _legend(
+    truths: Sequence[Instances], types: Mapping[str, DefectType], width: int
+) -> NDArray[np.uint8]:
+    strip = np.zeros((ROW_PX, width, 3), np.uint8)
+    names = sorted({str(name) for truth in truths for name in truth.defect_types})
+    end = write_types(strip, types, names, 0)
+    if any(truth.ignore.any() for truth in truths):
+        write_text(strip, "dashed: ignore", end, 0)
+    return strip

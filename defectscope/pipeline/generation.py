@@ -24,6 +24,7 @@ from defectscope.core.interrupts import ctrl_c_ignored
 from defectscope.pipeline.dataset_plans import check_resumed, former_plan, plan_record
 from defectscope.pipeline.drawn import DrawnFrame, Sample
 from defectscope.pipeline.labels import open_dataset, save_dataset
+from defectscope.pipeline.left_out import left_out_notes
 from defectscope.pipeline.mask_files import write_masks
 from defectscope.pipeline.png_files import image_png
 from defectscope.pipeline.samples import SampleMaker, SamplePlan
@@ -90,8 +91,7 @@ class DatasetWriter:
                     )
                 )  # fmt: skip
                 each()
-            path = self.folder / "parameters" / f"{sample.number:06d}.json"
-            write_json(path, sample.parameters, default=_plain)
+            write_json(self.parameters(sample.number), sample.parameters, default=_plain)
         except BaseException:
             for name in names:
                 (self.folder / "images" / f"{name}.png").unlink(missing_ok=True)
@@ -126,6 +126,10 @@ class DatasetWriter:
             for image in dataset.images
         ]  # fmt: skip
         return replace(dataset, images=bare)
+
+    def parameters(self, number: int) -> Path:
+        """Path of what made one sample."""
+        return self.folder / "parameters" / f"{number:06d}.json"
 
     def truth(self, number: int) -> Path:
         """Path of the truth of one sample, while the others are not there yet."""
@@ -221,7 +225,8 @@ def _joined(parts: list[Dataset], writer: DatasetWriter) -> Dataset:
     types = dict.fromkeys(str(n) for i in images for n in i.instances.defect_types)
     join_coco_files(map(writer.truth, range(len(parts))), writer.folder / ANNOTATIONS)
     shutil.rmtree(writer.folder / TRUTH)
-    return Dataset(images, writer.folder, tuple(types))
+    notes = left_out_notes([writer.parameters(number) for number in range(len(parts))])
+    return Dataset(images, writer.folder, tuple(types), notes)
 
 
 def is_complete(folder: Path) -> bool:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import tomllib
 from contextlib import ExitStack
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -142,6 +143,7 @@ class RecipeData(TrainingData):
             SampleMaker(recipe.plan(k), host or default_host()) for k in range(len(recipe.source))
         ]
         self.warnings = self._checked_names(frozenset((host or default_host()).defect_types()))
+        self._depends_on: dict[str, Any] | None = None
 
     @classmethod
     def read(cls, path: Path, host: PluginHost | None = None) -> Self:
@@ -256,3 +258,14 @@ class RecipeData(TrainingData):
         if plain["streams"] == 1:
             del plain["streams"]
         return plain
+
+    def depends_on(self) -> dict[str, Any]:
+        """Return digests of the files that are drawn from, by source and alias."""
+        if self._depends_on is None:
+            found = {}
+            for number, maker in enumerate(self._makers, start=1):
+                # Opened anew, and closed again: the maker itself may be at work.
+                with copy(maker) as opened:
+                    found[f"source {number}"] = opened.depends_on()
+            self._depends_on = {source: values for source, values in found.items() if values}
+        return self._depends_on

@@ -225,7 +225,8 @@ class SampleMaker:
         record: dict[str, Any],
     ) -> Iterator[DrawnFrame]:
         truths: list[Instances] = []
-        sizes = set()
+        sizes: set[float | None] = set()
+        doses: set[float | None] = set()
         for named, rng in zip(self._generators, seeds, strict=True):
             component, where = named.component, f"for sample {number}"
             self._tell(component, number)
@@ -235,13 +236,14 @@ class SampleMaker:
                 truths = [_without_covered(truth, component.covered) for truth in truths]
             truths.append(drawn)
             record["generators"].append(_parameters(named, where))
-            sizes.add(guarded(named, where, lambda c=component: c.calibration.pixel_size_nm))
+            size, (dose,) = guarded(named, where, lambda c=component: _scale(c.calibration, 1))
+            sizes.add(size)
+            doses.add(dose)
         truth = Instances.concatenate(truths)
-        sizes.discard(None)
-        # Generators that disagree leave it unknown.
-        pixel_size_nm = sizes.pop() if len(sizes) == 1 else None
         pixels = self._digitised(canvas)
-        yield DrawnFrame(f"{number:06d}", pixels, truth, pixel_size_nm=pixel_size_nm)
+        yield DrawnFrame(
+            f"{number:06d}", pixels, truth, pixel_size_nm=_agreed(sizes), dose_dpa=_agreed(doses)
+        )
 
     def _sequence(
         self,
@@ -283,6 +285,12 @@ class SampleMaker:
 def _scale(calibration: Calibration, length: int) -> tuple[float | None, list[float | None]]:
     """Return the pixel size, and the dose at each frame of a sequence."""
     return calibration.pixel_size_nm, [calibration.dose_dpa(index) for index in range(length)]
+
+
+def _agreed(values: set[float | None]) -> float | None:
+    """Return what all say that say anything; generators that disagree leave it unknown."""
+    known = values - {None}
+    return known.pop() if len(known) == 1 else None
 
 
 def _versions(plan: SamplePlan, host: PluginHost) -> dict[str, str]:

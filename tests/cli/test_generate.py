@@ -162,7 +162,7 @@ def test_the_preview_is_spread_over_a_sequence(tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(
         "defectscope.pipeline.contact_sheet.contact_sheet",
-        lambda images, columns: shown.extend(images) or np.zeros((8, 8, 3), np.uint8),
+        lambda images, types, columns: shown.extend(images) or np.zeros((8, 8, 3), np.uint8),
     )
     # On Windows it reads no path that is not plain ASCII.
     monkeypatch.setattr(cv2, "imread", lambda *_: None)
@@ -175,6 +175,13 @@ def test_the_preview_is_spread_over_a_sequence(tmp_path, monkeypatch):
     for (pixels, _), name in zip(shown, frames, strict=True):
         stored = cv2.imdecode(np.fromfile(out / name, np.uint8), cv2.IMREAD_UNCHANGED)
         np.testing.assert_array_equal(pixels, stored)
+
+
+def test_loops_without_room_are_said(tmp_path):
+    crowd = ["--set", "loops.count=100", "--size", "64", "--count", "2"]
+    done = call("loops", *crowd, "--out", tmp_path / "data")
+    assert done.returncode == 0
+    assert done.stderr.count("warning: loops: there was no room for") == 1
 
 
 def test_the_preview_of_a_former_dataset_goes_with_it(tmp_path):

@@ -231,6 +231,36 @@ def test_what_black_background_hides_is_not_labelled():
     assert column(seen, "x").min() > 120
 
 
+def test_flicker_does_not_decide_what_is_labelled():
+    plain = {**STILL, "noise": 0.03, "visible_from": 7, "depth_low": 0.2}
+    steady, flickering = (
+        sequence(8, (200, 200), count=24, **{**plain, "flicker": flicker}) for flicker in (0, 0.3)
+    )
+    assert 3 < len(steady[0][1]) < 21
+    for (_, one), (_, other) in zip(steady, flickering, strict=True):
+        np.testing.assert_array_equal(column(one, "track_id"), column(other, "track_id"))
+        assert not other.ignore.any()
+
+
+def test_a_track_has_no_hole_where_its_loop_is_faint():
+    # Loops drift over stripes on which they can hardly be seen.
+    canvas = flat((128, 256))
+    canvas[:, 96:128] = canvas[:, 192:] = 0.001
+    moving = {**STILL, "drift_px_per_frame": 3.0, "diffusion_px2_per_frame": 9.0}
+    frames, every = (
+        sequence(24, canvas=canvas, count=60, visible_from=limit, **moving) for limit in (0.5, 0)
+    )
+    hidden, known = 0, set()
+    for (pixels, truth), (same, all_of_them) in zip(frames, every, strict=True):
+        np.testing.assert_array_equal(pixels, same)
+        there = set(column(truth, "track_id").tolist())
+        known |= there
+        assert there == known & set(column(all_of_them, "track_id").tolist())
+        hidden += truth.ignore.sum()
+        assert not all_of_them.ignore.any()
+    assert hidden
+
+
 def test_texture_and_noise_hide_loops_together():
     grain = 0.05 * np.random.default_rng(5).standard_normal((256, 256))
     canvas = (flat((256, 256)) + grain).astype(np.float32)

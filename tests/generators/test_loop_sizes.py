@@ -37,6 +37,31 @@ def test_known_ellipses_come_back() -> None:
     assert found.per_megapixel == pytest.approx([2000.0] * 11)
 
 
+@pytest.mark.parametrize("shape", [(256, 256), (180, 400)])
+def test_large_loops_are_not_missed_for_reaching_the_rim(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(5)
+    height, width = shape
+    images = []
+    for _ in range(400):
+        major, aspect = rng.uniform(15, 90, 15), rng.uniform(0.5, 1, 15)
+        x, y, angle = rng.uniform(0, width, 15), rng.uniform(0, height, 15), rng.uniform(0, 180, 15)
+        boxes = ellipse_boxes(x, y, major, major * aspect, angle)
+        columns = {"major_px": major, "minor_px": major * aspect}
+        truth = Instances(
+            shape, np.clip(boxes, 0, [width, height] * 2), defect_types=DOT, measurements=columns
+        )
+        images.append(LabelledImage("a.png", truth))
+    found = fit_loop_sizes(Dataset(images)).types[DOT]
+    assert found.major_px == pytest.approx(np.linspace(15, 90, 11), abs=1.5)
+    assert found.aspect == pytest.approx(np.linspace(0.5, 1, 11), abs=0.015)
+
+
+def test_one_loop_that_fills_an_image_does_not_outweigh_all_others() -> None:
+    boxes = [[1, 1, 99, 99], *([10, 10, 20 + k % 5, 20] for k in range(200))]
+    image = LabelledImage("a.png", Instances((100, 100), boxes, defect_types=DOT))
+    assert fit_loop_sizes(Dataset([image])).types[DOT].major_px[5] < 20
+
+
 def test_boxes_alone_give_sizes_close_to_the_truth() -> None:
     image = labelled(4000, ellipses=False, inset=1.0)
     found = fit_loop_sizes(Dataset([image]), label_inset_px=1.0).types[DOT]
@@ -122,7 +147,7 @@ def test_an_absent_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.real_data
 @pytest.mark.parametrize(
     ("folder", "name", "median"),
-    [("insitu-loops", "dislocation-loop", 21.4), ("stem-multitype", "a/2<111> loop", 40)],
+    [("insitu-loops", "dislocation-loop", 21.4), ("stem-multitype", "a/2<111> loop", 44)],
 )
 def test_real_labels_give_sizes(real_data: Any, folder: str, name: str, median: float) -> None:
     from defectscope.readers.formats.coco import Coco

@@ -282,6 +282,18 @@ def test_where_there_is_no_room_loops_are_left_out_and_counted() -> None:
     _, truth, parameters = drawn((200, 200), count=10_000, **BARE)
     assert 20 < len(truth) < 300
     assert parameters["no_room_for"] + len(parameters["loops"]) == 10_000
+    assert parameters["left_out"] == parameters["no_room_for"]
+
+
+def test_only_loops_that_were_asked_for_are_missed() -> None:
+    crowd = {**BARE, "faint": 1.0, "cut_by_rim": 1.0}
+    _, _, parameters = drawn((200, 200), count=200, **crowd)
+    assert 0 < parameters["left_out"] < parameters["no_room_for"]
+    inside = [loop for loop in parameters["loops"] if loop["contrast"] >= 2
+              and 0 < loop["x"] < 200 and 0 < loop["y"] < 200]  # fmt: skip
+    assert len(inside) + parameters["left_out"] == 200
+    _, _, parameters = drawn((200, 200), density=100, **crowd)
+    assert parameters["no_room_for"] > parameters["left_out"] == 0
 
 
 def test_a_black_canvas_has_no_visible_loops() -> None:

@@ -75,6 +75,14 @@ class Dots(ds.Generator):
         self.last_parameters = {"drawn": length}
 
 
+class Crowd(ds.Generator):
+    """Has no room for what was asked for in every other sample."""
+
+    def draw(self, canvas, rng):
+        self.last_parameters = {"left_out": 3 * (self.sample_number % 2)}
+        return ds.Instances.empty(canvas.shape)
+
+
 class Still(ds.Generator):
     """Cannot move."""
 
@@ -129,6 +137,7 @@ class Plugin:
     def defectscope_generators(self):
         return [
             ds.ComponentSpec("dots", "Dots.", f"{__name__}:Dots"),
+            ds.ComponentSpec("crowd", "Nothing.", f"{__name__}:Crowd"),
             ds.ComponentSpec("still", "Nothing.", f"{__name__}:Still"),
             ds.ComponentSpec("caption", "Text.", f"{__name__}:Caption"),
             ds.ComponentSpec("asking", "Nothing.", f"{__name__}:Asking"),
@@ -150,6 +159,21 @@ def unwatched(monkeypatch):
 
 def plan(length=None, name="dots", seed=0, **options):
     return SamplePlan(Choice("plain", "plain"), (Choice(name, name, options),), SHAPE, seed, length)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_what_found_no_room_is_said_once_with_its_number(host, tmp_path, interrupted, monkeypatch):
+    crowd = plan(name="crowd")
+    if interrupted:
+        monkeypatch.setattr(generation, "_joined", lambda *_: None)
+        generate_dataset(crowd, 3, tmp_path / "data", host)
+        monkeypatch.undo()
+    dataset = generate_dataset(crowd, 5, tmp_path / "data", host, resume=interrupted)
+    (text,) = dataset.warnings
+    assert text.startswith(
+        "crowd: there was no room for 6 of the defects that were asked for, in 2"
+    )
+    assert not generate_dataset(plan(), 2, tmp_path / "dots", host).warnings
 
 
 def files(folder):
@@ -191,17 +215,17 @@ def test_a_sequence_is_what_the_contract_says(host, tmp_path):
     assert len(record["pixels_sha256"]) == 64
 
 
-def test_stills_have_a_scale_and_no_dose(host, tmp_path):
+def test_stills_have_the_scale_and_the_dose_that_their_generators_agree_on(host, tmp_path):
     dataset = generate_dataset(plan(pixel_size_nm=0.3), 2, tmp_path / "data", host)
     for image in dataset.images:
-        assert (image.frame, image.pixel_size_nm, image.dose_dpa) == (None, 0.3, None)
+        assert (image.frame, image.pixel_size_nm, image.dose_dpa) == (None, 0.3, 0.5)
     two = SamplePlan(
         Choice("plain", "plain"),
         tuple(Choice("dots", f"d{k}", {"pixel_size_nm": s}) for k, s in enumerate((0.3, 0.4))),
         SHAPE,
     )
-    dataset = generate_dataset(two, 1, tmp_path / "two", host)
-    assert dataset.images[0].pixel_size_nm is None
+    (image,) = generate_dataset(two, 1, tmp_path / "two", host).images
+    assert (image.pixel_size_nm, image.dose_dpa) == (None, 0.5)
 
 
 def test_a_generator_is_told_what_is_registered_and_tells_what_it_drew(host, tmp_path):

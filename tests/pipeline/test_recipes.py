@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -136,6 +138,26 @@ def test_another_seed_gives_other_frames(data, read):
 
 def test_the_recipe_is_kept_whole(data):
     assert Recipe.model_validate(data.recipe()) == data._recipe
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_recipe_knows_digests_of_the_files_that_it_draws_from(read, tmp_path, opened):
+    sizes = tmp_path / "sizes.json"
+    text = PLAIN + f"sizes = {json.dumps(str(sizes))}\n"
+    found = []
+    for size in (9, 11):
+        known = {"major_px": [size], "aspect": [1], "per_megapixel": [1]}
+        sizes.write_text(json.dumps({"types": {"black dot": known}}))
+        data = read(text)
+        with data if opened else nullcontext():
+            found.append(data.depends_on())
+            # It stays open.
+            assert not opened or kinds(data, range(6)) == kinds(data, range(6))
+    (source,) = found[0]
+    assert source == "source 2"
+    assert list(found[0][source]["loops"]["files"]) == ["sizes.json"]
+    assert found[0] != found[1]
+    assert not read(PLAIN).depends_on()
 
 
 def test_what_is_drawn_must_be_listed(read):

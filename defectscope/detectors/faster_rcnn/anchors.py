@@ -51,13 +51,12 @@ def _sizes(truth: Instances) -> NDArray[np.float64]:
 
 
 def anchors_of(
-    sizes: NDArray[np.float64], levels: int, per_level: int, seed: int
+    sizes: NDArray[np.float64], levels: int, per_level: int, seed: int, turned: bool = True
 ) -> tuple[AnchorsOfLevel, ...]:
     """Return anchors, the smallest for the finest level.
 
     k-means of the logarithms of width and height: a distance there is a ratio of sizes, as an
-    intersection over union is. Frames are turned in training, so each box counts twice, once
-    turned by 90°.
+    intersection over union is.
 
     Parameters
     ----------
@@ -67,19 +66,22 @@ def anchors_of(
         Feature maps, and anchors of each.
     seed
         Of the first centres (k-means++).
+    turned
+        Whether frames are turned in training, so that each box counts twice, once turned by 90°.
     """
     from scipy.cluster.vq import kmeans2
 
     count = levels * per_level
     sizes = np.maximum(sizes, LEAST_PX)
-    both = np.concatenate([sizes, sizes[:, ::-1]])
-    if len(np.unique(both, axis=0)) < 2 * count:
-        both = np.concatenate([both * factor for factor in np.geomspace(*SPREAD, 2 * count)])
+    if turned:
+        sizes = np.concatenate([sizes, sizes[:, ::-1]])
+    if len(np.unique(sizes, axis=0)) < 2 * count:
+        sizes = np.concatenate([sizes * factor for factor in np.geomspace(*SPREAD, 2 * count)])
     with warnings.catch_warnings():
         # An empty cluster keeps its last centre, which is as good as any.
         warnings.simplefilter("ignore")
         centres, _ = kmeans2(
-            np.log(both), count, iter=ITERATIONS, minit="++", seed=np.random.default_rng(seed)
+            np.log(sizes), count, iter=ITERATIONS, minit="++", seed=np.random.default_rng(seed)
         )
     found = np.asarray(np.exp(centres), np.float64).round(2)
     found = found[np.lexsort([found[:, 0], found[:, 0] * found[:, 1]])]

@@ -118,7 +118,7 @@ def new_architecture(job: TrainingJob, kind: type[A]) -> A:
         backbone=options.backbone,
         classes=len(job.data.defect_types),
         inputs=options.inputs,
-        anchors=anchors_of(sizes, levels, options.anchors_per_level, job.seed),
+        anchors=anchors_of(sizes, levels, options.anchors_per_level, job.seed, options.rotate),
         fpn_channels=options.fpn_channels,
         head_channels=options.head_channels,
         frozen_norm=options.backbone_weights is not None,

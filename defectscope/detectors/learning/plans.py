@@ -35,6 +35,8 @@ FREE = ("options.max_minutes", "options.steps")
 ON_CARDS = ("best_step", "threads")
 # What plans do not say that are older than these keys, or where they have the value of before.
 UNSAID = {"data.streams": 1, "validation.streams": 1}
+# Digests of files that frames are drawn from: plans without them say nothing of these files.
+FILES = "depends_on."
 
 
 def work_folder(out: Path) -> Path:
@@ -52,6 +54,11 @@ def plan_of(
 ) -> dict[str, Any]:
     """Return plain values that decide about the result; the network's where it is known."""
     known = {} if architecture is None else {"architecture": architecture.model_dump(mode="json")}
+    files = {"data": job.data.depends_on()}
+    if job.validation is not None:
+        files["validation"] = job.validation.depends_on()
+    files = {name: values for name, values in files.items() if values}
+    known |= {"depends_on": files} if files else {}
     return {
         "detector": detector,
         "steps": steps,
@@ -96,13 +103,14 @@ def expect_same(noted: Path, plan: dict[str, Any]) -> None:
 
 def _changes(noted: Any, plan: dict[str, Any]) -> list[str]:
     then, now = _flat(noted), _flat(json.loads(json.dumps(plan)))
-    unknown = "" if "architecture" in plan else "architecture."
+    unknown: tuple[str, ...] = () if "architecture" in plan else ("architecture.",)
+    unknown += () if any(name.startswith(FILES) for name in then) else (FILES,)
     values = {name: [one.get(name, UNSAID.get(name)) for one in (then, now)]
               for name in {**then, **now}}  # fmt: skip
     return [
         f"{name} was {before}, now it is {after}"
         for name, (before, after) in values.items()
-        if name not in FREE and not (unknown and name.startswith(unknown)) and before != after
+        if name not in FREE and not name.startswith(unknown) and before != after
     ]
 
 

@@ -36,12 +36,21 @@ def _learned_too(job: TrainingJob) -> tuple[int, int]:
     return shared_frames(held_out.sources(), learned.sources()), held_out.length
 
 
+def _of_same_files(job: TrainingJob) -> bool:
+    """Return whether frames of training and of validation are drawn from the same files."""
+    learned, held_out = job.data, job.validation or job.data
+    if learned.length is not None or held_out.length is not None:
+        return False
+    return held_out.depends_on() == learned.depends_on() != {}
+
+
 def chosen_on(job: TrainingJob) -> tuple[str, str]:
     """Return what a card calls the frames of validation, and which they are."""
     title = (job.validation or job.data).title
     shared, number = _learned_too(job)
     if not shared:
-        return "validation", title
+        same = " (drawn from the same files)" if _of_same_files(job) else ""
+        return "validation", title + same
     if shared < number:
         return "validation", f"{title} ({shared} of its {number} frames are training frames)"
     return "training frames", f"{title} (the training frames)"
@@ -50,6 +59,12 @@ def chosen_on(job: TrainingJob) -> tuple[str, str]:
 def expect_others(job: TrainingJob) -> None:
     """Say where scores flatter, because frames that are learned are validated."""
     shared, number = _learned_too(job)
+    if _of_same_files(job):
+        job.say(
+            f"warning: the validation frames of {(job.validation or job.data).title} are drawn "
+            "from the same files as the training frames, so that scores may flatter; name frames "
+            "of other files with --validation"
+        )
     if not shared:
         return
     if shared < number:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from defectscope import Instances, TrainingData
+from defectscope import Instances, TrainingData, TrainingJob
 from defectscope.core.errors import OptionError
 from defectscope.core.options import validate_options
 from defectscope.detectors.faster_rcnn.anchors import anchors_of, sizes_in
@@ -60,6 +61,27 @@ def test_one_box_is_enough():
     assert len(areas) == 9
     assert areas == sorted(areas)
     assert 60 < min(areas) < 240 < max(areas) < 960
+
+
+@pytest.mark.parametrize("rotate", [False, True])
+def test_shapes_that_only_turned_frames_have_get_no_anchors(rotate):
+    pytest.importorskip("torch")
+    from defectscope.detectors.faster_rcnn.architecture import Architecture
+    from defectscope.detectors.faster_rcnn.training import new_architecture
+
+    class Flat(Series):
+        """Boxes that are all wider than high."""
+
+        defect_types = ("loop",)
+
+        def truth(self, number):
+            boxes = [[2, 2, 42 + number / 2, 12 + number / 9]]
+            return Instances((128, 128), boxes, defect_types="loop")
+
+    options = FasterRcnnTrainingOptions(rotate=rotate)
+    made = new_architecture(TrainingJob(Flat(), Path("x.safetensors"), options), Architecture)
+    high = [h > w for level in made.anchors for w, h in level]
+    assert any(high) == rotate
 
 
 def test_corrections_are_those_of_torchvision():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,6 +35,29 @@ def test_random_streams_are_not_mixed(noted):
         expect_same(noted(now), before)
     for plan in (before, now):
         expect_same(noted(plan), plan)
+
+
+def test_files_that_frames_are_drawn_from_stay_the_same(noted):
+    def plan(digest):
+        files = {"source 1": {"loops": {"files": {"sizes.json": digest}}}}
+        return {"data": RECIPE, "depends_on": {"data": files}}
+
+    name = r"depends_on\.data\.source 1\.loops\.files\.sizes\.json"
+    with pytest.raises(OptionError, match=rf"{name} was 1:a, now it is 1:b; use its values"):
+        expect_same(noted(plan("1:a")), plan("1:b"))
+    expect_same(noted(plan("1:a")), plan("1:a"))
+    # Plans from before there were digests say nothing of the files.
+    expect_same(noted({"data": RECIPE}), plan("1:a"))
+
+
+def test_a_plan_has_the_files_of_data_and_validation(squares):
+    learned, held_out = squares(), squares()
+    job = TrainingJob(learned, Path("a.safetensors"), HeatmapTrainingOptions(), held_out)
+    assert "depends_on" not in plan_of(job, "heatmap", 9)
+    learned.depends_on = lambda: {"images": "1:a"}
+    assert plan_of(job, "heatmap", 9)["depends_on"] == {"data": {"images": "1:a"}}
+    held_out.depends_on = lambda: {"images": "1:b"}
+    assert plan_of(job, "heatmap", 9)["depends_on"]["validation"] == {"images": "1:b"}
 
 
 @pytest.mark.parametrize("more", [{}, {"threads": 3}])

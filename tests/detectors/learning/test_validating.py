@@ -106,6 +106,24 @@ class TestWhatTheyAreCalled:
         )  # fmt: skip
         assert chosen_on(job(Series(None)))[0] == "validation"
 
+    def test_frames_drawn_from_the_same_files_are_told(self):
+        one, same, other, none = (Series(None) for _ in range(4))
+        one.depends_on = same.depends_on = lambda: {"source 1": {"twin": {"files": {"a": "1"}}}}
+        other.depends_on = lambda: {"source 1": {"twin": {"files": {"b": "2"}}}}
+        said = []
+        for given in (None, same, other, none, Series(9, [1])):
+            todo = replace(job(one, validation=given), say=said.append)
+            flatters = given in (None, same)
+            title = "series (drawn from the same files)" if flatters else "series"
+            assert chosen_on(todo) == ("validation", title)
+            expect_others(todo)
+            assert len(said) == flatters
+            assert all("name frames of other files with --validation" in text for text in said)
+            said.clear()
+        expect_others(replace(job(none), say=said.append))
+        assert chosen_on(job(none)) == ("validation", "series")
+        assert not said
+
     def test_the_same_files_are_told_wherever_they_lie(self, tmp_path):
         def series(folder, *contents):
             (tmp_path / folder).mkdir()
