@@ -209,8 +209,9 @@ class SampleMaker:
         named, where = self._background, f"for sample {number}"
         answer: Any = guarded(named, where, named.component.render, self.plan.shape, rng)
         check_rendered(named, where, answer, self.plan.shape)
-        canvas, parameters = answer
-        return canvas, parameters
+        pixels, parameters = answer
+        # Generators draw on it, and a background may keep what it returned for the next sample.
+        return np.array(pixels, order="C"), parameters
 
     def _tell(self, component: Generator, number: int) -> None:
         component.sample_number, component.covered = number, None

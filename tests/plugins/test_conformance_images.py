@@ -74,6 +74,21 @@ class OtherParameters(Noise):
 COUNTER = itertools.count()
 
 
+class KeepsItsArray(Noise):
+    def open(self):
+        self.kept = {}
+
+    def render(self, shape, rng):
+        if shape not in self.kept:
+            self.kept[shape] = rng.random(shape, dtype=np.float32)
+        return self.kept[shape], {}
+
+
+class ReadOnly(Noise):
+    def render(self, shape, rng):
+        return np.broadcast_to(np.float32(0.5), shape), {}
+
+
 class Square(ds.Generator):
     """A generator that keeps the contract, sequences included."""
 
@@ -525,6 +540,8 @@ BROKEN = [
     ("backgrounds", OwnSeed, "background_repeats", "same pixels"),
     ("backgrounds", GlobalSeed, "background_repeats", "global generator"),
     ("backgrounds", OtherParameters, "background_repeats", "same parameters"),
+    ("backgrounds", KeepsItsArray, "keeps_nothing_drawn_on", "return a new array each time"),
+    ("backgrounds", ReadOnly, "keeps_nothing_drawn_on", "must be writeable"),
     ("generators", DrawsOnACopy, "draws_in_place", "in place"),
     ("generators", DrawsNothing, "draws_in_place", "nothing was drawn"),
     ("generators", TooBright, "draws_in_place", r"within \[0, 1\]"),
