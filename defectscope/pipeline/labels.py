@@ -18,7 +18,10 @@ from defectscope.core.errors import (
 )
 from defectscope.plugins.host import PluginHost, Registered
 
-__all__ = ["detect_format", "format_names", "open_dataset", "save_dataset"]
+__all__ = ["OWN_FORMAT", "detect_format", "format_names", "open_dataset", "save_dataset"]
+
+# Of the datasets and predictions written here, whatever else is called coco.
+OWN_FORMAT = "defectscope/coco"
 
 
 def format_names(host: PluginHost, *, writes: bool = False) -> list[str]:
