@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from defectscope.pipeline.choices import Choice
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["NamedComponent", "busy", "check_found", "guarded", "outside", "reported_types"]
+__all__ = ["NamedComponent", "busy", "check_found", "enter", "guarded", "outside", "reported_types"]
 
 T = TypeVar("T")
 
@@ -134,6 +135,33 @@ def guarded(named: NamedComponent, where: str, call: Callable[..., T], *argument
             f"{named.describe()} failed {where}: {type(error).__name__}: {text}{hint}; "
             "what was finished before stays"
         ) from error
+
+
+def enter(stack: ExitStack, named: NamedComponent, failures: list[str] | None = None) -> None:
+    """Open a component, and let a stack close it.
+
+    Parameters
+    ----------
+    stack
+        Whose end is the component's.
+    named
+        The component.
+    failures
+        Grows where it cannot be closed. Without it that is raised, unless the stack ends early:
+        then it is told what went wrong before.
+    """
+
+    def leave(*error: Any) -> None:
+        try:
+            guarded(named, "while it closed", named.component.__exit__, *error)
+        except DefectscopeError as failure:
+            if failures is not None:
+                failures.append(str(failure))
+            elif error[0] is None:
+                raise
+
+    guarded(named, "while it opened", named.component.__enter__)
+    stack.push(leave)
 
 
 def _is_whole(named: NamedComponent, error: DefectscopeError) -> bool:

@@ -20,7 +20,7 @@ from defectscope.core.options import as_written
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.drawing_checks import check_drawn, check_moved, check_rendered
 from defectscope.pipeline.drawn import DrawnFrame, Sample
-from defectscope.pipeline.named import NamedComponent, guarded
+from defectscope.pipeline.named import NamedComponent, enter, guarded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -159,12 +159,12 @@ class SampleMaker:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             for named in (self._background, *self._generators):
-                guarded(named, "while it opened", stack.enter_context, named.component)
+                enter(stack, named)
             self._opened = stack.pop_all()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._opened.close()
+    def __exit__(self, *error: Any) -> None:
+        self._opened.__exit__(*error)
 
     def __getstate__(self) -> dict[str, Any]:
         # A component survives pickling before it is opened, so that is what is pickled.

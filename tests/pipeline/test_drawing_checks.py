@@ -14,7 +14,7 @@ import defectscope as ds
 from defectscope.core.errors import ComponentError
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.generation import generate_dataset
-from defectscope.pipeline.samples import SamplePlan
+from defectscope.pipeline.samples import SampleMaker, SamplePlan
 from defectscope.plugins.testing import isolated_host
 from defectscope.readers import plugin as readers
 
@@ -61,6 +61,10 @@ class Rendering(ds.Background):
 
     def render(self, shape, rng):
         return self.ANSWERS.get(self.options.case, (GREY.copy(), {}))
+
+    def close(self):
+        if self.options.case == "cannot be closed":
+            raise RuntimeError("cannot close")
 
 
 class Drawing(ds.Generator):
@@ -240,3 +244,15 @@ def test_what_is_drawn_on_a_background_is_not_in_the_next(case, host, tmp_path):
     names = [tmp_path / "images" / f"{number:06d}.png" for number in range(2)]
     grey = [cv2.imread(str(name), cv2.IMREAD_UNCHANGED)[4, 5] for name in names]
     assert grey == [76, 76]
+
+
+def test_who_cannot_be_closed_is_named(host):
+    choices = (
+        Choice("rendering", "rendering", {"case": "cannot be closed"}),
+        (Choice("drawing", "drawing", {"case": "darker"}),),
+    )
+    maker = SampleMaker(SamplePlan(*choices, SHAPE), host)
+    with pytest.raises(ComponentError, match=r"'rendering' .* while it closed: .* cannot"), maker:
+        pass
+    with pytest.raises(ValueError, match="before"), maker:
+        raise ValueError("before")
