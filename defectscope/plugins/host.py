@@ -18,6 +18,7 @@ from defectscope.core.defect_types import DefectType
 from defectscope.core.errors import DefectscopeError, PluginLoadError, did_you_mean
 from defectscope.plugins import hookspecs
 from defectscope.plugins.api_version import check_api_version
+from defectscope.plugins.declarations import check_declarations
 from defectscope.plugins.discovery import (
     ALLOW_LIST_VARIABLE,
     Gate,
@@ -239,6 +240,7 @@ class PluginHost(Catalogue):
         self._trace(f"{entry.plugin.label}: loaded {entry.spec.target} in {_ms(begun)}")
         try:
             check_options_model(getattr(loaded, "Options", None))
+            check_declarations(loaded)
         except PluginLoadError as error:
             raise PluginLoadError(f"{entry.plugin.label}: {entry.spec.target}: {error}") from error
         return loaded

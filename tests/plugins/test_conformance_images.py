@@ -376,6 +376,10 @@ class Swallows(Darkest):
         return True
 
 
+class ForgotTheComma(Darkest):
+    defect_types = "black dot"
+
+
 class Unpicklable(Darkest):
     def __init__(self, options=None, runtime=None):
         super().__init__(options, runtime)
@@ -590,6 +594,7 @@ BROKEN = [
     ("detectors", EntersAnother, "context_manager", "the component itself, found None"),
     ("detectors", OpensOnce, "context_manager", "opened twice"),
     ("detectors", Swallows, "exceptions_pass_through", "must not return a true value"),
+    ("detectors", ForgotTheComma, "declares_names", r"write defect_types = \('black dot',\)"),
     ("detectors", Unpicklable, "survives_pickling", "survive pickling"),
     ("postprocessors", NoShapes, "declares_its_columns", "shapes must name"),
     ("postprocessors", CamelCase, "declares_its_columns", "snake_case, found 'BoxArea'"),
