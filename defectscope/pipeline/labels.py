@@ -17,6 +17,7 @@ from defectscope.core.errors import (
     UsageError,
 )
 from defectscope.plugins.host import PluginHost, Registered
+from defectscope.plugins.quiet import quiet_stdout
 
 __all__ = ["OWN_FORMAT", "detect_format", "format_names", "open_dataset", "save_dataset"]
 
@@ -47,7 +48,10 @@ def detect_format(path: Path, host: PluginHost) -> str:
         if not entry.spec.reads:
             continue
         try:
-            if host.load_class(entry)(runtime=host.runtime()).accepts(path):
+            component = host.load_class(entry)(runtime=host.runtime())
+            with quiet_stdout():
+                accepted = component.accepts(path)
+            if accepted:
                 accepting.append(entry)
         # One broken plugin must not keep the formats of the others from being recognised.
         except Exception as error:
@@ -103,7 +107,8 @@ def open_dataset(
         raise UsageError(f"the format {name!r} can only be written; formats to read are: {known}")
     component = _build(name, host, options)
     try:
-        dataset = component.load(path)
+        with quiet_stdout():
+            dataset = component.load(path)
     except DefectscopeError:
         raise
     except OSError as error:
@@ -147,7 +152,8 @@ def save_dataset(
         )
     component = _build(format_name, host, options)
     try:
-        return list(component.save(dataset, path))
+        with quiet_stdout():
+            return list(component.save(dataset, path))
     except DefectscopeError:
         raise
     except OSError as error:

@@ -19,6 +19,7 @@ from defectscope.core.errors import (
 from defectscope.core.instances import Instances
 from defectscope.core.tables import taken_names
 from defectscope.plugins.markers import PROJECT
+from defectscope.plugins.quiet import quiet_stdout
 from defectscope.plugins.records import normalized
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def _origin(host: PluginHost, family: str, name: str) -> str:
 def guarded(named: NamedComponent, where: str, call: Callable[..., T], *arguments: Any) -> T:
     """Call a component, and turn whatever it raises into one sentence that names it.
 
+    What it prints goes to stderr.
+
     Parameters
     ----------
     named
@@ -115,7 +118,8 @@ def guarded(named: NamedComponent, where: str, call: Callable[..., T], *argument
         With a note of who was at work.
     """
     try:
-        return call(*arguments)
+        with quiet_stdout():
+            return call(*arguments)
     except DefectscopeError as error:
         if _is_whole(named, error):
             raise

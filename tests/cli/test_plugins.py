@@ -313,6 +313,19 @@ def test_check_with_an_option(run):
     assert isinstance(run("check", "choosy", "--set", "other.a=1").exception, ds.OptionError)
 
 
+def test_check_keeps_stdout_for_what_it_found(run, monkeypatch):
+    process = Area.process
+
+    def prints(self, frame, instances):
+        print("at work")
+        return process(self, frame, instances)
+
+    monkeypatch.setattr(Area, "process", prints)
+    result = run("check", "area", "--json")
+    assert json.loads(result.stdout)
+    assert "at work" in result.stderr
+
+
 def test_check_a_whole_plugin(run):
     result = run("check", "My_Dist", "--json")
     assert result.exit_code == 1

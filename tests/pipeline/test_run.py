@@ -77,6 +77,20 @@ def test_a_component_that_raises_is_named_and_the_rest_is_kept(pipeline, series,
     assert len(run.detections) == 9
 
 
+def test_what_components_print_goes_to_stderr(
+    pipeline, host, series, tmp_path, monkeypatch, capsys
+):
+    find = host.load_class(host.find("detectors", "find"))
+    monkeypatch.setattr(find, "open", lambda self: print("opened"))
+    monkeypatch.setattr(find, "close", lambda self: print("closed"))
+    pipeline().run(series(5), tmp_path / "run", **PLAIN)
+    print("data")
+    out, said = capsys.readouterr()
+    assert out == "data\n"
+    assert "opened\n" in said
+    assert "closed\n" in said
+
+
 @pytest.mark.parametrize("threads", [1, 64])  # two lanes, where there are two cores, and one
 def test_a_component_that_cannot_be_closed_costs_nothing(
     pipeline, host, series, tmp_path, monkeypatch, threads
