@@ -43,7 +43,14 @@ class Blurred(ds.Detector):
         return [ds.Instances.empty(frame.shape) for frame in frames]
 
 
+class ChoosyOptions(BlurOptions):
+    kinds: tuple[str, ...] = Field((), description="what it looks for")
+    names: dict[str, str] = Field({}, description="what it calls them")
+
+
 class Choosy(Blurred):
+    Options = ChoosyOptions
+
     def open(self):
         if self.options.engine is None:
             raise ds.OptionError("choose an engine: option engine")
@@ -225,6 +232,14 @@ def test_info(run):
     assert sigma.endswith("blur before the search, px")
     assert engine.split()[:5] == ["engine", "str", "|", "none", "none"]
     assert "--set blurred.sigma_px=VALUE" in result.stderr
+
+
+def test_info_tells_what_is_empty_from_none(run):
+    rows = [line.split() for line in run("info", "choosy").stdout.splitlines()]
+    defaults = {row[0]: row for row in rows if row and row[0] in ("engine", "kinds", "names")}
+    assert defaults["engine"][4] == "none"
+    assert defaults["kinds"][3] == "[]"
+    assert defaults["names"][3] == "{}"
 
 
 def test_info_as_json(run):
