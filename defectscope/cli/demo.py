@@ -72,8 +72,8 @@ def _make_data(folder: Path, seed: int, host: PluginHost) -> None:
         "count": 75,
         "coalescence": 1.0,
     }
-    background = Choice("texture", "texture")
-    loops = Choice("in-situ-loops", "in-situ-loops", options)
+    background = Choice.parse("defectscope/texture")
+    loops = Choice("defectscope/in-situ-loops", "in-situ-loops", options)
     plan = SamplePlan(background, (loops,), (SIZE_PX, SIZE_PX), seed, FRAMES, bit_depth=16)
     generate_dataset(plan, 1, folder, host)
 
@@ -81,7 +81,12 @@ def _make_data(folder: Path, seed: int, host: PluginHost) -> None:
 def _run_and_score(out: Path, host: PluginHost) -> Evaluation:
     from defectscope.pipeline.api import Pipeline, evaluate, open_frames
 
-    pipeline = Pipeline("heatmap", ["watershed-ellipse"], "trackpy", host=host)
+    pipeline = Pipeline(
+        "defectscope/heatmap",
+        ["defectscope/watershed-ellipse"],
+        "defectscope/trackpy",
+        host=host,
+    )
     frames = open_frames(
         out / "data" / "images",
         host=host,

@@ -46,7 +46,7 @@ def _shape(_: click.Context, __: click.Parameter, text: str) -> tuple[int, int]:
 @click.argument("names", nargs=-1, metavar="NAME...")
 @click.option(
     "--background",
-    default="texture",
+    default="defectscope/texture",
     show_default=True,
     metavar="NAME",
     help="Background to draw on.",

@@ -18,6 +18,7 @@ from defectscope.core.options import parse_assignment
 from defectscope.plugins.conformance import CheckResult, check_component
 from defectscope.plugins.conformance.commands import check_command
 from defectscope.plugins.host import FAMILIES
+from defectscope.plugins.quiet import quiet_stdout
 from defectscope.plugins.records import normalized
 
 if TYPE_CHECKING:
@@ -103,14 +104,15 @@ def check_entries(
     for entry in entries:
         given = {**options.get(entry.name, {}), **options.get(entry.qualified, {})}
         try:
-            yield (
-                entry,
-                check_component(host, entry.family, entry.qualified, given or None, time_limit_s),
-            )
+            with quiet_stdout():
+                results = check_component(
+                    host, entry.family, entry.qualified, given or None, time_limit_s
+                )
         except MissingPackageError as error:
             if len(entries) == 1:
                 raise
-            yield entry, [CheckResult("loads", "It can be imported", "skipped", str(error))]
+            results = [CheckResult("loads", "It can be imported", "skipped", str(error))]
+        yield entry, results
 
 
 def check_commands(host: PluginHost, name: str) -> Iterator[tuple[str, list[CheckResult]]]:
@@ -119,7 +121,9 @@ def check_commands(host: PluginHost, name: str) -> Iterator[tuple[str, list[Chec
         named = normalized(name) in (normalized(record.name), normalized(record.distribution))
         if named and "defectscope_commands" in record.hooks:
             for command in host.commands_of(record) or [record.name]:
-                yield command, check_command(host, command)
+                with quiet_stdout():
+                    results = check_command(host, command)
+                yield command, results
 
 
 def show_results(title: str, results: Sequence[CheckResult]) -> None:

@@ -163,8 +163,15 @@ def _show_options(title: str, options: list[dict[str, Any]]) -> None:
     click.echo()
     show_table(
         (title, "type", "default", "limits", "unit", "description"),
-        ([_readable(value) for value in row.values()] for row in options),
+        ([_cell(value) for value in row.values()] for row in options),
     )
+
+
+def _cell(value: Any) -> str:
+    # A default that is an empty list is not none at all.
+    if isinstance(value, dict | list | tuple | set | frozenset) and not value:
+        return "{}" if isinstance(value, dict) else "[]"
+    return _readable(value)
 
 
 def _readable(value: Any) -> str:

@@ -48,7 +48,7 @@ __all__ = ["run"]
 )
 @once(
     "--detector",
-    default=["heatmap"],
+    default=["defectscope/heatmap"],
     show_default=True,
     metavar="NAME",
     help="Detector: NAME or ALIAS=NAME.",

@@ -58,7 +58,7 @@ def _entries(host: PluginHost) -> list[Any]:
 def _row(host: PluginHost, qualified: str) -> dict[str, Any]:
     from defectscope.core.errors import DefectscopeError
     from defectscope.core.weights import registered_file
-    from defectscope.plugins.host import quiet_stdout
+    from defectscope.plugins.quiet import quiet_stdout
 
     entry = next(entry for entry in _entries(host) if entry.qualified == qualified)
     row: dict[str, Any] = {
@@ -98,7 +98,7 @@ def info(context: click.Context, name: str, as_json: bool) -> None:
     Files that are missing or damaged are an error, after the card.
     """
     from defectscope.core.weights import WeightFiles, find_weights
-    from defectscope.plugins.host import quiet_stdout
+    from defectscope.plugins.quiet import quiet_stdout
 
     with quiet_stdout():
         found = find_weights(name, current_host(context).weights())
@@ -209,6 +209,7 @@ def _convert_for(host: PluginHost, name: str, source: Path, out: Path, defect_ty
             "alone"
         )
     names = [part.strip() for part in defect_types.split(",") if part.strip()]
-    files = written_weights(named, f"while it read {source}", detector.convert, source, out, names)
+    where = f"while it read {source}"
+    files = written_weights(named, where, out, detector.convert, source, out, names)
     card = files.card
     say(f"weights of {name} for {', '.join(card.defect_types)} are in {out}")

@@ -122,7 +122,10 @@ class Background(Component):
     def render(
         self, shape: tuple[int, int], rng: np.random.Generator
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Return (H, W) float32 pixels in [0, 1], and every parameter that was drawn."""
+        """Return (H, W) float32 pixels in [0, 1], and every parameter that was drawn.
+
+        Whoever asked may draw on the pixels: return a copy of what is kept for the next time.
+        """
 
 
 class Generator(Component):

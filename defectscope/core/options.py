@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import enum
 import json
 import tomllib
 import types
@@ -250,6 +251,8 @@ def _type_name(annotation: Any) -> str:
     if origin is not None:
         inner = ", ".join("..." if a is Ellipsis else _type_name(a) for a in arguments)
         return f"{origin.__name__}[{inner}]"
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return " | ".join(json.dumps(member.value, default=str) for member in annotation)
     return getattr(annotation, "__name__", str(annotation))
 
 
@@ -276,4 +279,6 @@ def _metadata_in_union(annotation: Any) -> Iterator[Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, enum.Enum):
+        return value.value
     return value.model_dump() if isinstance(value, BaseModel) else value

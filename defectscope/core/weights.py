@@ -45,6 +45,8 @@ __all__ = [
 
 PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin")
 SUFFIXES = (".safetensors", ".onnx", ".json")
+# The distribution of the shipped ones.
+SHIPPED = "defectscope"
 
 
 class WeightsCard(BaseModel):
@@ -90,7 +92,9 @@ class WeightsCard(BaseModel):
     sha256: dict[str, str] = Field(default_factory=dict)
 
 
-def find_weights(name: str, registered: Mapping[str, ComponentSpec]) -> Path:
+def find_weights(
+    name: str, registered: Mapping[str, ComponentSpec], *, shipped: bool = False
+) -> Path:
     """Return the file of a registered name, or of a path.
 
     Parameters
@@ -99,6 +103,8 @@ def find_weights(name: str, registered: Mapping[str, ComponentSpec]) -> Path:
         What the user wrote as the option ``weights``.
     registered
         Named weights of the installed plugins (``Runtime.weights``).
+    shipped
+        Whether the shipped ones are meant where others have that name too: the user named none.
 
     Raises
     ------
@@ -111,6 +117,8 @@ def find_weights(name: str, registered: Mapping[str, ComponentSpec]) -> Path:
     PluginLoadError
         The function that a plugin registered for it fails.
     """
+    if shipped and f"{SHIPPED}/{name}" in registered:
+        name = f"{SHIPPED}/{name}"
     if name in registered:
         return registered_file(registered[name])
     path = Path(name)

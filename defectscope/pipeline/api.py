@@ -122,7 +122,7 @@ class Pipeline:
 
     def __init__(
         self,
-        detector: str | Choice = "heatmap",
+        detector: str | Choice = "defectscope/heatmap",
         post: Sequence[str | Choice] = (),
         tracker: str | Choice | None = None,
         analyses: Sequence[str | Choice] | None = None,

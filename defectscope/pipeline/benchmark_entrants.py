@@ -19,6 +19,7 @@ __all__ = ["Entrant", "chosen_detectors", "enter"]
 
 # Every benchmark has it as a line, so that benchmarks can be compared with each other.
 REFERENCE = "dark-blobs"
+SHIPPED_REFERENCE = f"defectscope/{REFERENCE}"
 FILE_NAME = re.compile(r"\w[\w.-]*")
 
 
@@ -48,14 +49,14 @@ def chosen_detectors(
     given = [detectors] if isinstance(detectors, str | Choice) else list(detectors)
     parsed = [item if isinstance(item, Choice) else Choice.parse(item) for item in given]
     aliases = [choice.alias for choice in parsed]
-    if REFERENCE not in aliases and host.matching("detectors", REFERENCE):
-        if options.get(REFERENCE):
+    if REFERENCE not in aliases and host.matching("detectors", SHIPPED_REFERENCE):
+        if options.get(REFERENCE) or options.get(SHIPPED_REFERENCE):
             raise OptionError(
                 f"{REFERENCE} as it is takes part in every benchmark, so that options of it would "
                 "change what others are compared with; name another one, such as "
                 f"mine={REFERENCE}, and set options of mine"
             )
-        parsed.append(Choice(REFERENCE, REFERENCE))
+        parsed.append(Choice(SHIPPED_REFERENCE, REFERENCE))
     if not parsed:
         raise UsageError("name at least one detector")
     for choice in parsed:

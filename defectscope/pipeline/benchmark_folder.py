@@ -14,7 +14,7 @@ from defectscope.core.errors import InputError, OutputError
 from defectscope.core.files import write_json
 from defectscope.pipeline.benchmark_pictures import comparison_picture, worst_frames
 from defectscope.pipeline.figure_files import write_finding
-from defectscope.pipeline.labels import save_dataset
+from defectscope.pipeline.labels import OWN_FORMAT, save_dataset
 from defectscope.pipeline.overlay import write_png
 from defectscope.pipeline.parts import write_table
 
@@ -101,7 +101,7 @@ class BenchmarkFolder:
         """Write what was found as COCO, for ``evaluate``."""
         path = self.path / PREDICTIONS / line.detector / f"{line.dataset}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_dataset(predicted, path, "coco", self.host)
+        save_dataset(predicted, path, OWN_FORMAT, self.host)
 
     def write_worst(self, line: Line, data: BenchmarkData, predicted: Dataset) -> None:
         """Draw the worst frames beside their truth."""

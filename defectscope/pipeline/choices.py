@@ -84,6 +84,9 @@ def make_choices(
 ) -> list[Choice]:
     """Join names and options.
 
+    Options of a name go to the component that is called so, and, where there is none, to every
+    alias of that name.
+
     Raises
     ------
     UsageError
@@ -91,16 +94,24 @@ def make_choices(
     OptionError
         Options are given for a component that is not part of the pipeline.
     """
-    choices: list[Choice] = []
-    used: set[str] = set()
+    parsed: list[Choice] = []
     for item in named:
         choice = item if isinstance(item, Choice) else Choice.parse(item)
-        if any(choice.alias == other.alias for other in choices):
+        if any(choice.alias == other.alias for other in parsed):
             raise UsageError(
                 f"{choice.alias!r} names two components of one pipeline; "
                 "tell them apart with ALIAS=NAME"
             )
-        keys = [key for key in dict.fromkeys((choice.name, choice.alias)) if key in options]
+        parsed.append(choice)
+    called = {choice.alias for choice in parsed}
+    called |= {choice.name for choice in parsed if _is_bare(choice)}
+    choices: list[Choice] = []
+    used: set[str] = set()
+    for choice in parsed:
+        names = [choice.alias]
+        if _is_bare(choice) or choice.name not in called:
+            names.insert(0, choice.name)
+        keys = [key for key in dict.fromkeys(names) if key in options]
         used.update(keys)
         given = {name: value for key in keys for name, value in options[key].items()}
         choices.append(Choice(choice.name, choice.alias, {**choice.options, **given}))
@@ -112,3 +123,8 @@ def make_choices(
                 f"{did_you_mean(name, aliases)}; its components are: {', '.join(aliases)}"
             )
     return choices
+
+
+def _is_bare(choice: Choice) -> bool:
+    """Whether a component was given no alias."""
+    return choice.alias == choice.name.rpartition("/")[2]

@@ -94,8 +94,10 @@ def _changed(before: Any, now: dict[str, Any]) -> str:
 def _flat(plan: dict[str, Any]) -> dict[str, Any]:
     """Return the values of a plan by the names that they have on the command line."""
     components = [plan["background"], *plan["generators"]]
+    named = [c["name"].removeprefix("defectscope/") for c in components]
     named = [
-        c["name"] if c["alias"] == c["name"] else f"{c['alias']}={c['name']}" for c in components
+        name if c["alias"] == name else f"{c['alias']}={name}"
+        for c, name in zip(components, named, strict=True)
     ]
     options = {f"{c['alias']}.{name}": v for c in components for name, v in c["options"].items()}
     simple = {"background": named[0], "generators": named[1:], "size": plan["shape"][::-1]}

@@ -114,7 +114,9 @@ def _detector(result: Result) -> tuple[Mapping[str, Any] | None, str]:
 
 def _card(named: str, weights: Mapping[str, ComponentSpec]) -> WeightsCard | None:
     try:
-        return WeightFiles.open(Path(find_weights(named, weights))).card if named else None
+        # A name alone that several have now was that of the shipped ones: of the default.
+        found = find_weights(named, weights, shipped=True) if named else None
+        return None if found is None else WeightFiles.open(found).card
     except (DefectscopeError, OSError):
         return None
 

@@ -23,7 +23,7 @@ def generate(
     generators: str | Sequence[str],
     out: str | Path,
     *,
-    background: str = "texture",
+    background: str = "defectscope/texture",
     count: int = 1,
     length: int | None = None,
     size: int | tuple[int, int] = 512,

@@ -23,7 +23,7 @@ from defectscope.core.files import write_bytes, write_json
 from defectscope.core.interrupts import ctrl_c_ignored
 from defectscope.pipeline.dataset_plans import check_resumed, former_plan, plan_record
 from defectscope.pipeline.drawn import DrawnFrame, Sample
-from defectscope.pipeline.labels import open_dataset, save_dataset
+from defectscope.pipeline.labels import OWN_FORMAT, open_dataset, save_dataset
 from defectscope.pipeline.left_out import left_out_notes
 from defectscope.pipeline.mask_files import write_masks
 from defectscope.pipeline.png_files import image_png
@@ -112,7 +112,7 @@ class DatasetWriter:
         dataset = self.write(sample, each)
         target = self.truth(sample.number)
         target.parent.mkdir(parents=True, exist_ok=True)
-        save_dataset(dataset, target, "coco", host)
+        save_dataset(dataset, target, OWN_FORMAT, host)
         return self.kept(sample.number, dataset)
 
     def kept(self, number: int, dataset: Dataset) -> Dataset:
@@ -200,7 +200,7 @@ def generate_dataset(
         return _complete(folder, host)
     usable = range(0 if replaces else count)
     known = [number for number in usable if writer.truth(number).is_file()]
-    parts = {n: writer.kept(n, open_dataset(writer.truth(n), host, "coco")) for n in known}
+    parts = {n: writer.kept(n, open_dataset(writer.truth(n), host, OWN_FORMAT)) for n in known}
     done, total = itertools.count(len(known) * (plan.length or 1)), count * (plan.length or 1)
 
     def each() -> None:
@@ -236,7 +236,7 @@ def is_complete(folder: Path) -> bool:
 
 def _complete(folder: Path, host: PluginHost) -> Dataset:
     shutil.rmtree(folder / TRUTH, ignore_errors=True)  # a process was killed just before it was
-    read = open_dataset(folder / ANNOTATIONS, host, "coco")
+    read = open_dataset(folder / ANNOTATIONS, host, OWN_FORMAT)
     images = [replace(image, file_name=f"images/{image.stem}.png") for image in read.images]
     return replace(read, images=images, folder=folder)
 

@@ -21,7 +21,7 @@ from defectscope.core.label_measurements import measured
 from defectscope.core.particles import particle_table
 from defectscope.core.provenance import package_versions
 from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS, ORIGINS
-from defectscope.pipeline.labels import detect_format, open_dataset
+from defectscope.pipeline.labels import accepting_formats, open_dataset
 from defectscope.pipeline.parts import write_table
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_labels import is_run
@@ -49,7 +49,7 @@ def run_or_labels(path: Path, host: PluginHost) -> Result:
     if is_run(path):
         return Result(path)
     try:
-        detect_format(path, host)
+        accepting_formats(path, host)
     except FormatError as error:
         is_table = path.suffix in (".csv", ".parquet")
         hint = (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,59 @@ from defectscope.core.errors import (
     UsageError,
 )
 from defectscope.plugins.host import PluginHost, Registered
+from defectscope.plugins.markers import PROJECT
+from defectscope.plugins.quiet import quiet_stdout
+from defectscope.plugins.records import normalized
 
-__all__ = ["detect_format", "format_names", "open_dataset", "save_dataset"]
+__all__ = [
+    "OWN_FORMAT",
+    "accepting_formats",
+    "detect_format",
+    "format_names",
+    "open_dataset",
+    "save_dataset",
+]
+
+# Of the datasets and predictions written here, whatever else is called coco.
+OWN_FORMAT = "defectscope/coco"
 
 
 def format_names(host: PluginHost, *, writes: bool = False) -> list[str]:
     """Return the names of the formats that can be read, or with `writes` be written."""
     entries = host.registered("formats")
     return [entry.name for entry in entries if (entry.spec.writes if writes else entry.spec.reads)]
+
+
+def accepting_formats(path: Path, host: PluginHost) -> list[Registered]:
+    """Return the formats that `path` looks like, shipped ones first.
+
+    Raises
+    ------
+    InputError
+        There is nothing at `path`.
+    FormatError
+        No format accepts it.
+    """
+    if not path.exists():
+        raise InputError(f"there is no file or folder {path}")
+    accepting, failures = [], []
+    for entry in host.registered("formats"):
+        if not entry.spec.reads:
+            continue
+        try:
+            component = host.load_class(entry)(runtime=host.runtime())
+            with quiet_stdout():
+                accepted = component.accepts(path)
+            if accepted:
+                accepting.append(entry)
+        # One broken plugin must not keep the formats of the others from being recognised.
+        except Exception as error:
+            failures.append(f"{entry.name}: {error}")
+    if not accepting:
+        known = ", ".join(format_names(host))
+        broken = f" (could not be asked: {'; '.join(failures)})" if failures else ""
+        raise FormatError(f"{path} is in none of the known annotation formats: {known}{broken}")
+    return accepting
 
 
 def detect_format(path: Path, host: PluginHost) -> str:
@@ -37,28 +83,48 @@ def detect_format(path: Path, host: PluginHost) -> str:
     FormatError
         No format accepts it, or several do.
     """
-    if not path.exists():
-        raise InputError(f"there is no file or folder {path}")
-    accepting, failures = [], []
-    for entry in host.registered("formats"):
-        if not entry.spec.reads:
-            continue
-        try:
-            if host.load_class(entry)(runtime=host.runtime()).accepts(path):
-                accepting.append(entry)
-        # One broken plugin must not keep the formats of the others from being recognised.
-        except Exception as error:
-            failures.append(f"{entry.name}: {error}")
-    if len(accepting) == 1:
-        return _selector(accepting[0], host)
-    known = ", ".join(format_names(host))
-    if accepting:
-        names = " and ".join(_selector(entry, host) for entry in accepting)
+    return _only_format(path, accepting_formats(path, host), host)
+
+
+def _only_format(path: Path, accepting: Sequence[Registered], host: PluginHost) -> str:
+    if len(accepting) > 1:
+        others = " or ".join(_flags(_plugged_in(accepting)))
         raise FormatError(
-            f"{path} could be {names}; name the format that is meant (convert: --from NAME)"
+            f"{_could_be(path, accepting, host)}; name the format that is meant (convert: --from "
+            f"NAME){f', or leave one out with {others}' if others else ''}"
         )
-    broken = f" (could not be asked: {'; '.join(failures)})" if failures else ""
-    raise FormatError(f"{path} is in none of the known annotation formats: {known}{broken}")
+    return _selector(accepting[0], host)
+
+
+def _likely_format(path: Path, host: PluginHost) -> tuple[str, tuple[str, ...]]:
+    """Return the name of the format to read, and what is to be said about that.
+
+    A plugin that accepts too much must not keep anybody from what they could read without it.
+    """
+    accepting = accepting_formats(path, host)
+    others = _plugged_in(accepting)
+    if not others or len(accepting) - len(others) != 1:
+        return _only_format(path, accepting, host), ()
+    name = _selector(accepting[0], host)
+    return name, (
+        f"{_could_be(path, accepting, host)}, and is read as {name}: leave out the other"
+        f"{'s' * (len(others) > 1)} with {' '.join(_flags(others))}, or convert it first "
+        "(--from NAME)",
+    )
+
+
+def _plugged_in(accepting: Sequence[Registered]) -> list[Registered]:
+    return [e for e in accepting if normalized(e.plugin.distribution) != PROJECT]
+
+
+def _flags(plugged_in: Sequence[Registered]) -> list[str]:
+    return list(dict.fromkeys(f"--no-plugin {entry.plugin.distribution}" for entry in plugged_in))
+
+
+def _could_be(path: Path, accepting: Sequence[Registered], host: PluginHost) -> str:
+    owners = {id(entry): f" of {entry.plugin.label}" for entry in _plugged_in(accepting)}
+    names = (f"{_selector(entry, host)}{owners.get(id(entry), '')}" for entry in accepting)
+    return f"{path} could be {' and '.join(names)}"
 
 
 def _selector(entry: Registered, host: PluginHost) -> str:
@@ -81,7 +147,8 @@ def open_dataset(
     host
         Where formats are looked up.
     format
-        Name of a format; without it, the only one that accepts `path`.
+        Name of a format; without it, the only one that accepts `path`, or the shipped one among
+        several, which is then a warning.
     options
         Options of the format.
 
@@ -92,7 +159,7 @@ def open_dataset(
     UsageError
         The format cannot be read.
     """
-    name = detect_format(path, host) if format is None else format
+    name, warnings = _likely_format(path, host) if format is None else (format, ())
     if not path.exists():
         raise InputError(f"there is no file or folder {path}")
     if not host.find("formats", name).spec.reads:
@@ -100,7 +167,8 @@ def open_dataset(
         raise UsageError(f"the format {name!r} can only be written; formats to read are: {known}")
     component = _build(name, host, options)
     try:
-        dataset = component.load(path)
+        with quiet_stdout():
+            dataset = component.load(path)
     except DefectscopeError:
         raise
     except OSError as error:
@@ -113,7 +181,7 @@ def open_dataset(
         raise ComponentError(
             f"the format {name!r} must return a Dataset, found {type(dataset).__name__}"
         )
-    return dataset
+    return replace(dataset, warnings=(*warnings, *dataset.warnings)) if warnings else dataset
 
 
 def save_dataset(
@@ -144,7 +212,8 @@ def save_dataset(
         )
     component = _build(format_name, host, options)
     try:
-        return list(component.save(dataset, path))
+        with quiet_stdout():
+            return list(component.save(dataset, path))
     except DefectscopeError:
         raise
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,7 @@ from defectscope.core.errors import (
 from defectscope.core.instances import Instances
 from defectscope.core.tables import taken_names
 from defectscope.plugins.markers import PROJECT
+from defectscope.plugins.quiet import quiet_stdout
 from defectscope.plugins.records import normalized
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from defectscope.pipeline.choices import Choice
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["NamedComponent", "busy", "check_found", "guarded", "outside", "reported_types"]
+__all__ = ["NamedComponent", "busy", "check_found", "enter", "guarded", "outside", "reported_types"]
 
 T = TypeVar("T")
 
@@ -94,6 +96,8 @@ def _origin(host: PluginHost, family: str, name: str) -> str:
 def guarded(named: NamedComponent, where: str, call: Callable[..., T], *arguments: Any) -> T:
     """Call a component, and turn whatever it raises into one sentence that names it.
 
+    What it prints goes to stderr.
+
     Parameters
     ----------
     named
@@ -114,7 +118,8 @@ def guarded(named: NamedComponent, where: str, call: Callable[..., T], *argument
         With a note of who was at work.
     """
     try:
-        return call(*arguments)
+        with quiet_stdout():
+            return call(*arguments)
     except DefectscopeError as error:
         if _is_whole(named, error):
             raise
@@ -134,6 +139,33 @@ def guarded(named: NamedComponent, where: str, call: Callable[..., T], *argument
             f"{named.describe()} failed {where}: {type(error).__name__}: {text}{hint}; "
             "what was finished before stays"
         ) from error
+
+
+def enter(stack: ExitStack, named: NamedComponent, failures: list[str] | None = None) -> None:
+    """Open a component, and let a stack close it.
+
+    Parameters
+    ----------
+    stack
+        Whose end is the component's.
+    named
+        The component.
+    failures
+        Grows where it cannot be closed. Without it that is raised, unless the stack ends early:
+        then it is told what went wrong before.
+    """
+
+    def leave(*error: Any) -> None:
+        try:
+            guarded(named, "while it closed", named.component.__exit__, *error)
+        except DefectscopeError as failure:
+            if failures is not None:
+                failures.append(str(failure))
+            elif error[0] is None:
+                raise
+
+    guarded(named, "while it opened", named.component.__enter__)
+    stack.push(leave)
 
 
 def _is_whole(named: NamedComponent, error: DefectscopeError) -> bool:

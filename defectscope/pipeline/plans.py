@@ -50,6 +50,8 @@ def _component_difference(former: list[Plan], now: list[Plan]) -> str | None:
     if one != other:
         return f"its components were {', '.join(one)}, now they are {', '.join(other)}"
     for before, after in zip(former, now, strict=True):
+        # Without the distribution, which stands beside it.
+        before, after = ({**c, "name": c["name"].rpartition("/")[2]} for c in (before, after))
         for name in ("name", "distribution", "version"):
             if before.get(name) != after[name]:
                 return f"{after['alias']} had the {name} {before.get(name)}, now {after[name]}"

@@ -69,7 +69,7 @@ class RecipeSource(_Strict):
     """
 
     share: float = Field(1.0, gt=0)
-    background: str = "texture"
+    background: str = "defectscope/texture"
     generators: tuple[str, ...] = Field(min_length=1)
     size: Side | tuple[Side, Side] = 352
     bit_depth: Literal[8, 16] = 8

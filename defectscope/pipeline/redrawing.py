@@ -14,7 +14,7 @@ from defectscope.core.errors import FormatError, OptionError, OutputError
 from defectscope.core.options import describe_options
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.generation import DatasetWriter
-from defectscope.pipeline.labels import save_dataset
+from defectscope.pipeline.labels import OWN_FORMAT, save_dataset
 from defectscope.pipeline.samples import SampleMaker, SamplePlan, read_parameters
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def draw_again(
                 raise FormatError(
                     f"the sample of {source} comes out with other pixels here; {reason}"
                 )
-            save_dataset(dataset, scratch / ANNOTATIONS, "coco", host)
+            save_dataset(dataset, scratch / ANNOTATIONS, OWN_FORMAT, host)
             # The truth comes last, and says that the rest is there.
             folders = ("images", "masks", "parameters") if masks else ("images", "parameters")
             for part in (*folders, ANNOTATIONS):

@@ -20,7 +20,7 @@ from defectscope.core.options import as_written
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.drawing_checks import check_drawn, check_moved, check_rendered
 from defectscope.pipeline.drawn import DrawnFrame, Sample
-from defectscope.pipeline.named import NamedComponent, guarded
+from defectscope.pipeline.named import NamedComponent, enter, guarded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -159,12 +159,12 @@ class SampleMaker:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             for named in (self._background, *self._generators):
-                guarded(named, "while it opened", stack.enter_context, named.component)
+                enter(stack, named)
             self._opened = stack.pop_all()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._opened.close()
+    def __exit__(self, *error: Any) -> None:
+        self._opened.__exit__(*error)
 
     def __getstate__(self) -> dict[str, Any]:
         # A component survives pickling before it is opened, so that is what is pickled.
@@ -209,8 +209,9 @@ class SampleMaker:
         named, where = self._background, f"for sample {number}"
         answer: Any = guarded(named, where, named.component.render, self.plan.shape, rng)
         check_rendered(named, where, answer, self.plan.shape)
-        canvas, parameters = answer
-        return canvas, parameters
+        pixels, parameters = answer
+        # Generators draw on it, and a background may keep what it returned for the next sample.
+        return np.array(pixels, order="C"), parameters
 
     def _tell(self, component: Generator, number: int) -> None:
         component.sample_number, component.covered = number, None

@@ -26,7 +26,7 @@ from defectscope.core.tables import FRAME_COLUMNS, SHIFT_COLUMNS
 from defectscope.core.votes import Vote
 from defectscope.pipeline.execute import outcomes_in_order
 from defectscope.pipeline.finishing import track_detections, write_findings
-from defectscope.pipeline.named import NamedComponent, guarded
+from defectscope.pipeline.named import NamedComponent, enter
 from defectscope.pipeline.overlay import write_overlays
 from defectscope.pipeline.registering import (
     chosen_registration,
@@ -187,7 +187,7 @@ class Session:
         if self.tracker is not None:
             twin = self.tracker.twin()
             with ExitStack() as stack:
-                guarded(twin, "while it opened", stack.enter_context, twin.component)
+                enter(stack, twin)
 
     def _stages(self, finished: Sequence[FrameOutcome]) -> FrameStages:
         return FrameStages(
@@ -242,7 +242,7 @@ class Session:
                 if waiting:
                     self._commit(committed, waiting)
                 outcomes.close()
-                stages.close()
+                self._close(stages)
                 self.timings_s["detection stage"] += time.perf_counter() - begun
         if not good:
             raise InputError(
@@ -250,6 +250,14 @@ class Session:
                 if total == 1
                 else f"none of {total} frames can be used; the first: {self.damaged[0]}"
             )
+
+    def _close(self, stages: FrameStages) -> None:
+        stages.close()
+        self._tell_not_closed(stages)
+
+    def _tell_not_closed(self, stages: FrameStages) -> None:
+        for text in stages.not_closed:
+            self._warn(text)
 
     def _voted_outcomes(self, stages: FrameStages, start: int) -> Outcomes:
         """Yield the outcomes from position `start` on, voted on where that was asked for."""
@@ -295,7 +303,7 @@ class Session:
                     yield outcome
             finally:
                 if parallel:
-                    probe.close()
+                    self._close(probe)
         yield from outcomes_in_order(
             stages, positions, self.runtime.batch_size, settings.workers, settings.dask, self.lanes
         )

@@ -19,7 +19,7 @@ from defectscope.core.instances import Instances
 from defectscope.core.masks import mask_outline
 from defectscope.core.thread_counts import ThreadCount
 from defectscope.pipeline.masking import MaskedParts
-from defectscope.pipeline.named import NamedComponent, check_found, guarded
+from defectscope.pipeline.named import NamedComponent, check_found, enter, guarded
 from defectscope.pipeline.regions import Roi, read_part
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ class FrameStages:
         Whether frames may differ in size from `expected_shape`.
     masks
         What the detector finds there is dropped.
+    not_closed
+        Says of each component that could not be closed what it raised; of twins, too.
     """
 
     frames: FrameSequence
@@ -75,6 +77,7 @@ class FrameStages:
     expected_shape: tuple[int, int] | None = None
     defect_types: Mapping[str, Any] = field(default_factory=dict)
     masks: MaskedParts = field(default_factory=MaskedParts)
+    not_closed: list[str] = field(default_factory=list)
     _stack: ExitStack | None = None
     _said: int = 0
 
@@ -86,12 +89,15 @@ class FrameStages:
         with ExitStack() as stack:
             stack.enter_context(_opencv_threads().of(component.runtime.threads))
             for named in (self.detector, *self.post):
-                guarded(named, "while it opened", stack.enter_context, named.component)
+                enter(stack, named, self.not_closed)
             # Left open from here on; what was opened before a failure is closed again.
             self._stack = stack.pop_all()
 
     def close(self) -> None:
-        """Close the components and the series; OpenCV gets back the threads that it had."""
+        """Close the components and the series; OpenCV gets back the threads that it had.
+
+        A component that cannot be closed costs no result: `not_closed` says so.
+        """
         if self._stack is not None:
             self._stack.close()
             self._stack = None

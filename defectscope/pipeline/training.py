@@ -149,7 +149,7 @@ def train(
     component = host.build("detectors", name, runtime=runtime)
     complete = guarded(named, "before it trained", component.before_training, job)
     if complete is not None:
-        files = _weight_files(named, "before it trained", complete, "WeightFiles or None")
+        files = _weight_files(named, "before it trained", out, complete, "WeightFiles or None")
         say(f"the training of {out} is already complete")
         return files
     if resume and out.exists() and not (started or follows):
@@ -157,11 +157,11 @@ def train(
             f"{out} holds the weights of another training, and nothing of an interrupted one is "
             "beside it; choose another --out, or replace it with --overwrite"
         )
-    return written_weights(named, "while it trained", component.train, job)
+    return written_weights(named, "while it trained", out, component.train, job)
 
 
 def written_weights(
-    named: NamedComponent, where: str, call: Callable[..., Any], *arguments: Any
+    named: NamedComponent, where: str, out: Path, call: Callable[..., Any], *arguments: Any
 ) -> WeightFiles:
     """Return the weights that a detector writes where it is called.
 
@@ -171,21 +171,36 @@ def written_weights(
         The detector.
     where
         Such as ``while it trained``.
+    out
+        The file that it was asked for.
     call
         What to call, with `arguments`.
 
     Raises
     ------
     ComponentError
-        It raised, or returned something else; names it.
+        It raised, returned something else, or wrote other weights than its own to `out`; names it.
     """
-    return _weight_files(named, where, guarded(named, where, call, *arguments), "WeightFiles")
+    return _weight_files(named, where, out, guarded(named, where, call, *arguments), "WeightFiles")
 
 
-def _weight_files(named: NamedComponent, where: str, found: object, expected: str) -> WeightFiles:
+def _weight_files(
+    named: NamedComponent, where: str, out: Path, found: object, expected: str
+) -> WeightFiles:
     if not isinstance(found, WeightFiles):
         raise ComponentError(
             f"{named.describe()} must return {expected}, found {type(found).__name__} {where}"
+        )
+    elsewhere = found.tensors.resolve() != out.resolve()
+    # Of several processes that train together one writes.
+    if elsewhere or not (out.is_file() or is_follower()):
+        wrote = str(found.tensors) if elsewhere else "no such file"
+        raise ComponentError(f"{named.describe()} must write {out} {where}, found {wrote}")
+    name = named.alias.rpartition("/")[2]
+    if found.card.detector != name:
+        raise ComponentError(
+            f"{named.describe()} must write a card of the detector {name!r} {where}, found one of "
+            f"{found.card.detector!r}"
         )
     return found
 

@@ -219,6 +219,7 @@ class WatchSession(Session):
                 self._release()
         finally:
             with uninterrupted():
+                self._tell_not_closed(stages)
                 self._write_done()
                 self._waiting.clear()
                 if self._updater is not None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import sys
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from importlib.metadata import EntryPoint
-from typing import TYPE_CHECKING, Any, ClassVar, TextIO, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pluggy
 
@@ -18,6 +16,7 @@ from defectscope.core.defect_types import DefectType
 from defectscope.core.errors import DefectscopeError, PluginLoadError, did_you_mean
 from defectscope.plugins import hookspecs
 from defectscope.plugins.api_version import check_api_version
+from defectscope.plugins.declarations import check_declarations
 from defectscope.plugins.discovery import (
     ALLOW_LIST_VARIABLE,
     Gate,
@@ -29,6 +28,7 @@ from defectscope.plugins.discovery import (
 )
 from defectscope.plugins.lookup import Catalogue
 from defectscope.plugins.markers import PROJECT
+from defectscope.plugins.quiet import quiet_stdout
 from defectscope.plugins.records import BASES, FAMILIES, PluginRecord, Registered, normalized
 
 if TYPE_CHECKING:
@@ -239,6 +239,7 @@ class PluginHost(Catalogue):
         self._trace(f"{entry.plugin.label}: loaded {entry.spec.target} in {_ms(begun)}")
         try:
             check_options_model(getattr(loaded, "Options", None))
+            check_declarations(loaded)
         except PluginLoadError as error:
             raise PluginLoadError(f"{entry.plugin.label}: {entry.spec.target}: {error}") from error
         return loaded
@@ -321,37 +322,6 @@ def _add_commands(cli: click.Group, implementation: pluggy.HookImpl) -> None:
     for name, command in cli.commands.items():
         if name in taken and command is not before.get(name):
             raise PluginLoadError(f"there is a command {name!r} already; choose another name")
-
-
-class _Noticed:
-    """Hands on what is written to stderr, and remembers that something was."""
-
-    def __init__(self) -> None:
-        self.written = False
-
-    def write(self, text: str) -> int:
-        self.written = self.written or bool(text)
-        return sys.stderr.write(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(sys.stderr, name)
-
-    def __bool__(self) -> bool:
-        return self.written
-
-
-@contextlib.contextmanager
-def quiet_stdout() -> Iterator[_Noticed]:
-    """Send what plugins print to stderr: it must not mix with data on stdout.
-
-    Yields
-    ------
-    object
-        True once something was printed.
-    """
-    noticed = _Noticed()
-    with contextlib.redirect_stdout(cast("TextIO", noticed)):
-        yield noticed
 
 
 def _called(implementation: pluggy.HookImpl, offered: Mapping[str, Any]) -> Any:

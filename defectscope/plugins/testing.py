@@ -50,6 +50,7 @@ from defectscope.plugins.conformance.runner import (
 )
 from defectscope.plugins.conformance.samples import sample_frame, sample_instances
 from defectscope.plugins.host import PluginHost
+from defectscope.plugins.markers import PROJECT
 from defectscope.plugins.records import BASES, FAMILIES, PluginRecord
 
 if TYPE_CHECKING:
@@ -88,13 +89,16 @@ def isolated_host(*plugins: object) -> PluginHost:
     Parameters
     ----------
     plugins
-        Modules (or other objects) with hooks.
+        Modules (or other objects) with hooks; shipped ones belong to ``defectscope``.
     """
     host = PluginHost(entry_points=())
     if shipped_types not in plugins:
         register(host, shipped_types, "defect-types", "defectscope")
     for plugin in plugins:
-        register(host, plugin)
+        if getattr(plugin, "__name__", "").startswith(f"{PROJECT}."):
+            register(host, plugin, distribution=PROJECT)
+        else:
+            register(host, plugin)
     return host
 
 

@@ -43,7 +43,14 @@ class Blurred(ds.Detector):
         return [ds.Instances.empty(frame.shape) for frame in frames]
 
 
+class ChoosyOptions(BlurOptions):
+    kinds: tuple[str, ...] = Field((), description="what it looks for")
+    names: dict[str, str] = Field({}, description="what it calls them")
+
+
 class Choosy(Blurred):
+    Options = ChoosyOptions
+
     def open(self):
         if self.options.engine is None:
             raise ds.OptionError("choose an engine: option engine")
@@ -227,6 +234,14 @@ def test_info(run):
     assert "--set blurred.sigma_px=VALUE" in result.stderr
 
 
+def test_info_tells_what_is_empty_from_none(run):
+    rows = [line.split() for line in run("info", "choosy").stdout.splitlines()]
+    defaults = {row[0]: row for row in rows if row and row[0] in ("engine", "kinds", "names")}
+    assert defaults["engine"][4] == "none"
+    assert defaults["kinds"][3] == "[]"
+    assert defaults["names"][3] == "{}"
+
+
 def test_info_as_json(run):
     found = json.loads(run("info", "area", "--json").stdout)
     assert found["columns"] == {"area_px": "px2", "fit": ""}
@@ -311,6 +326,19 @@ def test_check_with_an_option(run):
     words = ["my-dist/choosy", "--set", "my-dist/choosy.engine=mine", "--json"]
     assert json.loads(run("check", *words).stdout) == json.loads(checked.stdout)
     assert isinstance(run("check", "choosy", "--set", "other.a=1").exception, ds.OptionError)
+
+
+def test_check_keeps_stdout_for_what_it_found(run, monkeypatch):
+    process = Area.process
+
+    def prints(self, frame, instances):
+        print("at work")
+        return process(self, frame, instances)
+
+    monkeypatch.setattr(Area, "process", prints)
+    result = run("check", "area", "--json")
+    assert json.loads(result.stdout)
+    assert "at work" in result.stderr
 
 
 def test_check_a_whole_plugin(run):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import enum
 import json
 import pickle
 from pathlib import Path
@@ -47,6 +48,21 @@ class BlobOptions(Options):
         if value.endswith(".pt"):
             raise ValueError("convert it first")
         return value
+
+
+class Polarity(enum.Enum):
+    """What an option takes."""
+
+    BRIGHT = "bright"
+    DARK = "dark"
+    THIRD = 3
+
+
+class ChosenOptions(Options):
+    """Options of an enum."""
+
+    polarity: Polarity = Field(Polarity.BRIGHT, description="polarity")
+    other: Polarity | None = Field(None, description="polarity of others")
 
 
 class NeedsFolder(Options):
@@ -200,6 +216,12 @@ class TestDescription:
     def test_type_default_and_limits(self, name, type_, default, limits):
         row = self.rows[name]
         assert (row.type, row.default, row.limits) == (type_, default, limits)
+
+    def test_values_of_an_enum_are_listed_as_they_are_set(self):
+        by, none = describe_options(ChosenOptions)
+        assert (by.type, by.default) == ('"bright" | "dark" | 3', "bright")
+        assert (none.type, none.default) == ('"bright" | "dark" | 3 | none', None)
+        assert validate_options(ChosenOptions, {"polarity": "dark"}, "x").polarity is Polarity.DARK
 
     def test_no_options_no_rows(self):
         assert describe_options(Options) == []

@@ -26,6 +26,23 @@ def test_set_overrules_the_file_and_the_alias_overrules_the_name(tmp_path):
     assert dict(choice.options) == {"a": 9, "b": 3, "c": "x"}
 
 
+@pytest.mark.parametrize(
+    ("named", "name", "having"),
+    [
+        (["blobs", "big=blobs"], "blobs", ["blobs"]),
+        (["big=blobs", "blobs"], "blobs", ["blobs"]),
+        (["big=blobs", "small=blobs"], "blobs", ["big", "small"]),
+        (["blobs=rings", "big=blobs"], "blobs", ["blobs"]),
+        (["blobs", "big=dist/blobs"], "blobs", ["blobs"]),
+        (["dist/blobs", "big=dist/blobs"], "dist/blobs", ["blobs"]),
+        (["dist/blobs", "big=dist/blobs"], "blobs", ["blobs"]),
+    ],
+)
+def test_options_of_a_name_are_for_what_is_called_so(named, name, having):
+    choices = make_choices(named, {name: {"x": 1}})
+    assert [choice.alias for choice in choices if choice.options] == having
+
+
 def test_options_of_a_component_that_is_not_there_are_refused():
     with pytest.raises(OptionError, match=r"'dark-blob', which is not part .*did you mean"):
         make_choices(["dark-blobs"], {"dark-blob": {"x": 1}})

@@ -14,7 +14,7 @@ import defectscope as ds
 from defectscope.core.errors import ComponentError
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.generation import generate_dataset
-from defectscope.pipeline.samples import SamplePlan
+from defectscope.pipeline.samples import SampleMaker, SamplePlan
 from defectscope.plugins.testing import isolated_host
 from defectscope.readers import plugin as readers
 
@@ -55,10 +55,16 @@ class Rendering(ds.Background):
         "0 to 255": (255 * spoilt(0), {}),
         "a little too bright": (spoilt(1.4), {}),
         "no names": (GREY, [0.5]),
+        "an array that it keeps": (GREY.copy(), {}),
+        "an array that cannot be written to": (np.broadcast_to(np.float32(0.5), SHAPE), {}),
     }
 
     def render(self, shape, rng):
         return self.ANSWERS.get(self.options.case, (GREY.copy(), {}))
+
+    def close(self):
+        if self.options.case == "cannot be closed":
+            raise RuntimeError("cannot close")
 
 
 class Drawing(ds.Generator):
@@ -75,6 +81,7 @@ class Drawing(ds.Generator):
         "0 to 255": truth(),
         "beyond the frame": truth(boxes=[*BOX, [12, 3, 25, 6]]),
         "hardly beyond the frame": truth(boxes=[[-0.6, 3, 20.7, 16]]),
+        "darker": truth(),
         "a cover of another size": truth(),
     }
     SEQUENCES: ClassVar = {
@@ -104,6 +111,8 @@ class Drawing(ds.Generator):
             canvas[3, 4] = np.nan
         if self.options.case == "0 to 255":
             canvas *= 255
+        if self.options.case == "darker":
+            canvas[4, 5] -= 0.2
         if self.options.case == "a cover of another size":
             self.covered = np.zeros((8, 8), bool)
         return self.STILLS[self.options.case]
@@ -223,3 +232,27 @@ def test_a_frame_without_defects_needs_no_ids(host, tmp_path):
     )
     dataset = generate_dataset(SamplePlan(*choices, SHAPE, length=2), 1, tmp_path / "data", host)
     assert [len(image.instances) for image in dataset.images] == [1, 0]
+
+
+@pytest.mark.parametrize("case", ["an array that it keeps", "an array that cannot be written to"])
+def test_what_is_drawn_on_a_background_is_not_in_the_next(case, host, tmp_path):
+    choices = (
+        Choice("rendering", "rendering", {"case": case}),
+        (Choice("drawing", "drawing", {"case": "darker"}),),
+    )
+    generate_dataset(SamplePlan(*choices, SHAPE), 2, tmp_path, host)
+    names = [tmp_path / "images" / f"{number:06d}.png" for number in range(2)]
+    grey = [cv2.imread(str(name), cv2.IMREAD_UNCHANGED)[4, 5] for name in names]
+    assert grey == [76, 76]
+
+
+def test_who_cannot_be_closed_is_named(host):
+    choices = (
+        Choice("rendering", "rendering", {"case": "cannot be closed"}),
+        (Choice("drawing", "drawing", {"case": "darker"}),),
+    )
+    maker = SampleMaker(SamplePlan(*choices, SHAPE), host)
+    with pytest.raises(ComponentError, match=r"'rendering' .* while it closed: .* cannot"), maker:
+        pass
+    with pytest.raises(ValueError, match="before"), maker:
+        raise ValueError("before")

@@ -129,15 +129,32 @@ def test_no_format_accepts(tmp_path: Path) -> None:
 
 def test_several_formats_accept(coco: Path) -> None:
     host = host_with(spec("everything", Everything))
-    with pytest.raises(FormatError, match="could be coco and everything; name the format"):
-        open_dataset(coco, host)
+    message = "could be coco and everything of other 1 .*name the format .* --no-plugin other$"
+    with pytest.raises(FormatError, match=message):
+        detect_format(coco, host)
+    dataset = open_dataset(coco, host)
+    assert dataset.defect_types == ()
+    (warning,) = dataset.warnings
+    assert "could be coco and everything of other 1" in warning
+    assert warning.endswith(
+        "is read as coco: leave out the other with --no-plugin other, or convert it first (--from "
+        "NAME)"
+    )
     assert open_dataset(coco, host, "everything").images == []
+
+
+def test_several_formats_of_plugins_accept(tmp_path: Path) -> None:
+    (tmp_path / "a.doc").touch()
+    host = host_with(spec("everything", Everything), spec("more", Everything))
+    with pytest.raises(FormatError, match=r"everything of .* more of .* --no-plugin other$"):
+        open_dataset(tmp_path / "a.doc", host)
 
 
 def test_formats_of_one_name_are_told_apart_by_distribution(coco: Path) -> None:
     host = host_with(spec("coco", Everything))
     with pytest.raises(FormatError, match="could be defectscope/coco and other/coco"):
-        open_dataset(coco, host)
+        detect_format(coco, host)
+    assert "read as defectscope/coco" in open_dataset(coco, host).warnings[0]
     assert open_dataset(coco, host, "other/coco").images == []
 
 

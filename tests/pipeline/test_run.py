@@ -77,6 +77,54 @@ def test_a_component_that_raises_is_named_and_the_rest_is_kept(pipeline, series,
     assert len(run.detections) == 9
 
 
+def test_what_components_print_goes_to_stderr(
+    pipeline, host, series, tmp_path, monkeypatch, capsys
+):
+    find = host.load_class(host.find("detectors", "find"))
+    monkeypatch.setattr(find, "open", lambda self: print("opened"))
+    monkeypatch.setattr(find, "close", lambda self: print("closed"))
+    pipeline().run(series(5), tmp_path / "run", **PLAIN)
+    print("data")
+    out, said = capsys.readouterr()
+    assert out == "data\n"
+    assert "opened\n" in said
+    assert "closed\n" in said
+
+
+@pytest.mark.parametrize("threads", [1, 64])  # two lanes, where there are two cores, and one
+def test_a_component_that_cannot_be_closed_costs_nothing(
+    pipeline, host, series, tmp_path, monkeypatch, threads
+):
+    def close(self):
+        raise RuntimeError("cannot close")
+
+    find = host.load_class(host.find("detectors", "find"))
+    monkeypatch.setattr(find, "close", close)
+    pipeline = ds.Pipeline("find", ["axes"], "by-rank", host=host, threads=threads)
+    result = pipeline.run(series(5), tmp_path / "run", **PLAIN)
+    assert result.info["status"] == "complete"
+    assert len(result.tracks) == 15
+    said = [text for text in result.info["warnings"] if "cannot close" in text]
+    assert len(said) == 1
+    assert said[0].startswith("'find' (")
+    assert "of test-components" in said[0]
+    assert "failed while it closed: RuntimeError" in said[0]
+
+
+def test_what_went_wrong_before_it_could_not_be_closed_is_told(
+    pipeline, host, series, tmp_path, monkeypatch
+):
+    def close(self):
+        raise RuntimeError("cannot close")
+
+    find = host.load_class(host.find("detectors", "find"))
+    monkeypatch.setattr(find, "close", close)
+    with pytest.raises(ds.ComponentError, match="no idea"):
+        pipeline(find={"fail_on": 3}).run(series(5), tmp_path / "run", **PLAIN)
+    warnings = ds.load_run(tmp_path / "run").info["warnings"]
+    assert any("cannot close" in text for text in warnings)
+
+
 class OwnError(ds.OptionError):
     def __init__(self, number):
         super().__init__(f"no idea {number}")

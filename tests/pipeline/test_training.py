@@ -113,6 +113,36 @@ def test_a_detector_that_returns_no_weights_is_named(recipe, tmp_path):
         train("learner", recipe, tmp_path / "x.safetensors", host=isolated_host(Plugin()))
 
 
+def weight_files(path, detector="learner"):
+    card = ds.WeightsCard(
+        detector=detector, defect_types=["black dot"], architecture={}, threshold=0.5, data="none"
+    )
+    return ds.WeightFiles.save(path, card, {"a": np.zeros(1, np.float32)}, None)
+
+
+@pytest.mark.parametrize("step", ["learned", "before"])
+def test_weights_that_it_writes_elsewhere_are_no_success(step, recipe, tmp_path, monkeypatch):
+    out, other = tmp_path / "x.safetensors", tmp_path / "y.safetensors"
+    monkeypatch.setattr(Learner, step, staticmethod(lambda: weight_files(other)))
+    with pytest.raises(ComponentError, match=rf"{WHO}must write .*x\.safe.*, found .*y\.safe"):
+        train("learner", recipe, out, host=isolated_host(Plugin()))
+    gone = ds.WeightFiles(tmp_path / "x", weight_files(other).card)
+    monkeypatch.setattr(Learner, step, staticmethod(lambda: gone))
+    with pytest.raises(ComponentError, match=rf"{WHO}must write .*x\.safe.*, found no such file"):
+        train("learner", recipe, out, host=isolated_host(Plugin()))
+
+
+def test_a_card_of_another_detector_is_refused(recipe, tmp_path, monkeypatch):
+    out = tmp_path / "x.safetensors"
+    monkeypatch.setattr(Learner, "learned", staticmethod(lambda: weight_files(out, "heatmap")))
+    with pytest.raises(ComponentError, match=f"{WHO}must write a card .* 'learner' .* 'heatmap'"):
+        train("learner", recipe, out, host=isolated_host(Plugin()))
+    monkeypatch.setattr(Learner, "learned", staticmethod(lambda: weight_files(out)))
+    name = "test-distribution/learner"
+    files = train(name, recipe, out, host=isolated_host(Plugin()), overwrite=True)
+    assert files.tensors == out
+
+
 def test_what_it_returns_before_training_is_looked_at(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(Learner, "before", staticmethod(lambda: True))
     message = f"{WHO}must return WeightFiles or None, found bool before it trained"

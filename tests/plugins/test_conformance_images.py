@@ -74,6 +74,21 @@ class OtherParameters(Noise):
 COUNTER = itertools.count()
 
 
+class KeepsItsArray(Noise):
+    def open(self):
+        self.kept = {}
+
+    def render(self, shape, rng):
+        if shape not in self.kept:
+            self.kept[shape] = rng.random(shape, dtype=np.float32)
+        return self.kept[shape], {}
+
+
+class ReadOnly(Noise):
+    def render(self, shape, rng):
+        return np.broadcast_to(np.float32(0.5), shape), {}
+
+
 class Square(ds.Generator):
     """A generator that keeps the contract, sequences included."""
 
@@ -361,6 +376,10 @@ class Swallows(Darkest):
         return True
 
 
+class ForgotTheComma(Darkest):
+    defect_types = "black dot"
+
+
 class Unpicklable(Darkest):
     def __init__(self, options=None, runtime=None):
         super().__init__(options, runtime)
@@ -525,6 +544,8 @@ BROKEN = [
     ("backgrounds", OwnSeed, "background_repeats", "same pixels"),
     ("backgrounds", GlobalSeed, "background_repeats", "global generator"),
     ("backgrounds", OtherParameters, "background_repeats", "same parameters"),
+    ("backgrounds", KeepsItsArray, "keeps_nothing_drawn_on", "return a new array each time"),
+    ("backgrounds", ReadOnly, "keeps_nothing_drawn_on", "must be writeable"),
     ("generators", DrawsOnACopy, "draws_in_place", "in place"),
     ("generators", DrawsNothing, "draws_in_place", "nothing was drawn"),
     ("generators", TooBright, "draws_in_place", r"within \[0, 1\]"),
@@ -573,6 +594,7 @@ BROKEN = [
     ("detectors", EntersAnother, "context_manager", "the component itself, found None"),
     ("detectors", OpensOnce, "context_manager", "opened twice"),
     ("detectors", Swallows, "exceptions_pass_through", "must not return a true value"),
+    ("detectors", ForgotTheComma, "declares_names", r"write defect_types = \('black dot',\)"),
     ("detectors", Unpicklable, "survives_pickling", "survive pickling"),
     ("postprocessors", NoShapes, "declares_its_columns", "shapes must name"),
     ("postprocessors", CamelCase, "declares_its_columns", "snake_case, found 'BoxArea'"),

@@ -61,7 +61,9 @@ class LearnedDetector(TrainableDetector):
     @cached_property
     def files(self) -> WeightFiles:
         """The weights that the option names."""
-        return WeightFiles.open(find_weights(self.options.weights, self.runtime.weights), self.name)
+        default = "weights" not in self.options.model_fields_set
+        path = find_weights(self.options.weights, self.runtime.weights, shipped=default)
+        return WeightFiles.open(path, self.name)
 
     def depends_on(self) -> dict[str, Any]:
         """Return digest and threshold of the weights."""

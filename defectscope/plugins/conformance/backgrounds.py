@@ -54,6 +54,21 @@ def check_background_repeats(component: type[Background], setup: Setup) -> None:
         expect(results[0][1] == again[1], "the same seed must give the same parameters")
 
 
+def check_keeps_nothing_drawn_on(component: type[Background], setup: Setup) -> None:
+    """What is drawn on its pixels is not in the next background."""
+    with setup.opened(component) as background:
+        pixels, _ = background.render(CANVAS_SHAPES[0], np.random.default_rng(7))
+        before = pixels.copy()
+        expect(pixels.flags.writeable, "the pixels must be writeable: generators draw on them")
+        pixels[:] = pixels < 0.5
+        again, _ = background.render(CANVAS_SHAPES[0], np.random.default_rng(7))
+        expect(
+            np.array_equal(before, again),
+            "render must return a new array each time; what was drawn on the one before was in "
+            "the next (return a copy of what is kept)",
+        )
+
+
 def _rendered(background: Background) -> tuple[Any, str]:
     pixels, parameters = background.render(CANVAS_SHAPES[1], np.random.default_rng(7))
     return pixels.copy(), _json(parameters)
@@ -74,4 +89,5 @@ CHECKS: tuple[Check, ...] = (
     check_renders_what_was_asked,
     check_records_its_parameters,
     check_background_repeats,
+    check_keeps_nothing_drawn_on,
 )

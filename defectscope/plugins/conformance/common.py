@@ -7,8 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from defectscope.core.errors import PluginLoadError
 from defectscope.core.options import Options
 from defectscope.plugins.conformance.basics import Check, Setup, expect, pickled
+from defectscope.plugins.declarations import check_declarations
 
 __all__ = ["CHECKS"]
 
@@ -70,6 +72,14 @@ def check_options_survive_json(component: type[Any], setup: Setup) -> None:
             f"options must come back from {way} as they were, or a run cannot be repeated from "
             f"its run.json: expected {options!r}, found {back!r}",
         )
+
+
+def check_declares_names(component: type[Any], setup: Setup) -> None:
+    """The defect types and shapes that it declares are names, not the letters of one."""
+    try:
+        check_declarations(component)
+    except PluginLoadError as error:
+        expect(False, str(error))
 
 
 def check_built_from_options_and_runtime(component: type[Any], setup: Setup) -> None:
@@ -143,6 +153,7 @@ CHECKS: tuple[Check, ...] = (
     check_options_have_defaults,
     check_unknown_options_are_refused,
     check_options_survive_json,
+    check_declares_names,
     check_built_from_options_and_runtime,
     check_context_manager,
     check_exceptions_pass_through,
