@@ -71,8 +71,13 @@ DETECTION_COLUMNS: Mapping[str, str] = {
     "x_max": "float64",
     "y_max": "float64",
 }
-# What no component may call a measurement: the tables' own columns, but for the measured centroid.
-RESERVED_COLUMNS = (frozenset(DETECTION_COLUMNS) - {"x", "y"}) | {"particle"}
+# What no component may call a measurement: the own columns of tables and tracks, but for the
+# measured centroid.
+RESERVED_COLUMNS = (frozenset(DETECTION_COLUMNS) - {"x", "y"}) | {
+    "particle",
+    "x_corrected",
+    "y_corrected",
+}
 GEOMETRY_COLUMNS: Mapping[str, str] = {
     "frame": "int64",
     "detection": "int64",

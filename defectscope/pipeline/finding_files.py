@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -69,6 +70,12 @@ def _fault(finding: Any) -> str | None:
     numbers = finding.numbers
     if not isinstance(numbers, Sequence) or not all(isinstance(n, KeyNumber) for n in numbers):
         return f"{name!r} whose numbers must be KeyNumber objects, found {numbers!r:.80}"
+    for number in numbers:
+        if not isinstance(number.label, str) or not isinstance(number.unit, str):
+            return f"{name!r} with a number whose label or unit is no text, found {number!r:.80}"
+        limits = [limit for limit in (number.low, number.high) if limit is not None]
+        if not all(isinstance(value, Real) for value in (number.value, *limits)):
+            return f"{name!r} whose number {number.label!r} must be real, found {number!r:.80}"
     return None
 
 

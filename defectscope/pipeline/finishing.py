@@ -72,7 +72,8 @@ def linked(
 
     tracks: pd.DataFrame = guarded(named, "while it linked", link)
     check_tracks(named, tracks, detections, looked_at)
-    return tracks
+    # An index of its own may have the name of a column, or repeat.
+    return tracks.reset_index(drop=True)
 
 
 def linked_in_specimen(

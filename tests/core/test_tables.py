@@ -229,6 +229,11 @@ class TestGeometryTable:
         ({"diameter_nm": "", "major_px": "px", "minor_px": "px"}, ["diameter_nm"]),
         ({"diameter_px": "px", "major_px": "px", "minor_px": "px"}, ["diameter_px"]),
         ({"major_px": "deg", "major_nm": ""}, []),
+        # Registration and trackers add these to tracks.
+        (
+            {"x_corrected": "px", "particle": "", "y_corrected": ""},
+            ["particle", "x_corrected", "y_corrected"],
+        ),
     ],
 )
 def test_names_that_would_replace_a_column(units, taken):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -42,11 +43,24 @@ def test_names_that_lead_elsewhere_are_refused(name):
         ({"figure": Figure().add_subplot()}, "must be a matplotlib Figure, found Axes"),
         ({"numbers": (3.0,)}, "must be KeyNumber"),
         ({"note": None}, "title or note"),
+        ({"numbers": (ds.KeyNumber("n", "many"),)}, "number 'n' must be real"),
+        ({"numbers": (ds.KeyNumber("n", 1 + 2j),)}, "number 'n' must be real"),
+        ({"numbers": (ds.KeyNumber("n", 1.0, low="0"),)}, "number 'n' must be real"),
+        ({"numbers": (ds.KeyNumber(None, 1.0),)}, "label or unit is no text"),
+        ({"numbers": (ds.KeyNumber("n", 1.0, 3),)}, "label or unit is no text"),
     ],
 )
 def test_parts_of_other_types_are_refused(wrong, message):
     with pytest.raises(ds.ComponentError, match=message):
         check_findings(analysis(), [finding(**wrong)])
+
+
+def test_numbers_of_numpy_are_numbers():
+    numbers = [
+        ds.KeyNumber("a", np.int64(3), low=np.float32(1)),
+        ds.KeyNumber("b", np.float64("nan")),
+    ]
+    check_findings(analysis(), [finding(numbers=numbers)])
 
 
 def test_what_cannot_be_drawn_ends_only_what_was_asked_for(tmp_path):

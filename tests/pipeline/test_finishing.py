@@ -130,6 +130,18 @@ def test_gaps_are_filled_in_frames_without_detections(tmp_path, status, filled):
         (lambda t: t.assign(particle=0.5), "whole numbers in the column particle, found float64"),
         (lambda t: t.assign(frame=t["frame"] + 7), "frames that it was not given"),
         (lambda t: t.assign(particle=3), "found particle 3 twice in frame 0"),
+        (lambda t: t[["frame", "x", "y", "particle"]], "missing: detection, score"),
+        (lambda t: pd.concat([t, t["x"]], axis=1), "each column once, found twice: x"),
+        (
+            lambda t: t.assign(x=t["x"] + 1000),
+            "not among those given: frame 0, detection 0, x 1001",
+        ),
+        (lambda t: t.assign(y=t["y"].where(t["y"] > 1)), "not among those given.*y nan"),
+        (
+            lambda t: pd.concat([t, t.assign(particle=t["particle"] + 3)]),
+            "returned twice: frame 0, detection 0",
+        ),
+        (lambda t: t.assign(y=float("nan"), origin="interpolated"), "not among those given"),
     ],
 )
 def test_what_are_no_tracks_is_refused(change, message):
@@ -137,6 +149,22 @@ def test_what_are_no_tracks_is_refused(change, message):
         def link(self, detections, geometry=None):
             return change(detections.assign(particle=range(len(detections))))
 
-    found = pd.DataFrame({"frame": [0, 0, 1], "x": 1.0, "y": [1.0, 2.0, 3.0]})
+    found = pd.DataFrame(
+        {"frame": [0, 0, 1], "detection": [0, 1, 0], "x": 1.0, "y": [1.0, 2.0, 3.0], "score": 1.0}
+    )
     with pytest.raises(ds.ComponentError, match=message):
         linked(NamedComponent("wrong", Wrong(runtime=ds.Runtime())), found)
+
+
+def test_tracks_may_be_in_any_order_with_any_index():
+    class Own(ds.Tracker):
+        def link(self, detections, geometry=None):
+            tracks = detections.assign(particle=range(len(detections)))[::-1]
+            gap = tracks.head(1).assign(frame=1, y=2.0, origin="interpolated")
+            return pd.concat([tracks, gap]).set_index("frame", drop=False)
+
+    # Of two alike either may be left out.
+    found = pd.DataFrame({"frame": [0, 0, 2, 2], "x": 1.0, "y": [1.0, 1.0, 3.0, 4.0]})
+    own = NamedComponent("own", Own(runtime=ds.Runtime()))
+    tracks = linked(own, found, looked_at=[0, 1, 2])
+    assert tracks.sort_values("frame")["frame"].tolist() == [0, 0, 1, 2, 2]
