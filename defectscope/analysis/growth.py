@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Growth", "GrowthOptions"]
 
+SINGLE = (
+    "Errors and limits of single particles hold the scatter of sizes about their line or law only, "
+    "not errors of the measured size that change as a loop grows."
+)
+
 
 class GrowthOptions(Options):
     """Options of the analysis ``growth``."""
@@ -66,7 +71,7 @@ class Growth(Analysis):
         seen = tables.tracks
         if "origin" in seen:
             seen = seen[seen["origin"] != "interpolated"]
-        notes = (cut_note(seen, "sighting"), failed_note(seen))
+        notes = (cut_note(seen, "sighting"), failed_note(seen), SINGLE)
         note = " ".join(filter(None, notes))
         return [replace(finding, note=note) for finding in found]
 
@@ -130,7 +135,7 @@ class Growth(Analysis):
         limits = (mean.low, mean.high) if np.isfinite(mean.low) else (None, None)
         number = KeyNumber("Mean growth rate", mean.rate, f"{length}/{unit}", *limits)
         band = "; band: 95 % limits of the mean" if np.isfinite(mean.low) else ""
-        axis_note(panel, f"Bars: standard errors{band}")
+        axis_note(panel, f"Bars: errors by scatter about each line{band}")
         title = "Growth rates of particles"
         table = with_units(rates, {"mean_size": length, "rate": f"{length}/{unit}"})
         return [Finding("growth-rates", title, table, figure, (number,))]
