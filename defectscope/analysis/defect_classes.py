@@ -16,6 +16,7 @@ from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_
 from defectscope.analysis.scales import NM2_IN_M2, size_column
 from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
 from defectscope.core.fields import counted_fields
+from defectscope.core.series_column import series_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,6 +120,19 @@ def _known_limits(row: Mapping[Any, Any], name: str) -> tuple[float | None, floa
     return (low, high) if np.isfinite(high) else (None, None)
 
 
+AGAIN = (
+    "In this series the same defect is counted in many frames, so that errors and limits in the "
+    "table and in the figure are too narrow: they hold for separate images."
+)
+
+
+def _seen_again(tables: Tables) -> bool:
+    """Return whether frames show the same defects again: tracked, or of several times or doses."""
+    read = tables.frames[tables.frames["status"] == "ok"]
+    tracked = tables.tracks is not None and not tables.tracks.empty
+    return len(read) > 1 and (tracked or series_column(read) != "frame")
+
+
 class DefectClasses(Analysis):
     """Fractions and mean diameters of defect types."""
 
@@ -142,25 +156,29 @@ class DefectClasses(Analysis):
                  table["fraction_high"] - table["fraction"]]  # fmt: skip
         panels[0].bar(places, table["fraction"], color=colours, yerr=np.array(error), capsize=3)
         panels[0].set(ylabel="Fraction of all defects", ylim=(0, 1.05))
-        axis_note(panels[0], "Bars: 95 % limits")
+        again = _seen_again(tables)
+        narrow = ", too narrow for a series" if again else ""
+        axis_note(panels[0], f"Bars: 95 % limits{narrow}")
         numbers: tuple[KeyNumber, ...] = ()
         if size:
             unit = size[-2:]
             panels[1].bar(places, table[size], color=colours, capsize=3,
                           yerr=table[f"mean_error_{unit}"].fillna(0.0))  # fmt: skip
             panels[1].set(ylabel=f"Mean diameter ({unit})")
-            axis_note(panels[1], "Bars: standard errors")
+            axis_note(panels[1], f"Bars: standard errors{narrow}")
             numbers = tuple(
-                KeyNumber(f"Mean diameter, {title}", row[size], unit, *_known_limits(row, size))
+                KeyNumber(f"Mean diameter, {title}", row[size], unit,
+                          *(() if again else _known_limits(row, size)))
                 for title, row in zip(titles, table.to_dict("records"), strict=True)
-            )
+            )  # fmt: skip
         for panel in panels:
             panel.set_xticks(places, titles, rotation=20, ha="right")
         title = "Defect types"
         source = self.options.source(tables)
         scaled = {"areal_density_per_m2": "densities", "area_fraction": "area fractions"}
         counts = " and ".join(text for name, text in scaled.items() if name in table).capitalize()
-        notes = (detector_note(scores, source, False, "fractions and mean sizes"),
+        notes = (AGAIN if again else "",
+                 detector_note(scores, source, False, "fractions and mean sizes"),
                  detector_note(scores, source, counts=counts) if counts else "",
                  cut_note(tables.detections[counted_fields(tables).hold(tables.detections)]),
                  field_note(tables))  # fmt: skip

@@ -20,13 +20,18 @@ from defectscope.analysis.scales import (
     untracked,
     with_units,
 )
-from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
+from defectscope.analysis.whole_sizes import cut_note, failed_note, with_fitted_sizes
 from defectscope.core.errors import OptionError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["Growth", "GrowthOptions"]
+
+SINGLE = (
+    "Errors and limits of single particles hold the scatter of sizes about their line or law only, "
+    "not errors of the measured size that change as a loop grows."
+)
 
 
 class GrowthOptions(Options):
@@ -56,14 +61,18 @@ class Growth(Analysis):
         """
         if tables.tracks is None or tables.tracks.empty:
             return []
-        rows = sighted(with_whole_sizes(tables.tracks))
+        rows = sighted(with_fitted_sizes(tables.tracks))
         size = size_column(rows)
         if size is None:
             return []
         axis, unit = growth_axis(tables)
         rows = rows.dropna(subset=[size])
         found = [*self._single(rows, axis, unit, size), *self._rates(rows, axis, unit, size)]
-        note = cut_note(tables.tracks, "sighting")
+        seen = tables.tracks
+        if "origin" in seen:
+            seen = seen[seen["origin"] != "interpolated"]
+        notes = (cut_note(seen, "sighting"), failed_note(seen), SINGLE)
+        note = " ".join(filter(None, notes))
         return [replace(finding, note=note) for finding in found]
 
     def why_nothing(self, tables: Tables) -> str:
@@ -71,8 +80,10 @@ class Growth(Analysis):
         lacking = untracked(tables)
         if lacking or tables.tracks is None:
             return lacking
-        rows = sighted(with_whole_sizes(tables.tracks))
+        rows = sighted(with_fitted_sizes(tables.tracks))
         size = size_column(rows)
+        if size is None and size_column(tables.tracks) is not None:
+            return "every size is that of a box (fit is 0) or of a visible part (at_rim is 1)"
         if size is None:
             return "no sizes were measured; choose a post-processor for the run"
         most = int(rows.dropna(subset=[size])["particle"].value_counts().max())
@@ -124,7 +135,7 @@ class Growth(Analysis):
         limits = (mean.low, mean.high) if np.isfinite(mean.low) else (None, None)
         number = KeyNumber("Mean growth rate", mean.rate, f"{length}/{unit}", *limits)
         band = "; band: 95 % limits of the mean" if np.isfinite(mean.low) else ""
-        axis_note(panel, f"Bars: standard errors{band}")
+        axis_note(panel, f"Bars: errors by scatter about each line{band}")
         title = "Growth rates of particles"
         table = with_units(rates, {"mean_size": length, "rate": f"{length}/{unit}"})
         return [Finding("growth-rates", title, table, figure, (number,))]

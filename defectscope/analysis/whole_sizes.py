@@ -1,4 +1,4 @@
-"""Sizes that are those of whole defects, not of what the rim of the frame left of them."""
+"""Sizes that are those of whole defects, and of defects that were segmented."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["cut_note", "with_whole_sizes"]
+__all__ = ["cut_note", "failed_note", "with_fitted_sizes", "with_whole_sizes"]
 
 
 def _cut(table: pd.DataFrame) -> NDArray[np.bool_]:
@@ -35,20 +35,52 @@ def with_whole_sizes(table: pd.DataFrame) -> pd.DataFrame:
     That is where the rim of the frame cuts a defect (``at_rim`` is 1) and no ellipse could be
     fitted (``fit`` is not 1, or is not known).
     """
-    cut = _cut(table)
-    if not cut.any():
+    return _without(table, _cut(table))
+
+
+def _failed(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which whole defects could not be segmented: they have the size of their box."""
+    if "fit" not in table:
+        return np.zeros(len(table), bool)
+    return np.asarray((table["fit"] == 0).fillna(False), bool) & ~_cut(table)
+
+
+def with_fitted_sizes(table: pd.DataFrame) -> pd.DataFrame:
+    """Return :func:`with_whole_sizes`, and without diameters where segmentation failed.
+
+    In the mean of a frame a box stands well enough for its defect (``fit`` is 0). Along a track
+    the size would jump from one frame to the next.
+    """
+    return _without(table, _cut(table) | _failed(table))
+
+
+def _without(table: pd.DataFrame, rows: NDArray[np.bool_]) -> pd.DataFrame:
+    """Return a table whose diameters are empty in some rows."""
+    if not rows.any():
         return table
-    return table.assign(**{n: table[n].mask(cut) for n in SIZE_COLUMNS if n in table})
+    return table.assign(**{n: table[n].mask(rows) for n in SIZE_COLUMNS if n in table})
 
 
 def cut_note(table: pd.DataFrame, what: str = "defect") -> str:
     """Return how many sizes :func:`with_whole_sizes` leaves out; nothing where it is none."""
-    columns = [name for name in SIZE_COLUMNS if name in table]
-    number = int((_cut(table) & table[columns].notna().any(axis=1).to_numpy()).sum())
-    if not number:
-        return ""
-    many = f"{number} {what}{'s' if number > 1 else ''}"
-    return (
+    many = _many(table, _cut(table), what)
+    return many and (
         f"Sizes leave out {many} of which the rim of the frame hides so much that only the visible "
         "part was measured."
     )
+
+
+def failed_note(table: pd.DataFrame, what: str = "sighting") -> str:
+    """Return how many more :func:`with_fitted_sizes` leaves out; nothing where it is none."""
+    many = _many(table, _failed(table), what)
+    return many and (
+        f"Sizes leave out {many} of which the segmentation failed (fit is 0), so that the size is "
+        "that of the detector's box."
+    )
+
+
+def _many(table: pd.DataFrame, rows: NDArray[np.bool_], what: str) -> str:
+    """Return how many of some rows have a size, in words; nothing where none has."""
+    columns = [name for name in SIZE_COLUMNS if name in table]
+    number = int((rows & table[columns].notna().any(axis=1).to_numpy()).sum())
+    return f"{number} {what}{'s' if number > 1 else ''}" if number else ""

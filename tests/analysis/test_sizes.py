@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defectscope import Calibration, Runtime, Tables
+from defectscope.analysis.defect_classes import DefectClasses
 from defectscope.analysis.detector_scores import DetectorScoreOptions
 from defectscope.analysis.sizes import SizeDistribution, size_table
 from defectscope.plugins.shipped_types import SHIPPED
@@ -100,6 +101,24 @@ def test_the_error_of_the_mean_covers_what_a_poor_detector_does():
             covered, bare = covered + (held and bool(scores)), bare + (held and not scores)
     assert covered >= 48
     assert bare < 25
+
+
+@pytest.mark.parametrize("known", ["times", "tracks", "nothing", "one-frame"])
+def test_means_over_a_series_have_no_limits(make_tables, drawn, known):
+    frames = 1 if known == "one-frame" else 3
+    rows = pd.DataFrame({"frame": range(frames), "particle": 1, "x": 5.0, "y": 5.0})
+    tables = make_tables(
+        {frame: loops(8, 10, 12) for frame in range(frames)},
+        calibration=Calibration(pixel_size_nm=1, frame_interval_s=2 if known == "times" else None),
+        tracks=rows if known in ("tracks", "one-frame") else None,
+    )
+    (finding,) = DefectClasses().analyse(tables)
+    (number,) = finding.numbers
+    series = known in ("times", "tracks")
+    assert (number.low is None, number.high is None) == (series, series)
+    assert ("the same defect is counted in many frames" in finding.note) == series
+    for panel in drawn(finding):
+        assert panel.get_title("left").endswith("too narrow for a series") == series
 
 
 def test_types_are_kept_apart_and_frames_in_order(make_tables):

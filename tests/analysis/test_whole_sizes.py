@@ -11,7 +11,12 @@ from defectscope.analysis.defect_classes import DefectClasses, class_table
 from defectscope.analysis.growth import Growth
 from defectscope.analysis.hardening import Hardening
 from defectscope.analysis.sizes import SizeDistribution, size_table
-from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
+from defectscope.analysis.whole_sizes import (
+    cut_note,
+    failed_note,
+    with_fitted_sizes,
+    with_whole_sizes,
+)
 
 LOOP = "dislocation-loop"
 # Two whole loops, one that goes on beyond the rim, and one of which a bit was seen.
@@ -36,6 +41,19 @@ def test_the_size_of_a_visible_part_is_none(kind):
     plain = rows.drop(columns="at_rim")
     assert with_whole_sizes(plain) is plain
     assert cut_note(plain) == ""
+
+
+@pytest.mark.parametrize("kind", [bool, float, object, "boolean"])
+def test_along_a_track_the_size_of_a_box_is_none(kind):
+    rows = pd.DataFrame({"diameter_nm": SIZES, "at_rim": AT_RIM, "fit": FIT})
+    rows = rows.astype({"at_rim": kind, "fit": kind})
+    assert with_fitted_sizes(rows)["diameter_nm"].isna().tolist() == [False, True, False, True]
+    assert with_fitted_sizes(rows.drop(columns="at_rim"))["diameter_nm"].count() == 2
+    # Each is named once: the one at the rim is the other note's.
+    assert failed_note(rows).startswith("Sizes leave out 1 sighting of which the segmentation")
+    plain = rows.drop(columns=["at_rim", "fit"])
+    assert with_fitted_sizes(plain) is plain
+    assert failed_note(plain) == ""
 
 
 def test_means_quantiles_and_histograms_are_of_whole_defects(make_tables):
@@ -63,3 +81,23 @@ def test_particles_grow_while_they_are_whole(make_tables):
     found = Growth().analyse(make_tables({}, indices=frame, tracks=rows))
     assert found[-1].numbers[0].value == pytest.approx(5)
     assert all("Sizes leave out 2 sightings" in finding.note for finding in found)
+
+
+def test_particles_do_not_grow_to_the_size_of_their_box(make_tables):
+    frame = np.arange(12)
+    failed = np.isin(frame, (9, 10))
+    rows = pd.DataFrame(
+        {"frame": frame, "particle": 0, "x": 5.0, "y": 5.0, "dose_dpa": 0.1 * frame,
+         "diameter_nm": np.where(failed, 40.0, 20 + 0.5 * frame), "fit": ~failed,
+         "origin": "detector"}
+    )  # fmt: skip
+    # What was filled in between boxes is no sighting.
+    rows = pd.concat([rows, rows.iloc[[9]].assign(origin="interpolated", particle=1)])
+    found = Growth().analyse(make_tables({}, indices=frame, tracks=rows))
+    assert [finding.name for finding in found] == ["growth-laws", "growth-rates"]
+    assert found[-1].table["sightings"].tolist() == [10]
+    assert found[-1].numbers[0].value == pytest.approx(5)
+    assert all("Sizes leave out 2 sightings of which" in finding.note for finding in found)
+    boxes = make_tables({}, indices=frame, tracks=rows.assign(fit=0))
+    assert Growth().analyse(boxes) == []
+    assert Growth().why_nothing(boxes).startswith("every size is that of a box")
