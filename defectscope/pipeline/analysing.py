@@ -24,7 +24,6 @@ from defectscope.pipeline.finishing import about_what_was_found, findings_of
 from defectscope.pipeline.given_tracks import given_tracks
 from defectscope.pipeline.label_results import run_or_labels
 from defectscope.pipeline.named import NamedComponent
-from defectscope.pipeline.overlay import line_courses
 from defectscope.pipeline.regions import check_corners
 from defectscope.pipeline.report import report_page
 from defectscope.pipeline.report_data import page_data, shown_frames
@@ -33,6 +32,7 @@ from defectscope.pipeline.report_images import report_images
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_files import refuse_run_folder
 from defectscope.pipeline.run_labels import is_run
+from defectscope.pipeline.run_lines import line_courses
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.unasked_analyses import unasked_analyses
 from defectscope.plugins.host import default_host

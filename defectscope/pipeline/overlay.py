@@ -13,10 +13,10 @@ import pandas as pd
 
 from defectscope.core.errors import InputError
 from defectscope.core.files import atomic_path
-from defectscope.core.vertices import lines_by_frame
 from defectscope.pipeline.caption import CAPTION_PX, captioned, colour_of
 from defectscope.pipeline.overlay_video import OverlayVideo, usable_encoder
 from defectscope.pipeline.regions import frame_to_show
+from defectscope.pipeline.run_lines import line_courses
 from defectscope.pipeline.unseen import unseen_pixels
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from defectscope.core.frames import Frame, FrameSequence
     from defectscope.pipeline.results import Result
 
-__all__ = ["draw_overlay", "line_courses", "to_display", "write_overlays", "write_png"]
+__all__ = ["draw_overlay", "to_display", "write_overlays", "write_png"]
 
 FRAMES_A_SECOND = 15
 TAIL_FRAMES = 25
@@ -135,17 +135,6 @@ def _pictures(
             names=names, unseen=unseen_pixels(frame.shape, result.roi, masked),
             count=int(counts.get(frame.index, 0)),
         )  # fmt: skip
-
-
-def line_courses(
-    result: Result, types: Mapping[str, DefectType]
-) -> dict[int, dict[int, NDArray[np.float64]]]:
-    """Return the course (k, 2) of each defect that is a line, by frame and detection."""
-    names = {name for name, kind in types.items() if kind.shape == "line"}
-    wanted = result.detections[result.detections["defect_type"].isin(names)]
-    if wanted.empty:
-        return {}
-    return lines_by_frame(result.geometry.merge(wanted[["frame", "detection"]]))
 
 
 def _grow_tails(

@@ -435,14 +435,15 @@ class Lines(ds.Detector):
         ]
 
 
-def test_lines_of_a_run_are_drawn(series, tmp_path, monkeypatch):
+@pytest.mark.parametrize("registered", [True, False])
+def test_lines_of_a_run_are_drawn(series, tmp_path, monkeypatch, registered):
     @ds.hookimpl
     def defectscope_detectors():
         return [ds.ComponentSpec("lines", "Test lines.", "lines_for_the_overlay:Lines")]
 
     @ds.hookimpl
     def defectscope_defect_types():
-        return [TYPES["line"]]
+        return [TYPES["line"]] if registered else []
 
     monkeypatch.setitem(sys.modules, "lines_for_the_overlay", SimpleNamespace(Lines=Lines))
     host = isolated_host(
@@ -454,11 +455,11 @@ def test_lines_of_a_run_are_drawn(series, tmp_path, monkeypatch):
     result = ds.Pipeline("lines", analyses=[], host=host).run(
         series(2), tmp_path / "run", figures=False
     )
-    assert len(overlay.line_courses(result, TYPES)[0][0]) == 2
     shown = still(result.folder / "figures/overlay_000000.png")
     x, y = 2 * 32, 2 * 24 + CAPTION_PX
     middle = shown[y - 2 : y + 2, x - 2 : x + 2].reshape(-1, 3).astype(int)
-    assert np.abs(middle - rgb("#00ff40")).max(axis=1).min() < 30
+    colour = TYPES["line"].colour if registered else FALLBACK_COLOUR
+    assert np.abs(middle - rgb(colour)).max(axis=1).min() < 30
 
 
 def test_a_frame_that_became_unreadable_is_left_out(run, series):
