@@ -68,21 +68,19 @@ def write_overlays(
     types: Mapping[str, DefectType],
     progress: Callable[[str, int, int], None],
     warnings: list[str],
-) -> list[str]:
+    note: Callable[[list[str]], None],
+) -> None:
     """Write ``overlay.mp4``, and the first, middle and last frame as PNG under ``figures/``.
 
-    `warnings` gains a line where no video can be written here.
-
-    Returns
-    -------
-    list of str
-        Names of the files in ``figures/``.
+    `warnings` gains a line where no video can be written here; `note` is called with the names of
+    the files in ``figures/`` before they are written.
     """
-    written = []
     rows = result.tracks if result.tracks is not None else result.detections
     table = result.frames
     good = np.flatnonzero(table["status"].to_numpy() == "ok")
-    stills = set(good[np.linspace(0, len(good) - 1, STILLS).astype(int)].tolist())
+    shown = good[np.linspace(0, len(good) - 1, STILLS).astype(int)].tolist()
+    stills = {k: f"overlay_{frames.indices[k]:06d}.png" for k in shown}
+    note(list(stills.values()))
     width, height = int(table["width_px"].max()), int(table["height_px"].max())
     zoom = overlay_zoom(width)
     size = (zoom * width, zoom * height + CAPTION_PX)
@@ -100,11 +98,8 @@ def write_overlays(
             if video is not None:
                 video.write(picture)
             if position in stills:
-                name = f"overlay_{frames.indices[position]:06d}.png"
-                write_png(result.folder / "figures" / name, picture)
-                written.append(name)
+                write_png(result.folder / "figures" / stills[position], picture)
             progress("overlay", done, len(good))
-    return written
 
 
 def _pictures(

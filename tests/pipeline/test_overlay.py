@@ -213,7 +213,7 @@ def test_the_number_is_that_of_detections_also_where_tracks_are_drawn(run, serie
     assert said[2:] == [(3, None), (3, None)]
     stub = ds.load_run(result.folder)
     stub.tracks = stub.detections.iloc[:4].assign(particle=[0, 1, 2, 0])
-    write_overlays(series(2), stub, {}, lambda *_: None, [])
+    write_overlays(series(2), stub, {}, lambda *_: None, [], lambda names: None)
     assert said[4:] == [(3, 3), (3, 1)]
 
 
@@ -467,7 +467,7 @@ def test_a_frame_that_became_unreadable_is_left_out(run, series):
     result = run(frames)
     frames.damaged = (2,)
     told = []
-    write_overlays(frames, result, {}, lambda *what: told.append(what), [])
+    write_overlays(frames, result, {}, lambda *what: told.append(what), [], lambda names: None)
     assert len(decoded(result.folder / "overlay.mp4")) == 3
     assert [what[0] for what in told] == ["overlay"] * 3
 
@@ -481,6 +481,6 @@ def test_nothing_half_written_stays_behind(run, series, monkeypatch):
 
     monkeypatch.setattr(overlay, "draw_overlay", fail)
     with pytest.raises(RuntimeError, match="the encoder broke"):
-        write_overlays(frames, result, {}, lambda *_: None, [])
+        write_overlays(frames, result, {}, lambda *_: None, [], lambda names: None)
     names = {path.name for path in result.folder.iterdir()}
     assert not any("overlay" in name for name in names)
