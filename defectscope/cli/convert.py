@@ -67,7 +67,7 @@ def convert(
         options[to_format] = {**options[to_format], "copy_images": True}
     _refuse_existing(target, overwrite)
     if of_run:
-        dataset = run_dataset(source)
+        dataset = run_dataset(source, host.defect_types())
     else:
         dataset = open_dataset(source, host, from_format, options[from_format])
     for text in dataset.warnings:

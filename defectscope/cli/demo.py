@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
+# What a demo leaves, and may therefore delete again.
+INFO, DATA, RUN, FIGURE = "demo.json", "data", "run", "against-truth.png"
+KEYS = {"seed", "scores"}
 FRAMES, SIZE_PX, SEED = 60, 512, 1
 PIXEL_SIZE_NM, DPA_A_FRAME, THICKNESS_NM = 0.4, 0.02, 80.0
 
@@ -43,20 +47,46 @@ def demo(context: click.Context, out: Path, seed: int, overwrite: bool) -> None:
 
     host = current_host(context)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if not overwrite or not (out / "demo.json").is_file():
-            advice = "give --overwrite to replace it" if (out / "demo.json").is_file() else (
-                "it is not a former demo; choose another --out"
-            )  # fmt: skip
-            raise OutputError(f"{out} exists: {advice}")
-        shutil.rmtree(out)
+        if not _is_demo(out):
+            raise OutputError(f"{out} exists: it is not a former demo; choose another --out")
+        if not overwrite:
+            raise OutputError(f"{out} exists: give --overwrite to replace it")
+        _clear(out)
     # From now on the folder is a demo, also of one that is interrupted.
-    write_json(out / "demo.json", {"seed": seed, "scores": None})
+    write_json(out / INFO, {"seed": seed, "scores": None})
     say(f"generating {FRAMES} frames of {SIZE_PX} x {SIZE_PX} px")
-    _make_data(out / "data", seed, host)
+    _make_data(out / DATA, seed, host)
     say("running heatmap, watershed-ellipse and trackpy on them")
     scores = _run_and_score(out, host)
-    write_json(out / "demo.json", {"seed": seed, "scores": scores.as_dict()})
+    write_json(out / INFO, {"seed": seed, "scores": scores.as_dict()})
     _report(out, scores, host)
+
+
+def _is_demo(folder: Path) -> bool:
+    """Whether the folder was made by a demo, also by one that was interrupted."""
+    try:
+        info = json.loads((folder / INFO).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(info, dict) and info.keys() == KEYS
+
+
+def _clear(folder: Path) -> None:
+    """Delete what a former demo left, and nothing that was put beside it."""
+    from defectscope.core.errors import OutputError
+    from defectscope.core.files import half_written
+
+    own = [folder / name for name in (DATA, RUN, FIGURE, INFO)]
+    try:
+        for path in (*half_written(folder), *own):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"cannot replace the demo in {folder}: {error}; choose another --out"
+        ) from error
 
 
 def _make_data(folder: Path, seed: int, host: PluginHost) -> None:
@@ -88,7 +118,7 @@ def _run_and_score(out: Path, host: PluginHost) -> Evaluation:
         host=host,
     )
     frames = open_frames(
-        out / "data" / "images",
+        out / DATA / "images",
         host=host,
         pixel_size_nm=PIXEL_SIZE_NM,
         dose_start_dpa=0.0,
@@ -96,8 +126,8 @@ def _run_and_score(out: Path, host: PluginHost) -> Evaluation:
         thickness_nm=THICKNESS_NM,
     )
     with shown_progress() as progress:
-        pipeline.run(frames, out / "run", progress=progress)
-    return evaluate(out / "run", out / "data", iou=0.4, host=host)
+        pipeline.run(frames, out / RUN, progress=progress)
+    return evaluate(out / RUN, out / DATA, iou=0.4, host=host)
 
 
 def _report(out: Path, scores: Evaluation, host: PluginHost) -> None:
@@ -106,8 +136,8 @@ def _report(out: Path, scores: Evaluation, host: PluginHost) -> None:
     from defectscope.pipeline.labels import open_dataset
 
     overall, sizes = scores.overall, scores.sizes
-    figure = _figure(load_run(out / "run"), open_dataset(out / "data", host))
-    with atomic_path(out / "against-truth.png") as temporary:
+    figure = _figure(load_run(out / RUN), open_dataset(out / DATA, host))
+    with atomic_path(out / FIGURE) as temporary:
         figure.savefig(temporary)
     say("")
     say(f"against the truth (IoU at least {scores.iou:g}):")

@@ -128,7 +128,7 @@ def _show(path: Path, card: WeightsCard, as_json: bool) -> None:
 @click.option(
     "--defect-types", metavar="A,B", default="", help="Names of its classes, with --detector."
 )
-@click.option("--overwrite", is_flag=True, help="Replace OUT.")
+@click.option("--overwrite", is_flag=True, help="Replace OUT, and its card and twin.")
 @click.pass_context
 def convert(
     context: click.Context,
@@ -146,6 +146,7 @@ def convert(
     """
     from defectscope.core.errors import OutputError, UsageError
     from defectscope.core.files import atomic_path
+    from defectscope.core.weights import refuse_foreign
     from defectscope.pipeline.checkpoints import read_checkpoint
 
     if out.suffix != ".safetensors":
@@ -153,6 +154,7 @@ def convert(
     if out.exists() and not overwrite:
         raise OutputError(f"{out} exists; replace it with --overwrite, or choose another name")
     if detector is not None:
+        refuse_foreign(out, overwrite, [source])
         _convert_for(current_host(context), detector, source, out, defect_types)
         return
     if defect_types:

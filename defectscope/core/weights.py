@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -21,6 +21,7 @@ from defectscope.core.errors import (
     DefectscopeError,
     FormatError,
     InputError,
+    OutputError,
     PluginClashError,
     PluginLoadError,
     UnknownNameError,
@@ -39,6 +40,7 @@ __all__ = [
     "WeightsCard",
     "find_weights",
     "read_tensors",
+    "refuse_foreign",
     "refuse_pickles",
     "registered_file",
 ]
@@ -47,6 +49,8 @@ PICKLES = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin")
 SUFFIXES = (".safetensors", ".onnx", ".json")
 # The distribution of the shipped ones.
 SHIPPED = "defectscope"
+# What is written beside the safetensors file; the curves by training alone.
+BESIDE = (".json", ".onnx", "-curves.png")
 
 
 class WeightsCard(BaseModel):
@@ -175,6 +179,50 @@ def refuse_pickles(path: Path) -> None:
         raise FormatError(
             f"{path} is a pickle, which can run code when it is opened; convert it with: "
             f"defectscope weights convert {path} {path.with_suffix('.safetensors')}"
+        )
+
+
+def refuse_foreign(out: Path, replace: bool, inputs: Collection[Path] = ()) -> None:
+    """Refuse to write weights where a file of somebody else would be lost beside them.
+
+    Parameters
+    ----------
+    out
+        The safetensors file to write; whether it may be replaced itself is not asked here.
+    replace
+        Whether what former weights left beside it may be replaced.
+    inputs
+        Files that are read.
+
+    Raises
+    ------
+    OutputError
+        One of the `inputs` would be overwritten, what lies at the place of the card is none, or
+        there is a card, a twin or curves without `replace`.
+    """
+    stem = out.with_suffix("")
+    written = [out, *(_with_suffix(stem, suffix) for suffix in BESIDE)]
+    read = {path.resolve() for path in inputs}
+    lost = next((path for path in written if path.resolve() in read), None)
+    if lost is not None:
+        raise OutputError(
+            f"{lost} is an input, but weights in {out} would overwrite it; choose another name "
+            "for the weights"
+        )
+    there = [path for path in written[1:] if path.exists()]
+    card = _with_suffix(stem, ".json")
+    if card in there:
+        try:
+            _read_card(card, out)
+        except DefectscopeError as error:
+            raise OutputError(
+                f"{card} holds something else than the card of former weights, which that of {out} "
+                "would overwrite; choose another name for the weights"
+            ) from error
+    if there and not replace:
+        raise OutputError(
+            f"{there[0]} exists, and writing {out} would overwrite or delete it; allow that with "
+            "--overwrite, or choose another name for the weights"
         )
 
 

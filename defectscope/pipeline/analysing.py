@@ -24,7 +24,6 @@ from defectscope.pipeline.finishing import about_what_was_found, findings_of
 from defectscope.pipeline.given_tracks import given_tracks
 from defectscope.pipeline.label_results import run_or_labels
 from defectscope.pipeline.named import NamedComponent
-from defectscope.pipeline.overlay import line_courses
 from defectscope.pipeline.regions import check_corners
 from defectscope.pipeline.report import report_page
 from defectscope.pipeline.report_data import page_data, shown_frames
@@ -33,6 +32,7 @@ from defectscope.pipeline.report_images import report_images
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_files import refuse_run_folder
 from defectscope.pipeline.run_labels import is_run
+from defectscope.pipeline.run_lines import line_courses
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.time_tables import outside_table
 from defectscope.pipeline.unasked_analyses import unasked_analyses
@@ -214,36 +214,51 @@ def analyse_run(
     runtime = host.runtime()
     wanted, left_out = _built(host, analyses, options or {}, runtime)
     built = about_what_was_found(wanted, result)
-    geometry = any(named.component.needs_geometry for named in built)
-    known = detector_scores(result, host.weights())
-    tables = known_by(known, result.tables_for_analysis(geometry))
-    if tracks is not None:
-        tables = replace(tables, tracks=given_tracks(Path(tracks), result))
-    notes: list[str] = []
-    merged = merged_calibration(tables.calibration, calibration, values, notes, of_run=True)
-    if result.mixed_sizes:
-        merged = without_laws(merged, notes, of_run=True)
-    found_types = map(str, tables.detections["defect_type"].unique())
-    notes += unknown_fractions(merged, {*runtime.defect_types, *found_types})
-    tables = selected_tables(recalibrated(tables, merged), frames, roi)
-    notes += outside_table(merged, tables.frames["frame"])
+    given = None if tracks is None else given_tracks(Path(tracks), result)
+    tables, said = _tables_of(result, built, runtime, given, calibration, values, frames, roi)
     left_out += _of_other_shapes(wanted, built)
     found = findings_of(built, tables, progress, left_out)
-    written = write_found(folder / "figures", found, left_out, formats)
-    findings, files = written.findings, written.files
-    said = [*notes, *said_of_run(result, tables), *filter(None, [known.warning]), *left_out]
-    warnings = list(dict.fromkeys(said))
+    written = write_found(
+        folder / "figures", found, left_out, formats,
+        lambda names: _note_figures(result, names) if of_run else None,
+    )  # fmt: skip
+    warnings = list(dict.fromkeys([*said, *left_out]))
     path = folder / "report.html" if report else None
     if path is not None:
-        pictures = folder / "figures" if "png" in formats else None
         page = _page(
-            Path(run).resolve().name, result, tables, findings, runtime, host,
-            [Path(image) for image in images], viewer_frames, warnings, formats, pictures,
+            Path(run).resolve().name, result, tables, written.findings, runtime, host,
+            [Path(image) for image in images], viewer_frames, warnings, formats,
+            folder / "figures" if "png" in formats else None,
         )  # fmt: skip
         write_text(path, page)
-    if of_run:
-        _note_figures(result, files)
-    return Analysed(findings, files, path, warnings)
+    return Analysed(written.findings, written.files, path, warnings)
+
+
+def _tables_of(
+    result: Result,
+    built: Sequence[NamedComponent],
+    runtime: Runtime,
+    tracks: pd.DataFrame | None,
+    calibration: Calibration | Path | str | None,
+    values: Mapping[str, Any],
+    frames: str | None,
+    roi: Roi | None,
+) -> tuple[Tables, list[str]]:
+    """Return what the analyses are given, and what is to be said of the run and its calibration."""
+    geometry = any(named.component.needs_geometry for named in built)
+    known = detector_scores(result, runtime.weights)
+    tables = known_by(known, result.tables_for_analysis(geometry))
+    if tracks is not None:
+        tables = replace(tables, tracks=tracks)
+    said: list[str] = []
+    merged = merged_calibration(tables.calibration, calibration, values, said, of_run=True)
+    if result.mixed_sizes:
+        merged = without_laws(merged, said, of_run=True)
+    found_types = map(str, tables.detections["defect_type"].unique())
+    said += unknown_fractions(merged, {*runtime.defect_types, *found_types})
+    tables = selected_tables(recalibrated(tables, merged), frames, roi)
+    said += outside_table(merged, tables.frames["frame"])
+    return tables, [*said, *said_of_run(result, tables), *filter(None, [known.warning])]
 
 
 def _check_run(run: Path, result: Result, in_place: bool, with_tracks: bool) -> None:
@@ -329,8 +344,8 @@ def _particle_note(data: Mapping[str, Any], many: int) -> str:
 
 def _note_figures(result: Result, files: Sequence[str]) -> None:
     """Say in ``run.json`` which figures are ours, so that the run can be replaced."""
-    names = sorted({*result.info.get("figures", []), *files})
-    RunFolder(result.folder).write_info({**result.info, "figures": names})
+    result.info["figures"] = sorted({*result.info.get("figures", []), *files})
+    RunFolder(result.folder).write_info(result.info)
 
 
 def analyze(

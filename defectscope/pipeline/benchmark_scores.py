@@ -130,7 +130,7 @@ def score_line(predicted: Dataset, truth: Dataset, iou: float, host: PluginHost)
         No frame has both, or sizes of images differ.
     """
     evaluation = evaluate(predicted, truth, iou=iou, host=host)
-    joined = join_frames(predicted, truth, [])
+    joined = join_frames(predicted, truth, host.defect_types(), [])
     pairs = [(j.predicted, j.true) for j in joined]
     sequences = [j.sequence for j in joined]
     frames = resampled_frames(len(pairs), sequences=sequences)

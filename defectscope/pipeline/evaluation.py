@@ -144,7 +144,7 @@ def evaluate(
     host = host or default_host()
     predictions, truth, of_run, warnings = _opened(predictions, truth, host)
     types = host.defect_types()
-    joined = join_frames(predictions, truth, warnings)
+    joined = join_frames(predictions, truth, types, warnings)
     if rename:
         check_renames(rename, names_in(truth) | _names_of(predictions), types)
     joined = _comparable(joined, rename or {}, types)
@@ -230,7 +230,11 @@ def _opened(
         if is_run(path):
             said = (_run_as_truth(path, predictions),)
             of_run = Result(path)
-        truth = open_dataset(path, host) if of_run is None else truth_of_run(of_run)
+        truth = (
+            open_dataset(path, host)
+            if of_run is None
+            else truth_of_run(of_run, host.defect_types())
+        )
     # Warnings of a run were about its input, and were said then.
     own = predictions.warnings if isinstance(predictions, Dataset) else ()
     warnings = [*said, *own, *truth.warnings]

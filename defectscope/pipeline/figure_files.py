@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from defectscope.core.findings import Finding
 
-__all__ = ["DEFAULT_FORMATS", "FORMATS", "figure_formats", "write_finding"]
+__all__ = ["DEFAULT_FORMATS", "FORMATS", "figure_formats", "file_names", "write_finding"]
 
 FORMATS = ("png", "svg", "pdf")
 DEFAULT_FORMATS = ("png", "svg")
@@ -42,6 +42,12 @@ def figure_formats(given: str | Sequence[str]) -> tuple[str, ...]:
     return chosen
 
 
+def file_names(finding: Finding, formats: Sequence[str] = DEFAULT_FORMATS) -> list[str]:
+    """Return the names of the files of a finding: its table, and its figure in each format."""
+    drawn = () if finding.figure is None else formats
+    return [f"{finding.name}.{suffix}" for suffix in ("csv", *drawn)]
+
+
 def write_finding(
     folder: Path, finding: Finding, formats: Sequence[str] = DEFAULT_FORMATS
 ) -> list[str]:
@@ -49,12 +55,11 @@ def write_finding(
 
     The same finding gives the same bytes. PDF takes as long as PNG, about 0.3 s a figure.
     """
-    names = [f"{finding.name}.csv"]
+    names = file_names(finding, formats)
     write_table(folder / names[0], finding.table)
     if finding.figure is not None:
-        for suffix in formats:
-            names.append(f"{finding.name}.{suffix}")
-            _save(finding.figure, folder / names[-1])
+        for name in names[1:]:
+            _save(finding.figure, folder / name)
             # What was placed for the first is where it belongs in the others.
             finding.figure.set_layout_engine("none")
     return names

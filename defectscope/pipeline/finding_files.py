@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ import pandas as pd
 
 from defectscope.core.errors import ComponentError
 from defectscope.core.findings import Finding, KeyNumber
-from defectscope.pipeline.figure_files import DEFAULT_FORMATS, FORMATS, write_finding
+from defectscope.pipeline.figure_files import DEFAULT_FORMATS, FORMATS, file_names, write_finding
 from defectscope.pipeline.named import guarded
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def write_found(
     found: Iterable[tuple[NamedComponent, Finding]],
     warnings: list[str],
     formats: Sequence[str] = DEFAULT_FORMATS,
+    note: Callable[[list[str]], None] = lambda names: None,
 ) -> Found:
     """Write findings and the tables behind them.
 
@@ -98,6 +99,8 @@ def write_found(
         Grows: what was renamed, and what is wrong with those of optional analyses.
     formats
         Of figures.
+    note
+        Called with the names of the files of each finding before they are written.
 
     Raises
     ------
@@ -111,6 +114,7 @@ def write_found(
     taken: set[str] = set()
     for named, finding in found:
         own = _with_own_name(named, finding, taken, warnings)
+        note(file_names(own, formats))
         try:
             files = guarded(
                 named, f"at its figure {own.name!r}", write_finding, folder, own, formats

@@ -150,7 +150,8 @@ def write_findings(
     analyses: Sequence[NamedComponent],
     progress: Callable[[str, int, int], None],
     warnings: list[str],
-) -> list[str]:
+    note: Callable[[list[str]], None],
+) -> None:
     """Run every analysis, and write its figures and the tables behind them.
 
     Parameters
@@ -163,11 +164,8 @@ def write_findings(
         Called with (stage, done, total).
     warnings
         Grows.
-
-    Returns
-    -------
-    list of str
-        Names of the files in ``figures/``.
+    note
+        Called with names of files in ``figures/`` before they are written.
 
     Raises
     ------
@@ -182,7 +180,8 @@ def write_findings(
     warnings += [known.warning] if known.warning and known.warning not in warnings else []
     tables = known_by(known, result.tables_for_analysis(geometry))
     folder = result.folder / "figures"
-    return write_found(folder, findings_of(about, tables, progress, warnings), warnings).files
+    found = findings_of(about, tables, progress, warnings)
+    write_found(folder, found, warnings, note=note)
 
 
 def about_what_was_found(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,14 @@ import numpy as np
 from defectscope.core.datasets import PAGE, Dataset, joining_name
 from defectscope.core.errors import UsageError
 from defectscope.core.instances import Instances
-from defectscope.core.vertices import lines_by_frame
 from defectscope.pipeline.results import Result
+from defectscope.pipeline.run_lines import line_courses
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+    from defectscope.core.defect_types import DefectType
 
 __all__ = ["Joined", "join_frames"]
 
@@ -32,13 +35,20 @@ class Joined:
     sequence: int = 0
 
 
-def join_frames(predictions: Result | Dataset, truth: Dataset, warnings: list[str]) -> list[Joined]:
+def join_frames(
+    predictions: Result | Dataset,
+    truth: Dataset,
+    types: Mapping[str, DefectType],
+    warnings: list[str],
+) -> list[Joined]:
     """Return prediction and truth of every frame that has both, joined by name.
 
     Parameters
     ----------
     predictions, truth
         A run or a dataset, and a dataset.
+    types
+        Registered defect types: they say what is a line where a run measured no length.
     warnings
         Gains a line where labelled images have no prediction.
 
@@ -48,7 +58,7 @@ def join_frames(predictions: Result | Dataset, truth: Dataset, warnings: list[st
         No frame has both, two frames share a name, or sizes of images differ.
     """
     found = (
-        _from_run(predictions)
+        _from_run(predictions, types)
         if isinstance(predictions, Result)
         else {name: (image.instances, image.frame) for name, image in predictions.by_stem().items()}
     )
@@ -89,10 +99,12 @@ def _some(names: list[str]) -> str:
     return ", ".join([*names[:3], *(["…"] if len(names) > 3 else [])])
 
 
-def _from_run(run: Result) -> dict[str, tuple[Instances, int | None]]:
+def _from_run(
+    run: Result, types: Mapping[str, DefectType]
+) -> dict[str, tuple[Instances, int | None]]:
     by_frame = dict(tuple(run.detections.groupby("frame")))
     nothing = run.detections.iloc[:0]
-    lines = lines_by_frame(_of_lines(run))
+    lines = line_courses(run, types)
     found: dict[str, tuple[Instances, int | None]] = {}
     sources: dict[str, str] = {}
     for row in run.frames[run.frames["status"] == "ok"].to_dict("records"):
@@ -111,14 +123,6 @@ def _from_run(run: Result) -> dict[str, tuple[Instances, int | None]]:
             # A frame of a stack or video has no file of its own: its index will do as well.
             found[f"#{index}"] = (instances, index)
     return found
-
-
-def _of_lines(run: Result) -> pd.DataFrame:
-    """Return the vertices of lines without those of outlines, where it is known which they are."""
-    if "length_px" not in run.detections:
-        return run.geometry
-    measured = run.detections.loc[run.detections["length_px"].notna(), ["frame", "detection"]]
-    return run.geometry.merge(measured, on=["frame", "detection"])
 
 
 def _instances(

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from defectscope.pipeline.choices import Choice
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["NamedComponent", "busy", "enter", "guarded", "outside", "reported_types", "unknown_types"]
+__all__ = [
+    "NamedComponent", "busy", "enter", "guarded", "outside", "reported_types", "unknown_types",
+]  # fmt: skip
 
 T = TypeVar("T")
 

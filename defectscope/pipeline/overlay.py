@@ -13,10 +13,10 @@ import pandas as pd
 
 from defectscope.core.errors import InputError
 from defectscope.core.files import atomic_path
-from defectscope.core.vertices import lines_by_frame
 from defectscope.pipeline.caption import CAPTION_PX, captioned, colour_of
 from defectscope.pipeline.overlay_video import OverlayVideo, usable_encoder
 from defectscope.pipeline.regions import frame_to_show
+from defectscope.pipeline.run_lines import line_courses
 from defectscope.pipeline.unseen import unseen_pixels
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from defectscope.core.frames import Frame, FrameSequence
     from defectscope.pipeline.results import Result
 
-__all__ = ["draw_overlay", "line_courses", "to_display", "write_overlays", "write_png"]
+__all__ = ["draw_overlay", "to_display", "write_overlays", "write_png"]
 
 FRAMES_A_SECOND = 15
 TAIL_FRAMES = 25
@@ -68,21 +68,19 @@ def write_overlays(
     types: Mapping[str, DefectType],
     progress: Callable[[str, int, int], None],
     warnings: list[str],
-) -> list[str]:
+    note: Callable[[list[str]], None],
+) -> None:
     """Write ``overlay.mp4``, and the first, middle and last frame as PNG under ``figures/``.
 
-    `warnings` gains a line where no video can be written here.
-
-    Returns
-    -------
-    list of str
-        Names of the files in ``figures/``.
+    `warnings` gains a line where no video can be written here; `note` is called with the names of
+    the files in ``figures/`` before they are written.
     """
-    written = []
     rows = result.tracks if result.tracks is not None else result.detections
     table = result.frames
     good = np.flatnonzero(table["status"].to_numpy() == "ok")
-    stills = set(good[np.linspace(0, len(good) - 1, STILLS).astype(int)].tolist())
+    shown = good[np.linspace(0, len(good) - 1, STILLS).astype(int)].tolist()
+    stills = {k: f"overlay_{frames.indices[k]:06d}.png" for k in shown}
+    note(list(stills.values()))
     width, height = int(table["width_px"].max()), int(table["height_px"].max())
     zoom = overlay_zoom(width)
     size = (zoom * width, zoom * height + CAPTION_PX)
@@ -100,11 +98,8 @@ def write_overlays(
             if video is not None:
                 video.write(picture)
             if position in stills:
-                name = f"overlay_{frames.indices[position]:06d}.png"
-                write_png(result.folder / "figures" / name, picture)
-                written.append(name)
+                write_png(result.folder / "figures" / stills[position], picture)
             progress("overlay", done, len(good))
-    return written
 
 
 def _pictures(
@@ -135,17 +130,6 @@ def _pictures(
             names=names, unseen=unseen_pixels(frame.shape, result.roi, masked),
             count=int(counts.get(frame.index, 0)),
         )  # fmt: skip
-
-
-def line_courses(
-    result: Result, types: Mapping[str, DefectType]
-) -> dict[int, dict[int, NDArray[np.float64]]]:
-    """Return the course (k, 2) of each defect that is a line, by frame and detection."""
-    names = {name for name, kind in types.items() if kind.shape == "line"}
-    wanted = result.detections[result.detections["defect_type"].isin(names)]
-    if wanted.empty:
-        return {}
-    return lines_by_frame(result.geometry.merge(wanted[["frame", "detection"]]))
 
 
 def _grow_tails(

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
+from defectscope._version import __version__
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import FormatError, InputError
 from defectscope.core.findings import Tables
@@ -58,7 +60,16 @@ class Result:
     @property
     def calibration(self) -> Calibration:
         """Calibration of the series."""
-        return Calibration.model_validate(self._plan.get("calibration", {}))
+        try:
+            return Calibration.model_validate(self._plan.get("calibration", {}))
+        except ValidationError as error:
+            names = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
+            by = (self.info.get("versions") or {}).get("defectscope", "of an unknown version")
+            raise FormatError(
+                f"{self.folder / 'run.json'} holds a calibration that defectscope {__version__} "
+                f"does not know ({names or 'no table'}); it was written by defectscope {by}: use "
+                "that version, or run again"
+            ) from error
 
     @property
     def roi(self) -> tuple[int, int, int, int] | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.defect_types import DefectType
 from defectscope.core.instances import Instances
 from defectscope.core.tables import ORIGINS
-from defectscope.core.vertices import lines_by_frame
 from defectscope.pipeline.results import Result
+from defectscope.pipeline.run_lines import line_courses
 from defectscope.pipeline.run_status import said_of_incomplete
 from defectscope.pipeline.runfolder import INFO
 
@@ -26,11 +28,18 @@ def is_run(path: Path) -> bool:
     return path.is_dir() and (path / INFO).is_file()
 
 
-def run_dataset(folder: Path) -> Dataset:
+def run_dataset(folder: Path, types: Mapping[str, DefectType]) -> Dataset:
     """Return the tracks of a run, or its detections where nothing was tracked.
 
     Images are all readable frames in their order. Of each instance its ellipse, its line, its
     score, the particle (``track_id``) and where it comes from (``origin``) are kept.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    types
+        Registered defect types: they say what is a line where no length was measured.
 
     Raises
     ------
@@ -38,29 +47,31 @@ def run_dataset(folder: Path) -> Dataset:
         The folder holds no run, or a damaged one.
     """
     result = Result(folder)
-    return _dataset(result, result.detections if result.tracks is None else result.tracks)
+    rows = result.detections if result.tracks is None else result.tracks
+    return _dataset(result, rows, types)
 
 
-def truth_of_run(result: Result) -> Dataset:
+def truth_of_run(result: Result, types: Mapping[str, DefectType]) -> Dataset:
     """Return what a run found as truth for another run: its detections, as those will be compared.
 
     Those in tracks have a ``track_id``, the others NaN. What a tracker filled into gaps was not
-    found, but may well be there: it is to be ignored.
+    found, but may well be there: it is to be ignored. `types` as for :func:`run_dataset`.
     """
     rows, tracks = result.detections, result.tracks
     if tracks is None or "detection" not in tracks:
-        return _dataset(result, rows)
+        return _dataset(result, rows, types)
     numbers = tracks[[*KEYS, "particle"]].drop_duplicates(KEYS)
     linked = rows.merge(numbers, on=KEYS, how="left")
     # What was filled in has numbers that no detection has.
     found = pd.MultiIndex.from_frame(tracks[KEYS]).isin(pd.MultiIndex.from_frame(rows[KEYS]))
     filled = tracks[~found].assign(ignore=True)
-    return _dataset(result, pd.concat([linked.assign(ignore=False), filled], ignore_index=True))
+    rows = pd.concat([linked.assign(ignore=False), filled], ignore_index=True)
+    return _dataset(result, rows, types)
 
 
-def _dataset(result: Result, rows: pd.DataFrame) -> Dataset:
+def _dataset(result: Result, rows: pd.DataFrame, types: Mapping[str, DefectType]) -> Dataset:
     by_frame = dict(tuple(rows.groupby("frame")))
-    lines = _lines(result)
+    lines = line_courses(result, types)
     images = []
     for row in result.frames[result.frames["status"] == "ok"].to_dict("records"):
         shape = (int(row["height_px"]), int(row["width_px"]))
@@ -70,25 +81,15 @@ def _dataset(result: Result, rows: pd.DataFrame) -> Dataset:
         dose = None if np.isnan(row["dose_dpa"]) else float(row["dose_dpa"])
         size = result.calibration.pixel_size_nm
         images.append(LabelledImage(str(row["source"]), found, index, size, dose))
-    types = tuple(sorted({str(name) for name in rows["defect_type"].dropna()}))
+    names = tuple(sorted({str(name) for name in rows["defect_type"].dropna()}))
     said = tuple(said_of_incomplete(result))
-    return Dataset(tuple(images), _image_folder(result), types, said)
+    return Dataset(tuple(images), _image_folder(result), names, said)
 
 
 def _image_folder(result: Result) -> Path | None:
     paths = [Path(path) for path in result.info.get("input_paths", [])]
     folders = {path if path.is_dir() else path.parent for path in paths}
     return folders.pop() if len(folders) == 1 else None
-
-
-def _lines(result: Result) -> dict[int, dict[int, np.ndarray]]:
-    """Return the vertices of lines (not outlines) by frame and detection."""
-    if "length_px" not in result.detections:
-        return {}
-    wanted = result.detections.loc[result.detections["length_px"].notna(), ["frame", "detection"]]
-    if wanted.empty:
-        return {}
-    return lines_by_frame(result.geometry.merge(wanted, on=["frame", "detection"]))
 
 
 def _instances(

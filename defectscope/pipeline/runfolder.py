@@ -73,6 +73,8 @@ class RunFolder:
         OutputError
             It holds something else, or a run and `overwrite` is not given, or cannot be written, or
             one of the `inputs` would be deleted.
+        FormatError
+            The ``run.json`` of a run is damaged, and `overwrite` is not given.
         """
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"{self.path} is a file; --out takes a folder")
@@ -90,7 +92,7 @@ class RunFolder:
             ) from error
 
     def _clear(self, present: list[Path], overwrite: bool, inputs: Collection[Path]) -> None:
-        info = self.info()
+        info = self._replaced(overwrite)
         if info is None:
             raise OutputError(
                 f"the folder {self.path} exists and holds something else than a run "
@@ -123,13 +125,31 @@ class RunFolder:
                 "another --out"
             )
 
-    def info(self) -> dict[str, Any] | None:
-        """Return ``run.json``, or None where there is none of ours."""
+    def _replaced(self, overwrite: bool) -> dict[str, Any] | None:
+        """Return what is known of a run to replace, or None where there is none."""
         try:
-            info = read_info(self.path)
-        except (UsageError, FormatError):
+            return self.info()
+        except FormatError:
+            # A damaged file may be anybody's, but not beside a table of ours.
+            if not self.frames_path.is_file():
+                return None
+            if not overwrite:
+                raise
+            return {}
+
+    def info(self) -> dict[str, Any] | None:
+        """Return ``run.json``, or None where there is none of ours.
+
+        Raises
+        ------
+        FormatError
+            It is damaged.
+        """
+        if not (self.path / INFO).is_file():
             return None
-        return info if {"plan", "versions", "status"} <= info.keys() else None
+        info = _json_of(self.path / INFO)
+        ours = isinstance(info, dict) and {"plan", "versions", "status"} <= info.keys()
+        return info if ours else None
 
     def _holds_results(self) -> bool:
         # A run that ended before its first good frame left nothing worth a question.
@@ -297,10 +317,17 @@ def read_info(folder: Path) -> dict[str, Any]:
     path = folder / INFO
     if not path.is_file():
         raise UsageError(f"{folder} is no run folder: it has no {INFO}")
-    try:
-        info = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise FormatError(f"{path} cannot be read: {error}") from error
+    info = _json_of(path)
     if not isinstance(info, dict):
         raise FormatError(f"{path} must hold an object, found {type(info).__name__}")
     return info
+
+
+def _json_of(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError, RecursionError) as error:
+        raise FormatError(
+            f"{path} is damaged or cannot be read ({error}); copy it again, or run again with "
+            "--overwrite"
+        ) from error

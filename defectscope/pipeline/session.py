@@ -367,14 +367,25 @@ class Session:
         result = Result(self.folder.path)
         if self.settings.overlay:
             begun = time.perf_counter()
-            self._figures += write_overlays(
-                self.frames, result, self.runtime.defect_types, self.progress, self.warnings
-            )
+            write_overlays(
+                self.frames, result, self.runtime.defect_types, self.progress, self.warnings,
+                self._note_figures,
+            )  # fmt: skip
             self.timings_s["overlay"] += time.perf_counter() - begun
         if self.settings.figures:
             begun = time.perf_counter()
-            self._figures += write_findings(result, self.analyses, self.progress, self.warnings)
+            write_findings(result, self.analyses, self.progress, self.warnings, self._note_figures)
             self.timings_s["figures"] += time.perf_counter() - begun
+
+    def _note_figures(self, names: list[str]) -> None:
+        """Say in ``run.json`` which figures are ours before they are there.
+
+        A run that fails or is killed then leaves none that nobody may delete.
+        """
+        new = [name for name in names if name not in self._figures]
+        if new:
+            self._figures += new
+            self._write_info()
 
     def _write_info(self) -> None:
         self.folder.write_info(self._info())

@@ -17,7 +17,7 @@ from defectscope.core.errors import (
 )
 from defectscope.core.options import Options, validate_options
 from defectscope.core.training import TrainingData, TrainingJob, is_follower
-from defectscope.core.weights import WeightFiles, find_weights
+from defectscope.core.weights import WeightFiles, find_weights, refuse_foreign
 from defectscope.pipeline.lanes import available_cores
 from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.recipes import RecipeData
@@ -118,7 +118,7 @@ def train(
     UsageError
         The detector learns nothing, or the file has another suffix.
     OutputError
-        `out` exists.
+        `out` exists, or a file beside it that is not of former weights would be lost.
     """
     host = host or default_host()
     out = Path(out)
@@ -137,6 +137,9 @@ def train(
             f"{out if out.exists() else out.with_name(f'{out.stem}.training')} exists; go on with "
             "--resume, replace it with --overwrite, or choose another --out"
         )
+    if not follows:
+        inputs = [Path(path) for path in (data, validation) if path is not None]
+        refuse_foreign(out, resume or overwrite, inputs)
     named, training_options = _that_learns(host, name)
     chosen = validate_options(training_options, options or {}, name)
     runtime = host.runtime(device=device, threads=threads or _threads(workers))

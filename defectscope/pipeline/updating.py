@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,6 +20,7 @@ from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.results import Result
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
 __all__ = ["Update", "Updater"]
@@ -40,26 +42,32 @@ class Update:
     table_format: str
     figures: bool
 
-    def __call__(self) -> None:
-        """Link what is there, and draw; behind the frames when there is not enough time."""
+    def __call__(self, sender: Connection) -> None:
+        """Link what is there, and draw; behind the frames when there is not enough time.
+
+        Names of figures are sent before they are written.
+        """
         # Ctrl-C reaches every process of the terminal; the parent decides what to do.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             signal.signal(signal.SIGTERM, _end)
             if hasattr(os, "nice"):
                 os.nice(10)
-            self.bring_up_to_date()
+            self.bring_up_to_date(sender.send)
         except (DefectscopeError, KeyboardInterrupt):
             # At the end the same is done again, and said where it fails.
             return
+        except BrokenPipeError:
+            # The parent was killed: nobody is there to draw for.
+            return
 
-    def bring_up_to_date(self) -> None:
-        """Write the tracks and the figures."""
+    def bring_up_to_date(self, note: Callable[[list[str]], None]) -> None:
+        """Write the tracks and the figures, whose names `note` is told before."""
         if self.tracker is not None:
             track_detections(self.folder, self.tracker, self.calibration, self.table_format)
         if self.figures:
             analyses = list(self.analyses)
-            write_findings(Result(self.folder), analyses, lambda stage, done, total: None, [])
+            write_findings(Result(self.folder), analyses, lambda stage, done, total: None, [], note)
 
 
 def _end(*_: Any) -> NoReturn:
@@ -79,19 +87,30 @@ class Updater:
         Seconds between two updates at least.
     now
         Seconds of a clock that only rises.
+    note
+        Called with names of figures that an update writes.
     """
 
-    def __init__(self, update: Update, every_s: float, now: float) -> None:
+    def __init__(
+        self,
+        update: Update,
+        every_s: float,
+        now: float,
+        note: Callable[[list[str]], None] = lambda names: None,
+    ) -> None:
         self._update, self._every_s, self._last = update, every_s, now
+        self._note = note
         self._process: BaseProcess | None = None
+        self._receiver: Connection | None = None
 
     def is_due(self, now: float) -> bool:
         """Return whether an update may begin now."""
         if self._process is None:
             return now - self._last >= self._every_s
+        self._pass_on()
         if not self._process.is_alive():
             self._process.join()
-            self._process = None
+            self._forget()
             self._every_s = max(self._every_s, (now - self._last) / FIGURES_SHARE)
             self._last = now
         return False
@@ -99,11 +118,25 @@ class Updater:
     def start(self, now: float) -> None:
         """Begin an update."""
         self._last = now
-        self._process = multiprocessing.get_context("spawn").Process(
-            target=self._update, daemon=True
-        )
+        context = multiprocessing.get_context("spawn")
+        self._receiver, sender = context.Pipe(duplex=False)
+        self._process = context.Process(target=self._update, args=(sender,), daemon=True)
         with ctrl_c_ignored():
             self._process.start()
+        # Open in the child alone, so that its end is seen.
+        sender.close()
+
+    def _pass_on(self) -> None:
+        """Pass on what the update has sent."""
+        with suppress(EOFError, OSError):
+            while self._receiver is not None and self._receiver.poll():
+                self._note(self._receiver.recv())
+
+    def _forget(self) -> None:
+        self._pass_on()
+        if self._receiver is not None:
+            self._receiver.close()
+        self._process = self._receiver = None
 
     def stop(self) -> None:
         """End an update that is under way; it leaves no half of a file behind."""
@@ -115,4 +148,4 @@ class Updater:
             for folder in (self._update.folder, self._update.folder / "figures"):
                 for path in half_written(folder):
                     path.unlink(missing_ok=True)
-        self._process = None
+        self._forget()

@@ -162,7 +162,7 @@ class WatchSession(Session):
             self.folder.path, self.tracker, self.analyses, calibration,
             self.settings.table_format, self.settings.figures,
         )  # fmt: skip
-        self._updater = Updater(update, self.update_s, time.monotonic())
+        self._updater = Updater(update, self.update_s, time.monotonic(), self._note_figures)
 
     def _final(self, finished: Sequence[FrameOutcome]) -> int:
         """Return how many of the finished frames stay as they are, whatever comes after them."""

@@ -75,6 +75,19 @@ def test_what_cannot_be_drawn_ends_only_what_was_asked_for(tmp_path):
         write_found(tmp_path, [(analysis(optional=False), finding(figure=Broken()))], [])
 
 
+def test_files_are_told_of_before_they_are_there(tmp_path):
+    told = []
+
+    def note(names):
+        told.append((names, [path.name for path in tmp_path.iterdir()]))
+
+    pairs = [(analysis(), finding("one", figure=Figure())), (analysis(), finding("two"))]
+    write_found(tmp_path, pairs, [], ("png",), note)
+    assert [(names, len(there)) for names, there in told] == [
+        (["one.csv", "one.png"], 0), (["two.csv"], 2)
+    ]  # fmt: skip
+
+
 def test_a_second_finding_of_one_name_has_that_of_its_analysis(tmp_path):
     warnings = []
     pairs = [

@@ -60,6 +60,21 @@ def test_a_stop_after_the_tables_were_joined(
     pd.testing.assert_frame_equal(before, ds.load_run(tmp_path / "run").detections)
 
 
+def test_figures_of_a_run_that_failed_go_with_it(host, series, tmp_path):
+    pipeline = ds.Pipeline("find", ["axes"], "by-rank", host=host)
+
+    def stop(stage, done, total):
+        if stage == "overlay" and done == total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(series(3), tmp_path / "run", progress=stop)
+    figures = tmp_path / "run/figures"
+    assert any(figures.iterdir())
+    pipeline.run(series(3), tmp_path / "run", overwrite=True, **PLAIN)
+    assert not figures.exists()
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_same_with_csv(pipeline, series, tmp_path, monkeypatch, stage):
     csv = {"table_format": "csv"}

@@ -12,6 +12,7 @@ from defectscope.pipeline.joining import join_frames
 from defectscope.pipeline.results import Result
 
 SHAPE = (48, 64)
+LOOP = ds.DefectType("dislocation", "Dislocation", "ellipse")
 FOUND = pd.DataFrame({
     "frame": [0, 0, 1], "detection": [0, 1, 0], "x_min": 1.0, "y_min": 2.0, "x_max": 9.0,
     "y_max": 8.0, "score": 1.0, "defect_type": "dislocation", "length_px": [7.0, np.nan, 7.0],
@@ -46,7 +47,7 @@ def truth(**frames):
 
 def names(run, **frames):
     said = []
-    return {j.name: j.frame for j in join_frames(run, truth(**frames), said)}, said
+    return {j.name: j.frame for j in join_frames(run, truth(**frames), {}, said)}, said
 
 
 def test_images_of_a_video_are_joined_by_their_index(run):
@@ -73,7 +74,10 @@ def test_no_prediction_is_used_twice(run):
 
 def test_outlines_are_no_lines_where_lines_were_measured(run):
     both = truth(**{"a.png": 0})
-    (joined,) = join_frames(run(["a.png"]), both, [])
+    (joined,) = join_frames(run(["a.png"]), both, {}, [])
     assert [len(line) for line in joined.predicted.lines] == [2, 0]
-    (joined,) = join_frames(run(["a.png"], FOUND.drop(columns="length_px")), both, [])
+    unmeasured = run(["a.png"], FOUND.drop(columns="length_px"))
+    (joined,) = join_frames(unmeasured, both, {}, [])
     assert [len(line) for line in joined.predicted.lines] == [2, 3]
+    (joined,) = join_frames(unmeasured, both, {"dislocation": LOOP}, [])
+    assert joined.predicted.lines is None

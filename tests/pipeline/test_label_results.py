@@ -218,7 +218,8 @@ def test_what_to_link_of_a_run_with_csv_tables_and_of_labels(
     with pytest.raises(ds.FormatError, match=r"lack the columns particle; .*/detections\.csv"):
         ds.analyze(with_csv, tracks=table, out=tmp_path / "q")
     labels = tmp_path / "labels"
-    save_dataset(run_dataset(run.folder), labels, "coco", default_host())
+    host = default_host()
+    save_dataset(run_dataset(run.folder, host.defect_types()), labels, "coco", host)
     with pytest.raises(ds.UsageError, match="no detections to link; leave out --tracks"):
         ds.analyze(labels, tracks=table, out=tmp_path / "q")
 

@@ -213,7 +213,7 @@ def test_the_number_is_that_of_detections_also_where_tracks_are_drawn(run, serie
     assert said[2:] == [(3, None), (3, None)]
     stub = ds.load_run(result.folder)
     stub.tracks = stub.detections.iloc[:4].assign(particle=[0, 1, 2, 0])
-    write_overlays(series(2), stub, {}, lambda *_: None, [])
+    write_overlays(series(2), stub, {}, lambda *_: None, [], lambda names: None)
     assert said[4:] == [(3, 3), (3, 1)]
 
 
@@ -435,14 +435,15 @@ class Lines(ds.Detector):
         ]
 
 
-def test_lines_of_a_run_are_drawn(series, tmp_path, monkeypatch):
+@pytest.mark.parametrize("registered", [True, False])
+def test_lines_of_a_run_are_drawn(series, tmp_path, monkeypatch, registered):
     @ds.hookimpl
     def defectscope_detectors():
         return [ds.ComponentSpec("lines", "Test lines.", "lines_for_the_overlay:Lines")]
 
     @ds.hookimpl
     def defectscope_defect_types():
-        return [TYPES["line"]]
+        return [TYPES["line"]] if registered else []
 
     monkeypatch.setitem(sys.modules, "lines_for_the_overlay", SimpleNamespace(Lines=Lines))
     host = isolated_host(
@@ -454,11 +455,11 @@ def test_lines_of_a_run_are_drawn(series, tmp_path, monkeypatch):
     result = ds.Pipeline("lines", analyses=[], host=host).run(
         series(2), tmp_path / "run", figures=False
     )
-    assert len(overlay.line_courses(result, TYPES)[0][0]) == 2
     shown = still(result.folder / "figures/overlay_000000.png")
     x, y = 2 * 32, 2 * 24 + CAPTION_PX
     middle = shown[y - 2 : y + 2, x - 2 : x + 2].reshape(-1, 3).astype(int)
-    assert np.abs(middle - rgb("#00ff40")).max(axis=1).min() < 30
+    colour = TYPES["line"].colour if registered else FALLBACK_COLOUR
+    assert np.abs(middle - rgb(colour)).max(axis=1).min() < 30
 
 
 def test_a_frame_that_became_unreadable_is_left_out(run, series):
@@ -466,7 +467,7 @@ def test_a_frame_that_became_unreadable_is_left_out(run, series):
     result = run(frames)
     frames.damaged = (2,)
     told = []
-    write_overlays(frames, result, {}, lambda *what: told.append(what), [])
+    write_overlays(frames, result, {}, lambda *what: told.append(what), [], lambda names: None)
     assert len(decoded(result.folder / "overlay.mp4")) == 3
     assert [what[0] for what in told] == ["overlay"] * 3
 
@@ -480,6 +481,6 @@ def test_nothing_half_written_stays_behind(run, series, monkeypatch):
 
     monkeypatch.setattr(overlay, "draw_overlay", fail)
     with pytest.raises(RuntimeError, match="the encoder broke"):
-        write_overlays(frames, result, {}, lambda *_: None, [])
+        write_overlays(frames, result, {}, lambda *_: None, [], lambda names: None)
     names = {path.name for path in result.folder.iterdir()}
     assert not any("overlay" in name for name in names)

@@ -18,9 +18,11 @@ import pytest
 import defectscope as ds
 from defectscope.core.errors import OptionError, UsageError
 from defectscope.core.findings import KeyNumber
+from defectscope.pipeline import analysing
 from defectscope.pipeline.analysing import analyse_run, selected_tables
 from defectscope.pipeline.report import number_text
 from defectscope.pipeline.results import Result
+from defectscope.pipeline.runfolder import RunFolder
 from defectscope.plugins.host import default_host
 
 EVIL = "</script><img src=x onerror=alert(1)>"
@@ -109,6 +111,24 @@ def test_a_report_is_one_file_that_asks_for_nothing(run, host):
     }  # fmt: skip
     assert set(done.files) <= {path.name for path in (run / "figures").iterdir()}
     assert ds.load_run(run).info["figures"] == sorted(done.files)
+
+
+def test_figures_of_a_report_that_fails_go_with_the_run(run, host, tmp_path, monkeypatch):
+    shutil.copytree(run, tmp_path / "run")
+
+    def fail(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(analysing, "_page", fail)
+    with pytest.raises(KeyboardInterrupt):
+        analyse_run(tmp_path / "run", host, ["number-density"])
+    figures = tmp_path / "run/figures"
+    assert ds.load_run(tmp_path / "run").info["figures"] == sorted(
+        path.name for path in figures.iterdir()
+    )
+    (figures / "mine.png").touch()
+    RunFolder(tmp_path / "run").create(overwrite=True)
+    assert [path.name for path in figures.iterdir()] == ["mine.png"]
 
 
 def test_names_and_types_are_text_and_no_markup(run, host):

@@ -204,6 +204,21 @@ def test_a_malformed_record_is_one_sentence(run, text):
         Result(result.folder)
 
 
+@pytest.mark.parametrize(
+    ("calibration", "what"),
+    [({"tilt_deg": 3}, "tilt_deg"), ({"pixel_size_nm": -1}, "pixel_size_nm"), ([], "no table")],
+)
+def test_a_calibration_of_another_version_is_one_sentence(run, calibration, what):
+    result = run()
+    record = json.loads((result.folder / "run.json").read_text())
+    record["plan"]["calibration"], record["versions"]["defectscope"] = calibration, "9.1"
+    (result.folder / "run.json").write_text(json.dumps(record))
+    with pytest.raises(
+        ds.FormatError, match=rf"run\.json holds .*not know \({what}\); .* by defectscope 9\.1"
+    ):
+        _ = Result(result.folder).tables
+
+
 @pytest.mark.parametrize("attribute", ["calibration", "roi", "tables"])
 @pytest.mark.parametrize("plan", [{}, {"plan": None}])
 def test_a_record_without_its_plan_is_one_sentence(run, attribute, plan):

@@ -270,6 +270,28 @@ def test_a_folder_with_something_else_is_never_cleared(pipeline, series, tmp_pat
     assert (tmp_path / "thesis.txt").exists()
 
 
+@pytest.mark.parametrize("content", ["", '{"status": "comp'])
+def test_a_damaged_run_is_said_to_be_one_and_replaced_on_request(
+    pipeline, series, tmp_path, content
+):
+    run = tmp_path / "run"
+    pipeline().run(series(2), run, **PLAIN)
+    (run / "run.json").write_text(content)
+    for settings in ({}, {"resume": True}):
+        with pytest.raises(ds.FormatError, match=r"run\.json is damaged .*--overwrite"):
+            pipeline().run(series(2), run, **settings, **PLAIN)
+    result = pipeline().run(series(3), run, overwrite=True, **PLAIN)
+    assert (result.info["status"], len(result.frames)) == ("complete", 3)
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{}"])
+def test_another_program_may_call_a_file_like_ours(pipeline, series, tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(ds.OutputError, match=r"something else than a run \(run\.json\)"):
+        pipeline().run(series(2), tmp_path, overwrite=True, **PLAIN)
+    assert (tmp_path / "run.json").read_text() == content
+
+
 def test_frames_of_different_sizes_are_refused_unless_said(pipeline, series, tmp_path):
     with pytest.raises(ds.UsageError, match=r"frame002\.png is 64 x 50 px.*--mixed-sizes"):
         pipeline().run(series(4, odd=2), tmp_path / "run", **PLAIN)

@@ -6,6 +6,7 @@ import io
 import re
 import zipfile
 from collections import Counter
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from defectscope.core.tables import ORIGINS
 from defectscope.pipeline.labels import open_dataset, save_dataset
 from defectscope.pipeline.run_labels import is_run, run_dataset, truth_of_run
 from defectscope.plugins.host import default_host
+from defectscope.plugins.testing import isolated_host
 
 
 def run_frames():
@@ -51,7 +53,7 @@ def origins(instances):
 
 def test_the_tracks_of_a_run_are_a_dataset(run):
     assert is_run(run)
-    dataset = run_dataset(run)
+    dataset = run_dataset(run, default_host().defect_types())
     assert [image.frame for image in dataset.images] == list(range(100, 108))
     assert [len(image.instances) for image in dataset.images] == [2] * 8
     assert sorted(origins(dataset.images[3].instances)) == ["detector", "interpolated"]
@@ -75,11 +77,47 @@ def test_a_run_is_perfect_by_its_own_truth(run, tmp_path):
 
 
 def test_truth_of_a_run_has_what_was_filled_in_as_ignored(run):
-    truth = truth_of_run(ds.load_run(run))
+    truth = truth_of_run(ds.load_run(run), default_host().defect_types())
     for image in truth.images:
         found = image.instances
         assert [o == "interpolated" for o in origins(found)] == found.ignore.tolist()
     assert sum(int(image.instances.ignore.sum()) for image in truth.images) == 2
+
+
+class Cracks(ds.Detector):
+    """One line a frame, from corner to corner."""
+
+    defect_types = ("crack",)
+
+    def detect(self, frames):
+        line = [[4, 4], [60, 44]]
+        return [
+            ds.Instances(f.shape, [[4, 4, 60, 44]], defect_types="crack", lines=[line])
+            for f in frames
+        ]
+
+
+def test_lines_that_nobody_measured_are_lines_by_their_type(tmp_path):
+    @ds.hookimpl
+    def defectscope_detectors():
+        return [ds.ComponentSpec("cracks", "Test lines.", f"{__name__}:Cracks")]
+
+    host = isolated_host(SimpleNamespace(defectscope_detectors=defectscope_detectors))
+    result = ds.Pipeline("cracks", analyses=[], host=host).run(
+        run_frames(), tmp_path / "run", overlay=False, figures=False
+    )
+    assert "length_px" not in result.detections
+    for shape, count in ((None, 1), ("line", 1), ("ellipse", 0)):
+        types = {} if shape is None else {"crack": ds.DefectType("crack", "Crack", shape)}
+        for dataset in (run_dataset(result.folder, types), truth_of_run(result, types)):
+            lines = dataset.images[0].instances.lines or ()
+            assert [line.tolist() for line in lines] == [[[4, 4], [60, 44]]] * count
+    done = CliRunner().invoke(
+        cli, ["convert", str(result.folder), str(tmp_path / "labels.json"), "--to", "coco"]
+    )
+    assert done.exit_code == 0, done.output
+    (line,) = open_dataset(tmp_path / "labels.json", default_host()).images[0].instances.lines
+    assert line.tolist() == [[4, 4], [60, 44]]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 import defectscope as ds
 from defectscope.cli.weights import weights
 from defectscope.core.errors import ComponentError, OutputError, PluginLoadError
+from defectscope.core.weights import WeightFiles, WeightsCard
 from defectscope.pipeline.training import train
 from defectscope.plugins.testing import isolated_host
 
@@ -159,3 +160,58 @@ def test_weights_that_it_cannot_read(tmp_path, monkeypatch):
     done = CliRunner().invoke(weights, given, obj=isolated_host(Plugin()))
     assert isinstance(done.exception, ComponentError)
     assert "failed while it read a.pt: KeyError: 'anchors'" in str(done.exception)
+
+
+@pytest.mark.parametrize("how", [{}, {"overwrite": True}, {"resume": True}])
+@pytest.mark.parametrize("role", ["data", "validation"])
+def test_labels_are_not_overwritten_by_the_card(role, how, recipe, tmp_path):
+    labels = tmp_path / "mine.json"
+    labels.write_text("labels")
+    given = {"data": recipe, role: labels}
+    with pytest.raises(OutputError, match=r"mine\.json is an input, but weights in .*choose"):
+        train("learner", out=tmp_path / "mine.safetensors", host=isolated_host(Plugin()),
+              **given, **how)  # fmt: skip
+    assert labels.read_text() == "labels"
+
+
+def test_what_lies_beside_the_weights_is_replaced_on_request_only(recipe, tmp_path, monkeypatch):
+    out, twin = tmp_path / "x.safetensors", tmp_path / "x.onnx"
+    card = WeightsCard(
+        detector="learner", defect_types=("black dot",), architecture={}, threshold=0.5, data="dots"
+    )
+    monkeypatch.setattr(
+        Learner, "learned", staticmethod(lambda: WeightFiles.save(out, card, {}, None))
+    )
+    twin.write_bytes(b"mine")
+    with pytest.raises(OutputError, match=r"x\.onnx exists.*allow that with --overwrite"):
+        train("learner", recipe, out, host=isolated_host(Plugin()))
+    assert twin.read_bytes() == b"mine"
+    train("learner", recipe, out, overwrite=True, host=isolated_host(Plugin()))
+    assert not twin.exists()
+    # Not even then what is no card.
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(OutputError, match=r"x\.json holds something else than the card"):
+        train("learner", recipe, out, overwrite=True, host=isolated_host(Plugin()))
+
+
+def test_a_conversion_keeps_what_lies_beside_it(tmp_path):
+    card = tmp_path / "b.json"
+    card.write_text("mine")
+    for asked in ([], ["--overwrite"]):
+        given = ["convert", "a.pt", str(tmp_path / "b.safetensors"), "--detector", "learner"]
+        done = CliRunner().invoke(weights, [*given, *asked], obj=isolated_host(Plugin()))
+        assert isinstance(done.exception, OutputError)
+        assert "b.json holds something else than the card" in str(done.exception)
+    assert card.read_text() == "mine"
+
+
+def test_a_process_that_trains_along_with_another_asks_nothing(recipe, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    card = WeightsCard(
+        detector="learner", defect_types=("black dot",), architecture={}, threshold=0.5, data="dots"
+    )
+    files = WeightFiles(tmp_path / "x", card)
+    monkeypatch.setattr(Learner, "learned", staticmethod(lambda: files))
+    (tmp_path / "x.json").write_text("{}")
+    out = tmp_path / "x.safetensors"
+    assert train("learner", recipe, out, host=isolated_host(Plugin())) is files

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are tho
 class Lasting(Update):
     """Is in the middle of a file for a minute."""
 
-    def bring_up_to_date(self):
+    def bring_up_to_date(self, note):
         with atomic_path(self.folder / "tracks.parquet") as temporary:
             temporary.write_bytes(b"half")
             (self.folder / "begun").touch()
@@ -30,16 +30,17 @@ class Lasting(Update):
 class Deaf(Lasting):
     """Does not listen either."""
 
-    def bring_up_to_date(self):
+    def bring_up_to_date(self, note):
+        note(["a.csv", "a.png"])
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        super().bring_up_to_date()
+        super().bring_up_to_date(note)
 
 
 @pytest.fixture
 def started(tmp_path):
-    def start(kind):
+    def start(kind, *note):
         update = kind(tmp_path, None, [], Calibration(), "parquet", False)
-        updater = Updater(update, 1.0, 0.0)
+        updater = Updater(update, 1.0, 0.0, *note)
         updater.start(0.0)
         return updater
 
@@ -91,9 +92,12 @@ def test_of_one_that_does_not_listen_nothing_stays(started, tmp_path, monkeypatc
     (tmp_path / "figures").mkdir()
     for name in (".my-notes.txt", "figures/.sizes-0123456789.png", "figures/sizes.png"):
         (tmp_path / name).touch()
-    updater = started(Deaf)
+    noted = []
+    updater = started(Deaf, noted.append)
     wait_for(tmp_path / "begun")
     assert len(names(tmp_path)) == 4
     updater.stop()
     assert names(tmp_path) == [".my-notes.txt", "begun", "figures"]
     assert names(tmp_path / "figures") == ["sizes.png"]
+    # It said which figures are ours before it was killed.
+    assert noted == [["a.csv", "a.png"]]
