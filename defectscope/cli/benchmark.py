@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from defectscope.cli.common import (
     plural,
     rename_option,
     say,
+    show_json,
     shown_progress,
     warn,
 )
@@ -126,7 +126,7 @@ def benchmark(context: click.Context, /, **given: Any) -> None:
     for text in found.warnings:
         warn(text)
     if given["as_json"]:
-        click.echo(json.dumps(found.as_dict(), indent=1, ensure_ascii=False))
+        show_json(found.as_dict())
     else:
         _show(found)
     for line in found.failures:

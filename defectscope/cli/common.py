@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ __all__ = [
     "rename_option",
     "roi_option",
     "say",
+    "show_json",
     "shown_progress",
     "warn",
 ]
@@ -43,6 +45,14 @@ HOST = "defectscope.host"
 def say(text: str) -> None:
     """Tell the user something that is not data."""
     click.echo(text, err=True)
+
+
+def show_json(value: Any, default: Callable[[Any], Any] | None = None) -> None:
+    """Write data to stdout for a machine; `default` makes JSON of what is none.
+
+    In ASCII, for where stdout is no terminal, Windows writes other letters in its code page.
+    """
+    click.echo(json.dumps(value, indent=1, default=default))
 
 
 def plural(count: int, noun: str) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from defectscope.cli.common import PATH, current_host, rename_option, say, warn
+from defectscope.cli.common import PATH, current_host, rename_option, say, show_json, warn
 
 if TYPE_CHECKING:
     from defectscope.generators.loop_sizes import LoopSizes
@@ -151,7 +150,7 @@ def _check_target(out: Path, suffixes: Sequence[str], overwrite: bool) -> None:
 
 def _tell(document: Any, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(document, indent=1, ensure_ascii=False))
+        show_json(document)
 
 
 def _show(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from defectscope.cli.common import PATH, current_host, say, warn
+from defectscope.cli.common import PATH, current_host, say, show_json, warn
 from defectscope.cli.plain_tables import show_table
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def list_plugins(context: click.Context, as_json: bool) -> None:
                 for group in host.clashes()
             ],
         }  # fmt: skip
-        click.echo(json.dumps(found, indent=1, default=str))
+        show_json(found, default=str)
     else:
         show_table(("distribution", "version", "plugin", "status", "provides"), _plugin_rows(host))
         click.echo()
@@ -144,7 +143,7 @@ def info(context: click.Context, name: str, family: str | None, as_json: bool) -
     entry = current_host(context).find_anywhere(name, family)
     facts = facts_of(current_host(context), entry)
     if as_json:
-        click.echo(json.dumps(facts, indent=1, default=str))
+        show_json(facts, default=str)
         return
     options = facts.pop("options", None)
     training = facts.pop("training_options", None)
@@ -266,5 +265,5 @@ def check(
         if not as_json:
             show_results(f"{command} (commands)", results)
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        show_json(rows)
     context.exit(1 if failed else 0)

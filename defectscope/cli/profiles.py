@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from defectscope.cli.common import PATH, current_host, plural, say
+from defectscope.cli.common import PATH, current_host, plural, say, show_json
 from defectscope.cli.plain_tables import show_table
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def profiles(context: click.Context, /, **given: Any) -> None:
     )
     _write(result, out)
     if given["as_json"]:
-        click.echo(json.dumps(_facts(result), indent=1))
+        show_json(_facts(result))
     else:
         show_table(*_table(result.lines, result.twin is not None))
     say(f"profiles of {plural(len(lines), 'line')} in {out}")
