@@ -212,7 +212,7 @@ class InputSeries(FrameSequence):
             raise DamagedFrameError(f"{name}: cannot be read: {error.strerror or error}") from error
         except DefectscopeError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ComponentError(_raised(file, error)) from error
         finally:
             if self._current is not None:
@@ -247,7 +247,7 @@ class InputSeries(FrameSequence):
             raise InputError(
                 f"{file.path.name}: cannot be read: {error.strerror or error}"
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ComponentError(_raised(file, error)) from error
         _check_sequence(file, sequence)
         self._notes.compare(file.path.name, sequence.calibration)
@@ -307,8 +307,9 @@ def _pixels(file: _File, pixels: Any) -> NDArray[Any]:
     return pixels
 
 
-def _raised(file: _File, error: Exception) -> str:
+def _raised(file: _File, error: BaseException) -> str:
+    hint = " (it tried to end the program)" if isinstance(error, SystemExit) else ""
     return (
         f"reader {file.reader!r} failed on {file.path.name}: {type(error).__name__}: "
-        f"{' '.join(str(error).split())}"
+        f"{' '.join(str(error).split())}{hint}"
     )

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from defectscope.core.base import AnnotationFormat
 from defectscope.core.datasets import Dataset
 from defectscope.core.errors import (
     ComponentError,
-    DefectscopeError,
     FormatError,
     InputError,
     OutputError,
     UsageError,
 )
+from defectscope.pipeline.choices import Choice
+from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.plugins.host import PluginHost, Registered
 
 __all__ = ["detect_format", "format_names", "open_dataset", "save_dataset"]
@@ -47,7 +47,7 @@ def detect_format(path: Path, host: PluginHost) -> str:
             if host.load_class(entry)(runtime=host.runtime()).accepts(path):
                 accepting.append(entry)
         # One broken plugin must not keep the formats of the others from being recognised.
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failures.append(f"{entry.name}: {error}")
     if len(accepting) == 1:
         return _selector(accepting[0], host)
@@ -98,20 +98,18 @@ def open_dataset(
     if not host.find("formats", name).spec.reads:
         known = ", ".join(format_names(host))
         raise UsageError(f"the format {name!r} can only be written; formats to read are: {known}")
-    component = _build(name, host, options)
-    try:
-        dataset = component.load(path)
-    except DefectscopeError:
-        raise
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except Exception as error:
-        raise ComponentError(
-            f"the format {name!r} failed while it read {path}: {type(error).__name__}: {error}"
-        ) from error
+    named = _named(name, host, options)
+
+    def load() -> Any:
+        try:
+            return named.component.load(path)
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+
+    dataset = guarded(named, f"while it read {path}", load)
     if not isinstance(dataset, Dataset):
         raise ComponentError(
-            f"the format {name!r} must return a Dataset, found {type(dataset).__name__}"
+            f"the format {named.label} must return a Dataset, found {type(dataset).__name__}"
         )
     return dataset
 
@@ -142,20 +140,16 @@ def save_dataset(
         raise UsageError(
             f"the format {format_name!r} can only be read; formats to write are: {known}"
         )
-    component = _build(format_name, host, options)
-    try:
-        return list(component.save(dataset, path))
-    except DefectscopeError:
-        raise
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-    except Exception as error:
-        raise ComponentError(
-            f"the format {format_name!r} failed while it wrote {path}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+    named = _named(format_name, host, options)
+
+    def save() -> list[str]:
+        try:
+            return list(named.component.save(dataset, path))
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+    return guarded(named, f"while it wrote {path}", save)
 
 
-def _build(name: str, host: PluginHost, options: Mapping[str, Any] | None) -> AnnotationFormat:
-    component: AnnotationFormat = host.build("formats", name, options)
-    return component
+def _named(name: str, host: PluginHost, options: Mapping[str, Any] | None) -> NamedComponent:
+    return NamedComponent.build(host, "formats", Choice(name, name, options or {}))
