@@ -12,6 +12,7 @@ from defectscope.cli.common import (
     component_options,
     current_host,
     frames_option,
+    once,
     plural,
     rename_option,
     say,
@@ -41,9 +42,9 @@ __all__ = ["benchmark"]
     metavar="NAME",
     help="Detector: NAME or ALIAS=NAME; may be repeated. dark-blobs always takes part.",
 )
-@click.option("--out", required=True, type=PATH, metavar="DIR", help="Folder for the results.")
+@once("--out", required=True, type=PATH, metavar="DIR", help="Folder for the results.")
 @component_options
-@click.option(
+@once(
     "--iou",
     type=float,
     default=0.15,
@@ -52,7 +53,7 @@ __all__ = ["benchmark"]
 )
 @rename_option
 @frames_option
-@click.option(
+@once(
     "--worst",
     type=click.IntRange(0),
     default=3,
@@ -64,14 +65,14 @@ __all__ = ["benchmark"]
     is_flag=True,
     help="Also on frames with Gaussian, Poisson and salt-and-pepper noise, three levels each.",
 )
-@click.option(
+@once(
     "--threads",
     type=click.IntRange(0),
     default=0,
     help="Threads of a detector; 0 means one a core (default).",
 )
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option(
+@once("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@once(
     "--time-limit",
     "time_limit_s",
     type=click.FloatRange(0, min_open=True),

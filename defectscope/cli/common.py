@@ -112,17 +112,22 @@ def region(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 
 
 def once(
-    *names: str, read: Callable[[Any, Any, Any], Any] | None = None, **settings: Any
+    *names: str,
+    default: Any = None,
+    read: Callable[[Any, Any, Any], Any] | None = None,
+    **settings: Any,
 ) -> Callable[[F], F]:
     """Add an option that may be given once; click would take the last of several in silence.
 
     Parameters
     ----------
-    *names, **settings
-        Of the option; its default, if it has one, is a list of one value.
+    *names, default, **settings
+        Of the option.
     read
         Callback that makes something of the one value.
     """
+    if default is not None:
+        settings["default"] = [default]
 
     def only(context: click.Context, option: click.Parameter, values: tuple[Any, ...]) -> Any:
         if len(values) > 1:

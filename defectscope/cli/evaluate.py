@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from defectscope.cli.common import PATH, current_host, rename_option, show_json, warn
+from defectscope.cli.common import PATH, current_host, once, rename_option, show_json, warn
 from defectscope.cli.score_tables import score_console, score_table
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["evaluate"]
 @click.command()
 @click.argument("predictions", type=PATH)
 @click.argument("truth", type=PATH)
-@click.option(
+@once(
     "--iou",
     type=float,
     default=0.15,

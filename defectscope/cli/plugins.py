@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from defectscope.cli.common import PATH, current_host, say, show_json, warn
+from defectscope.cli.common import PATH, current_host, once, say, show_json, warn
 from defectscope.cli.plain_tables import show_table
 
 if TYPE_CHECKING:
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plugins"]
 
-FAMILY_OPTION = click.option(
-    "--family", metavar="FAMILY", help="Where a name stands in several families."
-)
+FAMILY_OPTION = once("--family", metavar="FAMILY", help="Where a name stands in several families.")
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 
 
@@ -179,7 +177,7 @@ def _readable(value: Any) -> str:
 @plugins.command()
 @click.argument("family")
 @click.argument("name")
-@click.option(
+@once(
     "--out",
     type=PATH,
     metavar="DIR",
@@ -217,7 +215,7 @@ def new(context: click.Context, family: str, name: str, out: Path | None) -> Non
     metavar="NAME.OPTION=VALUE",
     help="Set an option of NAME, where it cannot work with its defaults; may be repeated.",
 )
-@click.option(
+@once(
     "--time-limit",
     "time_limit_s",
     type=click.FloatRange(0, min_open=True),

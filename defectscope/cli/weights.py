@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from defectscope.cli.common import PATH, current_host, say, show_json
+from defectscope.cli.common import PATH, current_host, once, say, show_json
 
 if TYPE_CHECKING:
     from defectscope.core.weights import WeightsCard
@@ -123,10 +123,8 @@ def _show(path: Path, card: WeightsCard, as_json: bool) -> None:
 @weights.command()
 @click.argument("source", type=PATH, metavar="FILE.pt")
 @click.argument("out", type=PATH, metavar="OUT.safetensors")
-@click.option("--detector", metavar="NAME", help="Whose network it holds; a card is written too.")
-@click.option(
-    "--defect-types", metavar="A,B", default="", help="Names of its classes, with --detector."
-)
+@once("--detector", metavar="NAME", help="Whose network it holds; a card is written too.")
+@once("--defect-types", metavar="A,B", default="", help="Names of its classes, with --detector.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT.")
 @click.pass_context
 def convert(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from defectscope.cli import main
@@ -189,3 +190,30 @@ def test_a_home_that_cannot_be_written_is_not_talked_about(tmp_path):
                 env=environment)  # fmt: skip
     assert done.returncode == 0
     assert "atplotlib" not in done.stderr
+
+
+def commands(command, name=""):
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for word in command.list_commands(context):
+            yield from commands(command.get_command(context, word), f"{name} {word}")
+    else:
+        yield name, command
+
+
+def test_no_option_is_taken_from_the_last_of_several_in_silence():
+    silent = [
+        f"{name} {option.opts[0]}"
+        for name, command in commands(main.cli)
+        for option in command.params
+        if isinstance(option, click.Option) and not (option.multiple or option.is_flag)
+    ]
+    assert not silent
+
+
+def test_a_value_given_twice_is_wrong_usage(tmp_path):
+    done = call("generate", "loops", "--out", tmp_path / "a", "--background", "white",
+                "--background", "texture")  # fmt: skip
+    assert done.returncode == 2
+    assert "it takes one value, found white and texture" in done.stderr
+    assert not (tmp_path / "a").exists()
