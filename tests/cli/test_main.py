@@ -153,6 +153,20 @@ def test_a_full_disk_behind_stdout_is_one_sentence():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a shell closes the streams")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_are_no_error(closed, tmp_path):
+    out = tmp_path / "out"
+    command = f"exec '{sys.executable}' -m defectscope"
+    for words in ("plugins list", f"generate loops --size 64 --out '{out}'"):
+        done = subprocess.run(
+            ["sh", "-c", f"{command} {words} {closed}"], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+    assert (out / "annotations.json").is_file()
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_letters_that_cannot_be_shown_are_no_error(encoding):
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
