@@ -216,7 +216,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     context: click.Context | None = None
     try:
-        context = cli.make_context("defectscope", given)
+        # rich knows the variable (no-color.org), click does not.
+        color = False if os.environ.get("NO_COLOR") else None
+        context = cli.make_context("defectscope", given, color=color)
         with context:
             cli.invoke(context)
         sys.stdout.flush()

@@ -167,6 +167,26 @@ def test_closed_streams_are_no_error(closed, tmp_path):
     assert (out / "annotations.json").is_file()
 
 
+TERMINAL = """
+import sys
+from defectscope.cli.main import main
+sys.stdout.isatty = lambda: True
+sys.exit(main(["weights", "info", "loops"]))
+"""
+
+
+@pytest.mark.parametrize(("value", "coloured"), [("1", False), ("", True)])
+def test_no_color_keeps_a_terminal_plain(value, coloured):
+    done = subprocess.run(
+        [sys.executable, "-c", TERMINAL],
+        env={**os.environ, "NO_COLOR": value, "TERM": "xterm"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "heatmap" in done.stdout
+    assert ("\x1b[" in done.stdout) == coloured
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_letters_that_cannot_be_shown_are_no_error(encoding):
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
