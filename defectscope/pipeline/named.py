@@ -17,8 +17,6 @@ from defectscope.core.errors import (
 )
 from defectscope.core.instances import Instances
 from defectscope.core.tables import taken_names
-from defectscope.plugins.markers import PROJECT
-from defectscope.plugins.records import normalized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,7 +86,7 @@ class NamedComponent:
 
 def _origin(host: PluginHost, family: str, name: str) -> str:
     plugin = host.find(family, name).plugin
-    return "" if normalized(plugin.distribution) == PROJECT else plugin.label
+    return "" if plugin.is_shipped else plugin.label
 
 
 def guarded(named: NamedComponent, where: str, call: Callable[..., T], *arguments: Any) -> T:
