@@ -15,6 +15,7 @@ from defectscope.cli.common import (
     component_options,
     current_host,
     frames_option,
+    once,
     plural,
     roi_option,
     say,
@@ -36,13 +37,13 @@ __all__ = ["analyze"]
     help="Only this analysis; may be repeated. All installed ones by default.",
 )
 @component_options
-@click.option(
+@once(
     "--out",
     type=PATH,
     metavar="DIR",
     help="Folder for figures and report; the run folder by default. Labels need one.",
 )
-@click.option(
+@once(
     "--tracks",
     type=PATH,
     metavar="TABLE",
@@ -58,14 +59,14 @@ __all__ = ["analyze"]
     metavar="INPUT",
     help="Where the frames are, if they were moved since the run; may be repeated.",
 )
-@click.option(
+@once(
     "--viewer-frames",
     type=click.IntRange(0),
     default=24,
     show_default=True,
     help="Frames that the report can step through.",
 )
-@click.option(
+@once(
     "--figures",
     default="png,svg",
     show_default=True,

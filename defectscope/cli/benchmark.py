@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,11 @@ from defectscope.cli.common import (
     component_options,
     current_host,
     frames_option,
+    once,
     plural,
     rename_option,
     say,
+    show_json,
     shown_progress,
     warn,
 )
@@ -41,9 +42,9 @@ __all__ = ["benchmark"]
     metavar="NAME",
     help="Detector: NAME or ALIAS=NAME; may be repeated. dark-blobs always takes part.",
 )
-@click.option("--out", required=True, type=PATH, metavar="DIR", help="Folder for the results.")
+@once("--out", required=True, type=PATH, metavar="DIR", help="Folder for the results.")
 @component_options
-@click.option(
+@once(
     "--iou",
     type=float,
     default=0.15,
@@ -52,7 +53,7 @@ __all__ = ["benchmark"]
 )
 @rename_option
 @frames_option
-@click.option(
+@once(
     "--worst",
     type=click.IntRange(0),
     default=3,
@@ -64,14 +65,14 @@ __all__ = ["benchmark"]
     is_flag=True,
     help="Also on frames with Gaussian, Poisson and salt-and-pepper noise, three levels each.",
 )
-@click.option(
+@once(
     "--threads",
     type=click.IntRange(0),
     default=0,
     help="Threads of a detector; 0 means one a core (default).",
 )
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option(
+@once("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@once(
     "--time-limit",
     "time_limit_s",
     type=click.FloatRange(0, min_open=True),
@@ -126,7 +127,7 @@ def benchmark(context: click.Context, /, **given: Any) -> None:
     for text in found.warnings:
         warn(text)
     if given["as_json"]:
-        click.echo(json.dumps(found.as_dict(), indent=1, ensure_ascii=False))
+        show_json(found.as_dict())
     else:
         _show(found)
     for line in found.failures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ __all__ = [
     "rename_option",
     "roi_option",
     "say",
+    "show_json",
     "shown_progress",
     "warn",
 ]
@@ -43,6 +45,14 @@ HOST = "defectscope.host"
 def say(text: str) -> None:
     """Tell the user something that is not data."""
     click.echo(text, err=True)
+
+
+def show_json(value: Any, default: Callable[[Any], Any] | None = None) -> None:
+    """Write data to stdout for a machine; `default` makes JSON of what is none.
+
+    In ASCII, for where stdout is no terminal, Windows writes other letters in its code page.
+    """
+    click.echo(json.dumps(value, indent=1, default=default))
 
 
 def plural(count: int, noun: str) -> str:
@@ -102,17 +112,22 @@ def region(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 
 
 def once(
-    *names: str, read: Callable[[Any, Any, Any], Any] | None = None, **settings: Any
+    *names: str,
+    default: Any = None,
+    read: Callable[[Any, Any, Any], Any] | None = None,
+    **settings: Any,
 ) -> Callable[[F], F]:
     """Add an option that may be given once; click would take the last of several in silence.
 
     Parameters
     ----------
-    *names, **settings
-        Of the option; its default, if it has one, is a list of one value.
+    *names, default, **settings
+        Of the option.
     read
         Callback that makes something of the one value.
     """
+    if default is not None:
+        settings["default"] = [default]
 
     def only(context: click.Context, option: click.Parameter, values: tuple[Any, ...]) -> Any:
         if len(values) > 1:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from defectscope.cli.common import PATH, current_host, plural, say, warn
+from defectscope.cli.common import PATH, current_host, once, plural, say, warn
 
 __all__ = ["convert"]
 
@@ -15,10 +15,8 @@ __all__ = ["convert"]
 @click.command()
 @click.argument("source", type=PATH, metavar="IN")
 @click.argument("target", type=PATH, metavar="OUT")
-@click.option("--to", "to_format", required=True, metavar="FORMAT", help="Format of OUT.")
-@click.option(
-    "--from", "from_format", metavar="FORMAT", help="Format of IN, where it is not recognised."
-)
+@once("--to", "to_format", required=True, metavar="FORMAT", help="Format of OUT.")
+@once("--from", "from_format", metavar="FORMAT", help="Format of IN, where it is not recognised.")
 @click.option("--copy-images", is_flag=True, help="Copy the images too, to where OUT expects them.")
 @click.option(
     "--set",

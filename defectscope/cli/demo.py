@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from defectscope.cli.common import PATH, current_host, say, shown_progress
+from defectscope.cli.common import PATH, current_host, once, say, shown_progress
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,7 +29,7 @@ PIXEL_SIZE_NM, DPA_A_FRAME, THICKNESS_NM = 0.4, 0.02, 80.0
 
 
 @click.command()
-@click.option(
+@once(
     "--out",
     type=PATH,
     default=Path("demo-out"),
@@ -37,7 +37,7 @@ PIXEL_SIZE_NM, DPA_A_FRAME, THICKNESS_NM = 0.4, 0.02, 80.0
     metavar="DIR",
     help="Folder for data and results.",
 )
-@click.option("--seed", type=click.IntRange(0), default=SEED, show_default=True)
+@once("--seed", type=click.IntRange(0), default=SEED, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace a former demo in --out.")
 @click.pass_context
 def demo(context: click.Context, out: Path, seed: int, overwrite: bool) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from defectscope.cli.common import PATH, current_host, rename_option, warn
+from defectscope.cli.common import PATH, current_host, once, rename_option, show_json, warn
 from defectscope.cli.score_tables import score_console, score_table
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ __all__ = ["evaluate"]
 @click.command()
 @click.argument("predictions", type=PATH)
 @click.argument("truth", type=PATH)
-@click.option(
+@once(
     "--iou",
     type=float,
     default=0.15,
@@ -60,7 +59,7 @@ def evaluate(
     for text in result.warnings:
         warn(text)
     if as_json:
-        click.echo(json.dumps(result.as_dict(), indent=1, ensure_ascii=False))
+        show_json(result.as_dict())
         return
     console = score_console()
     for table in _tables(result):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from defectscope.cli.common import PATH, current_host, rename_option, say, warn
+from defectscope.cli.common import PATH, current_host, once, rename_option, say, show_json, warn
 
 if TYPE_CHECKING:
     from defectscope.generators.loop_sizes import LoopSizes
@@ -28,16 +27,16 @@ def fit() -> None:
 
 @fit.command()
 @click.argument("labels", type=PATH)
-@click.option("--out", required=True, type=PATH, metavar="FILE.json", help="Where it goes.")
-@click.option("--label", metavar="NAME", help="Only lines with this label.")
-@click.option(
+@once("--out", required=True, type=PATH, metavar="FILE.json", help="Where it goes.")
+@once("--label", metavar="NAME", help="Only lines with this label.")
+@once(
     "--trace-label",
     default="slip-trace",
     show_default=True,
     metavar="NAME",
     help="Lines with this label are slip traces, left out unless --label names them.",
 )
-@click.option("--title", metavar="TEXT", help="What to call it; the name of LABELS by default.")
+@once("--title", metavar="TEXT", help="What to call it; the name of LABELS by default.")
 @OVERWRITE_OPTION
 @JSON_OPTION
 def microstructure(
@@ -72,10 +71,8 @@ def microstructure(
 
 @fit.command("loop-sizes")
 @click.argument("dataset", type=PATH)
-@click.option(
-    "--out", required=True, type=PATH, metavar="FILE", help="Where it goes: .json or .toml."
-)
-@click.option(
+@once("--out", required=True, type=PATH, metavar="FILE", help="Where it goes: .json or .toml.")
+@once(
     "--label-inset",
     "label_inset_px",
     type=click.FloatRange(0, 1000),
@@ -85,7 +82,7 @@ def microstructure(
     help="How far boxes lie inside the loops' edges on each side; not used for ellipses.",
 )
 @rename_option
-@click.option("--from", "format_name", metavar="FORMAT", help="Format, where it is not recognised.")
+@once("--from", "format_name", metavar="FORMAT", help="Format, where it is not recognised.")
 @OVERWRITE_OPTION
 @JSON_OPTION
 @click.pass_context
@@ -151,7 +148,7 @@ def _check_target(out: Path, suffixes: Sequence[str], overwrite: bool) -> None:
 
 def _tell(document: Any, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(document, indent=1, ensure_ascii=False))
+        show_json(document)
 
 
 def _show(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -12,6 +12,7 @@ from defectscope.cli.common import (
     component_options,
     current_host,
     given_by_user,
+    once,
     plural,
     say,
     shown_progress,
@@ -44,41 +45,39 @@ def _shape(_: click.Context, __: click.Parameter, text: str) -> tuple[int, int]:
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="NAME...")
-@click.option(
+@once(
     "--background",
     default="defectscope/texture",
     show_default=True,
     metavar="NAME",
     help="Background to draw on.",
 )
-@click.option(
-    "--count", type=click.IntRange(1), default=1, show_default=True, help="Number of samples."
-)
-@click.option(
+@once("--count", type=click.IntRange(1), default=1, show_default=True, help="Number of samples.")
+@once(
     "--length",
     type=click.IntRange(1),
     metavar="FRAMES",
     help="Make each sample a sequence of this many frames.",
 )
-@click.option(
+@once(
     "--size",
     "shape",
     default="512",
     show_default=True,
-    callback=_shape,
+    read=_shape,
     metavar="PX",
     help="SIDE or WIDTHxHEIGHT.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--bit-depth", type=click.Choice(["8", "16"]), default="8", show_default=True)
-@click.option("--out", required=True, type=PATH, metavar="DIR", help="Dataset folder.")
+@once("--seed", type=click.IntRange(0), default=0, show_default=True)
+@once("--bit-depth", type=click.Choice(["8", "16"]), default="8", show_default=True)
+@once("--out", required=True, type=PATH, metavar="DIR", help="Dataset folder.")
 @component_options
-@click.option(
+@once(
     "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that draw."
 )
 @click.option("--masks", is_flag=True, help="Also write a PNG mask of every instance.")
 @click.option("--preview", is_flag=True, help="Also write a contact sheet, preview.png.")
-@click.option(
+@once(
     "--from",
     "source",
     type=PATH,

@@ -177,11 +177,19 @@ def _stop(*_: Any) -> NoReturn:
 def _prepare_process() -> None:
     # A batch system that ends a job must leave as much behind as Ctrl-C does.
     signal.signal(signal.SIGTERM, _stop)
+    _replace_closed_streams()
     # A terminal that cannot show a letter gets a mark in its place, not a traceback.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     _find_place_for_fonts()
+
+
+def _replace_closed_streams() -> None:
+    # Python has None for a stream that the parent closed, or of a program without a console.
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _find_place_for_fonts() -> None:
@@ -208,7 +216,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     context: click.Context | None = None
     try:
-        context = cli.make_context("defectscope", given)
+        # rich knows the variable (no-color.org), click does not.
+        color = False if os.environ.get("NO_COLOR") else None
+        context = cli.make_context("defectscope", given, color=color)
         with context:
             cli.invoke(context)
         sys.stdout.flush()

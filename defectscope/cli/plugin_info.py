@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from defectscope.core.base import TrainableDetector
 from defectscope.core.errors import DefectscopeError, MissingPackageError, PluginLoadError
 from defectscope.core.options import describe_options
+from defectscope.plugins.discovery import one_line
 from defectscope.plugins.host import BASES
 from defectscope.plugins.records import singular
 
 if TYPE_CHECKING:
-    from defectscope.core.base import Runtime
     from defectscope.plugins.host import PluginHost, Registered
 
 __all__ = ["facts_of"]
@@ -44,14 +44,18 @@ def facts_of(host: PluginHost, entry: Registered) -> dict[str, Any]:
         component = host.load_class(entry)
     except (MissingPackageError, PluginLoadError) as error:
         return facts | {"cannot_be_used": str(error)}
-    return facts | _class_facts(component, entry.family, host.runtime())
+    return facts | _class_facts(component, host, entry)
 
 
-def _class_facts(component: type[Any], family: str, runtime: Runtime) -> dict[str, Any]:
+def _class_facts(component: type[Any], host: PluginHost, entry: Registered) -> dict[str, Any]:
+    family = entry.family
     description = inspect.cleandoc(component.__doc__ or "").partition("\n\n")[0]
     facts: dict[str, Any] = {"description": " ".join(description.split())}
     if family in ("detectors", "generators"):
-        facts["defect_types"] = _declared_types(component, runtime)
+        try:
+            facts["defect_types"] = _declared_types(component, host, entry)
+        except PluginLoadError as error:
+            facts["cannot_be_used"] = str(error)
     if family == "generators":
         from defectscope.core.base import Generator
 
@@ -68,12 +72,24 @@ def _class_facts(component: type[Any], family: str, runtime: Runtime) -> dict[st
     return facts
 
 
-def _declared_types(component: type[Any], runtime: Runtime) -> list[str]:
-    """Return the declared defect types; some know them only with their options."""
+def _declared_types(component: type[Any], host: PluginHost, entry: Registered) -> list[str]:
+    """Return the declared defect types; some know them only with their options.
+
+    Raises
+    ------
+    PluginLoadError
+        It cannot be made, or fails when it is asked; names the distribution.
+    """
     declared = component.defect_types
-    if not isinstance(declared, tuple | list):
-        try:
-            declared = component(None, runtime).defect_types
-        except DefectscopeError:
-            return []
-    return list(declared)
+    if isinstance(declared, tuple | list):
+        return list(declared)
+    try:
+        return list(host.build(entry.family, entry.qualified).defect_types)
+    except PluginLoadError:
+        raise
+    except DefectscopeError:
+        return []
+    except (Exception, SystemExit) as error:
+        raise PluginLoadError(
+            f"{entry.plugin.label}: {entry.name!r} cannot say its defect types: {one_line(error)}"
+        ) from error

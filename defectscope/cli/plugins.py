@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from defectscope.cli.common import PATH, current_host, say, warn
+from defectscope.cli.common import PATH, current_host, once, say, show_json, warn
 from defectscope.cli.plain_tables import show_table
 
 if TYPE_CHECKING:
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plugins"]
 
-FAMILY_OPTION = click.option(
-    "--family", metavar="FAMILY", help="Where a name stands in several families."
-)
+FAMILY_OPTION = once("--family", metavar="FAMILY", help="Where a name stands in several families.")
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
 
 
@@ -47,7 +44,7 @@ def list_plugins(context: click.Context, as_json: bool) -> None:
                 for group in host.clashes()
             ],
         }  # fmt: skip
-        click.echo(json.dumps(found, indent=1, default=str))
+        show_json(found, default=str)
     else:
         show_table(("distribution", "version", "plugin", "status", "provides"), _plugin_rows(host))
         click.echo()
@@ -144,7 +141,7 @@ def info(context: click.Context, name: str, family: str | None, as_json: bool) -
     entry = current_host(context).find_anywhere(name, family)
     facts = facts_of(current_host(context), entry)
     if as_json:
-        click.echo(json.dumps(facts, indent=1, default=str))
+        show_json(facts, default=str)
         return
     options = facts.pop("options", None)
     training = facts.pop("training_options", None)
@@ -187,7 +184,7 @@ def _readable(value: Any) -> str:
 @plugins.command()
 @click.argument("family")
 @click.argument("name")
-@click.option(
+@once(
     "--out",
     type=PATH,
     metavar="DIR",
@@ -225,7 +222,7 @@ def new(context: click.Context, family: str, name: str, out: Path | None) -> Non
     metavar="NAME.OPTION=VALUE",
     help="Set an option of NAME, where it cannot work with its defaults; may be repeated.",
 )
-@click.option(
+@once(
     "--time-limit",
     "time_limit_s",
     type=click.FloatRange(0, min_open=True),
@@ -273,5 +270,5 @@ def check(
         if not as_json:
             show_results(f"{command} (commands)", results)
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        show_json(rows)
     context.exit(1 if failed else 0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from defectscope.cli.common import PATH, current_host, plural, say
+from defectscope.cli.common import PATH, current_host, once, plural, say, show_json
 from defectscope.cli.plain_tables import show_table
 
 if TYPE_CHECKING:
@@ -24,15 +24,15 @@ NAMES = ("profiles.csv", "lines.csv", "profiles.png", "profiles.svg")
 @click.command()
 @click.argument("image", type=PATH)
 @click.argument("labels", type=PATH)
-@click.option(
+@once(
     "--twin",
     type=PATH,
     metavar="DATASET",
     help="Compare with the image of this dataset whose lines lie where those of LABELS do.",
 )
-@click.option("--out", required=True, type=PATH, metavar="DIR", help="Where the results go.")
-@click.option("--label", metavar="NAME", help="Only lines with this label.")
-@click.option(
+@once("--out", required=True, type=PATH, metavar="DIR", help="Where the results go.")
+@once("--label", metavar="NAME", help="Only lines with this label.")
+@once(
     "--reach",
     "reach_px",
     type=click.FloatRange(3, 48),
@@ -41,7 +41,7 @@ NAMES = ("profiles.csv", "lines.csv", "profiles.png", "profiles.svg")
     metavar="PX",
     help="How far to look on either side of a line.",
 )
-@click.option(
+@once(
     "--follow",
     "follow_px",
     type=click.FloatRange(0, 10),
@@ -79,7 +79,7 @@ def profiles(context: click.Context, /, **given: Any) -> None:
     )
     _write(result, out)
     if given["as_json"]:
-        click.echo(json.dumps(_facts(result), indent=1))
+        show_json(_facts(result))
     else:
         show_table(*_table(result.lines, result.twin is not None))
     say(f"profiles of {plural(len(lines), 'line')} in {out}")

@@ -34,13 +34,13 @@ __all__ = ["run"]
 
 @click.command()
 @click.argument("inputs", nargs=-1, type=PATH, metavar="INPUT...")
-@click.option(
+@once(
     "--watch",
     type=PATH,
     metavar="FOLDER",
     help="In place of INPUT: work on frames as they are written into this folder, until Ctrl-C.",
 )
-@click.option(
+@once(
     "--idle",
     type=click.FloatRange(0, min_open=True),
     metavar="S",
@@ -48,7 +48,7 @@ __all__ = ["run"]
 )
 @once(
     "--detector",
-    default=["defectscope/heatmap"],
+    default="defectscope/heatmap",
     show_default=True,
     metavar="NAME",
     help="Detector: NAME or ALIAS=NAME.",
@@ -60,7 +60,7 @@ __all__ = ["run"]
     help="Post-processor; may be repeated, they work in this order.",
 )
 @once("--tracker", metavar="NAME", help="Tracker that links detections through time.")
-@click.option("--out", required=True, type=PATH, metavar="DIR", help="Folder for the results.")
+@once("--out", required=True, type=PATH, metavar="DIR", help="Folder for the results.")
 @component_options
 @frames_option
 @roi_option
@@ -83,7 +83,7 @@ __all__ = ["run"]
     help="Find how far each frame has moved, before anything else; tables keep the frames' own "
     "coordinates.",
 )
-@click.option(
+@once(
     "--jump-px",
     type=click.FloatRange(0, min_open=True),
     default=5.0,
@@ -91,29 +91,29 @@ __all__ = ["run"]
     help="With --register: a longer step between two frames is marked as a jump, px.",
 )
 @calibration_options
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option(
+@once("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@once(
     "--threads",
     type=click.IntRange(0),
     default=0,
     help="Threads of each worker; 0 shares the cores among them (default).",
 )
-@click.option(
+@once(
     "--batch-size",
     type=click.IntRange(1),
     default=1,
     show_default=True,
     help="Frames handed to the detector at once.",
 )
-@click.option(
+@once(
     "--workers",
     type=click.IntRange(1),
     default=1,
     show_default=True,
     help="Processes that work on frames.",
 )
-@click.option("--dask", metavar="ADDRESS", help="Work on the Dask cluster of this scheduler.")
-@click.option(
+@once("--dask", metavar="ADDRESS", help="Work on the Dask cluster of this scheduler.")
+@once(
     "--format",
     "table_format",
     type=click.Choice(["parquet", "csv"]),

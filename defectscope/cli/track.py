@@ -28,14 +28,14 @@ SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 
 @click.command(short_help="Link the detections of a table into particles.")
 @click.argument("table", type=PATH)
-@click.option(
+@once(
     "--tracker",
     "named",
     metavar="NAME",
     required=True,
     help="Tracker: NAME, distribution/NAME, or ALIAS=NAME.",
 )
-@click.option(
+@once(
     "--out",
     type=PATH,
     metavar="FILE",
@@ -55,7 +55,7 @@ SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
     multiple=True,
     help="Set an option of the tracker; may be repeated.",
 )
-@click.option(
+@once(
     "--frame-step",
     type=click.IntRange(min=1),
     metavar="N",

@@ -11,6 +11,7 @@ from defectscope.cli.common import (
     PATH,
     component_options,
     current_host,
+    once,
     rename_option,
     say,
     shown_progress,
@@ -22,27 +23,27 @@ __all__ = ["train"]
 @click.command()
 @click.argument("name")
 @click.argument("data", type=PATH, metavar="DATASET")
-@click.option("--out", required=True, type=PATH, metavar="FILE.safetensors", help="Weights.")
-@click.option(
+@once("--out", required=True, type=PATH, metavar="FILE.safetensors", help="Weights.")
+@once(
     "--validation",
     type=PATH,
     metavar="DATASET",
     help="What the best state and its threshold are chosen on.",
 )
-@click.option("--init", metavar="FILE|NAME", help="Weights to start from.")
-@click.option("--steps", type=click.IntRange(1), help="Optimiser steps.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--title", default="", help="One line for the card of the weights.")
+@once("--init", metavar="FILE|NAME", help="Weights to start from.")
+@once("--steps", type=click.IntRange(1), help="Optimiser steps.")
+@once("--seed", type=click.IntRange(0), default=0, show_default=True)
+@once("--title", default="", help="One line for the card of the weights.")
 @rename_option
 @component_options
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option(
+@once("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@once(
     "--threads",
     type=click.IntRange(0),
     default=0,
     help="Threads of the network; 0 leaves a core to each worker (default).",
 )
-@click.option(
+@once(
     "--workers",
     type=click.IntRange(0),
     default=1,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from defectscope.cli.common import PATH, current_host, say
+from defectscope.cli.common import PATH, current_host, once, say, show_json
 
 if TYPE_CHECKING:
     from defectscope.core.weights import WeightsCard
@@ -31,7 +30,7 @@ def list_(context: click.Context, as_json: bool) -> None:
     host = current_host(context)
     rows = [_row(host, name) for name in sorted(entry.qualified for entry in _entries(host))]
     if as_json:
-        click.echo(json.dumps(rows, indent=1, ensure_ascii=False))
+        show_json(rows)
         return
     from defectscope.cli.plain_tables import show_table
 
@@ -112,7 +111,7 @@ def info(context: click.Context, name: str, as_json: bool) -> None:
 def _show(path: Path, card: WeightsCard, as_json: bool) -> None:
     values = card.model_dump(mode="json")
     if as_json:
-        click.echo(json.dumps(values, indent=1, ensure_ascii=False))
+        show_json(values)
         return
     from defectscope.core.files import json_text
 
@@ -124,10 +123,8 @@ def _show(path: Path, card: WeightsCard, as_json: bool) -> None:
 @weights.command()
 @click.argument("source", type=PATH, metavar="FILE.pt")
 @click.argument("out", type=PATH, metavar="OUT.safetensors")
-@click.option("--detector", metavar="NAME", help="Whose network it holds; a card is written too.")
-@click.option(
-    "--defect-types", metavar="A,B", default="", help="Names of its classes, with --detector."
-)
+@once("--detector", metavar="NAME", help="Whose network it holds; a card is written too.")
+@once("--defect-types", metavar="A,B", default="", help="Names of its classes, with --detector.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT, and its card and twin.")
 @click.pass_context
 def convert(

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from defectscope.core.cores import available_cores
+
 __all__ = ["file_digest", "input_digests", "machine_description", "package_versions"]
 
 WHOLE_FILE_LIMIT_BYTES = 64 * 2**20
@@ -115,6 +117,7 @@ def machine_description() -> dict[str, str | int]:
         "system": platform.platform(),
         "cpu": platform.processor() or platform.machine(),
         "cores": os.cpu_count() or 1,
+        "usable_cores": available_cores(),
     }
     information = Path("/proc/cpuinfo")
     if information.is_file():
@@ -123,6 +126,4 @@ def machine_description() -> dict[str, str | int]:
             if name.strip() == "model name":
                 described["cpu"] = value.strip()
                 break
-    if hasattr(os, "sched_getaffinity"):
-        described["usable_cores"] = len(os.sched_getaffinity(0))
     return described

@@ -10,6 +10,7 @@ from typing import Any
 
 from defectscope.core.base import Component, Runtime
 from defectscope.core.calibration import Calibration
+from defectscope.core.cores import available_cores
 from defectscope.core.errors import UsageError
 from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
 from defectscope.core.options import changed_options
@@ -20,7 +21,7 @@ from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.given_frames import GivenFrames, given_digests
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.lag import Lag
-from defectscope.pipeline.lanes import available_cores, lane_count
+from defectscope.pipeline.lanes import lane_count
 from defectscope.pipeline.masking import masked_parts
 from defectscope.pipeline.named import NamedComponent, guarded, reported_types
 from defectscope.pipeline.registering import chosen_registration

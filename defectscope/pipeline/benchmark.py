@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from defectscope.core.cores import available_cores
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import (
     ComponentError,
@@ -28,7 +29,6 @@ from defectscope.pipeline.benchmark_scores import score_line
 from defectscope.pipeline.bootstrap import PERCENTILES, RESAMPLES, SEED
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.evaluation import NOTHING_TRUE, check_overlap
-from defectscope.pipeline.lanes import available_cores
 from defectscope.pipeline.named import reported_types
 from defectscope.pipeline.renaming import renamed_dataset
 from defectscope.plugins.host import PluginHost, default_host

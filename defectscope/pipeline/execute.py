@@ -6,11 +6,10 @@ import collections
 import multiprocessing
 import multiprocessing.process
 import pickle
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Future
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -20,6 +19,7 @@ from defectscope.pipeline.lanes import PATIENCE_S, working_lanes
 from defectscope.pipeline.named import busy
 from defectscope.pipeline.script_guard import GUARD
 from defectscope.pipeline.stages import FrameOutcome, FrameStages
+from defectscope.pipeline.worker_pools import worker_pool
 
 __all__ = ["outcomes_in_order"]
 
@@ -127,13 +127,9 @@ def _result(
 
 @contextmanager
 def _processes(payload: bytes, workers: int) -> Iterator[tuple[Submit, int]]:
-    # Spawned, not forked: OpenCV and torch threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
     # The payload may hold a whole series in memory: it goes to each process once, not with
     # every batch.
-    pool = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_start_process, initargs=(payload,)
-    )
+    pool = worker_pool(workers, _start_process, payload)
     others = set(multiprocessing.active_children())
     patient = True
 
@@ -196,8 +192,6 @@ _own = threading.local()
 def _start_process(payload: bytes) -> None:
     global _payload
     _payload = payload
-    # Ctrl-C reaches every process of the terminal; the parent decides what to do.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _process_in_worker(batch: list[int]) -> list[FrameOutcome]:

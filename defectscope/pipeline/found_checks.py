@@ -188,7 +188,8 @@ def _any_far(points: np.ndarray, shape: tuple[int, int]) -> bool:
 def _measurement_fault(found: Instances) -> str | None:
     """Return what is wrong with the names and the kinds of measurements, as a phrase."""
     for name, values in found.measurements.items():
-        if not isinstance(name, str):
+        key: object = name  # what plugins make need not be what types say
+        if not isinstance(key, str):
             return f"a measurement whose name must be text, found {name!r:.80},"
         reckoned = bool(found.units[name]) or name in AXES or position_axis(name) is not None
         number = values.dtype.kind in NUMBERS and values.dtype.itemsize <= LONGEST

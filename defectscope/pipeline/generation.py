@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 import shutil
-import signal
 from collections.abc import Callable, Container, Iterator
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +27,7 @@ from defectscope.pipeline.mask_files import write_masks
 from defectscope.pipeline.png_files import image_png
 from defectscope.pipeline.samples import SampleMaker, SamplePlan
 from defectscope.pipeline.script_guard import GUARD, expect_guard
+from defectscope.pipeline.worker_pools import worker_pool
 from defectscope.plugins.host import default_host
 
 if TYPE_CHECKING:
@@ -331,12 +330,7 @@ def _written(
             for number in numbers:
                 yield number, writer.write_with_truth(maker.sample(number), host, each)
         return
-    pool = ProcessPoolExecutor(
-        workers,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(maker, writer, host),
-    )
+    pool = worker_pool(workers, _start_worker, maker, writer, host)
     try:
         together = _together(maker.plan, numbers, workers)
         with ctrl_c_ignored():  # by the processes that are started here
@@ -363,7 +357,6 @@ _worker: dict[str, Any] = {}
 
 
 def _start_worker(maker: SampleMaker, writer: DatasetWriter, host: PluginHost) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
     # Open until the process ends.
     _worker.update(maker=maker.__enter__(), writer=writer, host=host)

@@ -11,7 +11,6 @@ from defectscope.core.errors import InputError, PluginClashError, UsageError, di
 from defectscope.core.file_order import natural_key
 from defectscope.core.files import check_encoding
 from defectscope.plugins.host import PluginHost, Registered
-from defectscope.plugins.markers import PROJECT
 
 __all__ = ["ReaderTable", "input_files"]
 
@@ -36,7 +35,7 @@ class ReaderTable:
             for suffix in getattr(entry.spec, "suffixes", ()):
                 self._entries.setdefault(suffix.lower(), []).append(entry)
         for suffix, entries in self._entries.items():
-            shipped = [e for e in entries if e.plugin.distribution.lower() == PROJECT]
+            shipped = [e for e in entries if e.plugin.is_shipped]
             self._entries[suffix] = shipped[:1] or entries
         # ".ome.tif", should anybody offer it, is asked before ".tif".
         self._longest_first = sorted(self._entries, key=len, reverse=True)

@@ -222,7 +222,7 @@ class InputSeries(FrameSequence):
             raise DamagedFrameError(f"{name}: cannot be read: {error.strerror or error}") from error
         except DefectscopeError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ComponentError(_raised(file, error)) from error
         finally:
             if self._current is not None:
@@ -257,7 +257,7 @@ class InputSeries(FrameSequence):
             raise InputError(
                 f"{file.path.name}: cannot be read: {error.strerror or error}"
             ) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ComponentError(_raised(file, error)) from error
         _check_sequence(file, sequence)
         self._notes.compare(file.path.name, sequence.calibration)
@@ -315,17 +315,18 @@ def _pixels(file: _File, pixels: Any) -> NDArray[Any]:
             f"{type(pixels).__name__}"
         )
     # Numbers of files are often big-endian; what is done with pixels wants those of the machine.
-    pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
-    if pixels.ndim != 2 or pixels.dtype not in DTYPES:
+    native: NDArray[Any] = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    if native.ndim != 2 or native.dtype not in DTYPES:
         raise ComponentError(
             f"reader {file.reader!r} must return frames of {file.path.name} as (H, W) arrays of "
-            f"uint8, uint16 or float32, found {pixels.dtype} of {pixels.shape}"
+            f"uint8, uint16 or float32, found {native.dtype} of {native.shape}"
         )
-    return pixels
+    return native
 
 
-def _raised(file: _File, error: Exception) -> str:
+def _raised(file: _File, error: BaseException) -> str:
+    hint = " (it tried to end the program)" if isinstance(error, SystemExit) else ""
     return (
         f"reader {file.reader!r} failed on {file.path.name}: {type(error).__name__}: "
-        f"{' '.join(str(error).split())}"
+        f"{' '.join(str(error).split())}{hint}"
     )

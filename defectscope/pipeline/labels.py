@@ -7,20 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from defectscope.core.base import AnnotationFormat
 from defectscope.core.datasets import Dataset
 from defectscope.core.errors import (
     ComponentError,
-    DefectscopeError,
     FormatError,
     InputError,
     OutputError,
     UsageError,
 )
+from defectscope.pipeline.choices import Choice
+from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.plugins.host import PluginHost, Registered
-from defectscope.plugins.markers import PROJECT
 from defectscope.plugins.quiet import quiet_stdout
-from defectscope.plugins.records import normalized
 
 __all__ = [
     "OWN_FORMAT",
@@ -64,7 +62,7 @@ def accepting_formats(path: Path, host: PluginHost) -> list[Registered]:
             if accepted:
                 accepting.append(entry)
         # One broken plugin must not keep the formats of the others from being recognised.
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failures.append(f"{entry.name}: {error}")
     if not accepting:
         known = ", ".join(format_names(host))
@@ -114,7 +112,7 @@ def _likely_format(path: Path, host: PluginHost) -> tuple[str, tuple[str, ...]]:
 
 
 def _plugged_in(accepting: Sequence[Registered]) -> list[Registered]:
-    return [e for e in accepting if normalized(e.plugin.distribution) != PROJECT]
+    return [entry for entry in accepting if not entry.plugin.is_shipped]
 
 
 def _flags(plugged_in: Sequence[Registered]) -> list[str]:
@@ -165,21 +163,18 @@ def open_dataset(
     if not host.find("formats", name).spec.reads:
         known = ", ".join(format_names(host))
         raise UsageError(f"the format {name!r} can only be written; formats to read are: {known}")
-    component = _build(name, host, options)
-    try:
-        with quiet_stdout():
-            dataset = component.load(path)
-    except DefectscopeError:
-        raise
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    except Exception as error:
-        raise ComponentError(
-            f"the format {name!r} failed while it read {path}: {type(error).__name__}: {error}"
-        ) from error
+    named = _named(name, host, options)
+
+    def load() -> Any:
+        try:
+            return named.component.load(path)
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+
+    dataset = guarded(named, f"while it read {path}", load)
     if not isinstance(dataset, Dataset):
         raise ComponentError(
-            f"the format {name!r} must return a Dataset, found {type(dataset).__name__}"
+            f"the format {named.label} must return a Dataset, found {type(dataset).__name__}"
         )
     return replace(dataset, warnings=(*warnings, *dataset.warnings)) if warnings else dataset
 
@@ -210,21 +205,16 @@ def save_dataset(
         raise UsageError(
             f"the format {format_name!r} can only be read; formats to write are: {known}"
         )
-    component = _build(format_name, host, options)
-    try:
-        with quiet_stdout():
-            return list(component.save(dataset, path))
-    except DefectscopeError:
-        raise
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-    except Exception as error:
-        raise ComponentError(
-            f"the format {format_name!r} failed while it wrote {path}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+    named = _named(format_name, host, options)
+
+    def save() -> list[str]:
+        try:
+            return list(named.component.save(dataset, path))
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+
+    return guarded(named, f"while it wrote {path}", save)
 
 
-def _build(name: str, host: PluginHost, options: Mapping[str, Any] | None) -> AnnotationFormat:
-    component: AnnotationFormat = host.build("formats", name, options)
-    return component
+def _named(name: str, host: PluginHost, options: Mapping[str, Any] | None) -> NamedComponent:
+    return NamedComponent.build(host, "formats", Choice(name, name, options or {}))

@@ -7,7 +7,6 @@ one after the other: a reader is no more made for several threads than a compone
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterator
@@ -15,22 +14,17 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from defectscope.core.cores import available_cores
+
 if TYPE_CHECKING:
     from defectscope.pipeline.stages import FrameOutcome, FrameStages, ReadFrames
 
-__all__ = ["available_cores", "lane_count", "working_lanes"]
+__all__ = ["lane_count", "working_lanes"]
 
 # More would wait for the interpreter most of the time, and take memory for their components.
 MOST_LANES = 2
 # How long a run that ends early waits for the frames that are being worked on.
 PATIENCE_S = 10.0
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def lane_count(threads: int, device: str) -> int:

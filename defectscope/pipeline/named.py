@@ -17,9 +17,7 @@ from defectscope.core.errors import (
     OutputError,
 )
 from defectscope.core.instances import Instances
-from defectscope.plugins.markers import PROJECT
 from defectscope.plugins.quiet import quiet_stdout
-from defectscope.plugins.records import normalized
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,7 +88,7 @@ class NamedComponent:
 
 def _origin(host: PluginHost, family: str, name: str) -> str:
     plugin = host.find(family, name).plugin
-    return "" if normalized(plugin.distribution) == PROJECT else plugin.label
+    return "" if plugin.is_shipped else plugin.label
 
 
 def guarded(named: NamedComponent, where: str, call: Callable[..., T], *arguments: Any) -> T:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from defectscope.core.base import TrainableDetector
+from defectscope.core.cores import available_cores
 from defectscope.core.errors import (
     ComponentError,
     DefectscopeError,
@@ -18,7 +19,6 @@ from defectscope.core.errors import (
 from defectscope.core.options import Options, validate_options
 from defectscope.core.training import TrainingData, TrainingJob, is_follower
 from defectscope.core.weights import WeightFiles, find_weights, refuse_foreign
-from defectscope.pipeline.lanes import available_cores
 from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.recipes import RecipeData
 from defectscope.pipeline.renaming import check_renames

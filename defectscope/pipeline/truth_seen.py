@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from defectscope.core.instances import Instances
     from defectscope.pipeline.joining import Joined
     from defectscope.pipeline.masking import MaskedParts
+    from defectscope.pipeline.regions import Roi
     from defectscope.pipeline.results import Result
 
 __all__ = ["looked_at_px", "outside_masks", "unseen", "within_roi"]
 
-Roi: TypeAlias = tuple[int, int, int, int]
 Side: TypeAlias = Literal["true", "predicted"]
 
 # Of lines that leave the region, shorter pieces inside do not count.

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from defectscope.core.errors import DefectscopeError
 from defectscope.pipeline.choices import Choice
-from defectscope.plugins.markers import PROJECT
-from defectscope.plugins.records import normalized
 
 if TYPE_CHECKING:
     from defectscope.plugins.host import PluginHost, Registered
@@ -72,7 +70,7 @@ def _preferred(entries: list[Registered], options: Mapping[str, Any]) -> list[Re
     """Return which analyses of one name are made: the only one, one with options, a shipped one."""
     if len(entries) == 1:
         return entries
-    shipped = [e for e in entries if normalized(e.plugin.distribution) == PROJECT]
+    shipped = [e for e in entries if e.plugin.is_shipped]
     return ([e for e in entries if e.qualified in options] or shipped)[:1]
 
 

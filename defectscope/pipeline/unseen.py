@@ -10,9 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["unseen_outlines", "unseen_pixels"]
+    from defectscope.pipeline.regions import Roi
 
-Roi = tuple[int, int, int, int]
+__all__ = ["unseen_outlines", "unseen_pixels"]
 
 
 def unseen_pixels(

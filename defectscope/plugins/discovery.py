@@ -57,8 +57,7 @@ class Gate:
         self._met |= names
         if names & self._blocked.keys():
             return False
-        shipped = normalized(record.distribution) == PROJECT
-        return self._allowed is None or shipped or bool(names & self._allowed.keys())
+        return self._allowed is None or record.is_shipped or bool(names & self._allowed.keys())
 
     def unmatched_blocks(self) -> list[str]:
         """Return names that were to be blocked but belong to no plugin seen."""

@@ -334,8 +334,7 @@ def _ms(begun: float) -> str:
 
 
 def _discovery_order(record: PluginRecord) -> tuple[bool, str, str]:
-    distribution = normalized(record.distribution)
-    return distribution != PROJECT, distribution, record.name
+    return not record.is_shipped, normalized(record.distribution), record.name
 
 
 def _checked(family: str, hook: str, returned: Any) -> list[Any]:

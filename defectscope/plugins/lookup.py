@@ -11,7 +11,6 @@ from defectscope.core.errors import (
     UsageError,
     did_you_mean,
 )
-from defectscope.plugins.markers import PROJECT
 from defectscope.plugins.records import (
     FAMILIES,
     PluginRecord,
@@ -139,13 +138,13 @@ class Catalogue:
         return {
             suffix.lower(): entry.name
             for entry in self.registered("readers")
-            if _is_shipped(entry)
+            if entry.plugin.is_shipped
             for suffix in entry.spec.suffixes
         }
 
     def idle_readers(self, record: PluginRecord) -> list[str]:
         """Return what its author should know of suffixes that shipped readers keep."""
-        if normalized(record.distribution) == PROJECT:
+        if record.is_shipped:
             return []
         shipped = self.shipped_suffixes()
         return [
@@ -177,7 +176,7 @@ class Catalogue:
         return {
             group[0].name: str(_clash("defect-types", group[0].name, group))
             for group in self.clashes(["defect-types"])
-            if not _is_shipped(group[0])
+            if not group[0].plugin.is_shipped
         }
 
     def expect_types(self, names: Iterable[str]) -> list[str]:
@@ -242,10 +241,6 @@ def _provided_by(name: str, everything: list[Registered]) -> str:
     return f" but a plugin, which provides: {', '.join(names)}" if names else ""
 
 
-def _is_shipped(entry: Registered) -> bool:
-    return normalized(entry.plugin.distribution) == PROJECT
-
-
 def _differ(group: list[Registered]) -> bool:
     # Every plugin that uses a defect type may declare it, as long as they agree.
     if group[0].family == "defect-types":
@@ -261,7 +256,7 @@ def _clash(family: str, name: str, found: list[Registered]) -> PluginClashError:
     blocks = [
         entry.plugin.distribution if by_distribution else entry.plugin.name
         for entry in found
-        if not _is_shipped(entry)
+        if not entry.plugin.is_shipped
     ]
     flags = [f"--no-plugin {block}" for block in blocks]
     leave_out = f"leave one out with {' or '.join(flags)}"

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from defectscope.plugins.markers import PROJECT
+
 __all__ = ["BASES", "FAMILIES", "PluginRecord", "Registered", "normalized", "singular"]
 
 # family -> its hook
@@ -71,6 +73,11 @@ class PluginRecord:
     import_s: float = 0.0
     warnings: list[str] = field(default_factory=list)
     provides: dict[str, list[Any]] = field(default_factory=dict)
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it comes with defectscope itself."""
+        return normalized(self.distribution) == PROJECT
 
     @property
     def label(self) -> str:

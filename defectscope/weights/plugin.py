@@ -56,7 +56,7 @@ def defectscope_weights() -> list[ComponentSpec]:
             "yolov3-tiny-loops",
             "Dislocation loops in bright field for yolov3; learned from synthetic images.",
             "defectscope.weights.plugin:yolov3_tiny_loops",
-            licence="AGPL-3.0",
+            licence="AGPL-3.0-only",
         ),
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -18,17 +19,17 @@ NAMES = ("a/2<111> loop", "black dot", "a<100> loop")
 SHAPE = (200, 200)
 
 
-def call(*arguments):
+def call(*arguments, **more):
     done = subprocess.run(
         [sys.executable, "-m", "defectscope", "evaluate", *map(str, arguments)],
-        capture_output=True, text=True, check=False,
+        capture_output=True, text=True, check=False, **more,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def saved(path, **given):
-    labels = Dataset([LabelledImage("f0.png", ds.Instances(SHAPE, **given), 0)])
+def saved(path, name="f0.png", **given):
+    labels = Dataset([LabelledImage(name, ds.Instances(SHAPE, **given), 0)])
     save_dataset(labels, path, "coco", default_host())
     return path
 
@@ -86,3 +87,11 @@ def test_types_of_one_name_are_one(typed):
     merged = json.loads(call(*typed, *renames, "--rename", "black dot=loop", "--json"))
     assert merged["confusion"] is None
     assert merged["by_type"]["loop"]["f1"] == 1
+
+
+def test_json_is_the_same_in_every_encoding_of_stdout(tmp_path):
+    boxes = np.array([[10, 10, 30, 30]])
+    path = saved(tmp_path / "t.json", "5 µm.png", boxes=boxes, defect_types=NAMES[:1])
+    shown = call(path, path, "--json", env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+                 encoding="utf-8")  # fmt: skip
+    assert "5 µm" in str(json.loads(shown))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from defectscope.cli import main
@@ -152,6 +153,40 @@ def test_a_full_disk_behind_stdout_is_one_sentence():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a shell closes the streams")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_are_no_error(closed, tmp_path):
+    out = tmp_path / "out"
+    command = f"exec '{sys.executable}' -m defectscope"
+    for words in ("plugins list", f"generate loops --size 64 --out '{out}'"):
+        done = subprocess.run(
+            ["sh", "-c", f"{command} {words} {closed}"], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+    assert (out / "annotations.json").is_file()
+
+
+TERMINAL = """
+import sys
+from defectscope.cli.main import main
+sys.stdout.isatty = lambda: True
+sys.exit(main(["weights", "info", "loops"]))
+"""
+
+
+@pytest.mark.parametrize(("value", "coloured"), [("1", False), ("", True)])
+def test_no_color_keeps_a_terminal_plain(value, coloured):
+    done = subprocess.run(
+        [sys.executable, "-c", TERMINAL],
+        env={**os.environ, "NO_COLOR": value, "TERM": "xterm"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "heatmap" in done.stdout
+    assert ("\x1b[" in done.stdout) == coloured
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_letters_that_cannot_be_shown_are_no_error(encoding):
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
@@ -189,3 +224,30 @@ def test_a_home_that_cannot_be_written_is_not_talked_about(tmp_path):
                 env=environment)  # fmt: skip
     assert done.returncode == 0
     assert "atplotlib" not in done.stderr
+
+
+def commands(command, name=""):
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for word in command.list_commands(context):
+            yield from commands(command.get_command(context, word), f"{name} {word}")
+    else:
+        yield name, command
+
+
+def test_no_option_is_taken_from_the_last_of_several_in_silence():
+    silent = [
+        f"{name} {option.opts[0]}"
+        for name, command in commands(main.cli)
+        for option in command.params
+        if isinstance(option, click.Option) and not (option.multiple or option.is_flag)
+    ]
+    assert not silent
+
+
+def test_a_value_given_twice_is_wrong_usage(tmp_path):
+    done = call("generate", "loops", "--out", tmp_path / "a", "--background", "white",
+                "--background", "texture")  # fmt: skip
+    assert done.returncode == 2
+    assert "it takes one value, found white and texture" in done.stderr
+    assert not (tmp_path / "a").exists()

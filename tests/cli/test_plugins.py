@@ -61,6 +61,17 @@ class Careless(Blurred):
         return []
 
 
+class Wordless(Blurred):
+    @property
+    def defect_types(self):
+        raise KeyError("types.txt")
+
+
+class Unmakeable(Wordless):
+    def __init__(self, options, runtime):
+        raise ZeroDivisionError("division by zero")
+
+
 class Area(ds.PostProcessor):
     shapes = ("ellipse",)
     columns: ClassVar = {"area_px": "px2", "fit": ""}
@@ -274,6 +285,26 @@ def test_info_says_why_something_cannot_be_used(run):
     result = run("info", "gone")
     assert result.exit_code == 0
     assert "  cannot be used: my-dist 1.5 (plugin 'my-plugin'): component 'gone'" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("component", "reason"),
+    [
+        (Wordless, "cannot say its defect types: KeyError: 'types.txt'"),
+        (Unmakeable, "cannot be made: ZeroDivisionError: division by zero"),
+    ],
+)
+def test_info_of_a_component_that_fails_when_it_is_asked(run, host, component, reason):
+    class Failing:
+        @ds.hookimpl
+        def defectscope_detectors(self):
+            return [ds.ComponentSpec("failing", "Fails.", f"{HERE}:{component.__name__}")]
+
+    register(host, Failing(), "failing", "lab")
+    result = run("info", "failing")
+    assert result.exit_code == 0
+    assert f"(plugin 'failing'): 'failing' {reason}" in result.stdout
+    assert "sigma_px" in result.stdout
 
 
 def test_a_name_in_two_families(run):

@@ -88,13 +88,13 @@ class TestList:
         assert rows["mine"]["distribution"] == "mine"
         assert rows["mine"]["defect_types"] == ["black dot"]
         assert rows["mine"]["licence"] == "MIT"
-        assert rows["yolov3-tiny-loops"]["licence"] == "AGPL-3.0"
+        assert rows["yolov3-tiny-loops"]["licence"] == "AGPL-3.0-only"
         assert rows["mine"]["path"] == str(saved)
         assert "cannot be used without its card" in rows["broken"]["cannot_be_used"]
         done = call("list", **more)
         assert done.returncode == 0
         assert "Of mine." in done.stdout
-        assert re.search(r"yolov3-tiny-loops +yolov3 +AGPL-3.0 +dislocation-loop", done.stdout)
+        assert re.search(r"yolov3-tiny-loops +yolov3 +AGPL-3.0-only +dislocation-loop", done.stdout)
         assert "cannot be used" in done.stdout
 
     def test_those_without_a_card_have_a_path(self, tmp_path):

@@ -430,7 +430,7 @@ class Pool:
     ("count", "length", "chunk"), [(4, None, 1), (20, None, 2), (100, None, 4), (100, 3, 1)]
 )
 def test_every_worker_has_something_to_do(count, length, chunk, host, tmp_path, monkeypatch):
-    monkeypatch.setattr(generation, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(generation, "worker_pool", Pool)
     message = "a worker process died.*__main__.*fewer --workers.*--resume"
     with pytest.raises(OutputError, match=message):
         generate_dataset(plan(length), count, tmp_path / "data", host, workers=2)

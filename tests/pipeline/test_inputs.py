@@ -487,6 +487,8 @@ class Arrays(ds.Reader):
     def read(self, path: Path) -> ds.FrameSequence:
         if path.stem == "broken":
             raise KeyError("no such thing")
+        if path.stem == "ends":
+            raise SystemExit(0)
         assert {"dislocation"} <= self.runtime.defect_types.keys()
         return ArrayFrames(path)
 
@@ -502,6 +504,8 @@ class ArrayFrames(ds.FrameSequence):
     def read(self, position: int) -> np.ndarray:
         if self.path.stem == "raises":
             raise ZeroDivisionError("division by zero")
+        if self.path.stem == "quits":
+            raise SystemExit(0)
         if self.path.stem == "fails":
             raise OSError(5, "Input/output error")
         return np.load(self.path)[position]
@@ -552,12 +556,16 @@ def test_two_third_parties_for_one_suffix_clash(
 
 def test_a_reader_that_raises_is_named(tmp_path: Path, host: PluginHost, arrays: str) -> None:
     add_reader(host, "lab-formats", arrays, ".npy")
-    for name in ("broken", "raises", "fails"):
+    for name in ("broken", "raises", "fails", "ends", "quits"):
         np.save(tmp_path / f"{name}.npy", np.stack([picture(5)] * 2))
     with pytest.raises(ComponentError, match=r"'lab-formats/arrays' failed on broken\.npy: KeyErr"):
         open_inputs([tmp_path / "broken.npy"], host)
     with pytest.raises(ComponentError, match=r"failed on raises\.npy: ZeroDivisionError: division"):
         open_inputs([tmp_path / "raises.npy"], host).read(0)
+    with pytest.raises(ComponentError, match=r"failed on ends\.npy: SystemExit: 0 \(it tried"):
+        open_inputs([tmp_path / "ends.npy"], host)
+    with pytest.raises(ComponentError, match=r"failed on quits\.npy: SystemExit: 0 \(it tried"):
+        open_inputs([tmp_path / "quits.npy"], host).read(0)
     with pytest.raises(DamagedFrameError, match=r"fails\.npy#1: cannot be read: Input/output"):
         open_inputs([tmp_path / "fails.npy"], host).read(1)
 

@@ -55,6 +55,19 @@ class Broken(AnnotationFormat):
         raise ZeroDivisionError("save failed")
 
 
+class Ending(AnnotationFormat):
+    """Ends the program wherever it can."""
+
+    def accepts(self, path: Path) -> bool:
+        raise SystemExit(0)
+
+    def load(self, path: Path) -> Dataset:
+        raise SystemExit(0)
+
+    def save(self, dataset: Dataset, path: Path) -> list[str]:
+        raise SystemExit(0)
+
+
 class Strange(AnnotationFormat):
     """Returns something else, and writes where it must not."""
 
@@ -88,7 +101,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     # Test modules are imported by path; specs name them like any module.
-    module = SimpleNamespace(Everything=Everything, Broken=Broken, Strange=Strange)
+    module = SimpleNamespace(Everything=Everything, Broken=Broken, Ending=Ending, Strange=Strange)
     monkeypatch.setitem(sys.modules, __name__, module)
 
 
@@ -169,14 +182,27 @@ def test_broken_plugins_do_not_hide_the_others(tmp_path: Path, coco: Path) -> No
 
 def test_components_that_raise_are_named(tmp_path: Path, coco: Path) -> None:
     host = host_with(spec("broken", Broken), spec("strange", Strange))
-    with pytest.raises(ComponentError, match=r"'broken' failed while it read .*: ZeroDivision"):
+    with pytest.raises(
+        ComponentError, match=r"'broken' of other 1 .* failed while it read .*: ZeroDivision"
+    ):
         open_dataset(coco, host, "broken")
-    with pytest.raises(ComponentError, match=r"'broken' failed while it wrote .*: ZeroDivision"):
+    with pytest.raises(
+        ComponentError, match=r"'broken' of other 1 .* failed while it wrote .*: ZeroDivision"
+    ):
         save_dataset(Dataset([]), tmp_path / "out", "broken", host)
-    with pytest.raises(ComponentError, match="'strange' must return a Dataset, found str"):
+    with pytest.raises(ComponentError, match=r"'strange' of other 1 .* must return a Dataset"):
         open_dataset(coco, host, "strange")
     with pytest.raises(OutputError, match=r"cannot write .*: No such file or directory"):
         save_dataset(Dataset([]), tmp_path / "out", "strange", host)
+
+
+def test_a_component_that_ends_the_program_is_named(tmp_path: Path, coco: Path) -> None:
+    host = host_with(spec("ending", Ending))
+    assert detect_format(coco, host) == "coco"
+    with pytest.raises(ComponentError, match=r"'ending' of other 1 .* while it read .*SystemExit"):
+        open_dataset(coco, host, "ending")
+    with pytest.raises(ComponentError, match=r"'ending' of other 1 .* while it wrote .*SystemExit"):
+        save_dataset(Dataset([]), tmp_path / "out", "ending", host)
 
 
 def test_directions(tmp_path: Path, coco: Path) -> None:

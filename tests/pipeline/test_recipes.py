@@ -240,7 +240,9 @@ def test_a_recipe_that_is_not_there(tmp_path):
 def test_a_plugin_that_is_kept_out_draws_nothing(tmp_path):
     (tmp_path / "recipe.toml").write_text(PLAIN)
     host = PluginHost(blocked=["generators"], allowed=())
-    with pytest.raises(UnknownNameError, match=r"no background 'defectscope/texture'.*plugins blocked: 1"):
+    with pytest.raises(
+        UnknownNameError, match=r"no background 'defectscope/texture'.*plugins blocked: 1"
+    ):
         RecipeData.read(tmp_path / "recipe.toml", host)
 
 

@@ -641,3 +641,11 @@ def test_a_reader_of_a_shipped_suffix_is_said_to_be_idle():
         "its reader 'own' is never asked for files ending in .TIF, which the shipped reader "
         "'own' takes"
     ]
+
+
+@pytest.mark.parametrize(
+    ("distribution", "shipped"),
+    [("defectscope", True), ("DefectScope", True), ("defectscope-x", False)],
+)
+def test_what_is_shipped(distribution, shipped):
+    assert PluginRecord("readers", distribution, "1", "x").is_shipped == shipped

@@ -76,7 +76,7 @@ def convert(source: Path, out: Path, defect_types: Sequence[str]) -> WeightFiles
         detector="yolov3", title=f"converted from {source.name}", defect_types=names,
         architecture=architecture.model_dump(mode="json"), threshold=THRESHOLD,
         threshold_from="ultralytics' default", data="unknown: trained with ultralytics",
-        licence=str(content.get("license") or "AGPL-3.0"),
+        licence=str(content.get("license") or "AGPL-3.0-only"),
     )  # fmt: skip
     arrays = {
         name: value.numpy().astype(np.float16) if value.ndim == 4 else value.numpy()

@@ -38,7 +38,7 @@ def test_a_model_becomes_weights_that_find_what_ultralytics_finds(model, tmp_pat
     source = saved(tmp_path, {"model": model, "ema": None, "train_args": {"imgsz": 640}})
     files = YoloV3.convert(source, tmp_path / "w.safetensors", [])
     assert files.card.defect_types == ("loop", "dot")
-    assert files.card.licence == "AGPL-3.0"
+    assert files.card.licence == "AGPL-3.0-only"
     assert files.card.architecture["channels"] == 3
     pixels = np.random.default_rng(0).integers(0, 256, (96, 96)).astype(np.uint8)
     detector = YoloV3(YoloOptions(weights=str(files.tensors), score=1e-6, overlap=1))

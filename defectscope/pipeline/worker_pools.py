@@ -1,0 +1,44 @@
+"""Pools of processes of their own, for the frames of a run and the samples of a dataset."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+__all__ = ["worker_pool"]
+
+# Windows waits for no more handles at once, and Python refuses larger pools there.
+MOST_ON_WINDOWS = 61
+
+
+def worker_pool(workers: int, start: Callable[..., None], *arguments: Any) -> ProcessPoolExecutor:
+    """Return a pool of processes.
+
+    They are started as work is submitted, under ``ctrl_c_ignored``.
+
+    Parameters
+    ----------
+    workers
+        Number of processes; where Windows allows fewer, as many as it does.
+    start
+        What each process calls once, with `arguments`, before anything else.
+    """
+    if sys.platform == "win32":
+        workers = min(workers, MOST_ON_WINDOWS)
+    return ProcessPoolExecutor(
+        workers,
+        # Spawned, not forked: OpenCV and torch threads do not survive a fork.
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start,
+        initargs=(start, arguments),
+    )
+
+
+def _start(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    # Ctrl-C reaches every process of the terminal; the parent decides what to do.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    start(*arguments)
