@@ -30,6 +30,11 @@ def defectscope_analyses() -> list[ComponentSpec]:
             "defectscope.analysis.trajectories:Trajectories",
         ),
         ComponentSpec(
+            "survival",
+            "How long particles live, with those whose end was not seen; how many come and go.",
+            "defectscope.analysis.survival:Survival",
+        ),
+        ComponentSpec(
             "track-quality",
             "Sightings, gaps and jumps of tracks; merges and splits.",
             "defectscope.analysis.track_report:TrackReport",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from defectscope import Tables
 
-__all__ = ["BOX", "cut_by_rim"]
+__all__ = ["BOX", "cut_by_rim", "rim_ends"]
 
 # Columns of the boxes.
 BOX = ["x_min", "y_min", "x_max", "y_max"]
@@ -23,7 +23,13 @@ RIM_PX = 1.0
 
 
 def cut_by_rim(tracks: pd.DataFrame, tables: Tables) -> NDArray[np.bool_]:
-    """Return which particles came in or went out over the rim of what was looked at.
+    """Return which particles came in or went out, either of :func:`rim_ends`."""
+    came_in, went_out = rim_ends(tracks, tables)
+    return came_in | went_out
+
+
+def rim_ends(tracks: pd.DataFrame, tables: Tables) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which particles came in, and which went out over the rim of what was looked at.
 
     Parameters
     ----------
@@ -35,26 +41,33 @@ def cut_by_rim(tracks: pd.DataFrame, tables: Tables) -> NDArray[np.bool_]:
 
     Returns
     -------
-    (n,) bool
-        In the order of the particles: whether the first or last box touches the rim, or one more
-        step as the first or last one would lead the centre out.
+    came_in, went_out
+        (n,) bool, in the order of the particles: whether the first (last) box touches the rim, or
+        one more step as the first (last) one would lead the centre out.
     """
     particle = tracks["particle"].to_numpy()
     begins = np.diff(particle, prepend=particle[:1] - 1) != 0
     first = np.flatnonzero(begins)
     last = np.append(first[1:], len(particle)) - 1
     step = typical_step(tables.frames["frame"])
-    cut = np.zeros(len(first), bool)
-    for end, inner in ((first, np.minimum(first + 1, last)), (last, np.maximum(last - 1, first))):
-        rows, before = tracks.iloc[end], tracks.iloc[inner]
-        field = _fields(rows, tables)
-        if set(BOX) <= set(tracks.columns):
-            box = rows[BOX].to_numpy(float)
-            cut |= (box[:, :2] < field[:, :2] + RIM_PX).any(axis=1)
-            cut |= (box[:, 2:] > field[:, 2:] - RIM_PX).any(axis=1)
-        at, apart = rows[["x", "y"]].to_numpy(float), np.abs(_frames(rows) - _frames(before))
-        moved = (at - before[["x", "y"]].to_numpy(float)) * (step / np.maximum(apart, 1))[:, None]
-        cut |= ((at + moved < field[:, :2]) | (at + moved > field[:, 2:])).any(axis=1)
+    return (
+        _beyond(tracks.iloc[first], tracks.iloc[np.minimum(first + 1, last)], tables, step),
+        _beyond(tracks.iloc[last], tracks.iloc[np.maximum(last - 1, first)], tables, step),
+    )
+
+
+def _beyond(
+    rows: pd.DataFrame, inner: pd.DataFrame, tables: Tables, step: int
+) -> NDArray[np.bool_]:
+    """Return which tracks go on beyond the rim, by their end rows and those next to these."""
+    field, cut = _fields(rows, tables), np.zeros(len(rows), bool)
+    if set(BOX) <= set(rows.columns):
+        box = rows[BOX].to_numpy(float)
+        cut |= (box[:, :2] < field[:, :2] + RIM_PX).any(axis=1)
+        cut |= (box[:, 2:] > field[:, 2:] - RIM_PX).any(axis=1)
+    at, apart = rows[["x", "y"]].to_numpy(float), np.abs(_frames(rows) - _frames(inner))
+    moved = (at - inner[["x", "y"]].to_numpy(float)) * (step / np.maximum(apart, 1))[:, None]
+    cut |= ((at + moved < field[:, :2]) | (at + moved > field[:, 2:])).any(axis=1)
     return cut
 
 

@@ -16,6 +16,7 @@ from defectscope.analysis.diffusion import Diffusion
 from defectscope.analysis.growth import Growth
 from defectscope.analysis.series import FrameAxis, SeriesPanel
 from defectscope.analysis.sizes import SizeDistribution
+from defectscope.analysis.survival import Survival
 from defectscope.analysis.trajectories import Trajectories
 from defectscope.plugins.conformance.tables import sample_tables
 from defectscope.plugins.shipped_types import SHIPPED
@@ -168,7 +169,8 @@ def test_both_densities_of_one_frame_agree(make_tables):
 def test_every_figure_with_bars_or_bands_says_what_they_are():
     tables = sample_tables()
     quiet = {"track-quality", "fast-and-slow", "line-motion"}
-    analyses = (NumberDensity, SizeDistribution, DefectClasses, Growth, Diffusion, Trajectories)
+    analyses = (NumberDensity, SizeDistribution, DefectClasses, Growth, Diffusion, Trajectories,
+                Survival)  # fmt: skip
     found = [f for a in analyses for f in a().analyse(tables) if f.figure is not None]
     assert len(found) > 5
     for finding in found:

@@ -27,6 +27,7 @@ from defectscope.analysis.hardening import (
 )
 from defectscope.analysis.scales import Scale, scale_of
 from defectscope.analysis.sizes import size_table
+from defectscope.analysis.survival import Survival
 from defectscope.analysis.swelling import Swelling, sphere_volumes, swelling_of, swelling_table
 from defectscope.analysis.track_report import TrackReport
 from defectscope.analysis.trajectories import Trajectories, lifetime_table, speeds
@@ -476,7 +477,9 @@ def test_no_limit_of_a_mean_size_is_negative(make_tables):
     assert [(n.low, n.high is None) for n in finding.numbers] == [(0, False), (None, True)]
 
 
-ANALYSES = (Diffusion, Growth, DefectClasses, TrackReport, Trajectories, Hardening, Swelling)
+ANALYSES = (
+    Diffusion, Growth, DefectClasses, TrackReport, Trajectories, Survival, Hardening, Swelling,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("analysis", ANALYSES)

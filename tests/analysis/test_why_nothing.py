@@ -12,6 +12,7 @@ from defectscope.analysis.hardening import Hardening
 from defectscope.analysis.line_motion import LineMotion
 from defectscope.analysis.line_spacing import LineSpacing
 from defectscope.analysis.sizes import SizeDistribution
+from defectscope.analysis.survival import Survival
 from defectscope.analysis.swelling import Swelling
 from defectscope.analysis.track_report import TrackReport
 from defectscope.analysis.trajectories import Trajectories
@@ -25,7 +26,9 @@ def said(analysis, tables):
     return analysis.why_nothing(tables)
 
 
-@pytest.mark.parametrize("analysis", [Growth, Diffusion, Trajectories, TrackReport, LineMotion])
+@pytest.mark.parametrize(
+    "analysis", [Growth, Diffusion, Trajectories, TrackReport, Survival, LineMotion]
+)
 def test_without_a_tracker(make_tables, analysis):
     tables = make_tables({0: [LOOP]})
     assert said(analysis(), tables) == "nothing was tracked; choose a tracker for the run"
