@@ -27,7 +27,8 @@ from defectscope.pipeline.benchmark_process import (
 )
 
 # All of it at once: what is imported later would be counted as the detector's.
-from defectscope.pipeline.named import NamedComponent, check_found, guarded
+from defectscope.pipeline.found_checks import check_found
+from defectscope.pipeline.named import NamedComponent, guarded
 
 if TYPE_CHECKING:
     from defectscope.core.base import Detector

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +16,6 @@ from defectscope.core.errors import (
     OutputError,
 )
 from defectscope.core.instances import Instances
-from defectscope.core.tables import taken_names
 from defectscope.plugins.markers import PROJECT
 from defectscope.plugins.records import normalized
 
@@ -24,11 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from defectscope.core.base import Runtime
-    from defectscope.core.frames import Frame
     from defectscope.pipeline.choices import Choice
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["NamedComponent", "busy", "check_found", "guarded", "outside", "reported_types"]
+__all__ = ["NamedComponent", "busy", "guarded", "outside", "reported_types"]
 
 T = TypeVar("T")
 
@@ -167,41 +165,3 @@ def outside(instances: Instances) -> NDArray[np.bool_]:
     height, width = instances.image_shape
     beyond = (instances.boxes < -1) | (instances.boxes > np.array([width, height] * 2) + 1)
     return np.asarray(beyond.any(axis=1))
-
-
-def check_found(named: NamedComponent, found: Any, frames: Sequence[Frame]) -> None:
-    """Check that a component returned one Instances a frame, inside of it.
-
-    Raises
-    ------
-    ComponentError
-        It did not; names the component.
-    """
-    if not isinstance(found, list | tuple) or len(found) != len(frames):
-        size = f"{len(found)} of them" if isinstance(found, list | tuple) else type(found).__name__
-        raise ComponentError(
-            f"{named.describe()} must return one Instances for each of {len(frames)} frames, "
-            f"found {size}"
-        )
-    for instances, frame in zip(found, frames, strict=True):
-        if not isinstance(instances, Instances):
-            raise ComponentError(
-                f"{named.describe()} must return Instances on {frame.source}, "
-                f"found {type(instances).__name__}"
-            )
-        if instances.image_shape != frame.shape:
-            raise ComponentError(
-                f"{named.describe()} returned instances of an image of {instances.image_shape} "
-                f"on {frame.source}, which is {frame.shape}"
-            )
-        taken = taken_names(instances.units)
-        if taken:
-            raise ComponentError(
-                f"{named.describe()} must give its measurements names of their own; "
-                f"{', '.join(taken)} of {frame.source} would replace a column of the tables"
-            )
-        if outside(instances).any():
-            raise ComponentError(
-                f"{named.describe()} returned boxes outside of {frame.source} "
-                f"({frame.shape[1]} x {frame.shape[0]} px)"
-            )

@@ -18,8 +18,9 @@ from defectscope.core.geometry.boxes import box_centres
 from defectscope.core.instances import Instances
 from defectscope.core.masks import mask_outline
 from defectscope.core.thread_counts import ThreadCount
+from defectscope.pipeline.found_checks import check_found
 from defectscope.pipeline.masking import MaskedParts
-from defectscope.pipeline.named import NamedComponent, check_found, guarded
+from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.regions import Roi, read_part
 
 if TYPE_CHECKING:

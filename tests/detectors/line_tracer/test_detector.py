@@ -15,7 +15,7 @@ from defectscope.core.options import validate_options
 from defectscope.detectors.learning.detector import scaled_shape
 from defectscope.detectors.line_tracer.detector import LineTracer, LineTracerOptions
 from defectscope.detectors.line_tracer.targets import line_targets
-from defectscope.pipeline.named import check_found
+from defectscope.pipeline.found_checks import check_found
 from defectscope.plugins.testing import DetectorConformance
 
 NAMED = SimpleNamespace(describe=lambda: "line-tracer")
