@@ -18,7 +18,7 @@ from defectscope.core.geometry.boxes import box_centres
 from defectscope.core.instances import Instances
 from defectscope.core.masks import mask_outline
 from defectscope.core.thread_counts import ThreadCount
-from defectscope.pipeline.found_checks import check_found
+from defectscope.pipeline.found_checks import check_found, check_processed
 from defectscope.pipeline.masking import MaskedParts
 from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.regions import Roi, read_part
@@ -194,8 +194,10 @@ class FrameStages:
             start = time.perf_counter()
             processor: PostProcessor = named.component
             where = f"on {frame.source}"
-            instances = guarded(named, where, processor.process, frame, instances)
+            given = instances
+            instances = guarded(named, where, processor.process, frame, given)
             check_found(named, [instances], [frame])
+            check_processed(named, frame, given, instances)
             outcome.timings_s[named.alias] = time.perf_counter() - start
         self._expect_one_meaning(instances)
         start = time.perf_counter()
