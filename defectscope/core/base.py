@@ -245,7 +245,7 @@ class PostProcessor(Component):
 
     @abstractmethod
     def process(self, frame: Frame, instances: Instances) -> Instances:
-        """Return as many or fewer instances, with the columns added."""
+        """Return as many instances, fewer where it `drops` some, with the columns added."""
 
 
 class Tracker(Component):

@@ -88,8 +88,8 @@ def check_processed(
     Raises
     ------
     ComponentError
-        There are more of them, other columns than those given and declared, or other instances of
-        a shape that it does not handle; names the post-processor.
+        There are more of them, or fewer where it drops none; other columns than those given and
+        declared; or other instances of a shape that it does not handle. Names the post-processor.
     """
     post: PostProcessor = named.component
     where = f"on {frame.source}"
@@ -97,6 +97,12 @@ def check_processed(
         raise ComponentError(
             f"{named.describe()} must return as many or fewer instances {where}, found "
             f"{len(found)} for {len(given)}"
+        )
+    if len(found) < len(given) and not post.drops:
+        raise ComponentError(
+            f"{named.describe()} left out {len(given) - len(found)} of {len(given)} instances "
+            f"{where}, which its class must declare with drops = True: precision and recall of the "
+            "detector do not hold after it"
         )
     # Of a frame without instances a column holds nothing.
     expected = {**given.units, **post.columns}

@@ -122,15 +122,26 @@ def test_post_processors_add_what_they_declare():
     check_processed(SIZED, FRAME, again, again)
 
 
+def test_post_processors_may_drop_what_they_are_about():
+    class Fewer(Sized):
+        drops = True
+
+    fewer = NamedComponent("fewer", Fewer(runtime=ds.Runtime(defect_types=TYPES)))
+    check_processed(fewer, FRAME, GIVEN, sized(GIVEN[:1]))
+    with pytest.raises(ds.ComponentError, match="instances of others as they are"):
+        check_processed(fewer, FRAME, GIVEN, GIVEN[:0])
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         (sized(ds.Instances.concatenate([GIVEN, GIVEN]), [np.nan] * 6), "found 6 for 3"),
+        (sized(GIVEN[:2]), "left out 1 of 3 instances on a.png.* drops = True"),
         (sized(units={}), "in other units: size_px on a.png"),
         (GIVEN, "missing: kind, size_px on a.png"),
         (sized().with_measurements({"more": [1, 2, 3]}, {}), "not declared: more on a.png"),
         (sized(sizes=(3, 4, 5)), "about shapes line, and must return instances of others as"),
-        (sized(GIVEN[[1, 0, 2]], sizes=(3, np.nan, 5))[:1], "instances of others as they are"),
+        (sized(GIVEN[[1, 2, 2]], sizes=(3, 4, 5)), "instances of others as they are"),
         (sized().with_measurements({"track": [9, 5, 6]}, {}), "instances of others as they are"),
         (sized(GIVEN.moved(1, 0, FRAME.shape)), "instances of others as they are"),
     ],

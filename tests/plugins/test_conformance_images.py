@@ -490,7 +490,14 @@ class MeasuresEverything(BoxArea):
         return np.ones(len(instances), bool)
 
 
+class DropsUnsaid(BoxArea):
+    def process(self, frame, instances):
+        return super().process(frame, instances[:1])
+
+
 class DropsOthers(BoxArea):
+    drops = True
+
     def process(self, frame, instances):
         return super().process(frame, instances[self.mine(instances)])
 
@@ -587,6 +594,7 @@ BROKEN = [
     ("postprocessors", OtherUnit, "adds_its_columns", "must be 'px2' as declared, found 'px'"),
     ("postprocessors", DropsOthersColumns, "adds_its_columns", "missing: marker"),
     ("postprocessors", Doubles, "adds_its_columns", "as many or fewer"),
+    ("postprocessors", DropsUnsaid, "adds_its_columns", "must declare drops = True, found 1 for"),
     ("postprocessors", StumblesOnNothing, "handles_nothing", "missing: box_area_px"),
     ("postprocessors", WritesBoxes, "adds_its_columns", "must not change"),
     ("postprocessors", NeedsBytes, "any_bit_depth", "raised TypeError"),

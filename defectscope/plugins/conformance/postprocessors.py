@@ -46,6 +46,11 @@ def _processed(post: PostProcessor, frame: Frame, given: Instances) -> Instances
         len(found) <= len(given),
         f"process must return as many or fewer instances, found {len(found)} for {len(given)}",
     )
+    expect(
+        len(found) == len(given) or post.drops,
+        f"a post-processor that leaves instances out must declare drops = True, found "
+        f"{len(found)} for {len(given)}",
+    )
     return found
 
 
