@@ -130,6 +130,12 @@ def _check_truth(named: NamedComponent, where: str, truth: Any, shape: Shape) ->
         corners = ", ".join(f"{value:g}" for value in beyond[0].tolist())
         expected = f"must return boxes inside its frame of {shape[1]} x {shape[0]} px"
         _refuse(named, expected, where, corners)
+    declared = named.component.defect_types
+    others = set(truth.defect_types[~truth.ignore].tolist()).difference(declared)
+    # Distractors that look like one of these would have no label; who declares none is asked less.
+    if others and declared:
+        expected = f"must label the types that it declares ({', '.join(declared)})"
+        _refuse(named, expected, where, ", ".join(sorted(others)))
 
 
 def _described(value: Any) -> str:

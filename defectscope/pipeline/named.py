@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from defectscope.pipeline.choices import Choice
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["NamedComponent", "busy", "guarded", "outside", "reported_types"]
+__all__ = ["NamedComponent", "busy", "guarded", "outside", "reported_types", "unknown_types"]
 
 T = TypeVar("T")
 
@@ -153,6 +153,28 @@ def reported_types(named: NamedComponent) -> tuple[str, ...]:
         return tuple(named.component.defect_types)
     except Exception:
         return ()
+
+
+def unknown_types(named: NamedComponent, found: Iterable[str], known: Collection[str]) -> list[str]:
+    """Return what to say of types that were found, and that nobody knows.
+
+    Parameters
+    ----------
+    named
+        The detector; what it declares is told when a run begins.
+    found
+        Names of the types of instances.
+    known
+        Names of those that are registered.
+    """
+    unknown = sorted(set(found).difference(known))
+    declared = reported_types(named) if unknown else ()
+    return [
+        f"the defect type {name!r} was found, which {named.label} does not declare and no plugin "
+        "registers: nothing is known of its shape, contrast and definition of size"
+        for name in unknown
+        if name not in declared
+    ]
 
 
 def busy(named: NamedComponent, where: str) -> str:

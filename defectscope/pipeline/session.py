@@ -26,7 +26,7 @@ from defectscope.core.tables import FRAME_COLUMNS, SHIFT_COLUMNS
 from defectscope.core.votes import Vote
 from defectscope.pipeline.execute import outcomes_in_order
 from defectscope.pipeline.finishing import track_detections, write_findings
-from defectscope.pipeline.named import NamedComponent, guarded
+from defectscope.pipeline.named import NamedComponent, guarded, unknown_types
 from defectscope.pipeline.overlay import write_overlays
 from defectscope.pipeline.registering import (
     chosen_registration,
@@ -301,7 +301,9 @@ class Session:
         )
 
     def _note(self, outcome: FrameOutcome) -> None:
-        for text in outcome.warnings:
+        found = () if outcome.rows is None else outcome.rows.detections["defect_type"]
+        unknown = unknown_types(self.detector, found, self.runtime.defect_types)
+        for text in (*outcome.warnings, *unknown):
             self._warn(text)
         for stage, seconds in outcome.timings_s.items():
             self.timings_s[stage] += seconds

@@ -75,6 +75,15 @@ class Outside(ds.Detector):
         return [ds.Instances(frame.shape, box, defect_types="x") for frame in frames]
 
 
+class Unsaid(ds.Detector):
+    """Returns a type that it does not declare."""
+
+    def detect(self, frames):
+        names = ["mystery", "black dot"]
+        boxes = [[0, 0, 9, 9], [20, 20, 29, 29]]
+        return [ds.Instances(frame.shape, boxes, defect_types=names) for frame in frames]
+
+
 class Named(ds.Detector):
     """Gives a measurement the name of a column that every table has."""
 
@@ -106,6 +115,7 @@ class Plugin:
             ds.ComponentSpec("find", "Test detector.", f"{__name__}:Find"),
             ds.ComponentSpec("too-many", "Wrong length.", f"{__name__}:TooMany"),
             ds.ComponentSpec("named", "Wrong columns.", f"{__name__}:Named"),
+            ds.ComponentSpec("unsaid", "Types of its own.", f"{__name__}:Unsaid"),
             ds.ComponentSpec("outside", "Wrong boxes.", f"{__name__}:Outside"),
         ]
 

@@ -74,6 +74,10 @@ class Drawing(ds.Generator):
         "NaN": truth(),
         "0 to 255": truth(),
         "beyond the frame": truth(boxes=[*BOX, [12, 3, 25, 6]]),
+        "another type": ds.Instances(SHAPE, BOX * 2, defect_types=["black dot", "mystery"]),
+        "another type that is ignored": ds.Instances(
+            SHAPE, BOX, defect_types="mystery", ignore=[True]
+        ),
         "hardly beyond the frame": truth(boxes=[[-0.6, 3, 20.7, 16]]),
         "a cover of another size": truth(),
     }
@@ -174,6 +178,7 @@ def test_backgrounds(case, message, host, tmp_path):
         ("NaN", "must leave finite grey values for sample 0, found NaN"),
         ("0 to 255", r"must leave grey values of 0 to 1 for sample 0, found 127\.5 to 127\.5"),
         ("beyond the frame", "must return boxes .* 20 x 16 px for sample 0, found 12, 3, 25, 6"),
+        ("another type", r"must label the types that it declares .black dot. .* found mystery"),
         ("a cover of another size", r"must say what it covered .* found bool of \(8, 8\)"),
     ],
 )
@@ -214,6 +219,15 @@ def test_what_goes_a_little_beyond_grey_and_frame_is_taken(host, tmp_path):
     generate_dataset(SamplePlan(*choices, SHAPE), 1, folder, host)
     pixels = cv2.imread(str(folder / "images" / "000000.png"), cv2.IMREAD_UNCHANGED)
     assert pixels[3, 4] == 255
+
+
+def test_types_of_what_is_ignored_need_not_be_declared(host, tmp_path):
+    choices = (
+        Choice("rendering", "rendering"),
+        (Choice("drawing", "drawing", {"case": "another type that is ignored"}),),
+    )
+    dataset = generate_dataset(SamplePlan(*choices, SHAPE), 1, tmp_path / "data", host)
+    assert dataset.images[0].instances.defect_types.tolist() == ["mystery"]
 
 
 def test_a_frame_without_defects_needs_no_ids(host, tmp_path):

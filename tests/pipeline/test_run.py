@@ -133,6 +133,16 @@ def test_a_calibrated_column_is_not_replaced(pipeline, series, tmp_path):
         pipeline(post=("axes", "calibrated")).run(series(2), tmp_path / "run", **PLAIN)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_types_that_nobody_knows_are_said_once(pipeline, series, tmp_path, workers):
+    run = pipeline("unsaid").run(series(3), tmp_path / "run", workers=workers, **PLAIN)
+    (text,) = [text for text in run.warnings if "mystery" in text]
+    assert text.startswith("the defect type 'mystery' was found, which 'unsaid' of test-components")
+    assert not any("black dot" in text for text in run.warnings)
+    known = pipeline().run(series(3), tmp_path / "known", workers=workers, **PLAIN)
+    assert not any("was found" in text for text in known.warnings)
+
+
 def test_a_component_cannot_change_the_frame(pipeline, series, tmp_path):
     with pytest.raises(ds.ComponentError, match=r"'mutating'.*read-only"):
         pipeline(post=("mutating",)).run(series(2), tmp_path / "run", **PLAIN)
