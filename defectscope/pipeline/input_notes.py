@@ -9,7 +9,7 @@ from pathlib import Path
 from defectscope.core.calibration import Calibration
 from defectscope.core.frames import stem_and_number
 
-__all__ = ["SeriesNotes", "broken_numbering", "one_after_the_other"]
+__all__ = ["SeriesNotes", "broken_numbering", "one_after_the_other", "without_frames"]
 
 SCALE_TOLERANCE = 0.01
 MOST_WARNINGS = 50
@@ -131,6 +131,12 @@ def broken_numbering(names: Sequence[str], paths: Sequence[Path]) -> str | None:
     if same is None:
         return None
     return f"{_listed(same)} have the same number, {counts}each number must come once"
+
+
+def without_frames(names: Sequence[str]) -> str:
+    """Return what is said of files in which a reader finds no frame."""
+    verb = "holds no frame and is" if len(names) == 1 else "hold no frame and are"
+    return f"{_listed(names)} {verb} left out; frame indices are those of the other files"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -20,9 +20,14 @@ from defectscope.core.errors import (
     InputError,
 )
 from defectscope.core.file_order import natural_key
-from defectscope.core.frames import FrameSequence, frame_indices
+from defectscope.core.frames import DTYPES, FrameSequence, frame_indices
 from defectscope.pipeline.input_files import ReaderTable, input_files
-from defectscope.pipeline.input_notes import SeriesNotes, broken_numbering, one_after_the_other
+from defectscope.pipeline.input_notes import (
+    SeriesNotes,
+    broken_numbering,
+    one_after_the_other,
+    without_frames,
+)
 from defectscope.pipeline.reader_options import ReaderOptions, check_readers_used
 from defectscope.pipeline.source_names import source_names
 
@@ -164,6 +169,7 @@ class InputSeries(FrameSequence):
     def _counted(self, files: list[_File]) -> list[_File]:
         counted: list[_File] = []
         size_of_one: dict[str, float] = {}
+        empty: list[str] = []
         many = len(files) > COUNT_ALL_FILES
         for file in files:
             known = many and file.reader in size_of_one
@@ -183,10 +189,14 @@ class InputSeries(FrameSequence):
                 size_of_one[file.reader] = max(size, size_of_one.get(file.reader, 0))
             if count > 0:
                 counted.append(_File(file.path, file.reader, count))
+            else:
+                empty.append(file.path.name)
             if len(files) == 1 and count > 0:
                 self._current = (0, sequence)  # so that it is not opened again
             else:
                 sequence.close()
+        if empty and counted:
+            self.warnings.append(without_frames(empty))
         return counted
 
     def _holds_one(self, file: _File) -> bool:
@@ -304,7 +314,14 @@ def _pixels(file: _File, pixels: Any) -> NDArray[Any]:
             f"reader {file.reader!r} must return frames of {file.path.name} as arrays, found "
             f"{type(pixels).__name__}"
         )
-    return pixels
+    # Numbers of files are often big-endian; what is done with pixels wants those of the machine.
+    native: NDArray[Any] = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    if native.ndim != 2 or native.dtype not in DTYPES:
+        raise ComponentError(
+            f"reader {file.reader!r} must return frames of {file.path.name} as (H, W) arrays of "
+            f"uint8, uint16 or float32, found {native.dtype} of {native.shape}"
+        )
+    return native
 
 
 def _raised(file: _File, error: Exception) -> str:

@@ -562,6 +562,45 @@ def test_a_reader_that_raises_is_named(tmp_path: Path, host: PluginHost, arrays:
         open_inputs([tmp_path / "fails.npy"], host).read(1)
 
 
+@pytest.mark.parametrize(
+    ("frame", "found"),
+    [
+        (picture(5).astype(float), r"float64 of \(12, 16\)"),
+        (picture(5) > 0, r"bool of \(12, 16\)"),
+        (np.dstack([picture(5)] * 3), r"uint8 of \(12, 16, 3\)"),
+    ],
+)
+def test_a_reader_with_pixels_of_another_kind_is_named(
+    tmp_path: Path, host: PluginHost, arrays: str, frame: Any, found: str
+) -> None:
+    add_reader(host, "lab-formats", arrays, ".npy")
+    np.save(tmp_path / "a.npy", frame[None])
+    with pytest.raises(ComponentError, match=f"'lab-formats/arrays' must return .*, found {found}"):
+        open_inputs([tmp_path], host).read(0)
+
+
+def test_numbers_of_another_byte_order_are_taken(
+    tmp_path: Path, host: PluginHost, arrays: str
+) -> None:
+    add_reader(host, "lab-formats", arrays, ".npy")
+    np.save(tmp_path / "a.npy", picture(5)[None].astype(">u2"))
+    (frame,) = open_inputs([tmp_path], host)
+    assert frame.pixels.dtype == np.uint16
+    assert frame.pixels.dtype.isnative
+    np.testing.assert_array_equal(frame.pixels, picture(5))
+
+
+def test_files_without_frames_are_said(tmp_path: Path, host: PluginHost, arrays: str) -> None:
+    add_reader(host, "lab-formats", arrays, ".npy")
+    for name, count in (("a", 2), ("b", 0), ("c", 1)):
+        np.save(tmp_path / f"{name}.npy", np.zeros((count, 12, 16)))
+    frames = open_inputs([tmp_path], host)
+    assert frames.names == ("a.npy#0", "a.npy#1", "c.npy")
+    assert any(text.startswith("b.npy holds no frame and is left out") for text in frames.warnings)
+    with pytest.raises(InputError, match=r"b\.npy: there is no frame"):
+        open_inputs([tmp_path / "b.npy"], host)
+
+
 def test_a_missing_package_is_not_a_damaged_frame(
     tmp_path: Path, host: PluginHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
