@@ -225,12 +225,10 @@ def analyse_run(
     warnings = list(dict.fromkeys([*said, *left_out]))
     path = folder / "report.html" if report else None
     if path is not None:
-        page = _page(
-            Path(run).resolve().name, result, tables, written.findings, runtime, host,
+        _write_report(
+            path, Path(run).resolve().name, result, tables, written.findings, runtime, host,
             [Path(image) for image in images], viewer_frames, warnings, formats,
-            folder / "figures" if "png" in formats else None,
         )  # fmt: skip
-        write_text(path, page)
     return Analysed(written.findings, written.files, path, warnings)
 
 
@@ -299,7 +297,8 @@ def _built(
     return [replace(named, optional=not analyses) for named in built], warnings
 
 
-def _page(
+def _write_report(
+    path: Path,
     name: str,
     result: Result,
     tables: Tables,
@@ -310,8 +309,8 @@ def _page(
     viewer_frames: int,
     warnings: list[str],
     formats: Sequence[str],
-    pictures: Path | None,
-) -> str:
+) -> None:
+    """Write the page; `name` is that of the run."""
     found = report_images(result, host, images)
     particles = None
     if tables.tracks is not None:
@@ -330,7 +329,9 @@ def _page(
     facts = report_facts(
         result, tables, runtime.defect_types, threshold_of(result, runtime.weights)
     )
-    return report_page(title, facts, warnings, findings, data, notes, formats, pictures)
+    pictures = path.parent / "figures" if "png" in formats else None
+    page = report_page(title, facts, warnings, findings, data, notes, formats, pictures)
+    write_text(path, page)
 
 
 def _particle_note(data: Mapping[str, Any], many: int) -> str:

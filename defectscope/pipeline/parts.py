@@ -339,12 +339,20 @@ def read_typed(path: Path, columns: Mapping[str, str]) -> pd.DataFrame:
         return typed(table, columns)
 
 
-def read_csv(path: Path) -> pd.DataFrame:
-    """Read a CSV table with its numbers exactly as they were written."""
+def read_csv(path: Path, dtype: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Read a CSV table with its numbers exactly as they were written.
+
+    Parameters
+    ----------
+    path
+        The file.
+    dtype
+        Types of columns that are not to be told from the text.
+    """
     # pandas' own default from 3.1 on, where the argument is deprecated.
     major, minor = (int(part) for part in pd.__version__.split(".")[:2])
     exact: dict[str, Any] = {} if (major, minor) >= (3, 1) else {"float_precision": "round_trip"}
-    table: pd.DataFrame = pd.read_csv(path, low_memory=False, **exact)
+    table: pd.DataFrame = pd.read_csv(path, dtype=dtype, low_memory=False, **exact)
     return table
 
 

@@ -25,7 +25,7 @@ from defectscope.core.tables import (
     empty_table,
 )
 from defectscope.pipeline.masking import MaskedParts
-from defectscope.pipeline.parts import expected_whole, read_typed
+from defectscope.pipeline.parts import expected_whole, read_csv, read_typed
 from defectscope.pipeline.runfolder import MASK, read_info
 
 __all__ = ["Result"]
@@ -112,7 +112,7 @@ class Result:
             raise InputError(f"the run folder {self.folder} lacks its table frames.csv")
         # A file name may look like a number, and a damaged frame has no size.
         with expected_whole(path):
-            return pd.read_csv(path, dtype={name: FRAME_COLUMNS[name] for name in NOT_AS_GUESSED})
+            return read_csv(path, {name: FRAME_COLUMNS[name] for name in NOT_AS_GUESSED})
 
     @functools.cached_property
     def detections(self) -> pd.DataFrame:
@@ -146,7 +146,7 @@ class Result:
         """One row a particle; None where nothing was tracked."""
         path = self.folder / "particles.csv"
         with expected_whole(path):
-            return pd.read_csv(path) if path.exists() else None
+            return read_csv(path) if path.exists() else None
 
     @property
     def tables(self) -> Tables:

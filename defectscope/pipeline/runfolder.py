@@ -18,7 +18,7 @@ from defectscope.core.errors import FormatError, OutputError, UsageError
 from defectscope.core.files import atomic_path, half_written, write_json, write_text
 from defectscope.core.frame_rows import joined_table
 from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS
-from defectscope.pipeline.parts import GrowingTable, expected_whole
+from defectscope.pipeline.parts import GrowingTable, expected_whole, read_csv
 from defectscope.pipeline.plans import plan_difference
 from defectscope.pipeline.stages import FrameOutcome
 
@@ -154,7 +154,7 @@ class RunFolder:
     def _holds_results(self) -> bool:
         # A run that ended before its first good frame left nothing worth a question.
         try:
-            return bool((pd.read_csv(self.frames_path)["status"] == "ok").any())
+            return bool((read_csv(self.frames_path)["status"] == "ok").any())
         except (OSError, ValueError, KeyError):
             return True
 
@@ -241,7 +241,7 @@ class RunFolder:
             write_text(self.frames_path, whole)
         types = {name: FRAME_COLUMNS[name] for name in ("source", "width_px", "height_px")}
         with expected_whole(self.frames_path):
-            table = pd.read_csv(self.frames_path, dtype=types)
+            table = read_csv(self.frames_path, types)
         repeated = table["frame"].duplicated()
         if repeated.any():
             # A crash at the wrong moment can have appended rows twice.

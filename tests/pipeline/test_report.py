@@ -119,7 +119,7 @@ def test_figures_of_a_report_that_fails_go_with_the_run(run, host, tmp_path, mon
     def fail(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(analysing, "_page", fail)
+    monkeypatch.setattr(analysing, "_write_report", fail)
     with pytest.raises(KeyboardInterrupt):
         analyse_run(tmp_path / "run", host, ["number-density"])
     figures = tmp_path / "run/figures"

@@ -48,6 +48,25 @@ def test_a_run_reads_back_as_it_was_returned(run):
     assert again.info == result.info
 
 
+def test_numbers_are_read_exactly_by_older_versions_of_pandas(run, series, monkeypatch):
+    result, exact, plain = run(), [], pd.read_csv
+
+    def read(*given, float_precision=None, **more):
+        exact.append(float_precision == "round_trip")
+        return plain(*given, **more)
+
+    monkeypatch.setattr(pd, "__version__", "2.2.3")
+    monkeypatch.setattr(pd, "read_csv", read)
+    again = ds.load_run(result.folder)
+    assert again.frames.equals(result.frames)
+    assert len(again.particles) == 3
+    run(resume=True)  # the frames that are finished
+    with pytest.raises(ds.OutputError, match="holds another run"):
+        run()
+    assert len(exact) >= 4
+    assert all(exact)
+
+
 def test_tables_are_read_once(run, monkeypatch):
     result = ds.load_run(run().folder)
     first = result.detections
