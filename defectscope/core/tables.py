@@ -30,7 +30,6 @@ __all__ = [
     "diameters",
     "empty_table",
     "geometry_columns",
-    "geometry_table",
     "taken_names",
     "typed",
     "unit_twin",
@@ -215,7 +214,10 @@ def detection_table(
 
 
 def geometry_columns(frame: Frame, found: Instances) -> dict[str, np.ndarray] | None:
-    """Return the columns of :func:`geometry_table` as arrays, or None where there are no lines."""
+    """Return one row for each vertex of the lines (or outlines) of a frame, as arrays by column.
+
+    None where there are no lines.
+    """
     lines = [line for line in found.lines or () if len(line)]
     if found.lines is None or not lines:
         return None
@@ -228,14 +230,6 @@ def geometry_columns(frame: Frame, found: Instances) -> dict[str, np.ndarray] | 
         "x": points[:, 0],
         "y": points[:, 1],
     }
-
-
-def geometry_table(frame: Frame, found: Instances) -> pd.DataFrame:
-    """Return one row for each vertex of the lines (or outlines) of a frame."""
-    columns = geometry_columns(frame, found)
-    import pandas as pd
-
-    return empty_table(GEOMETRY_COLUMNS) if columns is None else pd.DataFrame(columns)
 
 
 def _or_nan(value: float | None) -> float:

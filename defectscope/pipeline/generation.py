@@ -197,10 +197,8 @@ def generate_dataset(
     replaces = _prepare(folder, record, count, resume, overwrite)
     if is_complete(folder) and not replaces:
         return _complete(folder, host)
-    usable = range(0 if replaces else count)
-    known = [number for number in usable if writer.truth(number).is_file()]
-    parts = {n: writer.kept(n, open_dataset(writer.truth(n), host, OWN_FORMAT)) for n in known}
-    done, total = itertools.count(len(known) * (plan.length or 1)), count * (plan.length or 1)
+    parts = {} if replaces else _parts_there(writer, count, host)
+    done, total = itertools.count(len(parts) * (plan.length or 1)), count * (plan.length or 1)
 
     def each() -> None:
         progress("generate", next(done), total)
@@ -209,13 +207,31 @@ def generate_dataset(
     if replaces:
         parts[0] = _replace(maker, writer, record, host, each)
     missing = [number for number in range(count) if number not in parts]
-    try:
-        parts.update(_written(maker, writer, missing, host, workers, each))
-    except BaseException:
-        if not (folder / TRUTH).exists():
-            _forget(folder)
-        raise
+    parts.update(_drawn_missing(maker, writer, missing, host, workers, each))
     return _joined([parts[number] for number in range(count)], writer)
+
+
+def _parts_there(writer: DatasetWriter, count: int, host: PluginHost) -> dict[int, Dataset]:
+    """Return the samples that an interrupted dataset has already, by number."""
+    known = [number for number in range(count) if writer.truth(number).is_file()]
+    return {n: writer.kept(n, open_dataset(writer.truth(n), host, OWN_FORMAT)) for n in known}
+
+
+def _drawn_missing(
+    maker: SampleMaker,
+    writer: DatasetWriter,
+    numbers: list[int],
+    host: PluginHost,
+    workers: int,
+    each: Callable[[], None],
+) -> dict[int, Dataset]:
+    """Draw samples, and return them by number; where there is none in the end, leave nothing."""
+    try:
+        return dict(_written(maker, writer, numbers, host, workers, each))
+    except BaseException:
+        if not (writer.folder / TRUTH).exists():
+            _forget(writer.folder)
+        raise
 
 
 def _joined(parts: list[Dataset], writer: DatasetWriter) -> Dataset:

@@ -49,11 +49,9 @@ class GrowingTable:
         self.columns = columns
         self._known = pa.schema([])
 
-    def append(self, start: int, rows: list[pd.DataFrame]) -> None:
+    def append(self, start: int, rows: pd.DataFrame) -> None:
         """Write the rows of the frames from position `start` on as one part."""
-        filled = [table for table in rows if len(table)] or rows[:1]
-        table = pd.concat(filled, ignore_index=True) if filled else empty_table(self.columns)
-        arrow = _arrow(table)
+        arrow = _arrow(rows)
         # What cannot be joined at the end is said at once.
         self._known = unified([self._known, known_types(arrow)])
         with atomic_path(self.path / f"part-{start:08d}.parquet") as temporary:
@@ -100,7 +98,7 @@ class GrowingTable:
         if self._csv.is_file():
             table = read_csv(self._csv)
             kinds = {name: kind for name, kind in self.columns.items() if name in table}
-            self.append(0, [table.astype(kinds)])
+            self.append(0, table.astype(kinds))
             self._csv.unlink()
         elif self.path.is_file():
             self._set_aside.mkdir()

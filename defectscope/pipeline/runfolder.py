@@ -263,8 +263,8 @@ class RunFolder:
         found = [outcome.rows for outcome in outcomes if outcome.rows is not None]
         detections = joined_table([rows.detections for rows in found], DETECTION_COLUMNS)
         geometry = joined_table([rows.geometry for rows in found], GEOMETRY_COLUMNS)
-        self.detections.append(start, [detections])
-        self.geometry.append(start, [geometry])
+        self.detections.append(start, detections)
+        self.geometry.append(start, geometry)
         text = rows.to_csv(index=False, header=False, lineterminator="\n")
         size = self.frames_path.stat().st_size
         try:

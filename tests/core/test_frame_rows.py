@@ -15,7 +15,7 @@ from defectscope.core.tables import (
     GEOMETRY_COLUMNS,
     detection_table,
     empty_table,
-    geometry_table,
+    geometry_columns,
 )
 
 FRAME = Frame(np.arange(400, dtype=np.uint8).reshape(20, 20) // 2, 7, Calibration(pixel_size_nm=2))
@@ -38,7 +38,7 @@ def test_they_become_the_tables_that_the_instances_give(rows):
     table = joined_table([rows.detections], DETECTION_COLUMNS)
     pd.testing.assert_frame_equal(table, detection_table(FRAME, FOUND, {}))
     vertices = joined_table([rows.geometry], GEOMETRY_COLUMNS)
-    pd.testing.assert_frame_equal(vertices, geometry_table(FRAME, FOUND))
+    pd.testing.assert_frame_equal(vertices, pd.DataFrame(geometry_columns(FRAME, FOUND)))
     assert len(rows) == 3
     np.testing.assert_array_equal(rows.boxes, FOUND.boxes)
 

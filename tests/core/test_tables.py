@@ -16,7 +16,7 @@ from defectscope.core.tables import (
     detection_table,
     diameters,
     empty_table,
-    geometry_table,
+    geometry_columns,
     taken_names,
     unit_twin,
 )
@@ -196,11 +196,11 @@ class TestDetectionTable:
         assert np.isnan(given.measurements["x"][1])
 
 
-class TestGeometryTable:
+class TestGeometryColumns:
     def test_one_row_a_vertex(self):
         lines = [[[0, 0], [1, 2]], np.zeros((0, 2)), [[5, 5], [6, 7], [8, 9]]]
         instances = Instances((20, 20), found().boxes, defect_types="loop", lines=lines)
-        table = geometry_table(frame(), instances)
+        table = pd.DataFrame(geometry_columns(frame(), instances))
         assert kinds(table) == expected(GEOMETRY_COLUMNS)
         assert table.to_numpy().tolist() == [
             [480, 0, 0, 0, 0],
@@ -213,10 +213,8 @@ class TestGeometryTable:
     @pytest.mark.parametrize("lines", [None, [np.zeros((0, 2))] * 3])
     def test_no_lines_no_rows(self, lines):
         instances = Instances((20, 20), found().boxes, defect_types="loop", lines=lines)
-        table = geometry_table(frame(), instances)
-        assert len(table) == 0
-        assert kinds(table) == expected(GEOMETRY_COLUMNS)
-        assert len(geometry_table(frame(), Instances.empty((20, 20)))) == 0
+        assert geometry_columns(frame(), instances) is None
+        assert geometry_columns(frame(), Instances.empty((20, 20))) is None
 
 
 @pytest.mark.parametrize(

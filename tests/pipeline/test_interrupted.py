@@ -310,6 +310,6 @@ def test_rows_that_were_appended_twice_are_mended(pipeline, series, tmp_path, wh
 
 def test_join_is_done_once(tmp_path):
     table = parts.GrowingTable(tmp_path / "t.parquet", {"frame": "int64"})
-    table.append(0, [pd.DataFrame({"frame": [1, 2]})])
+    table.append(0, pd.DataFrame({"frame": [1, 2]}))
     first = table.finish().read_bytes()
     assert table.finish().read_bytes() == first

@@ -18,7 +18,8 @@ def grown(path, cuts):
     """Write ten frames in parts that begin at `cuts`."""
     table = GrowingTable(path, COLUMNS)
     for start, stop in zip(cuts, [*cuts[1:], 10], strict=True):
-        table.append(start, [rows(frame, frame % 4) for frame in range(start, stop)])
+        several = [rows(frame, frame % 4) for frame in range(start, stop)]
+        table.append(start, pd.concat(several, ignore_index=True))
     return table
 
 
@@ -41,8 +42,8 @@ def test_bytes_do_not_depend_on_where_the_parts_ended(tmp_path, monkeypatch):
 
 def test_a_column_that_comes_late_is_null_before(tmp_path):
     table = GrowingTable(tmp_path / "t.parquet", COLUMNS)
-    table.append(0, [rows(0, 2)])
-    table.append(1, [rows(1, 2, quality=[0.5, 0.6])])
+    table.append(0, rows(0, 2))
+    table.append(1, rows(1, 2, quality=[0.5, 0.6]))
     table.finish()
     read = read_table(tmp_path / "t.parquet")
     assert read["quality"].isna().tolist() == [True, True, False, False]
@@ -83,7 +84,7 @@ def test_parts_that_could_not_be_deleted_beside_a_csv_mean_nothing(tmp_path):
     expected = (tmp_path / "t.csv").read_bytes()
     whole = read_table(tmp_path / "t.parquet")
     # As a virus scanner, or a kill among the deletions, leaves them.
-    table.append(6, [rows(6, 9)])
+    table.append(6, rows(6, 9))
     pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet"), whole)
     table.finish(csv=True)
     assert (tmp_path / "t.csv").read_bytes() == expected
@@ -96,7 +97,7 @@ def test_nothing_half_written_stays_behind(tmp_path, monkeypatch):
 
     monkeypatch.setattr(parts.pq, "write_table", fail)
     with pytest.raises(OutputError, match="No space left"):
-        GrowingTable(tmp_path / "t.parquet", COLUMNS).append(0, [rows(0, 1)])
+        GrowingTable(tmp_path / "t.parquet", COLUMNS).append(0, rows(0, 1))
     assert list((tmp_path / "t.parquet").iterdir()) == []
 
 
@@ -109,8 +110,8 @@ def test_tables_have_one_of_two_suffixes(tmp_path):
 @pytest.mark.parametrize("csv", [True, False])
 def test_flags_beside_numbers_become_numbers(tmp_path, finish, csv):
     table = GrowingTable(tmp_path / "t.parquet", COLUMNS)
-    table.append(0, [rows(0, 2, sure=[True, False])])
-    table.append(1, [rows(1, 2, sure=[float("nan"), 1.0])])
+    table.append(0, rows(0, 2, sure=[True, False]))
+    table.append(1, rows(1, 2, sure=[float("nan"), 1.0]))
     if finish:
         table.finish(csv)
     assert read_table(tmp_path / "t.parquet")["sure"].fillna(-1).tolist() == [1, 0, -1, 1]
@@ -119,15 +120,15 @@ def test_flags_beside_numbers_become_numbers(tmp_path, finish, csv):
 def test_flags_alone_stay_flags(tmp_path):
     table = GrowingTable(tmp_path / "t.parquet", COLUMNS)
     for frame in range(2):
-        table.append(frame, [rows(frame, 2, sure=[True, False])])
+        table.append(frame, rows(frame, 2, sure=[True, False]))
     table.finish()
     assert read_table(tmp_path / "t.parquet")["sure"].dtype == bool
 
 
 def test_text_that_does_not_apply_everywhere(tmp_path):
     table = GrowingTable(tmp_path / "t.parquet", COLUMNS)
-    table.append(0, [rows(0, 2, grade=["a", "b"])])
-    table.append(1, [rows(1, 1, grade=[float("nan")])])
+    table.append(0, rows(0, 2, grade=["a", "b"]))
+    table.append(1, rows(1, 1, grade=[float("nan")]))
     assert read_table(tmp_path / "t.parquet")["grade"].fillna("").tolist() == ["a", "b", ""]
     table.finish()
     assert read_table(tmp_path / "t.parquet")["grade"].fillna("").tolist() == ["a", "b", ""]
@@ -135,8 +136,8 @@ def test_text_that_does_not_apply_everywhere(tmp_path):
 
 def test_text_and_numbers_in_one_column_are_refused_at_once(tmp_path):
     table = GrowingTable(tmp_path / "t.parquet", COLUMNS)
-    table.append(0, [rows(0, 2, grade=["a", "b"])])
+    table.append(0, rows(0, 2, grade=["a", "b"]))
     with pytest.raises(ComponentError, match="'grade' holds text in some frames and numbers"):
-        table.append(1, [rows(1, 1, grade=[3.0])])
+        table.append(1, rows(1, 1, grade=[3.0]))
     with pytest.raises(ComponentError, match="'grade' holds text in some frames and numbers"):
-        table.append(1, [rows(1, 2, grade=["a", 3.0])])
+        table.append(1, rows(1, 2, grade=["a", 3.0]))

@@ -278,7 +278,7 @@ def test_a_table_is_opened_again_whenever_it_was_killed(tmp_path, monkeypatch, s
     columns = {"frame": "int64", "score": "float64", "origin": "str"}
     rows = pd.DataFrame({"frame": [0, 1, 1], "score": [1.0, 0.1, np.nan], "origin": "detector"})
     table = GrowingTable(tmp_path / "t.parquet", columns)
-    table.append(0, [rows])
+    table.append(0, rows)
     assert table.finish(csv=suffix == ".csv").suffix == suffix
     whole = (tmp_path / f"t{suffix}").read_bytes()
     left = [step]
@@ -301,7 +301,7 @@ def test_a_table_is_opened_again_whenever_it_was_killed(tmp_path, monkeypatch, s
                 table.reopen()
     table.reopen()
     pd.testing.assert_frame_equal(read_table(tmp_path / "t.parquet"), rows, check_dtype=False)
-    table.append(2, [rows.assign(frame=2)])
+    table.append(2, rows.assign(frame=2))
     table.drop_frames({2})
     table.finish(csv=suffix == ".csv")
     assert (tmp_path / f"t{suffix}").read_bytes() == whole

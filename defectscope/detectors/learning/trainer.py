@@ -270,17 +270,7 @@ def fit(
     folder = work_folder(job.out)
     last = folder / "last.ckpt"
     keeper, recorder = Keeper(last, settings.validate_every), CurveRecorder(folder / "curve.csv")
-    callbacks: list[Callback] = [
-        _average(settings.average),
-        Best(folder),
-        keeper,
-        recorder,
-        _Teller(job, settings.steps),
-    ]  # fmt: skip
-    if settings.max_minutes is not None:
-        callbacks.append(_Minutes(datetime.timedelta(minutes=settings.max_minutes)))
-    if settings.patience is not None:
-        callbacks.append(EarlyStopping("score", patience=settings.patience, mode="max"))
+    callbacks = _callbacks(job, settings, folder, keeper, recorder)
     with _quiet(), torch_threads.of(max(1, runtime.threads)):
         trainer = _trainer(settings, runtime, callbacks)
         resumed = str(last) if job.resume and last.is_file() else None
@@ -293,23 +283,52 @@ def fit(
             kept = f"{last} is kept; " if last.is_file() else ""
             job.say(f"stopped at step {trainer.global_step}; {kept}go on with --resume")
             raise KeyboardInterrupt from stop
-        step = trainer.global_step
-        # Where a limit of time ends training, Lightning validates by itself.
-        if step % settings.validate_every and recorder.last_step != step:
-            # The last steps were not looked at yet; the average of weights is in the module now.
-            found = trainer.validate(module, validation, verbose=False)[0]
-            now = Fitted(
-                module.state_dict(), found["score"], found["threshold"], found["f1"], step,
-                _detection(found),
-            )  # fmt: skip
-            before = _best(folder)
-            return now if before is None or now.score >= before.score else before
+        return _best_or_last(trainer, module, validation, folder, settings, recorder)
+
+
+def _best_or_last(
+    trainer: Trainer,
+    module: LightningModule,
+    validation: Any,
+    folder: Path,
+    settings: Settings,
+    recorder: CurveRecorder,
+) -> Fitted:
+    """Return the best state, after a look at what the last steps gave."""
+    step = trainer.global_step
+    # Where a limit of time ends training, Lightning validates by itself.
+    if step % settings.validate_every and recorder.last_step != step:
+        # The last steps were not looked at yet; the average of weights is in the module now.
+        found = trainer.validate(module, validation, verbose=False)[0]
+        now = Fitted(
+            module.state_dict(), found["score"], found["threshold"], found["f1"], step,
+            _detection(found),
+        )  # fmt: skip
+        before = _best(folder)
+        return now if before is None or now.score >= before.score else before
     best_one = _best(folder)
     assert best_one is not None
     if not best_one.score:
         # No state is better than another: the one that learned longest is the better start.
         return replace(best_one, state=module.state_dict(), step=step)
     return best_one
+
+
+def _callbacks(
+    job: TrainingJob, settings: Settings, folder: Path, keeper: Keeper, recorder: CurveRecorder
+) -> list[Callback]:
+    callbacks: list[Callback] = [
+        _average(settings.average),
+        Best(folder),
+        keeper,
+        recorder,
+        _Teller(job, settings.steps),
+    ]  # fmt: skip
+    if settings.max_minutes is not None:
+        callbacks.append(_Minutes(datetime.timedelta(minutes=settings.max_minutes)))
+    if settings.patience is not None:
+        callbacks.append(EarlyStopping("score", patience=settings.patience, mode="max"))
+    return callbacks
 
 
 class _Minutes(Timer):

@@ -28,6 +28,7 @@ from defectscope.detectors.learning.validating import (
 )
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import nn
 
     from defectscope import Instances, Runtime, TrainingJob
@@ -161,6 +162,22 @@ def _saved(
     example: torch.Tensor,
     facts: Facts,
 ) -> WeightFiles:
+    arrays, twin = _arrays_and_twin(network, fitted, example, facts)
+    card = _card(job, runtime, fitted, plan, facts)
+    if is_follower():
+        return WeightFiles(job.out.with_suffix(""), card)
+    files = WeightFiles.save(job.out, card, arrays, twin)
+    curve = work_folder(job.out) / "curve.csv"
+    if curve.is_file():
+        picture = job.out.with_name(f"{job.out.stem}-curves.png")
+        draw_curves(pd.read_csv(curve), picture, card.title, facts.score_labels)
+    return files
+
+
+def _arrays_and_twin(
+    network: nn.Module, fitted: Fitted, example: torch.Tensor, facts: Facts
+) -> tuple[dict[str, NDArray[Any]], bytes | None]:
+    """Return the best state as it is stored, and the ONNX twin of that."""
     state = {
         name.removeprefix("network."): value.detach().cpu()
         for name, value in fitted.state.items()
@@ -173,15 +190,18 @@ def _saved(
         arrays = {name: a.astype(np.float16) if a.ndim == 4 else a for name, a in arrays.items()}
         # The twin is that of the file, to the last bit.
         network.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()})
-    twin = (
-        onnx_bytes(network, example, facts.outputs, facts.axes, facts.weight_bits)
-        if facts.twin
-        else None
-    )
+    if not facts.twin:
+        return arrays, None
+    return arrays, onnx_bytes(network, example, facts.outputs, facts.axes, facts.weight_bits)
+
+
+def _card(
+    job: TrainingJob, runtime: Runtime, fitted: Fitted, plan: dict[str, Any], facts: Facts
+) -> WeightsCard:
     kind, where = chosen_on(job)
     detector = plan["detector"]
     packages = (*PACKAGES, *facts.packages)
-    card = WeightsCard(
+    return WeightsCard(
         detector=detector,
         title=job.title or f"{detector} trained on {job.data.title}",
         task=facts.task,
@@ -196,11 +216,3 @@ def _saved(
         scores={kind: {"on": where, **facts.scores(fitted), **fitted.detection}},
         versions={"python": platform.python_version()} | {n: version(n) for n in packages},
     )
-    if is_follower():
-        return WeightFiles(job.out.with_suffix(""), card)
-    files = WeightFiles.save(job.out, card, arrays, twin)
-    curve = work_folder(job.out) / "curve.csv"
-    if curve.is_file():
-        picture = job.out.with_name(f"{job.out.stem}-curves.png")
-        draw_curves(pd.read_csv(curve), picture, card.title, facts.score_labels)
-    return files
