@@ -67,6 +67,8 @@ class Facts:
         Further distributions whose versions the card names.
     twin
         Whether there is an ONNX twin.
+    licence
+        Of weights that are trained from nothing, by its SPDX id.
     """
 
     outputs: Sequence[str]
@@ -79,6 +81,7 @@ class Facts:
     weight_bits: Literal[16, 32] = 32
     packages: Sequence[str] = ()
     twin: bool = True
+    licence: str = "MIT"
 
 
 def trained(
@@ -195,6 +198,12 @@ def _arrays_and_twin(
     return arrays, onnx_bytes(network, example, facts.outputs, facts.axes, facts.weight_bits)
 
 
+def _licence(job: TrainingJob, facts: Facts) -> str:
+    """Return the licence of new weights: what they were trained from keeps its own."""
+    begun_with = [] if job.init is None else WeightFiles.open(job.init).card.licence.split(" AND ")
+    return " AND ".join(dict.fromkeys([*facts.licence.split(" AND "), *begun_with]))
+
+
 def _card(
     job: TrainingJob, runtime: Runtime, fitted: Fitted, plan: dict[str, Any], facts: Facts
 ) -> WeightsCard:
@@ -214,5 +223,6 @@ def _card(
         data=job.data.title,
         recipe={**plan, "best_step": fitted.step, "threads": runtime.threads},
         scores={kind: {"on": where, **facts.scores(fitted), **fitted.detection}},
+        licence=_licence(job, facts),
         versions={"python": platform.python_version()} | {n: version(n) for n in packages},
     )

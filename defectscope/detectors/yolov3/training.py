@@ -38,6 +38,8 @@ def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
         architecture.outputs,
         weight_bits=options.weight_bits,
         packages=("ultralytics-opencv-headless",),
+        # ultralytics claims it for what was trained with its code.
+        licence="AGPL-3.0-only",
     )
     return trained(
         job, runtime, "yolov3",

@@ -82,6 +82,7 @@ def test_it_learns_and_finds_without_calling_anybody(preloaded, whole):
         "levels": "spread",
     }  # fmt: skip
     assert "ultralytics-opencv-headless" in card.versions
+    assert card.licence == "AGPL-3.0-only"
     assert {str(v.dtype) for v in read_tensors(files.tensors).values() if v.ndim == 4} == {
         "float16"
     }
