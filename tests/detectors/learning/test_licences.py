@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from defectscope.core.weights import WeightFiles  # noqa: E402
-from defectscope.detectors.learning.training import Facts, _licence  # noqa: E402
+from defectscope.core.weights import WeightFiles
+from defectscope.detectors.learning.training import Facts, _licence
 
 
 @pytest.mark.parametrize(
