@@ -24,6 +24,7 @@ from defectscope.pipeline.lag import Lag
 from defectscope.pipeline.lanes import lane_count
 from defectscope.pipeline.masking import masked_parts
 from defectscope.pipeline.named import NamedComponent, guarded, reported_types
+from defectscope.pipeline.regions import check_corners
 from defectscope.pipeline.registering import chosen_registration
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
@@ -251,6 +252,8 @@ class Pipeline:
         self, frames: FrameSequence, settings: Mapping[str, Any], masks: Sequence[Any]
     ) -> RunSettings:
         chosen = RunSettings(**settings, masks=masked_parts(masks, self.host, frames.warnings))
+        if chosen.roi is not None:
+            check_corners(chosen.roi)
         if chosen.mixed_sizes and any(family == "trackers" for family, _ in self.choices):
             raise UsageError(
                 "frames of different sizes cannot be tracked; "

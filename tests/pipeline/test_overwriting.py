@@ -1,4 +1,4 @@
-"""What a run leaves that was to replace another."""
+"""What a run leaves that was to replace another, or the same after a correction."""
 
 import json
 import os
@@ -114,3 +114,18 @@ def test_a_kill_at_any_step_loses_neither_run(pipeline, series, run, tmp_path, s
     for name in ("frames.csv", "detections.parquet", "tracks.parquet"):
         assert (run / name).read_bytes() == (tmp_path / "new" / name).read_bytes()
     assert not (run / ".former-run").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "odd"), [({"roi": (0, 0, 90, 40)}, None), ({}, 1), ({"roi": (9, 9, 5, 5)}, None)]
+)
+def test_a_refused_first_run_is_not_in_the_way(pipeline, series, tmp_path, settings, odd):
+    with pytest.raises(ds.UsageError):
+        pipeline.run(series(2, odd=odd), tmp_path / "run", **settings, **PLAIN)
+    assert len(pipeline.run(series(2), tmp_path / "run", **PLAIN).frames) == 2
+
+
+def test_corners_are_checked_before_there_is_a_folder(pipeline, series, tmp_path):
+    with pytest.raises(ds.OptionError, match="X0 < X1"):
+        pipeline.run(series(2), tmp_path / "run", roi=(9, 9, 5, 5), **PLAIN)
+    assert not (tmp_path / "run").exists()
