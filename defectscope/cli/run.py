@@ -273,6 +273,8 @@ def _resumable(folder: Path) -> Iterator[None]:
 
 def summarise(result: Result) -> None:
     """Say what came out: damaged frames, counts, sizes, tracks, and where it lies."""
+    from defectscope.analysis.whole_sizes import with_whole_sizes
+
     frames, detections = result.frames, result.detections
     damaged = result.info["damaged_frames"]
     for text in damaged[:3]:
@@ -285,10 +287,11 @@ def summarise(result: Result) -> None:
         + (f" ({bad} damaged and skipped)" if bad else "")
         + f", {plural(len(detections), 'detection')}"
     )
+    whole = with_whole_sizes(detections)  # as in the figures
     for name in ("diameter_nm", "diameter_px"):
-        if name in detections and detections[name].notna().any():
+        if name in whole and whole[name].notna().any():
             unit = name.rpartition("_")[2]
-            say(f"median diameter {detections[name].median():.2f} {unit}")
+            say(f"median diameter {whole[name].median():.2f} {unit}")
             break
     if result.particles is not None:
         life = result.particles["lifetime_frames"]
