@@ -389,6 +389,17 @@ def test_cavities_without_a_diameter_are_as_large_as_the_others(make_tables):
     assert Swelling().why_nothing(nothing).startswith("no sizes were measured")
 
 
+def test_cavities_that_the_rim_cuts_have_no_volume_of_their_own(make_tables):
+    sizes = [("void", 10.0)] * 3 + [("void", 2.0), ("black dot", 2.0)]
+    tables = make_tables({0: sizes})
+    cut = tables.detections["diameter_nm"] == 2
+    detections = tables.detections.assign(at_rim=cut.astype(int), fit=1 - cut.astype(int))
+    (part,) = Swelling().analyse(Tables(**{**vars(tables), "detections": detections}))
+    (whole,) = Swelling().analyse(make_tables({0: [("void", 10.0)] * 4}))
+    pd.testing.assert_frame_equal(part.table, whole.table)
+    assert part.note.startswith("Sizes leave out 1 defect of which the rim")
+
+
 def test_swelling_is_drawn_for_cavities_only(make_tables, drawn):
     tables = make_tables({0: [("void", 10.0), ("dislocation-loop", 50.0)], 1: []}, shape=(100, 100))
     (finding,) = Swelling().analyse(tables)
