@@ -79,7 +79,7 @@ def selected_tables(tables: Tables, frames: str | None, roi: Roi | None) -> Tabl
     Raises
     ------
     OptionError
-        The range holds no frame, or the region does not lie inside each of the frames.
+        The range holds no readable frame, or the region does not lie inside each of the frames.
     """
     if frames is not None:
         first, stop, step = parse_frame_range(frames)
@@ -91,6 +91,11 @@ def selected_tables(tables: Tables, frames: str | None, roi: Roi | None) -> Tabl
             raise OptionError(
                 f"no frame of the run is in {frames}; it has frame indices {index.min()} to "
                 f"{index.max()}, and the last one of a range is exclusive"
+            )
+        if not (tables.frames.loc[wanted, "status"] == "ok").any():
+            raise OptionError(
+                f"no readable frame of the run is in {frames}: all there are damaged; choose "
+                "another range"
             )
         kept = set(tables.frames.loc[wanted, "frame"])
         tables = replace(

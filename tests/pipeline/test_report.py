@@ -202,7 +202,9 @@ def test_a_region_that_a_frame_of_another_size_lacks_is_refused(run):
     # One that could not be read shows nothing, and so lacks nothing.
     tables.frames.loc[3, ["width_px", "height_px", "status"]] = [None, None, "damaged"]
     assert selected_tables(tables, None, (0, 0, 64, 48)).roi == (0, 0, 64, 48)
-    assert len(selected_tables(tables, "3:4", (0, 0, 64, 48)).frames) == 1
+    assert len(selected_tables(tables, "3:5", (0, 0, 64, 48)).frames) == 2
+    with pytest.raises(OptionError, match=r"no readable frame of the run is in 3:4: .* damaged"):
+        selected_tables(tables, "3:4", None)
 
 
 def test_frames_that_are_gone_leave_the_outlines(run, host, tmp_path):
