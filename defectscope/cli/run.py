@@ -147,6 +147,7 @@ def run(context: click.Context, /, **given: Any) -> None:
     from defectscope.core.errors import UsageError
     from defectscope.pipeline.api import Pipeline, open_frames
     from defectscope.pipeline.choices import Choice, gather_options, read_config
+    from defectscope.pipeline.input_notes import still_true
     from defectscope.pipeline.reader_options import split_options
     from defectscope.pipeline.runfolder import is_complete
 
@@ -192,7 +193,8 @@ def run(context: click.Context, /, **given: Any) -> None:
         host=host,
         **calibration_values(given),
     )
-    said = list(dict.fromkeys(frames.warnings))
+    said = still_true(frames.warnings, frames.calibration, unrelated=given["mixed_sizes"])
+    said = list(dict.fromkeys(said))
     for text in said:
         warn(text)
     complete = given["resume"] and is_complete(given["out"])

@@ -354,7 +354,9 @@ def test_several_series_in_time_have_no_frame_interval(tmp_path: Path, host: Plu
     assert series.startswith("there are several files, and some hold more than one frame")
     assert text.startswith("how much time lies from file to file is not known")
     # What the user says holds, also for both.
-    assert ds.open(paths, host=host, frame_interval_s=2.0).calibration.time_s(3) == 6.0
+    given = ds.open(paths, host=host, frame_interval_s=2.0)
+    assert given.calibration.time_s(3) == 6.0
+    assert given.warnings == [series]
     # When an image by itself was taken is not known either.
     paths[1].unlink()
     paths[1] = write_stack(paths[1], [3])
