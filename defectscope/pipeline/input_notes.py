@@ -12,6 +12,7 @@ from defectscope.core.frames import stem_and_number
 __all__ = [
     "SeriesNotes",
     "broken_numbering",
+    "listed",
     "one_after_the_other",
     "still_true",
     "without_frames",
@@ -149,7 +150,7 @@ def broken_numbering(names: Sequence[str], paths: Sequence[Path]) -> str | None:
         pattern = f"{stem} and a number" if stem else "a number"
         does, it = ("does", "it") if len(others) == 1 else ("do", "them")
         return (
-            f"{_listed(others)} {does} not fit the names of the {fitting} other files ({pattern}), "
+            f"{listed(others)} {does} not fit the names of the {fitting} other files ({pattern}), "
             f"{counts}take {it} out or rename {it}"
         )
     by_number: dict[int, list[str]] = {}
@@ -158,16 +159,16 @@ def broken_numbering(names: Sequence[str], paths: Sequence[Path]) -> str | None:
     same = next((shared for shared in by_number.values() if len(shared) > 1), None)
     if same is None:
         return None
-    return f"{_listed(same)} have the same number, {counts}each number must come once"
+    return f"{listed(same)} have the same number, {counts}each number must come once"
 
 
 def without_frames(names: Sequence[str]) -> str:
     """Return what is said of files in which a reader finds no frame."""
     verb = "holds no frame and is" if len(names) == 1 else "hold no frame and are"
-    return f"{_listed(names)} {verb} left out; frame indices are those of the other files"
+    return f"{listed(names)} {verb} left out; frame indices are those of the other files"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """Return ``a``, ``a and b``, ``a, b and c``, ``a, b, c and 4 more``."""
     shown = list(names[:MOST_NAMES])
     if len(names) > MOST_NAMES:
