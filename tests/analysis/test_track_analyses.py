@@ -457,6 +457,18 @@ def test_the_table_of_p3(make_tables, drawn):
     drawn(finding)
 
 
+def test_fractions_of_types_that_are_not_equally_visible(make_tables):
+    sizes = {0: [("void", 10.0)] * 2 + [("black dot", 4.0)] * 6}
+    (same,) = DefectClasses().analyse(make_tables(sizes))
+    assert "true_fraction" not in same.table
+    known = Calibration(visible_fraction={"void": 0.25, "*": 0.75})
+    (finding,) = DefectClasses().analyse(make_tables(sizes, calibration=known))
+    assert finding.table["fraction"].tolist() == [0.75, 0.25]
+    assert finding.table["true_fraction"].tolist() == [0.5, 0.5]
+    assert finding.note.startswith("Fractions are of those found")
+    assert finding.figure.axes[0].get_ylabel() == "Fraction of those found"
+
+
 def test_a_million_defects_of_one_type_are_all_of_them(drawn):
     from defectscope.analysis.defect_classes import _wilson
 
