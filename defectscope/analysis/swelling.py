@@ -170,7 +170,8 @@ class Swelling(Analysis):
         panel.set_ylabel("Swelling (%)")
         panel.set_ylim(bottom=0)
         limits = (low[-1], high[-1]) if np.isfinite(high[-1]) else (None, None)
-        number = KeyNumber("Swelling in the last frame", y[-1], "%", *limits)
+        where = series.axis.where(table["frame"].iloc[-1], "in the last frame")
+        number = KeyNumber(f"Swelling {where}", y[-1], "%", *limits)
         title = "Swelling by cavities"
         source = self.options.source(tables)
         notes = (detector_note(scores, source),

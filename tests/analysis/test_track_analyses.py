@@ -9,7 +9,7 @@ import pytest
 from defectscope import Calibration, Runtime, Tables
 from defectscope.analysis.counting import detection_factor, mean_limits, poisson_limits
 from defectscope.analysis.defect_classes import DefectClasses, class_table
-from defectscope.analysis.density import density_table
+from defectscope.analysis.density import NumberDensity, density_table
 from defectscope.analysis.diffusion import (
     Diffusion,
     _shared,
@@ -26,7 +26,7 @@ from defectscope.analysis.hardening import (
     hardening_table,
 )
 from defectscope.analysis.scales import Scale, scale_of
-from defectscope.analysis.sizes import size_table
+from defectscope.analysis.sizes import SizeDistribution, size_table
 from defectscope.analysis.survival import Survival
 from defectscope.analysis.swelling import Swelling, sphere_volumes, swelling_of, swelling_table
 from defectscope.analysis.track_report import TrackReport
@@ -455,6 +455,17 @@ def test_the_table_of_p3(make_tables, drawn):
     types = {kind.name: kind for kind in SHIPPED}
     (finding,) = DefectClasses(None, Runtime(defect_types=types)).analyse(tables)
     drawn(finding)
+
+
+@pytest.mark.parametrize("analysis", [Hardening, Swelling, NumberDensity, SizeDistribution])
+def test_numbers_of_unrelated_images_name_the_image(make_tables, analysis):
+    tables = make_tables({0: [("void", 10.0)] * 3, 1: [("void", 8.0)] * 3}, shape=(400, 400))
+    number = analysis().analyse(tables)[0].numbers[-1]
+    assert "in the last frame" in number.label or "in frame 1" in number.label
+    tables.frames.loc[1, "width_px"] = 500
+    number = analysis().analyse(tables)[0].numbers[-1]
+    assert "in Frame1.jpg, one of 2 unrelated images" in number.label
+    assert "frame " not in number.label
 
 
 def test_fractions_of_types_that_are_not_equally_visible(make_tables):
