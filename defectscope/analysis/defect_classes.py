@@ -21,6 +21,8 @@ from defectscope.core.series_column import series_column
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from defectscope import Calibration
+
 __all__ = ["DefectClasses", "class_table"]
 
 
@@ -41,14 +43,15 @@ def class_table(
     Returns
     -------
     DataFrame
-        ``defect_type``, ``count``, ``fraction`` of all defects and its limits, diameters in nm or
+        ``defect_type``, ``count``, ``fraction`` of those found and its limits, diameters in nm or
         px: ``mean_…``, ``standard_error_…``, ``mean_error_…`` (with what the detector adds),
         ``mean_…_low``, ``mean_…_high``, ``median_…``;
         ``area_fraction`` (Σ π·a·b over the area of the frames) where axes are known; with a known
         pixel size ``areal_density_per_m2`` and its error (that of counting, and of precision and
         recall). Both are divided by the visible fraction and multiplied by precision / recall, as
         in :func:`defectscope.analysis.density.density_table`; ``count`` and ``fraction`` are of
-        what was found.
+        what was found. Where the visible fractions f of the types differ, there is
+        ``true_fraction``, (n/f) / Σ(n/f), without limits.
 
     Notes
     -----
@@ -94,7 +97,17 @@ def class_table(
             row["areal_density_per_m2"] = n * density
             row["areal_density_per_m2_error"] = density * np.hypot(np.sqrt(n), n * factor_error)
         rows.append(row)
-    return pd.DataFrame(rows)
+    return _with_true_fractions(pd.DataFrame(rows), tables.calibration)
+
+
+def _with_true_fractions(table: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
+    """Return the table with the share of each type of all there is, where that is another."""
+    visible = np.array([calibration.visible(str(n)) for n in table.get("defect_type", ())], float)
+    if len(set(visible)) < 2:
+        return table
+    number = table["count"].to_numpy(float) / visible
+    table.insert(list(table).index("count") + 1, "true_fraction", number / number.sum())
+    return table
 
 
 def _wilson(n: int, of: int, level: float) -> tuple[float, float]:
@@ -120,6 +133,10 @@ def _known_limits(row: Mapping[Any, Any], name: str) -> tuple[float | None, floa
     return (low, high) if np.isfinite(high) else (None, None)
 
 
+OF_THOSE_FOUND = (
+    "Fractions are of those found; true_fraction in the table allows for the different visible "
+    "fractions of the types."
+)
 AGAIN = (
     "In this series the same defect is counted in many frames, so that errors and limits in the "
     "table and in the figure are too narrow: they hold for separate images."
@@ -155,7 +172,7 @@ class DefectClasses(Analysis):
         error = [table["fraction"] - table["fraction_low"],
                  table["fraction_high"] - table["fraction"]]  # fmt: skip
         panels[0].bar(places, table["fraction"], color=colours, yerr=np.array(error), capsize=3)
-        panels[0].set(ylabel="Fraction of all defects", ylim=(0, 1.05))
+        panels[0].set(ylabel="Fraction of those found", ylim=(0, 1.05))
         again = _seen_again(tables)
         narrow = ", too narrow for a series" if again else ""
         axis_note(panels[0], f"Bars: 95 % limits{narrow}")
@@ -178,6 +195,7 @@ class DefectClasses(Analysis):
         scaled = {"areal_density_per_m2": "densities", "area_fraction": "area fractions"}
         counts = " and ".join(text for name, text in scaled.items() if name in table).capitalize()
         notes = (AGAIN if again else "",
+                 OF_THOSE_FOUND if "true_fraction" in table else "",
                  detector_note(scores, source, False, "fractions and mean sizes"),
                  detector_note(scores, source, counts=counts) if counts else "",
                  cut_note(tables.detections[counted_fields(tables).hold(tables.detections)]),

@@ -15,7 +15,7 @@ from defectscope.analysis.axes import SeriesStyle, new_figure, series_styles
 from defectscope.analysis.counting import LEVEL, detection_factor, scaled_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, field_note
 from defectscope.analysis.scales import NM2_IN_M2, NM_IN_M
-from defectscope.analysis.series import SeriesPanel
+from defectscope.analysis.series import FrameAxis, SeriesPanel
 from defectscope.core.fields import Fields, counted_fields
 
 if TYPE_CHECKING:
@@ -234,7 +234,8 @@ class NumberDensity(Analysis):
         )
         note = " ".join(filter(None, notes))
         shapes = {name: known.shape for name, known in self.runtime.defect_types.items()}
-        numbers = _last(table, quantity, styles, shapes, _corrected(options.edges, scores))
+        corrected = _corrected(options.edges, scores)
+        numbers = _last(table, quantity, styles, shapes, corrected, series.axis)
         return [Finding("number-density", title, table, figure, numbers, note)]
 
 
@@ -251,6 +252,7 @@ def _last(
     styles: Mapping[str, SeriesStyle],
     shapes: Mapping[str, str],
     corrected: str,
+    axis: FrameAxis,
 ) -> tuple[KeyNumber, ...]:
     unit = {"areal_density_per_m2": "1/m²", "number_density_per_m3": "1/m³"}.get(quantity, "")
 
@@ -262,7 +264,7 @@ def _last(
 
     return tuple(
         KeyNumber(
-            f"{label(row['defect_type'])} in frame {row['frame']}, "
+            f"{label(row['defect_type'])} {axis.where(row['frame'])}, "
             f"{styles[row['defect_type']].title} ({row['count']} found{corrected})",
             row[quantity],
             unit,

@@ -195,7 +195,8 @@ class Hardening(Analysis):
             )
             series.draw(own, y, low, high, style)
             if len(y):
-                text = f"Hardening by {style.title.lower()}s in the last frame"
+                where = series.axis.where(own["frame"].iloc[-1], "in the last frame")
+                text = f"Hardening by {style.title.lower()}s {where}"
                 limits = (low[-1], high[-1]) if np.isfinite(high[-1]) else (None, None)
                 numbers.append(KeyNumber(text, y[-1], "MPa", *limits))
         panel.set_ylabel("Hardening (MPa)")

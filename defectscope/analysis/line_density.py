@@ -147,7 +147,7 @@ class LineDensity(Analysis):
         _draw_lengths(right, lines, tables.calibration.pixel_size_nm)
         last = table.iloc[-1]
         key = KeyNumber(
-            f"{label} in frame {int(last['frame'])}", float(last[quantity]), unit,
+            f"{label} {series.axis.where(int(last['frame']))}", float(last[quantity]), unit,
             float(last[f"{quantity}_low"]), float(last[f"{quantity}_high"]),
         )  # fmt: skip
         notes = (

@@ -56,6 +56,21 @@ class FrameAxis:
             values[:] = range(len(values))
         return values.reindex(rows["frame"]).to_numpy(float)
 
+    def where(self, frame: int, in_series: str = "in frame {}") -> str:
+        """Return in which frame a number is, for its label.
+
+        Parameters
+        ----------
+        frame
+            Its index.
+        in_series
+            What to say where frames follow each other, or there is one alone.
+        """
+        if not self.unrelated or "source" not in self._images:
+            return in_series.format(frame)
+        source = self._images.loc[self._images["frame"] == frame, "source"].iloc[0]
+        return f"in {source}, one of {len(self._images)} unrelated images"
+
     def label(self, panel: Axes) -> None:
         """Write the label of the axis, and the names of few images that are no series."""
         panel.set_xlabel(self._label if self.is_series else "" if self.single else "Image")

@@ -87,13 +87,13 @@ def size_table(
 
 
 def _last_means(
-    table: pd.DataFrame, unit: str, styles: Mapping[str, SeriesStyle]
+    table: pd.DataFrame, unit: str, styles: Mapping[str, SeriesStyle], axis: FrameAxis
 ) -> list[KeyNumber]:
     """Return the mean of each type in the last frame that has more than one of it."""
     several = table[table["count"] > 1]
     return [
         KeyNumber(
-            f"Mean diameter in frame {row['frame']}, {styles[row['defect_type']].title}",
+            f"Mean diameter {axis.where(row['frame'])}, {styles[row['defect_type']].title}",
             *(row[f"mean_{unit}"], unit, row[f"mean_{unit}_low"], row[f"mean_{unit}_high"]),
         )
         for row in several.groupby("defect_type").tail(1).to_dict("records")
@@ -139,7 +139,7 @@ class SizeDistribution(Analysis):
         right.set_ylim(bottom=0)
         title = "Sizes: all together, and median and quartiles of each frame"
         numbers = (KeyNumber("Median diameter", float(np.median(sizes)), unit),
-                   *_last_means(table, unit, styles))  # fmt: skip
+                   *_last_means(table, unit, styles, series.axis))  # fmt: skip
         notes = (detector_note(scores, self.options.source(tables), for_counts=False),
                  cut_note(tables.detections),
                  "The bins of the histogram are in figures/size-histogram.csv.")  # fmt: skip

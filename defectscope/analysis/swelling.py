@@ -13,6 +13,7 @@ from defectscope.analysis.axes import SeriesStyle, new_figure, type_colour
 from defectscope.analysis.counting import LEVEL, detection_factor, detection_spread, scaled_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, field_note
 from defectscope.analysis.series import SeriesPanel
+from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
 from defectscope.core.fields import counted_fields
 
 if TYPE_CHECKING:
@@ -82,8 +83,9 @@ def swelling_table(
     being the standard deviation of the n volumes in the frame, are added in quadrature. Swelling
     varies as V²/(V - V_c)² times V_c/V. Limits are those of as many equal cavities as have the same
     relative error, (Σ v)²/Σ v²; where none was seen, of cavities of the series' Σ v²/Σ v.
-    Cavities without a diameter count, and have in the mean the volume of the others of their type
-    in the frame, or of those of the series where it has none.
+    Cavities without a diameter count, as do those of which the rim left too little for one (see
+    :func:`defectscope.analysis.whole_sizes.with_whole_sizes`), and have in the mean the volume of
+    the others of their type in the frame, or of those of the series where it has none.
     """
     known = scores or {}
     factor, factor_error = detection_factor(known)
@@ -92,8 +94,8 @@ def swelling_table(
     assert thickness is not None
     frames = tables.frames[tables.frames["status"] == "ok"]
     fields = counted_fields(tables)
-    found = tables.detections[tables.detections["defect_type"].isin(defect_types)]
-    found = found[fields.hold(found)]
+    found = _cavities(tables, defect_types)
+    found = with_whole_sizes(found[fields.hold(found)])
     row = fields.rows(found)
     seen = np.array([tables.calibration.visible(str(n)) for n in found["defect_type"]], float)
     volume, square = _volumes(found, row)
@@ -124,6 +126,10 @@ def swelling_table(
     return table
 
 
+def _cavities(tables: Tables, defect_types: tuple[str, ...]) -> pd.DataFrame:
+    return tables.detections[tables.detections["defect_type"].isin(defect_types)]
+
+
 def _volumes(
     found: pd.DataFrame, row: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -145,12 +151,12 @@ class Swelling(Analysis):
 
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return one finding; none without cavities, sizes, pixel size or thickness."""
-        calibration, detections = tables.calibration, tables.detections
+        calibration = tables.calibration
         known = calibration.pixel_size_nm is not None and calibration.thickness_nm is not None
-        cavities = detections["defect_type"].isin(self.options.defect_types)
-        if not known or "diameter_nm" not in detections:
+        cavities = _cavities(tables, self.options.defect_types)
+        if not known or "diameter_nm" not in cavities:
             return []
-        if detections.loc[cavities, "diameter_nm"].isna().all():
+        if with_whole_sizes(cavities)["diameter_nm"].isna().all():
             return []
         scores = self.options.scores(tables.detector_scores)
         table = swelling_table(tables, self.options.defect_types, scores)
@@ -164,11 +170,13 @@ class Swelling(Analysis):
         panel.set_ylabel("Swelling (%)")
         panel.set_ylim(bottom=0)
         limits = (low[-1], high[-1]) if np.isfinite(high[-1]) else (None, None)
-        number = KeyNumber("Swelling in the last frame", y[-1], "%", *limits)
+        where = series.axis.where(table["frame"].iloc[-1], "in the last frame")
+        number = KeyNumber(f"Swelling {where}", y[-1], "%", *limits)
         title = "Swelling by cavities"
         source = self.options.source(tables)
         notes = (detector_note(scores, source),
                  detector_note(scores, source, False, "mean volumes"),
+                 cut_note(cavities[counted_fields(tables).hold(cavities)]),
                  field_note(tables))  # fmt: skip
         return [
             Finding(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,6 +147,7 @@ def run(context: click.Context, /, **given: Any) -> None:
     from defectscope.core.errors import UsageError
     from defectscope.pipeline.api import Pipeline, open_frames
     from defectscope.pipeline.choices import Choice, gather_options, read_config
+    from defectscope.pipeline.input_notes import still_true
     from defectscope.pipeline.reader_options import split_options
     from defectscope.pipeline.runfolder import is_complete
 
@@ -192,7 +193,8 @@ def run(context: click.Context, /, **given: Any) -> None:
         host=host,
         **calibration_values(given),
     )
-    said = list(dict.fromkeys(frames.warnings))
+    said = still_true(frames.warnings, frames.calibration, unrelated=given["mixed_sizes"])
+    said = list(dict.fromkeys(said))
     for text in said:
         warn(text)
     complete = given["resume"] and is_complete(given["out"])
@@ -252,13 +254,20 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
 @contextmanager
 def _resumable(folder: Path) -> Iterator[None]:
     """Say what is left where a run is interrupted."""
+    from defectscope.core.errors import FormatError
+    from defectscope.pipeline.runfolder import RunFolder
+
     try:
         yield
     except KeyboardInterrupt as stop:
         for note in getattr(stop, "__notes__", ()):
             say(note)
-        frames = folder / "frames.csv"
-        if frames.is_file():
+        frames, info = folder / "frames.csv", None
+        with suppress(FormatError):
+            info = RunFolder(folder).info()
+        if info is not None and info["status"] != "interrupted":
+            say(f"nothing was finished; the former run in {folder} stays as it was")
+        elif frames.is_file():
             done = max(0, frames.read_text(encoding="utf-8").count("\n") - 1)
             say(f"{plural(done, 'frame')} finished, kept in {folder}; go on with --resume")
         raise
@@ -266,6 +275,8 @@ def _resumable(folder: Path) -> Iterator[None]:
 
 def summarise(result: Result) -> None:
     """Say what came out: damaged frames, counts, sizes, tracks, and where it lies."""
+    from defectscope.analysis.whole_sizes import with_whole_sizes
+
     frames, detections = result.frames, result.detections
     damaged = result.info["damaged_frames"]
     for text in damaged[:3]:
@@ -278,10 +289,11 @@ def summarise(result: Result) -> None:
         + (f" ({bad} damaged and skipped)" if bad else "")
         + f", {plural(len(detections), 'detection')}"
     )
+    whole = with_whole_sizes(detections)  # as in the figures
     for name in ("diameter_nm", "diameter_px"):
-        if name in detections and detections[name].notna().any():
+        if name in whole and whole[name].notna().any():
             unit = name.rpartition("_")[2]
-            say(f"median diameter {detections[name].median():.2f} {unit}")
+            say(f"median diameter {whole[name].median():.2f} {unit}")
             break
     if result.particles is not None:
         life = result.particles["lifetime_frames"]

@@ -5,6 +5,7 @@
     DefectscopeError                 exit code 1
     ├── UsageError                   exit code 2: the request itself is wrong
     │   ├── OptionError              an option that is unknown, missing or out of its limits
+    │   │   └── UnfitOptionError     it does not suit the frames, or what is to work on them
     │   └── UnknownNameError         no plugin, defect type or weights of that name
     ├── InputError                   something given cannot be read
     │   ├── DamagedFrameError        one frame of many: counted and skipped unless strict
@@ -36,6 +37,7 @@ __all__ = [
     "PluginClashError",
     "PluginError",
     "PluginLoadError",
+    "UnfitOptionError",
     "UnknownNameError",
     "UsageError",
     "did_you_mean",
@@ -56,6 +58,13 @@ class UsageError(DefectscopeError):
 
 class OptionError(UsageError):
     """An option is unknown, missing, or outside its limits."""
+
+
+class UnfitOptionError(OptionError):
+    """An option does not suit the frames, or what is to work on them.
+
+    That shows late; still, nothing counts as done.
+    """
 
 
 class UnknownNameError(UsageError):

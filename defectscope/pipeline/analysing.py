@@ -14,6 +14,7 @@ from defectscope.core.frame_steps import typical_step
 from defectscope.core.frames import parse_frame_range
 from defectscope.core.particles import particle_table
 from defectscope.core.recalibration import recalibrated
+from defectscope.pipeline.analysed_parts import analysed_part, parts_with, said_of_part
 from defectscope.pipeline.analysis_notes import said_of_run
 from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions, without_laws
 from defectscope.pipeline.choices import make_choices
@@ -79,7 +80,7 @@ def selected_tables(tables: Tables, frames: str | None, roi: Roi | None) -> Tabl
     Raises
     ------
     OptionError
-        The range holds no frame, or the region does not lie inside each of the frames.
+        The range holds no readable frame, or the region does not lie inside each of the frames.
     """
     if frames is not None:
         first, stop, step = parse_frame_range(frames)
@@ -91,6 +92,11 @@ def selected_tables(tables: Tables, frames: str | None, roi: Roi | None) -> Tabl
             raise OptionError(
                 f"no frame of the run is in {frames}; it has frame indices {index.min()} to "
                 f"{index.max()}, and the last one of a range is exclusive"
+            )
+        if not (tables.frames.loc[wanted, "status"] == "ok").any():
+            raise OptionError(
+                f"no readable frame of the run is in {frames}: all there are damaged; choose "
+                "another range"
             )
         kept = set(tables.frames.loc[wanted, "frame"])
         tables = replace(
@@ -216,12 +222,16 @@ def analyse_run(
     built = about_what_was_found(wanted, result)
     given = None if tracks is None else given_tracks(Path(tracks), result)
     tables, said = _tables_of(result, built, runtime, given, calibration, values, frames, roi)
+    part = analysed_part(result.calibration, tables.calibration, frames, roi, tracks)
+    before = dict(result.info)
     left_out += _of_other_shapes(wanted, built)
     found = findings_of(built, tables, progress, left_out)
     written = write_found(
         folder / "figures", found, left_out, formats,
-        lambda names: _note_figures(result, names) if of_run else None,
+        lambda names: _note_figures(result, names, part) if of_run else None,
     )  # fmt: skip
+    if of_run:
+        said += said_of_part(before, part, written.files)
     warnings = list(dict.fromkeys([*said, *left_out]))
     path = folder / "report.html" if report else None
     if path is not None:
@@ -343,9 +353,11 @@ def _particle_note(data: Mapping[str, Any], many: int) -> str:
     return " ".join(said)
 
 
-def _note_figures(result: Result, files: Sequence[str]) -> None:
-    """Say in ``run.json`` which figures are ours, so that the run can be replaced."""
+def _note_figures(result: Result, files: Sequence[str], part: Mapping[str, Any]) -> None:
+    """Say in ``run.json`` which figures are ours, so that the run can be replaced, and of what."""
     result.info["figures"] = sorted({*result.info.get("figures", []), *files})
+    if parts := parts_with(result.info.pop("figures_of", []), part, files):
+        result.info["figures_of"] = parts
     RunFolder(result.folder).write_info(result.info)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from defectscope.pipeline.calibrating import HALF_A_LAW
+from defectscope.pipeline.input_notes import still_true
 from defectscope.pipeline.run_status import said_of_incomplete
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def said_of_run(result: Result, tables: Tables) -> list[str]:
     """
     calibration = tables.calibration
     of_run = [text for text in result.warnings if text != HALF_A_LAW]
+    of_run = still_true(of_run, calibration, result.mixed_sizes)
     found = [
         *said_of_incomplete(result),
         *of_run,

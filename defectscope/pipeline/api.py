@@ -19,11 +19,13 @@ from defectscope.pipeline.calibrating import merged_calibration, unknown_fractio
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.given_frames import GivenFrames, given_digests
+from defectscope.pipeline.input_notes import still_true
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.lag import Lag
 from defectscope.pipeline.lanes import lane_count
 from defectscope.pipeline.masking import masked_parts
 from defectscope.pipeline.named import NamedComponent, guarded, reported_types
+from defectscope.pipeline.regions import check_corners
 from defectscope.pipeline.registering import chosen_registration
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
@@ -79,6 +81,7 @@ def open_frames(
     host = host or default_host()
     sequence = open_inputs([Path(path) for path in given], host, options=options)
     merged = merged_calibration(sequence.calibration, calibration, values, sequence.warnings)
+    sequence.warnings[:] = still_true(sequence.warnings, merged)
     sequence.warnings += unknown_fractions(merged, host.defect_types())
     selected: FrameSequence = sequence.calibrated(merged)
     if frames is not None:
@@ -236,6 +239,7 @@ class Pipeline:
         frames.warnings += [text for text in self.warnings if text not in frames.warnings]
         chosen = self._chosen(frames, settings, masks)
         if chosen.mixed_sizes:
+            frames.warnings[:] = still_true(frames.warnings, frames.calibration, unrelated=True)
             frames = frames.calibrated(without_laws(frames.calibration, frames.warnings))
         if out is not None:
             return self._session(frames, Path(out), chosen, progress).run()
@@ -251,6 +255,8 @@ class Pipeline:
         self, frames: FrameSequence, settings: Mapping[str, Any], masks: Sequence[Any]
     ) -> RunSettings:
         chosen = RunSettings(**settings, masks=masked_parts(masks, self.host, frames.warnings))
+        if chosen.roi is not None:
+            check_corners(chosen.roi)
         if chosen.mixed_sizes and any(family == "trackers" for family, _ in self.choices):
             raise UsageError(
                 "frames of different sizes cannot be tracked; "

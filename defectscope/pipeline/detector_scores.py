@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from defectscope.core.weights import WeightsCard
     from defectscope.pipeline.results import Result
 
-__all__ = ["DetectorScores", "detector_scores", "known_by", "threshold_of"]
+__all__ = ["DetectorScores", "detector_scores", "known_by", "threshold_of", "unequal_scores"]
 
 NAMES = ("precision", "recall")
 # Thresholds in cards are rounded.
@@ -124,6 +124,37 @@ def _card(named: str, weights: Mapping[str, ComponentSpec]) -> WeightsCard | Non
 def known_by(known: DetectorScores, tables: Tables) -> Tables:
     """Return tables with what is known of their detector."""
     return replace(tables, detector_scores=known.values, detector_source=known.source)
+
+
+def unequal_scores(analyses: Mapping[str, Any], known: Mapping[str, float]) -> list[str]:
+    """Return what to say where analyses whose numbers stand together take different scores.
+
+    Parameters
+    ----------
+    analyses
+        Options by alias; those without `precision` and `recall` take none.
+    known
+        What the detector is known by, where nothing is given.
+    """
+    alike: dict[tuple[float, ...], list[str]] = {}
+    given = False
+    for alias, options in analyses.items():
+        if all(isinstance(getattr(options, n, ""), int | float | None) for n in NAMES):
+            own = [getattr(options, name) for name in NAMES]
+            given = given or own != [None, None]
+            taken = (known.get(n, 1.0) if v is None else v for n, v in zip(NAMES, own, strict=True))
+            alike.setdefault(tuple(taken), []).append(alias)
+    if not given or len(alike) < 2:
+        return []
+    groups = "; ".join(
+        f"{precision:.3g} and {recall:.3g} in {', '.join(aliases)}"
+        for (precision, recall), aliases in alike.items()
+    )
+    return [
+        f"precision and recall of the detector differ between analyses ({groups}), so that their "
+        "numbers do not fit together; give all the same, with --set NAME.precision and "
+        "--set NAME.recall"
+    ]
 
 
 def _scores_and_place(scores: Any) -> tuple[dict[str, float], str]:

@@ -13,7 +13,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Future
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from defectscope.core.errors import DefectscopeError, MissingPackageError, UsageError
+from defectscope.core.errors import DefectscopeError, MissingPackageError, UnfitOptionError
 from defectscope.core.interrupts import ctrl_c_ignored
 from defectscope.pipeline.lanes import PATIENCE_S, working_lanes
 from defectscope.pipeline.named import busy
@@ -171,7 +171,7 @@ def _cluster(payload: bytes, address: str) -> Iterator[tuple[Submit, int]]:
         Client.__init__(client, address, timeout=CONNECT_S)
     except (OSError, ValueError, TimeoutError) as error:
         client.close()
-        raise UsageError(f"no Dask scheduler answers at {address!r}: {error}") from error
+        raise UnfitOptionError(f"no Dask scheduler answers at {address!r}: {error}") from error
     with client:
         threads = client.nthreads()
         # Likewise once to each worker; where none is up yet, with the batches after all.

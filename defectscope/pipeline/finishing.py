@@ -12,7 +12,7 @@ from defectscope.core.errors import DefectscopeError
 from defectscope.core.frame_steps import typical_step
 from defectscope.core.particles import particle_table
 from defectscope.core.tables import DETECTION_COLUMNS, GEOMETRY_COLUMNS
-from defectscope.pipeline.detector_scores import detector_scores, known_by
+from defectscope.pipeline.detector_scores import detector_scores, known_by, unequal_scores
 from defectscope.pipeline.finding_files import check_findings, write_found
 from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.parts import read_csv, read_typed, write_table
@@ -209,7 +209,7 @@ def findings_of(
 ) -> Iterator[tuple[NamedComponent, Finding]]:
     """Yield each analysis and what it finds in tables of its own.
 
-    `warnings` says why one finds nothing.
+    `warnings` says why one finds nothing, and where their numbers do not fit together.
 
     Raises
     ------
@@ -217,6 +217,7 @@ def findings_of(
         An analysis that the user asked for raised, or returned something else than findings; of
         others that is a warning.
     """
+    options: dict[str, Any] = {}
     for position, named in enumerate(analyses):
         progress("figures", position, len(analyses))
         try:
@@ -230,7 +231,10 @@ def findings_of(
             warnings.append(
                 f"{named.alias} found nothing: {reason or 'the tables hold too little'}"
             )
+        if findings:
+            options[named.alias] = named.component.options
         yield from ((named, finding) for finding in findings)
+    warnings += unequal_scores(options, tables.detector_scores)
     progress("figures", len(analyses), len(analyses))
 
 

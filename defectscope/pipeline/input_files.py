@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from defectscope.core.errors import InputError, PluginClashError, UsageError, did_you_mean
 from defectscope.core.file_order import natural_key
 from defectscope.core.files import check_encoding
+from defectscope.pipeline.input_notes import listed
 from defectscope.plugins.host import PluginHost, Registered
 
 __all__ = ["ReaderTable", "input_files"]
@@ -146,10 +148,27 @@ def _folder_files(folder: Path, table: ReaderTable, warnings: list[str]) -> list
 def _no_images(folder: Path, table: ReaderTable) -> str:
     inner = [name for name in DATASET_FOLDERS if (folder / name).is_dir()]
     hint = f"; perhaps {folder / inner[0]} is meant" if inner else ""
+    if not inner and (readable := _readable_subfolders(folder, table)):
+        do, them = ("does", "it") if len(readable) == 1 else ("do", "them")
+        hint = (
+            f", but {listed(readable)} in it {do}; name {them}, for folders in folders are not read"
+        )
     return (
         f"the folder {folder} holds no image, stack or video{hint}; "
         f"known suffixes are: {table.suffixes}"
     )
+
+
+def _readable_subfolders(folder: Path, table: ReaderTable) -> list[str]:
+    """Return the names of the folders in a folder in which there is something to read."""
+    found = []
+    for inner in folder.iterdir():
+        # What cannot be looked into is no place to send anybody.
+        with suppress(OSError):
+            names = (path.name for path in inner.iterdir() if not path.name.startswith("."))
+            if not inner.name.startswith(".") and any(map(table.suffix_of, names)):
+                found.append(inner.name)
+    return sorted(found, key=natural_key)
 
 
 def _describe(

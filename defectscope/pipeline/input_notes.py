@@ -9,11 +9,26 @@ from pathlib import Path
 from defectscope.core.calibration import Calibration
 from defectscope.core.frames import stem_and_number
 
-__all__ = ["SeriesNotes", "broken_numbering", "one_after_the_other", "without_frames"]
+__all__ = [
+    "SeriesNotes",
+    "broken_numbering",
+    "listed",
+    "one_after_the_other",
+    "still_true",
+    "without_frames",
+]
 
 SCALE_TOLERANCE = 0.01
 MOST_WARNINGS = 50
 MOST_NAMES = 3
+ONE_SERIES = (
+    "there are several files, and some hold more than one frame: they are one series, in which "
+    "times, doses, votes and tracks go on from file to file; run recordings of their own apart"
+)
+NO_INTERVAL = (
+    "how much time lies from file to file is not known, and the frame interval is left unknown "
+    "unless it is given (--frame-interval)"
+)
 
 
 class SeriesNotes:
@@ -78,17 +93,31 @@ def one_after_the_other(calibration: Calibration, warnings: list[str]) -> Calibr
     warnings
         Where to say that its frame interval is left out.
     """
-    warnings.append(
-        "there are several files, and some hold more than one frame: they are one series, in which "
-        "times, doses, votes and tracks go on from file to file; run recordings of their own apart"
-    )
+    warnings.append(ONE_SERIES)
     if calibration.frame_interval_s is None:
         return calibration
-    warnings.append(
-        "how much time lies from file to file is not known, and the frame interval is left unknown "
-        "unless it is given (--frame-interval)"
-    )
+    warnings.append(NO_INTERVAL)
     return calibration.model_copy(update={"frame_interval_s": None})
+
+
+def still_true(
+    warnings: Sequence[str], calibration: Calibration, unrelated: bool = False
+) -> list[str]:
+    """Return the warnings without those of several files that do not hold.
+
+    Parameters
+    ----------
+    warnings
+        Of a series.
+    calibration
+        That which is used: what was given may say the time between frames.
+    unrelated
+        Whether the frames are unrelated images.
+    """
+    wrong = {ONE_SERIES, NO_INTERVAL} if unrelated else set()
+    if calibration.knows_times:
+        wrong.add(NO_INTERVAL)
+    return [text for text in warnings if text not in wrong]
 
 
 def _size(pixel_size_nm: float | None) -> str:
@@ -121,7 +150,7 @@ def broken_numbering(names: Sequence[str], paths: Sequence[Path]) -> str | None:
         pattern = f"{stem} and a number" if stem else "a number"
         does, it = ("does", "it") if len(others) == 1 else ("do", "them")
         return (
-            f"{_listed(others)} {does} not fit the names of the {fitting} other files ({pattern}), "
+            f"{listed(others)} {does} not fit the names of the {fitting} other files ({pattern}), "
             f"{counts}take {it} out or rename {it}"
         )
     by_number: dict[int, list[str]] = {}
@@ -130,16 +159,16 @@ def broken_numbering(names: Sequence[str], paths: Sequence[Path]) -> str | None:
     same = next((shared for shared in by_number.values() if len(shared) > 1), None)
     if same is None:
         return None
-    return f"{_listed(same)} have the same number, {counts}each number must come once"
+    return f"{listed(same)} have the same number, {counts}each number must come once"
 
 
 def without_frames(names: Sequence[str]) -> str:
     """Return what is said of files in which a reader finds no frame."""
     verb = "holds no frame and is" if len(names) == 1 else "hold no frame and are"
-    return f"{_listed(names)} {verb} left out; frame indices are those of the other files"
+    return f"{listed(names)} {verb} left out; frame indices are those of the other files"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """Return ``a``, ``a and b``, ``a, b and c``, ``a, b, c and 4 more``."""
     shown = list(names[:MOST_NAMES])
     if len(names) > MOST_NAMES:

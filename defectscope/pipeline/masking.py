@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import cv2
 import numpy as np
 
-from defectscope.core.errors import InputError, OptionError
+from defectscope.core.errors import InputError, OptionError, UnfitOptionError
 from defectscope.core.tiff_pixels import shows_inverted
 from defectscope.pipeline.inputs import open_inputs
 
@@ -63,18 +63,18 @@ class MaskedParts:
 
         Raises
         ------
-        OptionError
+        UnfitOptionError
             A rectangle lies outside of the frame, or the bitmap has another size.
         """
         height, width = shape
         for x0, y0, x1, y1 in self.rectangles:
             if not mixed_sizes and (x0 < 0 or y0 < 0 or x1 > width or y1 > height):
-                raise OptionError(
+                raise UnfitOptionError(
                     f"the masked part {x0},{y0},{x1},{y1} does not lie inside {source} "
                     f"({width} x {height} px)"
                 )
         if self.bitmap is not None and self.bitmap.shape != shape:
-            raise OptionError(
+            raise UnfitOptionError(
                 f"the mask {', '.join(self.names)} is {self.bitmap.shape[1]} x "
                 f"{self.bitmap.shape[0]} px, but {source} is {width} x {height} px; a mask needs "
                 "the size of the frames"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from defectscope.core.errors import DamagedFrameError, OptionError
+from defectscope.core.errors import DamagedFrameError, OptionError, UnfitOptionError
 from defectscope.core.frames import SMALLEST_SIDE_PX, Frame, FrameSequence
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def read_part(
     ------
     DamagedFrameError
         The frame cannot be read, or the part cannot be measured, whatever lies around it.
-    OptionError
+    UnfitOptionError
         The region does not lie inside the frame, or is too small.
     """
     pixels = frames.read(position)
@@ -71,12 +71,12 @@ def _cut(pixels: NDArray[Any], roi: Roi, source: str) -> NDArray[Any]:
     check_corners(roi)
     height, width = pixels.shape
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
-        raise OptionError(
+        raise UnfitOptionError(
             f"the region of interest {x0},{y0},{x1},{y1} does not lie inside "
             f"{source} ({width} x {height} px)"
         )
     if min(x1 - x0, y1 - y0) < SMALLEST_SIDE_PX:
-        raise OptionError(
+        raise UnfitOptionError(
             f"the region of interest {x0},{y0},{x1},{y1} is smaller than "
             f"{SMALLEST_SIDE_PX} x {SMALLEST_SIDE_PX} px"
         )

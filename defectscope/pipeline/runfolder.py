@@ -18,6 +18,7 @@ from defectscope.core.errors import FormatError, OutputError, UsageError
 from defectscope.core.files import atomic_path, half_written, write_json, write_text
 from defectscope.core.frame_rows import joined_table
 from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS
+from defectscope.pipeline.former_run import FormerRun
 from defectscope.pipeline.parts import GrowingTable, expected_whole, read_csv
 from defectscope.pipeline.plans import plan_difference
 from defectscope.pipeline.stages import FrameOutcome
@@ -50,6 +51,7 @@ class RunFolder:
         self.detections = GrowingTable(path / "detections.parquet", DETECTION_COLUMNS)
         self.geometry = GrowingTable(path / "geometry.parquet", GEOMETRY_COLUMNS)
         self.frames_path = path / "frames.csv"
+        self._former = FormerRun(path, INFO)
 
     def create(
         self,
@@ -58,6 +60,8 @@ class RunFolder:
         inputs: Collection[Path] = (),
     ) -> None:
         """Make the folder, empty of what a former run left.
+
+        The results of one are set aside until the first frame is finished.
 
         Parameters
         ----------
@@ -106,14 +110,40 @@ class RunFolder:
         figures = self.path / FIGURES
         drawn = [figures / name for name in info.get("figures", []) if Path(name).name == name]
         self._keep([*drawn, *(self.path / name for name in OWN_FILES)], inputs)
+        if self._holds_results():
+            for table in (self.detections, self.geometry):
+                table.recover()
+            self._former.set_aside([*(f"{FIGURES}/{figure.name}" for figure in drawn), *OWN_FILES])
         for figure in drawn:
             figure.unlink(missing_ok=True)
         if figures.is_dir() and not any(figures.iterdir()):
             figures.rmdir()
+        self._remove_own()
+
+    def _remove_own(self) -> None:
         for table in (self.detections, self.geometry):
             table.recover()
         for target in (*half_written(self.path), *(self.path / name for name in OWN_FILES)):
             _remove(target)
+
+    def settle(self) -> None:
+        """Leave one run of two: the new one if it has a finished frame, else the former.
+
+        Killed at any moment, it can be called again.
+
+        Raises
+        ------
+        OutputError
+            The former run cannot be put back.
+        """
+        if self._former.is_replaced:
+            if self.frames_path.is_file() and self._holds_results():
+                self._former.discard()
+                return
+            self._remove_own()
+            self._former.put_back()
+        elif self._former.has_files and (self.path / INFO).is_file():
+            self._former.put_back()
 
     def _keep(self, own: list[Path], inputs: Collection[Path]) -> None:
         """Refuse to delete what is about to be read, such as the video of a former run."""
@@ -277,6 +307,8 @@ class RunFolder:
             with suppress(OSError):
                 os.truncate(self.frames_path, size)
             raise OutputError(f"cannot write {self.frames_path}: {error.strerror}") from error
+        if self._former.is_replaced and any(outcome.error is None for outcome in outcomes):
+            self._former.discard()
 
     def write_mask(self, bitmap: NDArray[np.bool_] | None) -> None:
         """Keep the masked pixels beside the tables, where there are any."""

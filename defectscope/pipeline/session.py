@@ -16,6 +16,7 @@ import pandas as pd
 from defectscope.core.errors import (
     DamagedFrameError,
     InputError,
+    UnfitOptionError,
     UsageError,
 )
 from defectscope.core.frames import FrameSequence, what_was_selected
@@ -122,6 +123,7 @@ class Session:
         finally:
             with uninterrupted():
                 self._write_info()
+                self.folder.settle()
         return Result(self.folder.path)
 
     def _prepare(self) -> list[FrameOutcome] | None:
@@ -130,7 +132,7 @@ class Session:
             raise UsageError(f"no frame is left to work on; {what_was_selected(self.frames)}")
         if self._vote is not None:
             self.warnings += check_vote(self._vote, self.frames.indices)
-        former = self.folder.info() if self.settings.resume else None
+        former = self._former_run()
         if former is None:
             self._start_new()
             return []
@@ -153,7 +155,19 @@ class Session:
                     "same order, or use --overwrite"
                 )
 
+    def _former_run(self) -> dict[str, Any] | None:
+        """Return ``run.json`` of the run to go on with, if that is asked for and there is one."""
+        self.folder.settle()  # of a program that was killed
+        return self.folder.info() if self.settings.resume else None
+
     def _start_new(self) -> None:
+        try:
+            self._begin_folder()
+        except BaseException:
+            self.folder.settle()
+            raise
+
+    def _begin_folder(self) -> None:
         self.folder.create(self.settings.overwrite, self._frame_columns, self.frames.paths)
         if self.settings.resume:
             self.warnings.append(
@@ -236,6 +250,10 @@ class Session:
                         committed, waiting = committed + len(waiting), []
                         self._write_info()  # what was said survives a kill
                         last_commit = time.monotonic()
+        except UnfitOptionError:
+            if not committed:
+                waiting = []  # a refused request leaves nothing in the way of the corrected one
+            raise
         finally:
             # Also on the way out of an error: nothing finished is lost.
             with uninterrupted():

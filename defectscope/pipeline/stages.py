@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from defectscope.core.errors import InputError, PluginClashError, UsageError
+from defectscope.core.errors import InputError, PluginClashError, UnfitOptionError
 from defectscope.core.frame_rows import FrameRows
 from defectscope.core.frames import Frame, FrameSequence
 from defectscope.core.geometry.boxes import box_centres
@@ -171,7 +171,7 @@ class FrameStages:
         expected, shape = self.expected_shape, outcome.shape
         if self.mixed_sizes or expected is None or shape is None or shape == expected:
             return
-        raise UsageError(
+        raise UnfitOptionError(
             f"{outcome.source} is {shape[1]} x {shape[0]} px, but the series began with "
             f"{expected[1]} x {expected[0]} px; run the sizes apart, or give --mixed-sizes "
             "to take them as unrelated images"

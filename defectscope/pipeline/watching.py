@@ -107,13 +107,14 @@ class WatchSession(Session):
         finally:
             with uninterrupted():
                 self._write_info()
+                self.folder.settle()
         return Result(self.folder.path)
 
     def _begin(self) -> None:
         options = chosen_registration(self.settings.register)
         if options is not None:
             self._registrar, self.shifts = Registrar(options), {}
-        former = self.folder.info() if self.settings.resume else None
+        former = self._former_run()
         if former is None:
             self._start_new()
         else:

@@ -9,7 +9,7 @@ import pytest
 from defectscope import Calibration, Runtime, Tables
 from defectscope.analysis.counting import detection_factor, mean_limits, poisson_limits
 from defectscope.analysis.defect_classes import DefectClasses, class_table
-from defectscope.analysis.density import density_table
+from defectscope.analysis.density import NumberDensity, density_table
 from defectscope.analysis.diffusion import (
     Diffusion,
     _shared,
@@ -26,7 +26,7 @@ from defectscope.analysis.hardening import (
     hardening_table,
 )
 from defectscope.analysis.scales import Scale, scale_of
-from defectscope.analysis.sizes import size_table
+from defectscope.analysis.sizes import SizeDistribution, size_table
 from defectscope.analysis.survival import Survival
 from defectscope.analysis.swelling import Swelling, sphere_volumes, swelling_of, swelling_table
 from defectscope.analysis.track_report import TrackReport
@@ -389,6 +389,17 @@ def test_cavities_without_a_diameter_are_as_large_as_the_others(make_tables):
     assert Swelling().why_nothing(nothing).startswith("no sizes were measured")
 
 
+def test_cavities_that_the_rim_cuts_have_no_volume_of_their_own(make_tables):
+    sizes = [("void", 10.0)] * 3 + [("void", 2.0), ("black dot", 2.0)]
+    tables = make_tables({0: sizes})
+    cut = tables.detections["diameter_nm"] == 2
+    detections = tables.detections.assign(at_rim=cut.astype(int), fit=1 - cut.astype(int))
+    (part,) = Swelling().analyse(Tables(**{**vars(tables), "detections": detections}))
+    (whole,) = Swelling().analyse(make_tables({0: [("void", 10.0)] * 4}))
+    pd.testing.assert_frame_equal(part.table, whole.table)
+    assert part.note.startswith("Sizes leave out 1 defect of which the rim")
+
+
 def test_swelling_is_drawn_for_cavities_only(make_tables, drawn):
     tables = make_tables({0: [("void", 10.0), ("dislocation-loop", 50.0)], 1: []}, shape=(100, 100))
     (finding,) = Swelling().analyse(tables)
@@ -444,6 +455,29 @@ def test_the_table_of_p3(make_tables, drawn):
     types = {kind.name: kind for kind in SHIPPED}
     (finding,) = DefectClasses(None, Runtime(defect_types=types)).analyse(tables)
     drawn(finding)
+
+
+@pytest.mark.parametrize("analysis", [Hardening, Swelling, NumberDensity, SizeDistribution])
+def test_numbers_of_unrelated_images_name_the_image(make_tables, analysis):
+    tables = make_tables({0: [("void", 10.0)] * 3, 1: [("void", 8.0)] * 3}, shape=(400, 400))
+    number = analysis().analyse(tables)[0].numbers[-1]
+    assert "in the last frame" in number.label or "in frame 1" in number.label
+    tables.frames.loc[1, "width_px"] = 500
+    number = analysis().analyse(tables)[0].numbers[-1]
+    assert "in Frame1.jpg, one of 2 unrelated images" in number.label
+    assert "frame " not in number.label
+
+
+def test_fractions_of_types_that_are_not_equally_visible(make_tables):
+    sizes = {0: [("void", 10.0)] * 2 + [("black dot", 4.0)] * 6}
+    (same,) = DefectClasses().analyse(make_tables(sizes))
+    assert "true_fraction" not in same.table
+    known = Calibration(visible_fraction={"void": 0.25, "*": 0.75})
+    (finding,) = DefectClasses().analyse(make_tables(sizes, calibration=known))
+    assert finding.table["fraction"].tolist() == [0.75, 0.25]
+    assert finding.table["true_fraction"].tolist() == [0.5, 0.5]
+    assert finding.note.startswith("Fractions are of those found")
+    assert finding.figure.axes[0].get_ylabel() == "Fraction of those found"
 
 
 def test_a_million_defects_of_one_type_are_all_of_them(drawn):

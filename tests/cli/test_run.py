@@ -268,6 +268,16 @@ def test_sizes_that_are_unknown_have_no_median(capsys):
     assert "median diameter 8.00 nm" in said
 
 
+def test_the_median_is_that_of_whole_sizes(capsys):
+    frames = pd.DataFrame({"status": ["ok"]})
+    found = pd.DataFrame({"diameter_nm": [2.0, 8.0, 9.0], "fit": [0, 0, 1], "at_rim": [1, 0, 1]})
+    summarise(SimpleNamespace(frames=frames, detections=found, info={"damaged_frames": []},
+                              particles=None, folder="run"))  # fmt: skip
+    said = capsys.readouterr().err
+    assert "3 detections" in said
+    assert "median diameter 8.50 nm" in said
+
+
 def test_one_damaged_frame_among_good_ones(stack, tmp_path):
     folder = tmp_path / "frames"
     folder.mkdir()

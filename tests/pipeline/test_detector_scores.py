@@ -11,7 +11,7 @@ import pytest
 
 from defectscope import Frame, Pipeline, Runtime
 from defectscope.detectors.heatmap.detector import Heatmap
-from defectscope.pipeline.detector_scores import detector_scores
+from defectscope.pipeline.detector_scores import detector_scores, unequal_scores
 from defectscope.plugins.host import default_host
 
 
@@ -42,6 +42,20 @@ def test_the_weights_of_the_run_are_those_of_the_card():
     assert known(**depends_on) == known()
     # As runs of earlier versions recorded it.
     assert known(weights_sha256=None) == known()
+
+
+def test_analyses_that_take_other_scores_than_others_are_named():
+    def options(precision=None, recall=None):
+        return SimpleNamespace(precision=precision, recall=recall)
+
+    card, without = {"precision": 0.9123, "recall": 0.8}, SimpleNamespace(rows="tracks")
+    plain = {"density": options(), "types": options(), "growth": without}
+    assert unequal_scores(plain, card) == unequal_scores(plain, {}) == []
+    (text,) = unequal_scores({**plain, "density": options(0.85, 0.9)}, card)
+    assert "(0.85 and 0.9 in density; 0.912 and 0.8 in types), so that their numbers" in text
+    assert unequal_scores({**plain, "density": options(recall=0.9)}, {})
+    same = {"density": options(0.85, 0.9), "types": options(0.85, 0.9), "growth": without}
+    assert unequal_scores(same, card) == []
 
 
 @pytest.mark.parametrize(

@@ -274,6 +274,17 @@ def test_inputs_that_cannot_be(
     assert str(tmp_path / "in") in str(caught.value)
 
 
+def test_a_folder_of_folders_names_those_that_can_be_read(tmp_path: Path, host: PluginHost) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "readme.txt").write_text("x")
+    write_images(tmp_path / "day2", ["a.png"])
+    with pytest.raises(InputError, match="video, but day2 in it does; name it, for"):
+        open_inputs([tmp_path], host)
+    write_images(tmp_path / "day10", ["a.png"])
+    with pytest.raises(InputError, match="day2 and day10 in it do; name them"):
+        open_inputs([tmp_path], host)
+
+
 def test_nothing_given(host: PluginHost) -> None:
     with pytest.raises(UsageError, match="no input was given"):
         open_inputs([], host)
@@ -354,7 +365,9 @@ def test_several_series_in_time_have_no_frame_interval(tmp_path: Path, host: Plu
     assert series.startswith("there are several files, and some hold more than one frame")
     assert text.startswith("how much time lies from file to file is not known")
     # What the user says holds, also for both.
-    assert ds.open(paths, host=host, frame_interval_s=2.0).calibration.time_s(3) == 6.0
+    given = ds.open(paths, host=host, frame_interval_s=2.0)
+    assert given.calibration.time_s(3) == 6.0
+    assert given.warnings == [series]
     # When an image by itself was taken is not known either.
     paths[1].unlink()
     paths[1] = write_stack(paths[1], [3])

@@ -161,6 +161,33 @@ def test_a_part_of_the_frames_and_a_region(run, host, tmp_path):
     assert (tmp_path / "figures" / "number-density.svg").is_file()
 
 
+def test_figures_of_a_part_among_those_of_the_run_are_told_apart(run, host, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    shutil.rmtree(copy / "figures", ignore_errors=True)
+    info = json.loads((copy / "run.json").read_text())
+    (copy / "run.json").write_text(json.dumps({**info, "figures": []}))
+
+    def said(analyses, **given):
+        done = analyse_run(copy, host, analyses, report=False, **given)
+        return [text for text in done.warnings if "whole run" in text]
+
+    both, one = ["number-density", "size-distribution"], ["number-density"]
+    assert said(both) == []
+    assert "figures_of" not in ds.load_run(copy).info
+    (text,) = said(one, frames="2:6", pixel_size_nm=0.4)
+    assert text == (
+        "figures of frames 2:6 and another calibration stand among those of the whole run, in "
+        "place of 3 of their files; give --out FOLDER to keep them apart"
+    )
+    (part,) = ds.load_run(copy).info["figures_of"]
+    assert (part["frames"], part["calibration"]["pixel_size_nm"]) == ("2:6", 0.4)
+    assert part["figures"] == [f"number-density.{kind}" for kind in ("csv", "png", "svg")]
+    assert said(one, out=tmp_path / "other", frames="2:6") == []
+    assert said(both) == []
+    assert "figures_of" not in ds.load_run(copy).info
+
+
 def test_who_asks_for_an_analysis_that_finds_nothing_is_told_why(run, host, tmp_path):
     asked = ["growth", "hardening"]
     done = analyse_run(run, host, asked, frames="0:5", out=tmp_path, report=False)
@@ -202,7 +229,9 @@ def test_a_region_that_a_frame_of_another_size_lacks_is_refused(run):
     # One that could not be read shows nothing, and so lacks nothing.
     tables.frames.loc[3, ["width_px", "height_px", "status"]] = [None, None, "damaged"]
     assert selected_tables(tables, None, (0, 0, 64, 48)).roi == (0, 0, 64, 48)
-    assert len(selected_tables(tables, "3:4", (0, 0, 64, 48)).frames) == 1
+    assert len(selected_tables(tables, "3:5", (0, 0, 64, 48)).frames) == 2
+    with pytest.raises(OptionError, match=r"no readable frame of the run is in 3:4: .* damaged"):
+        selected_tables(tables, "3:4", None)
 
 
 def test_frames_that_are_gone_leave_the_outlines(run, host, tmp_path):

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import defectscope as ds
+from defectscope.pipeline.input_notes import NO_INTERVAL, ONE_SERIES
 from defectscope.pipeline.named import NamedComponent, guarded
 
 PLAIN = {"overlay": False, "figures": False}
@@ -295,10 +296,12 @@ def test_another_program_may_call_a_file_like_ours(pipeline, series, tmp_path, c
 def test_frames_of_different_sizes_are_refused_unless_said(pipeline, series, tmp_path):
     with pytest.raises(ds.UsageError, match=r"frame002\.png is 64 x 50 px.*--mixed-sizes"):
         pipeline().run(series(4, odd=2), tmp_path / "run", **PLAIN)
-    mixed = pipeline(tracker=None).run(
-        series(4, odd=2), tmp_path / "mixed", mixed_sizes=True, **PLAIN
-    )
+    frames = series(4, odd=2)
+    frames.calibration = ds.Calibration()
+    frames.warnings += [ONE_SERIES, NO_INTERVAL]
+    mixed = pipeline(tracker=None).run(frames, tmp_path / "mixed", mixed_sizes=True, **PLAIN)
     assert mixed.frames["height_px"].tolist() == [48, 48, 50, 48]
+    assert mixed.warnings == []
     with pytest.raises(ds.UsageError, match="cannot be tracked"):
         pipeline().run(series(4, odd=2), tmp_path / "no", mixed_sizes=True, **PLAIN)
 
