@@ -256,6 +256,23 @@ def test_a_complete_run_is_said_to_be(stack, tmp_path, quick_call):
     assert (out / "run.json").stat().st_mtime_ns == before
 
 
+def test_ctrl_c_before_the_first_frame_says_that_the_former_run_stays(
+    stack, tmp_path, quick_call, monkeypatch
+):
+    def stopped(*given):
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    arguments = ["run", stack, "--detector", "dark-blobs", "--frames", "0:2", "--no-overlay",
+                 "--no-figures", "--out", out, "--overwrite"]  # fmt: skip
+    assert quick_call(*arguments)[0] == 0
+    monkeypatch.setattr("defectscope.pipeline.session.Session._detect", stopped)
+    code, said = quick_call(*arguments)
+    assert code == 1
+    assert f"nothing was finished; the former run in {out} stays as it was\n" in said
+    assert len(pd.read_csv(out / "frames.csv")) == 2
+
+
 def test_sizes_that_are_unknown_have_no_median(capsys):
     frames = pd.DataFrame({"status": ["ok"]})
     for size in (np.nan, 8.0):
