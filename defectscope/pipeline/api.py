@@ -25,7 +25,6 @@ from defectscope.pipeline.lag import Lag
 from defectscope.pipeline.lanes import lane_count
 from defectscope.pipeline.masking import masked_parts
 from defectscope.pipeline.named import NamedComponent, guarded, reported_types
-from defectscope.pipeline.regions import check_corners
 from defectscope.pipeline.registering import chosen_registration
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
@@ -255,27 +254,7 @@ class Pipeline:
         self, frames: FrameSequence, settings: Mapping[str, Any], masks: Sequence[Any]
     ) -> RunSettings:
         chosen = RunSettings(**settings, masks=masked_parts(masks, self.host, frames.warnings))
-        if chosen.roi is not None:
-            check_corners(chosen.roi)
-        if chosen.mixed_sizes and any(family == "trackers" for family, _ in self.choices):
-            raise UsageError(
-                "frames of different sizes cannot be tracked; "
-                "leave out the tracker or --mixed-sizes"
-            )
-        if chosen.mixed_sizes and chosen.vote is not None:
-            raise UsageError(
-                "frames of different sizes are unrelated images, which cannot vote on each other; "
-                "leave out --vote or --mixed-sizes"
-            )
-        if chosen.mixed_sizes and chosen.register is not None:
-            raise UsageError(
-                "frames of different sizes are unrelated images, which cannot be registered; "
-                "leave out --register or --mixed-sizes"
-            )
-        if chosen.workers > 1 and chosen.dask is not None:
-            raise UsageError(
-                "--dask works with the workers of its cluster; leave out --workers or --dask"
-            )
+        chosen.check(tracked=any(family == "trackers" for family, _ in self.choices))
         return chosen
 
     def watch(

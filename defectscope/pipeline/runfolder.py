@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -232,6 +232,19 @@ class RunFolder:
         """
         self.check_plan(plan)
         return self._finished_rows()
+
+    def check_order(
+        self, finished: Sequence[FrameOutcome], indices: Sequence[int], names: Sequence[str]
+    ) -> None:
+        """Refuse the same files in another order than before; UsageError says where it differs."""
+        now = zip(indices, names, strict=True)
+        for outcome, (index, source) in zip(finished, now, strict=False):
+            if (outcome.index, outcome.source) != (index, source):
+                raise UsageError(
+                    f"the run in {self.path} cannot be resumed: its frame {outcome.index} "
+                    f"was {outcome.source}, now frame {index} is {source}; give the files in the "
+                    "same order, or use --overwrite"
+                )
 
     def check_plan(self, plan: Mapping[str, Any]) -> None:
         """Refuse a run whose plan differs in an entry of `plan`; UsageError says in what."""

@@ -11,8 +11,6 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from defectscope.core.errors import (
     DamagedFrameError,
     InputError,
@@ -23,16 +21,15 @@ from defectscope.core.frames import FrameSequence, what_was_selected
 from defectscope.core.interrupts import uninterrupted
 from defectscope.core.provenance import package_versions
 from defectscope.core.registration import Shift
-from defectscope.core.tables import FRAME_COLUMNS, SHIFT_COLUMNS
 from defectscope.core.votes import Vote
 from defectscope.pipeline.execute import outcomes_in_order
 from defectscope.pipeline.finishing import track_detections, write_findings
+from defectscope.pipeline.frame_table import frame_columns, frame_table
 from defectscope.pipeline.named import NamedComponent, enter, unknown_types
 from defectscope.pipeline.overlay import write_overlays
 from defectscope.pipeline.registering import (
     chosen_registration,
     register_frames,
-    shift_row,
     shift_warnings,
     shifted_outcome,
 )
@@ -137,23 +134,12 @@ class Session:
             self._start_new()
             return []
         finished = self.folder.take_up(self.plan, len(self.frames))
-        self._expect_order(finished)
+        self.folder.check_order(finished, self.frames.indices, self.frames.names)
         if former["status"] == "complete":
             return None
         self._take_over(former, finished)
         self._write_info()
         return finished
-
-    def _expect_order(self, finished: list[FrameOutcome]) -> None:
-        """Refuse the same files in another order than before."""
-        now = zip(self.frames.indices, self.frames.names, strict=True)
-        for outcome, (index, source) in zip(finished, now, strict=False):
-            if (outcome.index, outcome.source) != (index, source):
-                raise UsageError(
-                    f"the run in {self.folder.path} cannot be resumed: its frame {outcome.index} "
-                    f"was {outcome.source}, now frame {index} is {source}; give the files in the "
-                    "same order, or use --overwrite"
-                )
 
     def _former_run(self) -> dict[str, Any] | None:
         """Return ``run.json`` of the run to go on with, if that is asked for and there is one."""
@@ -168,7 +154,8 @@ class Session:
             raise
 
     def _begin_folder(self) -> None:
-        self.folder.create(self.settings.overwrite, self._frame_columns, self.frames.paths)
+        columns = frame_columns(registered=self.settings.register is not None)
+        self.folder.create(self.settings.overwrite, columns, self.frames.paths)
         if self.settings.resume:
             self.warnings.append(
                 f"there was no run in {self.folder.path} to go on with; a new one was started"
@@ -190,11 +177,6 @@ class Session:
             self.timings_s[stage] += seconds
         if self.damaged and self.settings.strict:
             raise DamagedFrameError(f"{self.damaged[0]} (stopped because of --strict)")
-
-    @property
-    def _frame_columns(self) -> dict[str, str]:
-        extra = {} if self.settings.register is None else SHIFT_COLUMNS
-        return {**FRAME_COLUMNS, **extra}
 
     def _open_tracker(self) -> None:
         """Learn now what it lacks, not when all frames are done."""
@@ -342,23 +324,7 @@ class Session:
 
     def _commit(self, start: int, outcomes: list[FrameOutcome]) -> None:
         begun = time.perf_counter()
-        calibration = self.frames.calibration
-        rows = [
-            (
-                o.index,
-                o.source,
-                calibration.time_s(o.index),
-                calibration.dose_dpa(o.index),
-                None if o.shape is None else o.shape[1],
-                None if o.shape is None else o.shape[0],
-                None if o.rows is None else len(o.rows),
-                "ok" if o.error is None else "damaged",
-                *(() if self.shifts is None else shift_row(self.shifts.get(o.index))),
-            )
-            for o in outcomes
-        ]
-        columns = self._frame_columns
-        table = pd.DataFrame(rows, columns=list(columns)).astype(columns)
+        table = frame_table(outcomes, self.frames.calibration, self.shifts)
         self.folder.commit(start, outcomes, table)
         self.timings_s["write tables"] += time.perf_counter() - begun
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from defectscope.core.errors import UsageError
 from defectscope.core.registration import RegistrationOptions
 from defectscope.core.votes import Vote
 from defectscope.pipeline.masking import MaskedParts
-from defectscope.pipeline.regions import Roi
+from defectscope.pipeline.regions import Roi, check_corners
 from defectscope.pipeline.registering import chosen_registration
 
 __all__ = ["RunSettings"]
@@ -59,3 +60,38 @@ class RunSettings:
         if self.vote is not None:
             object.__setattr__(self, "vote", Vote.parse(self.vote))
         object.__setattr__(self, "register", chosen_registration(self.register))
+
+    def check(self, tracked: bool) -> None:
+        """Refuse settings that do not go together, before anything is read.
+
+        Parameters
+        ----------
+        tracked
+            Whether there is a tracker.
+
+        Raises
+        ------
+        UsageError
+            They do not.
+        """
+        if self.roi is not None:
+            check_corners(self.roi)
+        if self.mixed_sizes and tracked:
+            raise UsageError(
+                "frames of different sizes cannot be tracked; "
+                "leave out the tracker or --mixed-sizes"
+            )
+        if self.mixed_sizes and self.vote is not None:
+            raise UsageError(
+                "frames of different sizes are unrelated images, which cannot vote on each other; "
+                "leave out --vote or --mixed-sizes"
+            )
+        if self.mixed_sizes and self.register is not None:
+            raise UsageError(
+                "frames of different sizes are unrelated images, which cannot be registered; "
+                "leave out --register or --mixed-sizes"
+            )
+        if self.workers > 1 and self.dask is not None:
+            raise UsageError(
+                "--dask works with the workers of its cluster; leave out --workers or --dask"
+            )
