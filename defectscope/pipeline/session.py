@@ -16,6 +16,7 @@ import pandas as pd
 from defectscope.core.errors import (
     DamagedFrameError,
     InputError,
+    InputGoneError,
     UnfitOptionError,
     UsageError,
 )
@@ -117,6 +118,10 @@ class Session:
         except KeyboardInterrupt:
             self._status = "interrupted"
             raise
+        except InputGoneError as error:
+            gone = f"{error}, and go on with --resume"
+            self._status = f"failed: {gone}"
+            raise InputGoneError(gone) from error
         except BaseException as error:
             self._status = f"failed: {error}"
             raise
