@@ -60,9 +60,11 @@ def test_ellipse_alone_gives_the_box(tmp_path: Path) -> None:
         f"there is no image foil in {tmp_path} to take the size from; "
         "55 x 50 px hold all of its boxes",
     )
+    assert dataset.images[0].size_is_guessed
     Image.new("L", (99, 88)).save(tmp_path / "foil.png")
     (image,) = load(path).images
     assert (image.file_name, image.instances.image_shape) == ("foil.png", (88, 99))
+    assert not image.size_is_guessed
 
 
 def test_calibrated_lengths_become_pixels(tmp_path: Path) -> None:
