@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from defectscope.core.errors import DefectscopeError as DefectscopeError
     from defectscope.core.errors import FormatError as FormatError
     from defectscope.core.errors import InputError as InputError
+    from defectscope.core.errors import InputGoneError as InputGoneError
     from defectscope.core.errors import MissingPackageError as MissingPackageError
     from defectscope.core.errors import OptionError as OptionError
     from defectscope.core.errors import OutputError as OutputError
@@ -82,8 +83,8 @@ _MODULES = {
     "core.defect_types": ("DefectType",),
     "core.errors": (
         "ComponentError", "DamagedFrameError", "DefectscopeError", "FormatError", "InputError",
-        "MissingPackageError", "OptionError", "OutputError", "PluginClashError", "PluginError",
-        "PluginLoadError", "UnknownNameError", "UsageError",
+        "InputGoneError", "MissingPackageError", "OptionError", "OutputError", "PluginClashError",
+        "PluginError", "PluginLoadError", "UnknownNameError", "UsageError",
     ),
     "core.fields": ("Fields", "counted_fields"),
     "core.findings": ("Finding", "KeyNumber", "Tables"),

@@ -32,7 +32,7 @@ def life_spans(tables: Tables) -> pd.DataFrame:
         ``particle``, ``first_frame``, ``last_frame``, ``lifetime_frames`` (last - first + k where
         every k-th frame was looked at, so that it is neither too short nor too long on average),
         ``began`` and ``ended``: whether that was seen. It was not where the particle was there in
-        the first (last) frame, or came in (went out) over the rim.
+        the first (last) frame, or came in (went out) over the rim or the edge of a mask.
     """
     tracks = tables.tracks
     assert tracks is not None

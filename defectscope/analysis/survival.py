@@ -48,15 +48,22 @@ class Survival(Analysis):
             table.insert(1, f"lifetime_{unit}", table["lifetime_frames"] * each)
         title = "Survival of particles"
         return [
-            Finding("survival", title, table, figure, numbers, _note(lives, median)),
+            Finding(
+                "survival",
+                title,
+                table,
+                figure,
+                numbers,
+                _note(lives, median, tables.masked is not None),
+            ),
             Finding("particle-turnover", "Particles that come and go", turnover),
         ]
 
     def why_nothing(self, tables: Tables) -> str:
         """Return what the tables lack."""
         return untracked(tables) or (
-            "no particle was seen to begin: all were there in the first frame, or came in over "
-            "the rim"
+            "no particle was seen to begin: all were there in the first frame, or "
+            f"{_came_in(tables.masked is not None)}"
         )
 
 
@@ -77,12 +84,17 @@ def _medians(median: MedianLife, calibration: Calibration) -> tuple[KeyNumber, .
     )  # fmt: skip
 
 
-def _note(lives: pd.DataFrame, median: MedianLife) -> str:
+def _came_in(masked: bool) -> str:
+    return "came in over the rim" + (" or from under a mask" if masked else "")
+
+
+def _note(lives: pd.DataFrame, median: MedianLife, masked: bool) -> str:
     began, ended = lives["began"], lives["ended"]
     text = (
         f"Of {len(lives)} particles the {int((~began).sum())} that were there in the first frame "
-        f"or came in over the rim are left out; {int((began & ~ended).sum())} more were there in "
-        "the last frame or went out over the rim, and count as long as they were seen. "
+        f"or {_came_in(masked)} are left out; {int((began & ~ended).sum())} more were there in "
+        f"the last frame or went out over the rim{' or under a mask' if masked else ''}, and count "
+        "as long as they were seen. "
     )
     if median.frames is None:
         text += "More than half outlived what was seen of them: the median is not known. "

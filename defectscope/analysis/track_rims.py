@@ -1,4 +1,4 @@
-"""Which tracks begin or end at the rim of the field, so that nobody saw all of them."""
+"""Which tracks begin or end at the rim of the field or a mask: nobody saw all of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from defectscope.core.frame_steps import typical_step
+from defectscope.core.masked_area import MaskedArea
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,29 +38,31 @@ def rim_ends(tracks: pd.DataFrame, tables: Tables) -> tuple[NDArray[np.bool_], N
         Rows in the order of particle and frame: ``particle``, ``frame``, ``x``, ``y``, and where
         they are known the boxes, px of the frames.
     tables
-        For the sizes of frames and the region that was looked at.
+        For the sizes of frames, the region that was looked at, and what was masked.
 
     Returns
     -------
     came_in, went_out
         (n,) bool, in the order of the particles: whether the first (last) box touches the rim, or
-        one more step as the first (last) one would lead the centre out.
+        one more step as the first (last) one would lead the centre out, or under a mask.
     """
     particle = tracks["particle"].to_numpy()
     begins = np.diff(particle, prepend=particle[:1] - 1) != 0
     first = np.flatnonzero(begins)
     last = np.append(first[1:], len(particle)) - 1
     step = typical_step(tables.frames["frame"])
-    return (
-        _beyond(tracks.iloc[first], tracks.iloc[np.minimum(first + 1, last)], tables, step),
-        _beyond(tracks.iloc[last], tracks.iloc[np.maximum(last - 1, first)], tables, step),
+    ends = (first, np.minimum(first + 1, last)), (last, np.maximum(last - 1, first))
+    masked = None if tables.masked is None else MaskedArea(tables.masked)
+    came_in, went_out = (
+        _beyond(tracks.iloc[end], tracks.iloc[inner], tables, step, masked) for end, inner in ends
     )
+    return came_in, went_out
 
 
 def _beyond(
-    rows: pd.DataFrame, inner: pd.DataFrame, tables: Tables, step: int
+    rows: pd.DataFrame, inner: pd.DataFrame, tables: Tables, step: int, masked: MaskedArea | None
 ) -> NDArray[np.bool_]:
-    """Return which tracks go on beyond the rim, by their end rows and those next to these."""
+    """Return which tracks go on out of sight, by their end rows and those next to these."""
     field, cut = _fields(rows, tables), np.zeros(len(rows), bool)
     if set(BOX) <= set(rows.columns):
         box = rows[BOX].to_numpy(float)
@@ -68,6 +71,8 @@ def _beyond(
     at, apart = rows[["x", "y"]].to_numpy(float), np.abs(_frames(rows) - _frames(inner))
     moved = (at - inner[["x", "y"]].to_numpy(float)) * (step / np.maximum(apart, 1))[:, None]
     cut |= ((at + moved < field[:, :2]) | (at + moved > field[:, 2:])).any(axis=1)
+    if masked is not None:
+        cut |= masked.holds(*(at + moved).T)
     return cut
 
 

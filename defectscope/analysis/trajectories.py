@@ -120,7 +120,8 @@ class Trajectories(Analysis):
         place = "figures/trajectory-paths.csv" if few else "the tracks of the run"
         found = Finding(
             "trajectories", "Trajectories and lifetimes", table, figure,
-            _mean_lifetime(table, len(seen)), f"The paths are in {place}.",
+            _mean_lifetime(table, len(seen), tables.masked is not None),
+            f"The paths are in {place}.",
         )  # fmt: skip
         copy = [Finding("trajectory-paths", "Paths of all particles", paths)] if few else []
         return [found, *copy, *_fast_and_slow(ordered, tables)]
@@ -165,12 +166,12 @@ def _draw_map(panel: Axes, paths: pd.DataFrame, lifetimes: pd.DataFrame, tables:
     axis_note(panel, "Dots: first sightings")
 
 
-def _mean_lifetime(table: pd.DataFrame, frames: int) -> tuple[KeyNumber, ...]:
+def _mean_lifetime(table: pd.DataFrame, frames: int, masked: bool) -> tuple[KeyNumber, ...]:
     """Return the mean lifetime as seen; none where there was one frame to live in.
 
-    Limits are those of whole lives alone: how long those lived that an end of the series or the
-    rim of the field cuts is not known, and the mean of all is then too small by more than any
-    limits say.
+    Limits are those of whole lives alone: how long those lived that an end of the series, the
+    rim of the field or a mask cuts is not known, and the mean of all is then too small by more
+    than any limits say.
     """
     if frames < 2:
         return ()
@@ -178,7 +179,7 @@ def _mean_lifetime(table: pd.DataFrame, frames: int) -> tuple[KeyNumber, ...]:
     mean, n = float(lifetimes.mean()), len(lifetimes)
     causes = {
         "an end of the series": table["from_start"] | table["to_end"],
-        "the rim of the field": table["at_rim"],
+        "the rim of the field" + (", or a mask" if masked else ""): table["at_rim"],
     }
     cut = int(np.logical_or.reduce(list(causes.values())).sum())
     if cut:

@@ -51,6 +51,8 @@ class LabelledImage:
         Frame index, where there is one.
     pixel_size_nm, dose_dpa
         Where they are known.
+    size_is_guessed
+        Whether nothing tells the size of the image: the smallest that holds all boxes stands in.
     """
 
     file_name: str
@@ -58,6 +60,7 @@ class LabelledImage:
     frame: int | None = None
     pixel_size_nm: float | None = None
     dose_dpa: float | None = None
+    size_is_guessed: bool = False
 
     @property
     def stem(self) -> str:

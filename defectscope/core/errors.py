@@ -9,6 +9,7 @@
     │   └── UnknownNameError         no plugin, defect type or weights of that name
     ├── InputError                   something given cannot be read
     │   ├── DamagedFrameError        one frame of many: counted and skipped unless strict
+    │   ├── InputGoneError           it was there and has gone: what is left is for later
     │   └── FormatError              an annotation, table or configuration file is malformed
     ├── OutputError                  the result cannot be written where it was asked for
     ├── MissingPackageError          an optional package is needed and absent
@@ -31,6 +32,7 @@ __all__ = [
     "DefectscopeError",
     "FormatError",
     "InputError",
+    "InputGoneError",
     "MissingPackageError",
     "OptionError",
     "OutputError",
@@ -77,6 +79,10 @@ class InputError(DefectscopeError):
 
 class DamagedFrameError(InputError):
     """One frame cannot be used; the others of its series may be."""
+
+
+class InputGoneError(InputError):
+    """A file that was there when it was opened has gone, and may come back."""
 
 
 class FormatError(InputError):

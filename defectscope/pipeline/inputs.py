@@ -18,9 +18,11 @@ from defectscope.core.errors import (
     DamagedFrameError,
     DefectscopeError,
     InputError,
+    InputGoneError,
 )
 from defectscope.core.file_order import natural_key
 from defectscope.core.frames import DTYPES, FrameSequence, frame_indices
+from defectscope.pipeline.gone_files import is_there, why_gone
 from defectscope.pipeline.input_files import ReaderTable, input_files
 from defectscope.pipeline.input_notes import (
     SeriesNotes,
@@ -136,6 +138,8 @@ class InputSeries(FrameSequence):
             self._number_positions()
         self._starts = [0, *itertools.accumulate(file.count for file in self._files)][:-1]
         self.paths = tuple(file.path for file in self._files)
+        # Such as links that lead nowhere.
+        self._never_there = frozenset(path for path in self.paths if not is_there(path))
         if not self.indices:
             raise InputError(f"{', '.join(file.path.name for file in files)}: there is no frame")
         self.calibration = self._notes.calibration or Calibration()
@@ -203,8 +207,28 @@ class InputSeries(FrameSequence):
         return bool(getattr(self._readers[file.reader], "one_image_a_file", False))
 
     def read(self, position: int) -> NDArray[Any]:
-        """Return the pixels at a position, or raise DamagedFrameError."""
+        """Return the pixels at a position.
+
+        Raises
+        ------
+        DamagedFrameError
+            The frame cannot be read.
+        InputGoneError
+            Its file was there when the series was opened, and is not any more.
+        ComponentError
+            The reader failed.
+        """
         k = bisect.bisect_right(self._starts, position) - 1
+        try:
+            return self._read(k, position)
+        except DamagedFrameError as error:
+            path = self._files[k].path
+            reason = None if path in self._never_there else why_gone(path)
+            if reason is None:
+                raise
+            raise InputGoneError(f"the input {path} has gone ({reason}); bring it back") from error
+
+    def _read(self, k: int, position: int) -> NDArray[Any]:
         file, name = self._files[k], self.names[position]
         try:
             sequence = self._sequence(k)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from defectscope.core.datasets import PAGE, Dataset, joining_name
+from defectscope.core.datasets import PAGE, Dataset, LabelledImage, joining_name
 from defectscope.core.errors import UsageError
 from defectscope.core.instances import Instances
 from defectscope.pipeline.results import Result
@@ -58,14 +58,12 @@ def join_frames(
         No frame has both, two frames share a name, or sizes of images differ.
     """
     found = (
-        _from_run(predictions, types)
-        if isinstance(predictions, Result)
-        else {name: (image.instances, image.frame) for name, image in predictions.by_stem().items()}
+        _from_run(predictions, types) if isinstance(predictions, Result) else predictions.by_stem()
     )
     joined, missing = [], []
     images = truth.by_stem()
     indices = Counter(image.frame for image in images.values())
-    named = {found[name][1] for name in images if name in found}
+    named = {found[name].frame for name in images if name in found}
     for (name, image), sequence in zip(images.items(), truth.sequences(), strict=True):
         # A page of another file, and an index of several images, say nothing of where they belong.
         unsure = PAGE.search(name) or indices[image.frame] > 1 or image.frame in named
@@ -73,15 +71,9 @@ def join_frames(
         if key not in found:
             missing.append(image.file_name)
             continue
-        predicted, frame = found[key]
-        if predicted.image_shape != image.instances.image_shape:
-            raise UsageError(
-                f"{image.file_name} is {image.instances.image_shape[::-1]} px (width, height) in "
-                f"the truth but {predicted.image_shape[::-1]} px in the prediction; "
-                "they cannot be compared"
-            )
-        joined.append(Joined(name, image.frame if frame is None else frame, predicted,
-                             image.instances, sequence))  # fmt: skip
+        frame = found[key].frame
+        joined.append(Joined(name, image.frame if frame is None else frame,
+                             *_of_one_size(found[key], image), sequence))  # fmt: skip
     if not joined:
         raise UsageError(
             "no labelled image has a prediction: frames are joined by file name, the truth has "
@@ -95,17 +87,38 @@ def join_frames(
     return joined
 
 
+def _of_one_size(predicted: LabelledImage, true: LabelledImage) -> tuple[Instances, Instances]:
+    """Return both in an image of the size that is known; one that was guessed says the least."""
+    both = (predicted, true)
+    shapes = [image.instances.image_shape for image in both]
+    if shapes[0] == shapes[1]:
+        return predicted.instances, true.instances
+    shape = (max(height for height, _ in shapes), max(width for _, width in shapes))
+    if any(own != shape and not image.size_is_guessed
+           for own, image in zip(shapes, both, strict=True)):  # fmt: skip
+        found, expected = (
+            f"{'at least ' if image.size_is_guessed else ''}{image.instances.image_shape[::-1]} px"
+            for image in both
+        )
+        raise UsageError(
+            f"{true.file_name} is {expected} (width, height) in the truth but {found} in the "
+            "prediction; they cannot be compared"
+        )
+    return (
+        replace(predicted.instances, image_shape=shape),
+        replace(true.instances, image_shape=shape),
+    )
+
+
 def _some(names: list[str]) -> str:
     return ", ".join([*names[:3], *(["…"] if len(names) > 3 else [])])
 
 
-def _from_run(
-    run: Result, types: Mapping[str, DefectType]
-) -> dict[str, tuple[Instances, int | None]]:
+def _from_run(run: Result, types: Mapping[str, DefectType]) -> dict[str, LabelledImage]:
     by_frame = dict(tuple(run.detections.groupby("frame")))
     nothing = run.detections.iloc[:0]
     lines = line_courses(run, types)
-    found: dict[str, tuple[Instances, int | None]] = {}
+    found: dict[str, LabelledImage] = {}
     sources: dict[str, str] = {}
     for row in run.frames[run.frames["status"] == "ok"].to_dict("records"):
         shape = (int(row["height_px"]), int(row["width_px"]))
@@ -118,10 +131,10 @@ def _from_run(
                 f"{source}); predictions and truth are joined by name, so names must differ"
             )
         sources[name] = source
-        found[name] = (instances, index)
+        found[name] = LabelledImage(source, instances, index)
         if PAGE.search(source):
             # A frame of a stack or video has no file of its own: its index will do as well.
-            found[f"#{index}"] = (instances, index)
+            found[f"#{index}"] = found[name]
     return found
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from defectscope.core.errors import InputError, OptionError, UsageError
+from defectscope.core.errors import InputError, InputGoneError, OptionError, UsageError
 from defectscope.core.frame_rows import FrameRows
 from defectscope.core.positions import position_columns
 from defectscope.core.registration import Registrar, RegistrationOptions, Shift
@@ -86,6 +86,8 @@ def register_frames(
         The frames are not in the order of their indices.
     OptionError
         Frames differ in size, or the region does not lie inside of them.
+    InputGoneError
+        A file has gone that was there before.
     """
     if any(b <= a for a, b in zip(frames.indices, frames.indices[1:], strict=False)):
         raise UsageError(
@@ -97,6 +99,8 @@ def register_frames(
         progress("register", position, len(frames))
         try:
             shifts[index] = registrar.add(read_part(frames, position, roi)[0].pixels)
+        except InputGoneError:
+            raise
         except InputError:
             # The stage that looks for defects meets it again, and says what is wrong.
             continue

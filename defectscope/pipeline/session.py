@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from defectscope.core.errors import (
     DamagedFrameError,
     InputError,
+    InputGoneError,
     UnfitOptionError,
     UsageError,
 )
@@ -114,6 +115,10 @@ class Session:
         except KeyboardInterrupt:
             self._status = "interrupted"
             raise
+        except InputGoneError as error:
+            gone = f"{error}, and go on with --resume"
+            self._status = f"failed: {gone}"
+            raise InputGoneError(gone) from error
         except BaseException as error:
             self._status = f"failed: {error}"
             raise

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from defectscope.core.errors import InputError, PluginClashError, UnfitOptionError
+from defectscope.core.errors import (
+    InputError,
+    InputGoneError,
+    PluginClashError,
+    UnfitOptionError,
+)
 from defectscope.core.frame_rows import FrameRows
 from defectscope.core.frames import Frame, FrameSequence
 from defectscope.core.geometry.boxes import box_centres
@@ -155,6 +160,8 @@ class FrameStages:
         start = time.perf_counter()
         try:
             frame, outcome.shape = read_part(self.frames, position, self.roi)
+        except InputGoneError:
+            raise  # the frame may be whole, and is left for later
         except InputError as error:
             outcome.error = str(error)
             return None

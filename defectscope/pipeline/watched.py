@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from defectscope.core.calibration import Calibration
 from defectscope.core.datasets import PAGE
-from defectscope.core.errors import DefectscopeError, InputError, UsageError
+from defectscope.core.errors import (
+    DamagedFrameError,
+    DefectscopeError,
+    InputError,
+    InputGoneError,
+    UsageError,
+)
 from defectscope.core.file_order import natural_key
 from defectscope.core.frames import FrameSequence
 from defectscope.pipeline.calibrating import merged_calibration, without_laws
@@ -275,6 +281,9 @@ class WatchedFolder(FrameSequence):
         frames, own = self._places[position]
         try:
             return frames.read(own)
+        except InputGoneError as error:
+            # A watch may outlive its files: what writes them may tidy up, too.
+            raise DamagedFrameError(f"{self.names[position]}: its file has gone") from error
         finally:
             if own == len(frames) - 1:
                 frames.close()

@@ -60,10 +60,13 @@ def make_tables():
         unit="nm",
         tracks: pd.DataFrame | None = None,
         shape=SHAPE,
+        masked=None,
     ) -> Tables:
         chosen = list(found) if indices is None else list(indices)
         frames = frame_table(chosen, damaged, calibration, shape)
-        return Tables(frames, detection_rows(found, unit), None, tracks, calibration, roi)
+        return Tables(
+            frames, detection_rows(found, unit), None, tracks, calibration, roi, masked=masked
+        )
 
     return make
 

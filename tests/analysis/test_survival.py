@@ -67,6 +67,21 @@ def test_nobody_knows_the_age_of_what_came_in_or_the_end_of_what_went_out(make_t
     assert table["ended"].tolist() == [True, True, False, True, False]
 
 
+def test_so_it_is_with_what_comes_from_or_goes_under_a_mask(make_tables):
+    masked = np.zeros((100, 100), bool)
+    masked[:, 60:65] = True
+    rows = lived((2, 4), (2, 4), (2, 4))
+    rows.loc[(rows["particle"] == 0) & (rows["frame"] == 2), "x"] = 56.0
+    rows.loc[(rows["particle"] == 1) & (rows["frame"] == 4), "x"] = 56.0
+    tables = given(make_tables, rows, shape=(100, 100), masked=masked)
+    table = life_spans(tables)
+    assert table["began"].tolist() == [False, True, True]
+    assert table["ended"].tolist() == [True, False, True]
+    note = Survival().analyse(tables)[0].note
+    assert "came in over the rim or from under a mask are left out" in note
+    assert "went out over the rim or under a mask, and count as long as" in note
+
+
 def test_under_a_step_lives_are_neither_too_short_nor_too_long_on_average(make_tables):
     tables = given(make_tables, lived((5, 15), (10, 10), step=5), range(0, 30, 5))
     assert life_spans(tables)["lifetime_frames"].tolist() == [15, 5]

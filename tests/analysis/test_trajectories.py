@@ -92,6 +92,25 @@ def test_lives_that_the_rim_cuts_are_not_whole(make_tables, first, second, half,
     assert (number.label, number.high is None) == (said, cut)
 
 
+@pytest.mark.parametrize(
+    ("path", "cut"),
+    [([(70, 50), (78, 50)], True), ([(70, 50), (74, 50)], False), ([(78, 50), (70, 50)], True),
+     ([(78, 30), (79, 34)], False), ([(70, 50), (70, 50)], False)],
+    ids=["going", "short-of-it", "coming", "beside", "still"],
+)  # fmt: skip
+def test_lives_that_a_mask_cuts_are_not_whole(make_tables, path, cut):
+    masked = np.zeros((100, 100), bool)
+    masked[40:60, 80:95] = True
+    rows = tracks({1: [(k, *at) for k, at in enumerate(path, 3)], 2: [(3, 50, 50), (4, 50, 50)]})
+    for side in ("x", "y"):
+        rows[f"{side}_min"], rows[f"{side}_max"] = rows[side] - 4, rows[side] + 4
+    given = make_tables({k: [] for k in range(10)}, tracks=rows, shape=(100, 100), masked=masked)
+    found = Trajectories().analyse(given)[0]
+    assert found.table["at_rim"].tolist() == [cut, False]
+    said = " as seen, 1 of 2 cut by the rim of the field, or a mask" if cut else ""
+    assert found.numbers[0].label == f"Mean lifetime{said}"
+
+
 def test_lives_that_both_cut_are_said_once(make_tables):
     rows = tracks({1: [(0, 5.0, 5.0), (1, 1.0, 5.0)], 2: [(1, 99.0, 5.0), (2, 50.0, 5.0)]})
     given = make_tables({k: [] for k in range(4)}, tracks=rows, shape=(100, 100))

@@ -81,3 +81,35 @@ def test_outlines_are_no_lines_where_lines_were_measured(run):
     assert [len(line) for line in joined.predicted.lines] == [2, 3]
     (joined,) = join_frames(unmeasured, both, {"dislocation": LOOP}, [])
     assert joined.predicted.lines is None
+
+
+BOX = [[10.0, 5.0, 20.0, 15.0]]
+
+
+def guessed(shape, name="v.mp4#0"):
+    """An image of which nothing told the size."""
+    return LabelledImage(
+        name, ds.Instances(shape, BOX, defect_types="dislocation"), 0, size_is_guessed=True
+    )
+
+
+def test_a_size_that_was_guessed_gives_way_to_the_one_that_is_known(run):
+    labels = Dataset([guessed((15, 20))])
+    (joined,) = join_frames(run(["v.mp4#0"]), labels, {}, [])
+    assert joined.predicted.image_shape == joined.true.image_shape == SHAPE
+    assert joined.true.boxes.tolist() == BOX
+    known = Dataset([LabelledImage("v.mp4#0", ds.Instances.empty(SHAPE), 0)])
+    (joined,) = join_frames(labels, known, {}, [])
+    assert joined.predicted.image_shape == joined.true.image_shape == SHAPE
+    # Of two guesses neither is too large.
+    (joined,) = join_frames(labels, Dataset([guessed((40, 16))]), {}, [])
+    assert joined.predicted.image_shape == joined.true.image_shape == (40, 20)
+
+
+def test_sizes_that_contradict_each_other_are_refused(run):
+    larger = Dataset([LabelledImage("v.mp4#0", ds.Instances.empty((48, 65)), 0)])
+    with pytest.raises(ds.UsageError, match=r"v\.mp4#0 is \(65, 48\) px \(width, height\) in the "
+                       r"truth but \(64, 48\) px in the prediction"):  # fmt: skip
+        join_frames(run(["v.mp4#0"]), larger, {}, [])
+    with pytest.raises(ds.UsageError, match=r"v\.mp4#0 is at least \(20, 49\) px"):
+        join_frames(run(["v.mp4#0"]), Dataset([guessed((49, 20))]), {}, [])

@@ -85,7 +85,7 @@ def dataset_from_coco(document: Any, file: Path, ignore_crowds: bool = True) -> 
     labelled = [
         LabelledImage(
             files[key], collect(of_image[key], sizes[key], notes), image.frame(),
-            image.pixel_size_nm(), image.dose_dpa(),
+            image.pixel_size_nm(), image.dose_dpa(), image.flag("size_is_guessed"),
         )
         for key, image in images.items()
     ]  # fmt: skip
@@ -136,7 +136,8 @@ def _size(image: Entry, folder: Path, name: str) -> tuple[int, int]:
             )
         return size
     size = image.size("width", "height")
-    check_size(folder, name, size, image.where)
+    if not image.flag("size_is_guessed"):
+        check_size(folder, name, size, image.where)
     return size
 
 

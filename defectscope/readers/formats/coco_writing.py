@@ -48,6 +48,8 @@ def coco_document(dataset: Dataset) -> tuple[dict[str, Any], list[str]]:
             entry["pixel_size_nm"] = image.pixel_size_nm
         if image.dose_dpa is not None:
             entry["dose_dpa"] = image.dose_dpa
+        if image.size_is_guessed:
+            entry["size_is_guessed"] = True
         images.append(entry)
         for annotation in _annotations(image.instances, ids, scored):
             annotations.append({"id": len(annotations) + 1, "image_id": image_id, **annotation})

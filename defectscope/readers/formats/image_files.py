@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 
 
 class CopyOptions(Options):
@@ -90,12 +91,14 @@ def relative_name(name: str, below: str = "", where: str = "") -> str:
 
 
 def image_size(path: Path) -> tuple[int, int] | None:
-    """Return (height, width) from the header of an image, or None where it is no such file."""
+    """Return (height, width) from the header of an image or a video; None of other files."""
     from PIL import Image
 
     if path.suffix.lower() in (".tif", ".tiff"):
         pages = _tiff_pages(path)
         return None if pages is None else pages[1]
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return _video_size(path)
     try:
         with warnings.catch_warnings():
             # Only the header is read: a large image is no danger here.
@@ -135,6 +138,20 @@ def _tiff_pages(path: Path) -> tuple[int, tuple[int, int]] | None:
             return count, (int(page.imagelength), int(page.imagewidth))
     except (OSError, ValueError, IndexError, tifffile.TiffFileError):
         return None
+
+
+def _video_size(path: Path) -> tuple[int, int] | None:
+    import av
+
+    try:
+        # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
+        with av.open(f"file:{path}", metadata_errors="replace") as container:
+            context = container.streams.video[0].codec_context
+            # Without a decoder PyAV has None here, whatever its annotations say.
+            height, width = getattr(context, "height", 0), getattr(context, "width", 0)
+    except (av.FFmpegError, OSError, IndexError):
+        return None
+    return (height, width) if height and width else None
 
 
 def stand_in_note(folder: Path, name: str, size: tuple[int, int], what: str) -> str:

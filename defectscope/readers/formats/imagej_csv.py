@@ -99,10 +99,12 @@ class ImageJCsv(AnnotationFormat):
             ]
             file = file_of(folder, name)
             size = image_size(file) if file.is_file() else None
+            is_guessed = size is None
             if size is None:
                 size = smallest_size((a.where, a.box) for a in annotations)
                 notes.add(stand_in_note(folder, name, size, "boxes"))
-            images.append(LabelledImage(name, collect(annotations, size, notes), page))
+            found = collect(annotations, size, notes)
+            images.append(LabelledImage(name, found, page, size_is_guessed=is_guessed))
         return loaded(images, folder, (), notes)
 
     def save(self, dataset: Dataset, path: Path) -> list[str]:

@@ -89,7 +89,7 @@ class ImageJRoi(AnnotationFormat):
         drawn = "human" if ours else None
         images = []
         for name, regions in sorted(by_image.items(), key=lambda item: item[1][0].position):
-            size = _size(name, regions, folder, notes)
+            size, is_guessed = _size(name, regions, folder, notes)
             annotations = [
                 annotation_of(region, size, self.options.defect_type, known, drawn)
                 for region in regions
@@ -101,7 +101,8 @@ class ImageJRoi(AnnotationFormat):
                 frame = int(page[1])
             pixel_sizes = (r.pixel_size_nm for r in regions)
             pixel_size = next((size for size in pixel_sizes if size is not None), None)
-            images.append(LabelledImage(name, collect(annotations, size, notes), frame, pixel_size))
+            found = collect(annotations, size, notes)
+            images.append(LabelledImage(name, found, frame, pixel_size, size_is_guessed=is_guessed))
         return loaded(images, folder, (), notes)
 
     def _series(self, path: Path) -> Series | None:
@@ -140,7 +141,10 @@ class ImageJRoi(AnnotationFormat):
         return list(notes.texts())
 
 
-def _size(name: str, regions: Iterable[Region], folder: Path, notes: Notes) -> tuple[int, int]:
+def _size(
+    name: str, regions: Iterable[Region], folder: Path, notes: Notes
+) -> tuple[tuple[int, int], bool]:
+    """Return (height, width) of an image, and whether that is a guess."""
     file = file_of(folder, name)
     found = image_size(file) if file.is_file() else None
     sizes = {region.image_size for region in regions if region.image_size is not None}
@@ -150,9 +154,9 @@ def _size(name: str, regions: Iterable[Region], folder: Path, notes: Notes) -> t
             f"the regions and the image {name} in {folder} differ in size: {sides} px"
         )
     if found is not None:
-        return found
+        return found, False
     if sizes:
-        return sizes.pop()
+        return sizes.pop(), False
     size = smallest_size((region.where, region.box) for region in regions)
     notes.add(stand_in_note(folder, name, size, "regions"))
-    return size
+    return size, True

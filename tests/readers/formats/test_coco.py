@@ -294,6 +294,16 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
         Coco().load(path)
 
 
+def test_a_guessed_size_stays_one_and_contradicts_no_image(tmp_path: Path) -> None:
+    found = Instances((20, 30), [[2, 3, 12, 8]], defect_types="black dot")
+    dataset = Dataset([LabelledImage("a.png", found, size_is_guessed=True)])
+    Coco(Coco.Options()).save(dataset, tmp_path / "labels.json")
+    Image.new("L", (31, 20)).save(tmp_path / "a.png")
+    (image,) = Coco(Coco.Options()).load(tmp_path / "labels.json").images
+    assert image.size_is_guessed
+    assert image.instances.image_shape == (20, 30)
+
+
 def test_bare_results_are_refused_with_advice(tmp_path: Path) -> None:
     results = [{"image_id": 7, "category_id": 3, "bbox": [1, 2, 3, 4], "score": 0.5}]
     with pytest.raises(FormatError, match=r"bare list of COCO results.*'images' and 'categories'"):

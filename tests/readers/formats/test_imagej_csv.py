@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import tifffile
@@ -60,9 +61,11 @@ def test_ellipse_alone_gives_the_box(tmp_path: Path) -> None:
         f"there is no image foil in {tmp_path} to take the size from; "
         "55 x 50 px hold all of its boxes",
     )
+    assert dataset.images[0].size_is_guessed
     Image.new("L", (99, 88)).save(tmp_path / "foil.png")
     (image,) = load(path).images
     assert (image.file_name, image.instances.image_shape) == ("foil.png", (88, 99))
+    assert not image.size_is_guessed
 
 
 def test_calibrated_lengths_become_pixels(tmp_path: Path) -> None:
@@ -124,6 +127,22 @@ def test_slices_of_microscope_files_are_not_counted(tmp_path: Path) -> None:
     loaded = load(write(tmp_path / "r.csv", *rows, header=header))
     assert [(i.file_name, len(i.instances)) for i in loaded.images] == [("foil.dm3", 2)]
     assert any("taken for regions of one image" in text for text in loaded.warnings)
+
+
+def test_frames_of_a_video_have_its_size(tmp_path: Path) -> None:
+    with av.open(tmp_path / "v.mp4", "w") as container:
+        stream = container.add_stream("mpeg4", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
+        container.mux(stream.encode())
+    header = "Label,BX,BY,Width,Height"
+    loaded = load(write(tmp_path / "r.csv", "v.mp4:1,1,1,2,2", "v.mp4:3,1,1,2,2", header=header))
+    assert [(i.file_name, i.instances.image_shape) for i in loaded.images] == [
+        ("v.mp4#0", (48, 64)), ("v.mp4#2", (48, 64)),
+    ]  # fmt: skip
+    assert loaded.warnings == ()
+    (tmp_path / "v.mp4").write_bytes(b"no video")
+    assert load(tmp_path / "r.csv").images[0].size_is_guessed
 
 
 def test_slice_labels_name_the_files_of_a_sequence(tmp_path: Path) -> None:

@@ -175,6 +175,7 @@ def test_pages_of_microscope_files_are_not_counted(
     loaded = load(path, images=str(tmp_path / "temp.mrc"))
     assert [image.file_name for image in loaded.images] == expected
     assert f"the size of the image {expected[0]} in {tmp_path} cannot be told" in loaded.warnings[0]
+    assert all(image.size_is_guessed for image in loaded.images)
 
 
 @pytest.mark.parametrize("axis", ["c_position", "z_position", "t_position"])

@@ -1,0 +1,111 @@
+"""Input that goes away during a run: nothing of it is lost, and the run goes on when it is back."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import defectscope as ds
+from defectscope.core.calibration import Calibration
+from defectscope.pipeline.watched import WatchedFolder
+
+PLAIN = {"overlay": False, "figures": False}
+TABLES = ("detections.parquet", "geometry.parquet", "tracks.parquet", "frames.csv", "particles.csv")
+COUNT = 12
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twelve images, of which one is truly damaged."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for k in range(COUNT):
+        pixels = np.random.default_rng(k).integers(0, 256, (48, 64), dtype=np.uint8)
+        cv2.imwrite(str(folder / f"f{k:02d}.png"), pixels)
+    (folder / "f01.png").write_bytes((folder / "f01.png").read_bytes()[:100])
+    return folder
+
+
+@pytest.fixture
+def pipeline(with_readers):
+    return ds.Pipeline("find", ["axes"], "by-rank", host=with_readers)
+
+
+def going(folder, stage):
+    """Take the folder away when a stage is at frame 5."""
+
+    def progress(now, done, total):
+        if now == stage and done == 5:
+            folder.rename(folder.with_name("away"))
+
+    return progress
+
+
+@pytest.mark.parametrize(
+    ("stage", "settings"),
+    [
+        ("detect", {}),
+        ("detect", {"workers": 2}),
+        ("detect", {"vote": "2/3"}),
+        ("register", {"register": True}),
+    ],
+)
+def test_the_run_fails_and_goes_on_when_the_input_is_back(
+    pipeline, with_readers, folder, tmp_path, stage, settings
+):
+    frames = ds.open(folder, host=with_readers)
+    pipeline.run(frames, tmp_path / "whole", **settings, **PLAIN)
+    out = tmp_path / "run"
+    with pytest.raises(ds.InputGoneError, match=r"^the input .*f\d+\.png has gone \(.*\); bring it "
+                       "back, and go on with --resume$"):  # fmt: skip
+        pipeline.run(frames, out, progress=going(folder, stage), **settings, **PLAIN)
+    left = ds.load_run(out)
+    assert left.info["status"].startswith("failed: the input ")
+    assert len(left.frames) < COUNT
+    assert list(left.frames["frame"][left.frames["status"] == "damaged"]) in ([], [1])
+    (tmp_path / "away").rename(folder)
+    frames = ds.open(folder, host=with_readers)
+    result = pipeline.run(frames, out, resume=True, **settings, **PLAIN)
+    assert result.info["status"] == "complete"
+    for name in TABLES:
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def test_a_file_that_is_there_and_cannot_be_read_is_a_damaged_frame(
+    with_readers, folder, monkeypatch
+):
+    (folder / "f02.png").unlink()
+    (folder / "f02.png").symlink_to(folder / "nowhere.png")
+    frames = ds.open(folder, host=with_readers)
+    for position in (1, 2):
+        with pytest.raises(ds.DamagedFrameError):
+            frames[position]
+    monkeypatch.setattr(Path, "open", refusing(errno.EACCES))
+    with pytest.raises(ds.DamagedFrameError, match=r"f03\.png: cannot be read: no"):
+        frames[3]
+    for code in (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV):
+        monkeypatch.setattr(Path, "open", refusing(code))
+        with pytest.raises(ds.InputGoneError, match=r"f03\.png has gone \(no\)"):
+            frames[3]
+
+
+def refusing(code):
+    def open_file(self, *given, **named):
+        raise OSError(code, "no")
+
+    return open_file
+
+
+def test_a_watch_counts_a_file_that_has_gone_as_damaged(with_readers, folder):
+    now = 100.0
+    watched = WatchedFolder(folder, with_readers, Calibration(), lambda: now)
+    watched.poll()
+    now += 10.0
+    assert watched.poll() == COUNT
+    (folder / "f11.png").unlink()  # more are held than are kept in memory
+    with pytest.raises(ds.DamagedFrameError, match=r"f11\.png: its file has gone"):
+        watched.read(11)
