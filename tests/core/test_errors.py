@@ -19,6 +19,7 @@ from defectscope.core.errors import (
     PluginClashError,
     PluginError,
     PluginLoadError,
+    UnfitOptionError,
     UnknownNameError,
     UsageError,
     did_you_mean,
@@ -27,6 +28,7 @@ from defectscope.core.errors import (
 TREE = {
     UsageError: DefectscopeError,
     OptionError: UsageError,
+    UnfitOptionError: OptionError,
     UnknownNameError: UsageError,
     InputError: DefectscopeError,
     DamagedFrameError: InputError,
@@ -39,7 +41,7 @@ TREE = {
     PluginClashError: PluginError,
     ComponentError: PluginError,
 }
-WRONG_USAGE = {UsageError, OptionError, UnknownNameError, PluginClashError}
+WRONG_USAGE = {UsageError, OptionError, UnfitOptionError, UnknownNameError, PluginClashError}
 
 
 def test_the_tree_is_complete():

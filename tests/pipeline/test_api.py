@@ -445,7 +445,7 @@ def test_a_folder_that_holds_no_run_is_said(tmp_path):
     with pytest.raises(ds.UsageError, match="is no run folder"):
         ds.load_run(str(tmp_path / "nowhere"))
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(ds.FormatError, match=r"run\.json cannot be read"):
+    with pytest.raises(ds.FormatError, match=r"run\.json is damaged or cannot be read"):
         ds.load_run(tmp_path)
 
 

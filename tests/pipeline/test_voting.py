@@ -21,6 +21,8 @@ TABLES = ("detections.parquet", "geometry.parquet", "tracks.parquet", "frames.cs
 class Blink(ds.Detector):
     """One defect that frame 5 lacks, and one spot of noise a frame."""
 
+    defect_types = ("black dot",)
+
     def detect(self, frames):
         found = []
         for frame in frames:
@@ -33,6 +35,8 @@ class Blink(ds.Detector):
 
 class Jump(ds.Detector):
     """Six defects, which a jump of the stage moves before frame 10."""
+
+    defect_types = ("black dot",)
 
     def detect(self, frames):
         corners = np.array([[x, y] for x in (1, 22, 43) for y in (1, 25)], float)
