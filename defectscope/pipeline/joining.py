@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Joined", "join_frames"]
 
+# What sizes are compared by, with units: also whether a size is that of a visible part alone.
+MEASURED = {"major_px": "px", "minor_px": "px", "angle_deg": "deg", "at_rim": "", "fit": ""}
+
 
 @dataclass(frozen=True)
 class Joined:
@@ -141,7 +144,7 @@ def _from_run(run: Result, types: Mapping[str, DefectType]) -> dict[str, Labelle
 def _instances(
     rows: pd.DataFrame, shape: tuple[int, int], lines: dict[int, NDArray[np.float64]] | None
 ) -> Instances:
-    measured = [n for n in ("major_px", "minor_px", "angle_deg") if n in rows]
+    measured = [name for name in MEASURED if name in rows]
     return Instances(
         shape,
         rows[["x_min", "y_min", "x_max", "y_max"]].to_numpy(),
@@ -150,5 +153,5 @@ def _instances(
         lines=None if lines is None
         else [lines.get(int(k), np.zeros((0, 2))) for k in rows["detection"]],
         measurements={name: rows[name].to_numpy(float) for name in measured},
-        units={name: "deg" if name == "angle_deg" else "px" for name in measured},
+        units={name: MEASURED[name] for name in measured},
     )  # fmt: skip

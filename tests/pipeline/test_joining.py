@@ -8,6 +8,7 @@ import pytest
 
 import defectscope as ds
 from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.sizes import size_errors
 from defectscope.pipeline.joining import join_frames
 from defectscope.pipeline.results import Result
 
@@ -70,6 +71,17 @@ def test_no_prediction_is_used_twice(run):
     assert "a.png" in said[0]
     with pytest.raises(ds.UsageError, match="no labelled image has a prediction"):
         names(stack, **{"a.png": 1, "b.png": 1})
+
+
+def test_what_the_rim_cuts_has_no_size_to_compare(run):
+    measured = FOUND.drop(columns="length_px").assign(
+        major_px=[8.0, 4.0, 8.0], minor_px=6.0, angle_deg=0.0, at_rim=[0, 1, 1], fit=[1, 0, 1]
+    )
+    true = Dataset([LabelledImage("a", ds.Instances.empty(SHAPE), 0)])
+    found = join_frames(run(["a.png", "b.png"], measured), true, {}, [])[0].predicted
+    sizes = size_errors([(found, found)], 0.5, {"dislocation": LOOP})["diameter_by_type"]
+    assert sizes["dislocation"]["matched"] == 1
+    assert sizes["dislocation"]["predicted_mean_diameter_px"] == 8
 
 
 def test_outlines_are_no_lines_where_lines_were_measured(run):
