@@ -14,9 +14,9 @@ from defectscope.analysis.axes import axis_note, new_figure, series_styles
 from defectscope.analysis.counting import LEVEL, detection_factor, detection_spread, mean_limits
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, field_note
 from defectscope.analysis.scales import NM2_IN_M2, size_column
+from defectscope.analysis.series import FrameAxis
 from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
 from defectscope.core.fields import counted_fields
-from defectscope.core.series_column import series_column
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -141,13 +141,18 @@ AGAIN = (
     "In this series the same defect is counted in many frames, so that errors and limits in the "
     "table and in the figure are too narrow: they hold for separate images."
 )
+MAYBE_AGAIN = (
+    "Where these images show the same defects again, errors and limits are too narrow: they hold "
+    "for separate places."
+)
 
 
 def _seen_again(tables: Tables) -> bool:
-    """Return whether frames show the same defects again: tracked, or of several times or doses."""
+    """Return whether frames show the same defects again: tracked, or a series in time."""
     read = tables.frames[tables.frames["status"] == "ok"]
     tracked = tables.tracks is not None and not tables.tracks.empty
-    return len(read) > 1 and (tracked or series_column(read) != "frame")
+    timed = FrameAxis(read).is_series and len(set(read["time_s"].dropna())) > 1
+    return len(read) > 1 and (tracked or timed)
 
 
 class DefectClasses(Analysis):
@@ -194,7 +199,7 @@ class DefectClasses(Analysis):
         source = self.options.source(tables)
         scaled = {"areal_density_per_m2": "densities", "area_fraction": "area fractions"}
         counts = " and ".join(text for name, text in scaled.items() if name in table).capitalize()
-        notes = (AGAIN if again else "",
+        notes = (AGAIN if again else MAYBE_AGAIN if FrameAxis(tables.frames).is_series else "",
                  OF_THOSE_FOUND if "true_fraction" in table else "",
                  detector_note(scores, source, False, "fractions and mean sizes"),
                  detector_note(scores, source, counts=counts) if counts else "",

@@ -29,6 +29,7 @@ from defectscope.analysis.scales import (
     untracked,
     with_units,
 )
+from defectscope.analysis.whole_sizes import left_out_of_tracks, with_fitted_sizes
 from defectscope.core.frame_steps import typical_step
 
 if TYPE_CHECKING:
@@ -315,20 +316,23 @@ class Diffusion(Analysis):
         if tables.tracks is None or tables.tracks.empty:
             return []
         scale = scale_of(tables.calibration)
-        rows = sighted(tables.tracks)
+        rows = sighted(with_fitted_sizes(tables.tracks))
         seen = rows.groupby("particle")["frame"].transform("size")
         rows = rows[seen >= self.options.min_sightings]
         if rows.empty:
             return []
         step = typical_step(tables.frames["frame"])
-        return [*self._effective(rows, scale, step), *self._ensemble(rows, scale, step)]
+        sizes = left_out_of_tracks(tables.tracks)
+        return [*self._effective(rows, scale, step, sizes), *self._ensemble(rows, scale, step)]
 
     def why_nothing(self, tables: Tables) -> str:
         """Return what the tables lack."""
         least = self.options.min_sightings
         return untracked(tables) or f"no particle has {least} sightings"
 
-    def _effective(self, rows: pd.DataFrame, scale: Scale, frame_step: int) -> list[Finding]:
+    def _effective(
+        self, rows: pd.DataFrame, scale: Scale, frame_step: int, left_out: str
+    ) -> list[Finding]:
         table = effective_diffusion(rows, self.options.lag, scale, frame_step)
         if table.empty:
             return []
@@ -343,7 +347,7 @@ class Diffusion(Analysis):
             sizes = table["median_size"].dropna()
             low, high = self.options.ends(sizes, name[-2:])
             bins = by_size(table, self.options.bins, low, high)
-            note = _outside_note(sizes, low, high, name[-2:])
+            note = " ".join(filter(None, (_outside_note(sizes, low, high, name[-2:]), left_out)))
             middle = (bins["size_low"] + bins["size_high"]) / 2
             panel.plot(sizes, table["d_eff"].loc[sizes.index], ".", color="0.8", markersize=2)
             panel.errorbar(middle, bins["d_eff"], bins["d_eff_error"].fillna(0.0), fmt="o",

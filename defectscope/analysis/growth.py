@@ -20,7 +20,7 @@ from defectscope.analysis.scales import (
     untracked,
     with_units,
 )
-from defectscope.analysis.whole_sizes import cut_note, failed_note, with_fitted_sizes
+from defectscope.analysis.whole_sizes import left_out_of_tracks, with_fitted_sizes
 from defectscope.core.errors import OptionError
 
 if TYPE_CHECKING:
@@ -68,11 +68,7 @@ class Growth(Analysis):
         axis, unit = growth_axis(tables)
         rows = rows.dropna(subset=[size])
         found = [*self._single(rows, axis, unit, size), *self._rates(rows, axis, unit, size)]
-        seen = tables.tracks
-        if "origin" in seen:
-            seen = seen[seen["origin"] != "interpolated"]
-        notes = (cut_note(seen, "sighting"), failed_note(seen), SINGLE)
-        note = " ".join(filter(None, notes))
+        note = " ".join(filter(None, (left_out_of_tracks(tables.tracks), SINGLE)))
         return [replace(finding, note=note) for finding in found]
 
     def why_nothing(self, tables: Tables) -> str:

@@ -29,7 +29,7 @@ def life_spans(tables: Tables) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``particle``, ``first_frame``, ``last_frame``, ``lifetime_frames`` (last - first + k where
+        ``particle``, ``first_frame``, ``last_frame``, ``life_frames`` (last - first + k where
         every k-th frame was looked at, so that it is neither too short nor too long on average),
         ``began`` and ``ended``: whether that was seen. It was not where the particle was there in
         the first (last) frame, or came in (went out) over the rim or the edge of a mask.
@@ -39,8 +39,12 @@ def life_spans(tables: Tables) -> pd.DataFrame:
     names = ["particle", "frame", "x", "y", *(name for name in BOX if name in tracks)]
     ordered = tracks[names].sort_values(["particle", "frame"], kind="stable")
     # In a damaged frame nothing can be seen, so that nothing ends before it.
-    table = lifetime_table(ordered, tables.frames[tables.frames["status"] == "ok"])
-    table["lifetime_frames"] += typical_step(tables.frames["frame"]) - 1
+    read = tables.frames[tables.frames["status"] == "ok"]
+    # ... nor with a row that a tracker filled in there.
+    ordered = ordered[ordered["frame"].isin(read["frame"])]
+    table = lifetime_table(ordered, read)
+    step = typical_step(tables.frames["frame"])
+    table["life_frames"] = table.pop("lifetime_frames") + step - 1
     came_in, went_out = rim_ends(ordered, tables)
     table["began"] = ~(table.pop("from_start").to_numpy(bool) | came_in)
     table["ended"] = ~(table.pop("to_end").to_numpy(bool) | went_out)
@@ -62,7 +66,7 @@ def survival_table(lifetimes: ArrayLike, ended: ArrayLike, level: float = LEVEL)
     Returns
     -------
     DataFrame
-        A row for each lifetime that occurs: ``lifetime_frames``, ``at_risk`` (those seen for as
+        A row for each lifetime that occurs: ``life_frames``, ``at_risk`` (those seen for as
         long), ``ended`` and ``cut`` then, ``survival`` (0 to 1) and its limits, which are not known
         while none has ended and where none is left.
 
@@ -83,7 +87,7 @@ def survival_table(lifetimes: ArrayLike, ended: ArrayLike, level: float = LEVEL)
     at, own = np.unique(frames, return_inverse=True)
     number, over = np.bincount(own), np.bincount(own, whole).astype(int)
     return pd.DataFrame(
-        {"lifetime_frames": at.astype(int), "at_risk": number[::-1].cumsum()[::-1], "ended": over,
+        {"life_frames": at.astype(int), "at_risk": number[::-1].cumsum()[::-1], "ended": over,
          "cut": number - over, "survival": curve.probabilities,
          "survival_low": limits.low.probabilities, "survival_high": limits.high.probabilities}
     )  # fmt: skip
@@ -103,7 +107,7 @@ def median_life(survival: pd.DataFrame) -> MedianLife:
     Limits are where those of the curve pass one half (Brookmeyer & Crowley, Biometrics 38 (1982)
     29); there are none where either does not.
     """
-    at = survival["lifetime_frames"].to_numpy(float)
+    at = survival["life_frames"].to_numpy(float)
 
     def passed(name: str) -> float | None:
         below = np.flatnonzero(survival[name].to_numpy(float) <= 0.5)

@@ -35,7 +35,7 @@ class Survival(Analysis):
         born = lives[lives["began"]]
         if born.empty:
             return []
-        table = survival_table(born["lifetime_frames"], born["ended"])
+        table = survival_table(born["life_frames"], born["ended"])
         turnover = turnover_table(lives, tables.frames[tables.frames["status"] == "ok"])
         figure, (left, right) = new_figure(2)
         median = median_life(table)
@@ -45,7 +45,7 @@ class Survival(Analysis):
                    KeyNumber("Particles seen to begin", float(len(born))),
                    KeyNumber("Particles seen to end", float(lives["ended"].sum())))  # fmt: skip
         for unit, each in _units(tables.calibration).items():
-            table.insert(1, f"lifetime_{unit}", table["lifetime_frames"] * each)
+            table.insert(1, f"life_{unit}", table["life_frames"] * each)
         title = "Survival of particles"
         return [
             Finding(
@@ -68,8 +68,11 @@ class Survival(Analysis):
 
 
 def _units(calibration: Calibration) -> dict[str, float]:
-    """Return what a frame is, in each unit that is known."""
+    """Return what a frame is, in each unit in which frames are as far apart everywhere."""
     known = {"s": calibration.frame_interval_s, "dpa": calibration.dose_per_frame_dpa}
+    if (table := calibration.frame_times) is not None:
+        for unit, name in (("s", "time_s"), ("dpa", "dose_dpa")):
+            known[unit] = known[unit] if getattr(table, name) is None else table.step(name)
     return {unit: each for unit, each in known.items() if each}
 
 
@@ -102,7 +105,7 @@ def _note(lives: pd.DataFrame, median: MedianLife, masked: bool) -> str:
 
 
 def _draw_survival(panel: Axes, table: pd.DataFrame, median: MedianLife) -> None:
-    at = np.r_[0, table["lifetime_frames"]]
+    at = np.r_[0, table["life_frames"]]
     colour = type_colour(1)
     # Each value holds up to the next lifetime, also where the limits at that one are not known.
     low, high = (np.r_[1, table[f"survival_{end}"].fillna({0: 1}).ffill()]

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["cut_note", "failed_note", "with_fitted_sizes", "with_whole_sizes"]
+__all__ = [
+    "cut_note", "failed_note", "left_out_of_tracks", "with_fitted_sizes", "with_whole_sizes",
+]  # fmt: skip
 
 
 def _cut(table: pd.DataFrame) -> NDArray[np.bool_]:
@@ -77,6 +79,12 @@ def failed_note(table: pd.DataFrame, what: str = "sighting") -> str:
         f"Sizes leave out {many} of which the segmentation failed (fit is 0), so that the size is "
         "that of the detector's box."
     )
+
+
+def left_out_of_tracks(tracks: pd.DataFrame) -> str:
+    """Return how many sizes of sightings :func:`with_fitted_sizes` leaves out, and why."""
+    seen = tracks[tracks["origin"] != "interpolated"] if "origin" in tracks else tracks
+    return " ".join(filter(None, (cut_note(seen, "sighting"), failed_note(seen))))
 
 
 def _many(table: pd.DataFrame, rows: NDArray[np.bool_], what: str) -> str:

@@ -19,8 +19,9 @@ __all__ = ["FrameTimes"]
 Whole = Annotated[int, Field(ge=0)]
 Known = Annotated[float, Field(allow_inf_nan=False)]
 QUANTITIES = ("time_s", "dose_dpa")
-# Times of frames that differ by less than this are those of a camera that runs evenly.
-EVEN = 0.01
+# Times that lie on a straight line, to within this part of a step, are those of a camera that runs
+# evenly: files round them, and a frame that was dropped moves others by half a step or more.
+EVEN = 0.1
 
 
 class FrameTimes(BaseModel):
@@ -82,13 +83,15 @@ class FrameTimes(BaseModel):
         rest = self.model_copy(update={quantity: None})
         return None if rest.time_s is None and rest.dose_dpa is None else rest
 
-    def interval_s(self) -> float | None:
-        """Return the time from one frame index to the next, where it is always the same."""
-        if self.time_s is None or len(self.frame) < 2:
+    def step(self, quantity: str) -> float | None:
+        """Return how much ``time_s`` or ``dose_dpa`` grows a frame, where it grows evenly."""
+        values = getattr(self, quantity)
+        if values is None or len(self.frame) < 2:
             return None
-        steps = np.diff(self.time_s) / np.diff(self.frame)
-        typical = float(np.median(steps))
-        return typical if np.abs(steps - typical).max() <= EVEN * typical else None
+        frames, known = np.array(self.frame), np.array(values)
+        each = float((known[-1] - known[0]) / (frames[-1] - frames[0]))
+        off = np.abs(known - known[0] - each * (frames - frames[0]))
+        return each if each > 0 and off.max() <= EVEN * each else None
 
     @classmethod
     def from_csv(cls, path: Path) -> FrameTimes:

@@ -167,9 +167,10 @@ def _other_fractions(own: Calibration, merged: Calibration) -> list[str]:
 def _dose_stays(own: Calibration, merged: Calibration) -> list[str]:
     """Return what to say where times change: a run knows its doses, and no rate behind them."""
     before, after = own.frame_interval_s, merged.frame_interval_s
-    if not own.dose_per_frame_dpa or before is None or after is None:
-        return []
-    if abs(after - before) <= TOLERANCE * before:
+    other = before is not None and after is not None and abs(after - before) > TOLERANCE * before
+    if merged.frame_times != own.frame_times:
+        other = merged.frame_times is not None and merged.frame_times.time_s is not None
+    if not merged.dose_per_frame_dpa or not other:
         return []
     return [
         f"the dose of a frame stays {own.dose_per_frame_dpa:g} dpa; give --dose-rate or "

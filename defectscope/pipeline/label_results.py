@@ -129,6 +129,9 @@ def _rows(
     codes = own.measurements.get("origin", np.full(len(own), np.nan))
     tracks = own.measurements.get("track_id")
     own, bare = measured(own, types)
+    if image.size_is_guessed and "at_rim" in own.measurements:
+        # Where its rim lies nobody knows: a guess goes as far as the labels do.
+        own = own.with_measurements({"at_rim": np.full(len(own), np.nan)}, {"at_rim": ""})
     own = replace(
         own,
         measurements={n: v for n, v in own.measurements.items() if n not in ("origin", "track_id")},

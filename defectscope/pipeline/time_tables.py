@@ -52,7 +52,7 @@ def overruled(own: Calibration, given: Mapping[str, Any], with_rate: bool = Fals
             old = None if old is None else old.without(quantity)
     table = _together(new, old)
     if "frame_interval_s" in changes and table is not None:
-        changes["frame_interval_s"] = table.interval_s()
+        changes["frame_interval_s"] = table.step("time_s")
     return merged.model_copy(update={**changes, "frame_times": table})
 
 
@@ -89,7 +89,10 @@ def with_doses(calibration: Calibration, rate: float) -> Calibration:
     assert table is not None
     assert table.time_s is not None
     doses = tuple(start + rate * time for time in table.time_s)
-    return calibration.updated(frame_times=table.model_copy(update={"dose_dpa": doses}))
+    # A law would tell other doses; where it starts is kept, for another rate.
+    changes = {"frame_times": table.model_copy(update={"dose_dpa": doses}),
+               "dose_per_frame_dpa": None}  # fmt: skip
+    return calibration.model_copy(update=changes)
 
 
 def outside_table(calibration: Calibration, frames: Collection[int]) -> list[str]:

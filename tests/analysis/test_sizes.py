@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -119,6 +121,15 @@ def test_means_over_a_series_have_no_limits(make_tables, drawn, known):
     assert ("the same defect is counted in many frames" in finding.note) == series
     for panel in drawn(finding):
         assert panel.get_title("left").endswith("too narrow for a series") == series
+
+
+def test_separate_samples_of_several_doses_keep_their_limits(make_tables):
+    tables = make_tables({frame: loops(8, 10, 12) for frame in range(3)},
+                         calibration=Calibration(pixel_size_nm=1))  # fmt: skip
+    frames = tables.frames.assign(dose_dpa=[0.1, 0.5, 2.0])
+    (finding,) = DefectClasses().analyse(replace(tables, frames=frames))
+    assert finding.numbers[0].low is not None
+    assert "Where these images show the same defects again" in finding.note
 
 
 def test_types_are_kept_apart_and_frames_in_order(make_tables):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +15,8 @@ from defectscope.analysis.life_tables import (
     survival_table,
     turnover_table,
 )
-from defectscope.analysis.survival import Survival
+from defectscope.analysis.survival import Survival, _units
+from defectscope.core.frame_times import FrameTimes
 from defectscope.plugins.testing import AnalysisConformance
 
 UNKNOWN = Calibration()
@@ -40,7 +43,7 @@ def given(make_tables, rows, frames=range(10), calibration=UNKNOWN, **more):
 def test_the_estimate_by_hand():
     lifetimes, ended = [1, 2, 2, 3, 5, 5, 8], [True, True, False, True, True, True, True]
     table = survival_table(lifetimes, ended)
-    assert table["lifetime_frames"].tolist() == [1, 2, 3, 5, 8]
+    assert table["life_frames"].tolist() == [1, 2, 3, 5, 8]
     assert table["at_risk"].tolist() == [7, 6, 4, 3, 1]
     assert table["ended"].tolist() == [1, 1, 1, 2, 1]
     assert table["cut"].tolist() == [0, 1, 0, 0, 0]
@@ -62,7 +65,7 @@ def test_nobody_knows_the_age_of_what_came_in_or_the_end_of_what_went_out(make_t
     for side in ("x", "y"):
         rows[f"{side}_min"], rows[f"{side}_max"] = rows[side] - 3, rows[side] + 3
     table = life_spans(given(make_tables, rows, shape=(100, 100)))
-    assert table["lifetime_frames"].tolist() == [5, 3, 7, 4, 4]
+    assert table["life_frames"].tolist() == [5, 3, 7, 4, 4]
     assert table["began"].tolist() == [False, True, True, False, True]
     assert table["ended"].tolist() == [True, True, False, True, False]
 
@@ -84,7 +87,7 @@ def test_so_it_is_with_what_comes_from_or_goes_under_a_mask(make_tables):
 
 def test_under_a_step_lives_are_neither_too_short_nor_too_long_on_average(make_tables):
     tables = given(make_tables, lived((5, 15), (10, 10), step=5), range(0, 30, 5))
-    assert life_spans(tables)["lifetime_frames"].tolist() == [15, 5]
+    assert life_spans(tables)["life_frames"].tolist() == [15, 5]
 
 
 def test_nothing_ends_before_a_damaged_frame(make_tables):
@@ -135,7 +138,7 @@ def test_limits_hold_the_truth_where_the_series_cuts_many_lives():
         born = spans[spans[:, 0] > 0]
         lifetimes, ended = born[:, 1] - born[:, 0] + 1, born[:, 1] < 59
         table = survival_table(lifetimes, ended)
-        row = table[table["lifetime_frames"] <= 10].iloc[-1]
+        row = table[table["life_frames"] <= 10].iloc[-1]
         true = np.exp(-10 / 15)
         covered += row["survival_low"] <= true <= row["survival_high"]
         shares.append(row["survival"])
@@ -157,8 +160,8 @@ def test_the_report_has_the_median_in_all_units_that_are_known(make_tables, draw
     assert medians["dpa"] == pytest.approx([0.01 * value for value in medians["frames"]])
     labels = {n.label: n.value for n in finding.numbers[3:]}
     assert labels == {"Particles seen to begin": 71, "Particles seen to end": 71}
-    assert {"lifetime_s", "lifetime_dpa"} < set(finding.table)
-    assert finding.table["lifetime_s"].tolist() == (2 * finding.table["lifetime_frames"]).tolist()
+    assert {"life_s", "life_dpa"} < set(finding.table)
+    assert finding.table["life_s"].tolist() == (2 * finding.table["life_frames"]).tolist()
     assert "Of 72 particles the 1 that were there in the first frame" in finding.note
     left, right = drawn(finding)
     assert left.get_title("left").startswith("Band: 95 % limits; dashed: median, 4 frames")
@@ -177,3 +180,22 @@ def test_what_it_lacks_is_said(make_tables):
     there = given(make_tables, lived((0, 5)))
     assert Survival().analyse(there) == []
     assert Survival().why_nothing(there).startswith("no particle was seen to begin")
+
+
+def test_a_row_filled_in_over_a_damaged_frame_ends_no_life(make_tables):
+    tracks = pd.DataFrame({"particle": 0, "frame": [1, 2, 3, 4], "x": 5.0, "y": 5.0})
+    tables = make_tables({}, indices=range(5), tracks=tracks)
+    status = ["ok"] * 4 + ["damaged"]
+    tables = replace(tables, frames=tables.frames.assign(status=status))
+    lives = life_spans(tables)
+    assert lives[["first_frame", "last_frame", "ended"]].to_numpy().tolist() == [[1, 3, False]]
+    assert turnover_table(lives, tables.frames[tables.frames["status"] == "ok"])["gone"].sum() == 0
+
+
+def test_a_table_of_frame_times_goes_before_the_laws():
+    law = Calibration(frame_interval_s=2.0, dose_start_dpa=0.0, dose_per_frame_dpa=0.1)
+    assert _units(law) == {"s": 2.0, "dpa": 0.1}
+    uneven = FrameTimes(frame=(0, 5, 9), dose_dpa=(0, 1, 9))
+    assert _units(law.model_copy(update={"frame_times": uneven})) == {"s": 2.0}
+    even = FrameTimes(frame=(0, 10), time_s=(0, 5), dose_dpa=(1, 2))
+    assert _units(law.model_copy(update={"frame_times": even})) == {"s": 0.5, "dpa": 0.1}

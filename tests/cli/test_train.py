@@ -517,7 +517,7 @@ class TestDataset:
 
 
 WRONG = {
-    "suffix": (["--out", "x.pt"], 2, "--out must be a .safetensors file, found x.pt"),
+    "suffix": ([], 2, "--out must be a .safetensors file, found x.pt"),
     "option": (["--set", "heatmap.crops_px=64"], 2, "crops_px"),
     "value": (["--set", "heatmap.crop_px=65"], 2, "multiple of 32"),
     "levels": (["--set", "heatmap.blocks=[1]"], 2, "one number for each level"),
@@ -531,7 +531,8 @@ def test_wrong_requests(train, case, tmp_path):
     arguments, code, message = WRONG[case]
     if case == "cuda" and pytest.importorskip("torch").cuda.is_available():
         pytest.skip("this machine has CUDA")
-    failed(train(*arguments), message, code)
+    out = "x.pt" if case == "suffix" else "x.safetensors"
+    failed(train(*arguments, out=out), message, code)
     assert not list(tmp_path.iterdir())
 
 

@@ -35,11 +35,24 @@ def test_times_ascend_and_doses_never_fall(index):
     assert PAUSE.at("dose_dpa", min(index + 1, 900)) >= PAUSE.at("dose_dpa", index)
 
 
-def test_even_times_have_an_interval():
-    assert FrameTimes(frame=(0, 2, 3), time_s=(1, 4, 5.5)).interval_s() == 1.5
-    assert PAUSE.interval_s() is None
-    assert FrameTimes(frame=(4,), time_s=(1,)).interval_s() is None
-    assert FrameTimes(frame=(0, 1), dose_dpa=(1, 2)).interval_s() is None
+def test_even_times_have_a_step():
+    assert FrameTimes(frame=(0, 2, 3), time_s=(1, 4, 5.5)).step("time_s") == 1.5
+    assert PAUSE.step("time_s") is PAUSE.step("dose_dpa") is None
+    assert FrameTimes(frame=(4,), time_s=(1,)).step("time_s") is None
+    doses = FrameTimes(frame=(0, 2), dose_dpa=(1, 2))
+    assert (doses.step("dose_dpa"), doses.step("time_s")) == (0.5, None)
+    assert FrameTimes(frame=(0, 2), dose_dpa=(1, 1)).step("dose_dpa") is None
+
+
+@pytest.mark.parametrize("frames", [10, 40, 4000])
+def test_times_that_a_file_rounds_are_even_and_a_dropped_frame_is_not(frames):
+    times = [round(k / 30, 3) for k in range(frames)]
+    rounded = FrameTimes(frame=tuple(range(frames)), time_s=tuple(times))
+    assert rounded.step("time_s") == pytest.approx(1 / 30, rel=0.01)
+    for gone in (1, frames // 2, frames - 2):
+        late = [time + (k >= gone) / 30 for k, time in enumerate(times)]
+        dropped = FrameTimes(frame=tuple(range(frames)), time_s=tuple(late))
+        assert dropped.step("time_s") is None
 
 
 @pytest.mark.parametrize(

@@ -431,7 +431,10 @@ def test_an_analysis_that_changes_the_tables_changes_no_other(site, tmp_path):
 
 
 TRACKERS = {
-    "no-particles": ("return detections", "with the columns frame, .*; missing: particle"),
+    "no-particles": (
+        "return detections",
+        "columns that it was given, and .*; missing: particle",
+    ),
     "raises": ("raise KeyError('x')", "failed while it linked: KeyError: 'x'"),
     "half-particles": ("return detections.assign(particle=0.5)", "must return whole numbers"),
 }

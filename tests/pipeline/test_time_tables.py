@@ -86,6 +86,20 @@ def test_a_dose_rate_makes_doses_of_the_times():
         merged(ds.Calibration(), **values)
 
 
+def test_a_rate_over_a_table_leaves_no_law_of_a_run():
+    known, _ = merged(LAWS, frame_times=TIMES, dose_rate_dpa_per_s=0.01)
+    assert (known.dose_start_dpa, known.dose_per_frame_dpa) == (0.5, None)
+    assert known.dose_dpa(11) == pytest.approx(1.5)
+
+
+def test_doses_that_go_on_through_a_pause_are_said():
+    said = merged(LAWS, frame_times=TIMES)[1]
+    assert said[-1].startswith("the dose of a frame stays 0.1 dpa; give --dose-rate or")
+    with_doses = TIMES.model_copy(update={"dose_dpa": (1.0, 2.0, 2.0, 3.0)})
+    assert not any("stays" in text for text in merged(LAWS, frame_times=with_doses)[1])
+    assert not any("stays" in text for text in merged(LAWS, frame_times=DOSES)[1])
+
+
 def test_frames_beside_the_table_are_counted():
     known = ds.Calibration(frame_times=TIMES)
     assert outside_table(known, range(21)) == outside_table(LAWS, range(99)) == []

@@ -1,0 +1,24 @@
+"""Diffusion by size, where not every size is that of a whole defect."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from defectscope.analysis.diffusion import Diffusion
+
+
+def test_sizes_that_the_rim_cuts_are_none(make_tables):
+    steps = np.random.default_rng(3).normal(0, 1, (2, 2, 12)).cumsum(axis=2)
+    tracks = pd.concat(
+        pd.DataFrame({"particle": k, "frame": range(12), "x": x, "y": y, "diameter_px": 8.0,
+                      "at_rim": k, "fit": 1 - k, "interpolated": False, "origin": "detected"})
+        for k, (x, y) in enumerate(steps)
+    )  # fmt: skip
+    found = {
+        f.name: f for f in Diffusion().analyse(make_tables({}, indices=range(12), tracks=tracks))
+    }
+    table = found["diffusion-of-tracks"].table
+    assert table[["particle", "median_size_px"]].to_numpy().tolist()[0] == [0, 8]
+    assert np.isnan(table["median_size_px"][1])
+    assert "Sizes leave out 12 sightings of which the rim" in found["diffusion-by-size"].note
