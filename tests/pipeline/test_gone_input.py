@@ -109,3 +109,40 @@ def test_a_watch_counts_a_file_that_has_gone_as_damaged(with_readers, folder):
     (folder / "f11.png").unlink()  # more are held than are kept in memory
     with pytest.raises(ds.DamagedFrameError, match=r"f11\.png: its file has gone"):
         watched.read(11)
+
+
+def test_a_watch_fails_and_goes_on_when_its_folder_is_back(pipeline, folder, tmp_path):
+    """Frames that waited are left for later, and are not counted as damaged."""
+    pipeline.watch(folder, tmp_path / "whole", idle_s=0.3, **PLAIN)
+    out = tmp_path / "run"
+
+    def gone_while_frames_wait(self, position):
+        if position == 5 and folder.exists():
+            folder.rename(tmp_path / "away")
+        return read(self, position)
+
+    read = WatchedFolder.read
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WatchedFolder, "read", gone_while_frames_wait)
+        patch.setattr("defectscope.pipeline.watched.MOST_KEPT", 0)
+        patch.setattr("defectscope.pipeline.watching.POLL_S", 2.0)  # frames are met before
+        with pytest.raises(ds.InputGoneError, match=r"^the watched folder .*in has gone \(.*\); "
+                           "bring it back, and go on with --resume$"):  # fmt: skip
+            pipeline.watch(folder, out, idle_s=9.0, **PLAIN)
+    left = ds.load_run(out)
+    assert left.info["status"].startswith("failed: the watched folder ")
+    assert len(left.frames) < COUNT
+    assert list(left.frames["frame"][left.frames["status"] == "damaged"]) in ([], [1])
+    (tmp_path / "away").rename(folder)
+    result = pipeline.watch(folder, out, idle_s=0.3, resume=True, **PLAIN)
+    assert result.info["status"] == "complete"
+    by_frame = (ds.load_run(tmp_path / "whole").frames, result.frames)
+    one, other = (table.sort_values("frame", ignore_index=True) for table in by_frame)
+    assert one.equals(other)
+
+
+def test_a_watch_ends_where_its_folder_has_gone(with_readers, folder):
+    watched = WatchedFolder(folder, with_readers, Calibration())
+    folder.rename(folder.with_name("away"))
+    with pytest.raises(ds.InputGoneError, match=r"in has gone \(.*\); bring it back$"):
+        watched.poll()
