@@ -75,6 +75,25 @@ def test_the_run_fails_and_goes_on_when_the_input_is_back(
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
+def test_an_overlay_is_drawn_whole_when_the_input_is_back(
+    pipeline, with_readers, folder, tmp_path
+):
+    frames, out = ds.open(folder, host=with_readers), tmp_path / "run"
+    with pytest.raises(ds.InputGoneError, match="go on with --resume"):
+        pipeline.run(frames, out, progress=going(folder, "overlay"), figures=False)
+    left = ds.load_run(out)
+    assert left.info["status"].startswith("failed: the input ")
+    assert not (out / "overlay.mp4").exists()
+    (tmp_path / "away").rename(folder)
+    drawn = []
+    frames = ds.open(folder, host=with_readers)
+    result = pipeline.run(frames, out, resume=True, figures=False,
+                          progress=lambda *step: drawn.append(step))  # fmt: skip
+    assert result.info["status"] == "complete"
+    assert ("overlay", COUNT - 1, COUNT - 1) in drawn
+    assert len(list((out / "figures").glob("overlay_*.png"))) == 3
+
+
 def test_a_file_that_is_there_and_cannot_be_read_is_a_damaged_frame(
     with_readers, folder, monkeypatch
 ):
