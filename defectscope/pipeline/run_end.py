@@ -43,5 +43,7 @@ def recorded_end(folder: RunFolder, record: Callable[[str], None]) -> Iterator[N
         raise
     finally:
         with uninterrupted():
-            record(status)
-            folder.settle()
+            try:
+                record(status)
+            finally:
+                folder.settle()  # renames alone, which a full disk allows

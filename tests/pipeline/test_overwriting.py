@@ -80,6 +80,21 @@ def test_ctrl_c_before_the_first_frame_is_finished(pipeline, series, run, monkey
     assert contents(run) == before
 
 
+def test_a_full_disk_leaves_the_former_run(pipeline, series, run, monkeypatch):
+    def full(*given):
+        raise ds.OutputError("No space left on device")
+
+    def filled(self, *given):
+        monkeypatch.setattr(RunFolder, "write_info", full)
+        full()
+
+    before = contents(run)
+    monkeypatch.setattr(RunFolder, "commit", filled)
+    with pytest.raises(ds.OutputError, match="No space left"):
+        pipeline.run(series(3), run, overwrite=True, **PLAIN)
+    assert contents(run) == before
+
+
 class Killed(BaseException):
     """In place of a signal that nothing can catch."""
 
