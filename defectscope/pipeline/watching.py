@@ -131,8 +131,8 @@ class WatchSession(Session):
         kept = self._final(finished)
         if self._registrar is not None:
             self._register_on(finished, kept)
+        self._take_over(former, finished[:kept])  # first: it may refuse
         self.folder.reopen(finished, kept)
-        self._take_over(former, finished[:kept])
         self._good = sum(outcome.error is None for outcome in finished[:kept])
         self._shape = next((o.shape for o in finished if o.shape is not None), None)
         self._committed = self._submitted = kept
