@@ -149,7 +149,7 @@ def run(context: click.Context, /, **given: Any) -> None:
     from defectscope.pipeline.choices import Choice, gather_options, read_config
     from defectscope.pipeline.input_notes import still_true
     from defectscope.pipeline.reader_options import split_options
-    from defectscope.pipeline.runfolder import is_complete
+    from defectscope.pipeline.run_info import is_complete
 
     if given["resume"] and given["overwrite"]:
         raise UsageError("--resume goes on with a run and --overwrite deletes it; give one of them")

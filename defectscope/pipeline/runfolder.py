@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Collection, Mapping, Sequence
@@ -21,14 +20,14 @@ from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_C
 from defectscope.pipeline.former_run import FormerRun
 from defectscope.pipeline.parts import GrowingTable, expected_whole, read_csv
 from defectscope.pipeline.plans import plan_difference
+from defectscope.pipeline.run_info import INFO, own_info, read_info
 from defectscope.pipeline.stages import FrameOutcome
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MASK", "OWN_FILES", "RunFolder", "is_complete", "read_info"]
+__all__ = ["MASK", "OWN_FILES", "RunFolder"]
 
-INFO = "run.json"
 MASK = "mask.png"
 # What a run writes, and may therefore delete again when it is overwritten; figures are listed in
 # run.json, as analyses name them.
@@ -175,11 +174,7 @@ class RunFolder:
         FormatError
             It is damaged.
         """
-        if not (self.path / INFO).is_file():
-            return None
-        info = _json_of(self.path / INFO)
-        ours = isinstance(info, dict) and {"plan", "versions", "status"} <= info.keys()
-        return info if ours else None
+        return own_info(self.path)
 
     def _holds_results(self) -> bool:
         # A run that ended before its first good frame left nothing worth a question.
@@ -341,38 +336,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def is_complete(folder: Path) -> bool:
-    """Whether a folder holds a run that came to its end."""
-    info = RunFolder(folder).info()
-    return info is not None and info["status"] == "complete"
-
-
-def read_info(folder: Path) -> dict[str, Any]:
-    """Read ``run.json`` of a run folder.
-
-    Raises
-    ------
-    UsageError
-        The folder holds no run.
-    FormatError
-        The file is malformed.
-    """
-    path = folder / INFO
-    if not path.is_file():
-        raise UsageError(f"{folder} is no run folder: it has no {INFO}")
-    info = _json_of(path)
-    if not isinstance(info, dict):
-        raise FormatError(f"{path} must hold an object, found {type(info).__name__}")
-    return info
-
-
-def _json_of(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
-        raise FormatError(
-            f"{path} is damaged or cannot be read ({error}); copy it again, or run again with "
-            "--overwrite"
-        ) from error

@@ -75,9 +75,7 @@ def test_the_run_fails_and_goes_on_when_the_input_is_back(
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
-def test_an_overlay_is_drawn_whole_when_the_input_is_back(
-    pipeline, with_readers, folder, tmp_path
-):
+def test_an_overlay_is_drawn_whole_when_the_input_is_back(pipeline, with_readers, folder, tmp_path):
     frames, out = ds.open(folder, host=with_readers), tmp_path / "run"
     with pytest.raises(ds.InputGoneError, match="go on with --resume"):
         pipeline.run(frames, out, progress=going(folder, "overlay"), figures=False)
