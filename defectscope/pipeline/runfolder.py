@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -51,6 +52,7 @@ class RunFolder:
         self.geometry = GrowingTable(path / "geometry.parquet", GEOMETRY_COLUMNS)
         self.frames_path = path / "frames.csv"
         self._former = FormerRun(path, INFO)
+        self._session: str | None = None
 
     def create(
         self,
@@ -133,8 +135,9 @@ class RunFolder:
         Raises
         ------
         OutputError
-            The former run cannot be put back.
+            The former run cannot be put back, or another process is about to replace it.
         """
+        self._former.expect_no_other()
         if self._former.is_replaced:
             if self.frames_path.is_file() and self._holds_results():
                 self._former.discard()
@@ -297,7 +300,14 @@ class RunFolder:
         ]
 
     def commit(self, start: int, outcomes: list[FrameOutcome], rows: pd.DataFrame) -> None:
-        """Write what became of the frames from position `start` on."""
+        """Write what became of the frames from position `start` on.
+
+        Raises
+        ------
+        OutputError
+            It cannot be written, or another run has taken the folder.
+        """
+        self._expect_own()
         found = [outcome.rows for outcome in outcomes if outcome.rows is not None]
         detections = joined_table([rows.detections for rows in found], DETECTION_COLUMNS)
         geometry = joined_table([rows.geometry for rows in found], GEOMETRY_COLUMNS)
@@ -325,6 +335,30 @@ class RunFolder:
         encoded = cv2.imencode(".png", bitmap.astype(np.uint8) * 255)[1]
         with atomic_path(self.path / MASK) as temporary:
             temporary.write_bytes(encoded.tobytes())
+
+    def record(self, info: Mapping[str, Any]) -> None:
+        """Write ``run.json`` of the run that is at work; with the first one it takes the folder.
+
+        Raises
+        ------
+        OutputError
+            It cannot be written, or another run has taken the folder since.
+        """
+        self._expect_own()
+        session = self._session or secrets.token_hex(8)
+        self.write_info({**info, "session": session})
+        self._session = session
+
+    def _expect_own(self) -> None:
+        if self._session is None:
+            return
+        with suppress(FormatError):
+            info = self.info()
+            if info is None or info.get("session") != self._session:
+                raise OutputError(
+                    f"the {INFO} in {self.path} is not of this run any more, because another run "
+                    "has taken the folder; this one is given up: choose another --out for it"
+                )
 
     def write_info(self, info: Mapping[str, Any]) -> None:
         """Write ``run.json``."""

@@ -366,7 +366,7 @@ class Session:
         self._write_info()
 
     def _write_info(self) -> None:
-        self.folder.write_info(self._info())
+        self.folder.record(self._info())
 
     def _info(self) -> dict[str, Any]:
         """Return what ``run.json`` holds."""
