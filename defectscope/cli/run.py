@@ -181,6 +181,8 @@ def run(context: click.Context, /, **given: Any) -> None:
             raise UsageError(
                 f"--watch reads one image a file; leave out the options of {next(iter(of_readers))}"
             )
+        if given["resume"]:
+            _put_back(given["out"])
         with _resumable(given["out"]):
             result, said = _watched(pipeline, given)
         _end(result, said)
@@ -197,10 +199,23 @@ def run(context: click.Context, /, **given: Any) -> None:
     said = list(dict.fromkeys(said))
     for text in said:
         warn(text)
+    if given["resume"]:
+        _put_back(given["out"])
     complete = given["resume"] and is_complete(given["out"])
     with _resumable(given["out"]), shown_progress() as progress:
         result = pipeline.run(frames, given["out"], progress=progress, **_settings(given))
     _end(result, said, complete)
+
+
+def _put_back(folder: Path) -> None:
+    """Go on with the run that was to be replaced, where the new one was killed at its start."""
+    from defectscope.pipeline.runfolder import RunFolder
+
+    if RunFolder(folder).settle():
+        say(
+            f"the former run in {folder} is back, because the one that was to replace it was ended "
+            "before its first frame; --overwrite in place of --resume replaces it"
+        )
 
 
 def _end(result: Result, said: Collection[str], complete: bool = False) -> None:

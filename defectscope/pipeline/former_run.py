@@ -9,7 +9,7 @@ from pathlib import Path
 from defectscope.core.errors import OutputError
 from defectscope.pipeline.run_owner import other_owner, write_owner
 
-__all__ = ["FormerRun"]
+__all__ = ["ASIDE", "FormerRun"]
 
 ASIDE = ".former-run"
 # Says in it which process set it aside.

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from defectscope.core.errors import FormatError, UsageError
+from defectscope.pipeline.former_run import ASIDE
 
-__all__ = ["INFO", "is_complete", "own_info", "read_info"]
+__all__ = ["INFO", "is_complete", "own_info", "read_info", "said_of_former"]
 
 INFO = "run.json"
 
@@ -34,6 +35,14 @@ def is_complete(folder: Path) -> bool:
     return info is not None and info["status"] == "complete"
 
 
+def said_of_former(folder: Path) -> str:
+    """Return where the run is that another has yet to replace; empty where there is none."""
+    former = folder / ASIDE
+    if not (former / INFO).is_file():
+        return ""
+    return f"; the run that was to be replaced is in {former}, and run --resume puts it back"
+
+
 def read_info(folder: Path) -> dict[str, Any]:
     """Read ``run.json`` of a run folder.
 
@@ -46,6 +55,9 @@ def read_info(folder: Path) -> dict[str, Any]:
     """
     path = folder / INFO
     if not path.is_file():
+        former = said_of_former(folder)
+        if former:
+            raise UsageError(f"{folder} has no {INFO} yet{former}")
         raise UsageError(f"{folder} is no run folder: it has no {INFO}")
     info = _read_json(path)
     if not isinstance(info, dict):

@@ -127,10 +127,11 @@ class RunFolder:
         for target in (*half_written(self.path), *(self.path / name for name in OWN_FILES)):
             _remove(target)
 
-    def settle(self) -> None:
+    def settle(self) -> bool:
         """Leave one run of two: the new one if it has a finished frame, else the former.
 
-        Killed at any moment, it can be called again.
+        Killed at any moment, it can be called again. Returns whether the former came back in place
+        of the new one.
 
         Raises
         ------
@@ -141,11 +142,13 @@ class RunFolder:
         if self._former.is_replaced:
             if self.frames_path.is_file() and self._holds_results():
                 self._former.discard()
-                return
+                return False
             self._remove_own()
             self._former.put_back()
-        elif self._former.has_files and (self.path / INFO).is_file():
+            return True
+        if self._former.has_files and (self.path / INFO).is_file():
             self._former.put_back()
+        return False
 
     def _keep(self, own: list[Path], inputs: Collection[Path]) -> None:
         """Refuse to delete what is about to be read, such as the video of a former run."""
