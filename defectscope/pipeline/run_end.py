@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from defectscope.core.errors import InputGoneError
+from defectscope.core.errors import InputGoneError, WorkersLostError
 from defectscope.core.interrupts import uninterrupted
 from defectscope.pipeline.runfolder import RunFolder
 
 __all__ = ["recorded_end"]
+
+# What they leave undone can be done when their cause is gone.
+FOR_LATER = (InputGoneError, WorkersLostError)
 
 
 @contextmanager
@@ -25,25 +28,34 @@ def recorded_end(folder: RunFolder, record: Callable[[str], None]) -> Iterator[N
 
     Raises
     ------
-    InputGoneError
+    InputGoneError, WorkersLostError
         As inside; says how to go on.
     """
-    status = "complete"
+    status, former_is_back = "complete", False
     try:
-        yield
-    except KeyboardInterrupt:
-        status = "interrupted"
-        raise
-    except InputGoneError as error:
-        gone = f"{error}, and go on with --resume"
-        status = f"failed: {gone}"
-        raise InputGoneError(gone) from error
-    except BaseException as error:
-        status = f"failed: {error}"
-        raise
-    finally:
-        with uninterrupted():
-            try:
-                record(status)
-            finally:
-                folder.settle()  # renames alone, which a full disk allows
+        try:
+            yield
+        except KeyboardInterrupt:
+            status = "interrupted"
+            raise
+        except BaseException as error:
+            status = f"failed: {_how_to_go_on(error)}"
+            raise
+        finally:
+            with uninterrupted():
+                try:
+                    record(status)
+                finally:
+                    # Renames alone, which a full disk allows.
+                    former_is_back = folder.settle()
+    except FOR_LATER as error:
+        raise type(error)(_how_to_go_on(error, former_is_back)) from error
+
+
+def _how_to_go_on(error: BaseException, former_is_back: bool = False) -> str:
+    """Return what an error says, and where what is left is for later, how that is done."""
+    if not isinstance(error, FOR_LATER):
+        return str(error)
+    if former_is_back:
+        return f"{error}; the former run stays, run again with --overwrite"
+    return f"{error}, and go on with --resume"

@@ -75,6 +75,19 @@ def test_the_run_fails_and_goes_on_when_the_input_is_back(
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
+def test_where_another_run_was_to_be_replaced_there_is_none_to_go_on_with(
+    pipeline, with_readers, folder, tmp_path
+):
+    frames, out = ds.open(folder, host=with_readers), tmp_path / "run"
+    pipeline.run(frames, out, **PLAIN)
+    settings = {"overwrite": True, "register": True}
+    before = (out / "run.json").read_bytes()
+    with pytest.raises(ds.InputGoneError, match=r"has gone \(.*\); bring it back; the former run "
+                       "stays, run again with --overwrite$"):  # fmt: skip
+        pipeline.run(frames, out, progress=going(folder, "register"), **settings, **PLAIN)
+    assert (out / "run.json").read_bytes() == before
+
+
 def test_an_overlay_is_drawn_whole_when_the_input_is_back(pipeline, with_readers, folder, tmp_path):
     frames, out = ds.open(folder, host=with_readers), tmp_path / "run"
     with pytest.raises(ds.InputGoneError, match="go on with --resume"):
