@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -269,22 +269,15 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
 @contextmanager
 def _resumable(folder: Path) -> Iterator[None]:
     """Say what is left where a run is interrupted."""
-    from defectscope.core.errors import FormatError
-    from defectscope.pipeline.runfolder import RunFolder
-
     try:
         yield
     except KeyboardInterrupt as stop:
-        for note in getattr(stop, "__notes__", ()):
+        # A run that has begun says itself what it leaves.
+        said = getattr(stop, "__notes__", [])
+        for note in said:
             say(note)
-        frames, info = folder / "frames.csv", None
-        with suppress(FormatError):
-            info = RunFolder(folder).info()
-        if info is not None and info["status"] != "interrupted":
-            say(f"nothing was finished; the former run in {folder} stays as it was")
-        elif frames.is_file():
-            done = max(0, frames.read_text(encoding="utf-8").count("\n") - 1)
-            say(f"{plural(done, 'frame')} finished, kept in {folder}; go on with --resume")
+        if not said and folder.exists():
+            say(f"nothing was done; what is in {folder} stays as it was")
         raise
 
 

@@ -30,6 +30,8 @@ def recorded_end(folder: RunFolder, record: Callable[[str], None]) -> Iterator[N
     ------
     InputGoneError, WorkersLostError
         As inside; says how to go on.
+    KeyboardInterrupt
+        As inside, or as soon as all is written; a note says what is in the folder.
     """
     status, former_is_back = "complete", False
     try:
@@ -48,6 +50,9 @@ def recorded_end(folder: RunFolder, record: Callable[[str], None]) -> Iterator[N
                 finally:
                     # Renames alone, which a full disk allows.
                     former_is_back = folder.settle()
+    except KeyboardInterrupt as stop:
+        stop.add_note(_what_is_left(folder, status, former_is_back))
+        raise
     except FOR_LATER as error:
         raise type(error)(_how_to_go_on(error, former_is_back)) from error
 
@@ -59,3 +64,13 @@ def _how_to_go_on(error: BaseException, former_is_back: bool = False) -> str:
     if former_is_back:
         return f"{error}; the former run stays, run again with --overwrite"
     return f"{error}, and go on with --resume"
+
+
+def _what_is_left(folder: RunFolder, status: str, former_is_back: bool) -> str:
+    if former_is_back:
+        return f"nothing was finished; the former run in {folder.path} stays as it was"
+    if status == "complete":
+        return f"the run in {folder.path} is complete"
+    done = max(0, folder.frames_path.read_text(encoding="utf-8").count("\n") - 1)
+    frames = "1 frame" if done == 1 else f"{done} frames"
+    return f"{frames} finished, kept in {folder.path}; go on with --resume"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from defectscope.cli.main import main
 from defectscope.cli.run import summarise
 from defectscope.pipeline.former_run import FormerRun
 from defectscope.pipeline.run_status import said_of_incomplete
+from defectscope.pipeline.runfolder import RunFolder
 from defectscope.plugins.host import default_host
 
 COMMAND = [sys.executable, "-m", "defectscope"]
@@ -282,8 +284,9 @@ def test_a_killed_overwrite_is_told_by_those_who_come_after(stack, tmp_path, qui
     assert not former.exists()
 
 
+@pytest.mark.parametrize("status", ["complete", "interrupted"])
 def test_ctrl_c_before_the_first_frame_says_that_the_former_run_stays(
-    stack, tmp_path, quick_call, monkeypatch
+    stack, tmp_path, quick_call, monkeypatch, status
 ):
     def stopped(*given):
         raise KeyboardInterrupt
@@ -292,11 +295,34 @@ def test_ctrl_c_before_the_first_frame_says_that_the_former_run_stays(
     arguments = ["run", stack, "--detector", "dark-blobs", "--frames", "0:2", "--no-overlay",
                  "--no-figures", "--out", out, "--overwrite"]  # fmt: skip
     assert quick_call(*arguments)[0] == 0
-    monkeypatch.setattr("defectscope.pipeline.session.Session._detect", stopped)
-    code, said = quick_call(*arguments)
+    (out / "run.json").write_text((out / "run.json").read_text().replace("complete", status))
+    with monkeypatch.context() as patch:
+        patch.setattr("defectscope.pipeline.session.Session._detect", stopped)
+        code, said = quick_call(*arguments)
     assert code == 1
     assert f"nothing was finished; the former run in {out} stays as it was\n" in said
+    assert "kept in" not in said
     assert len(pd.read_csv(out / "frames.csv")) == 2
+    monkeypatch.setattr("defectscope.pipeline.session.Session._prepare", stopped)
+    code, said = quick_call(*arguments)
+    assert f"nothing was done; what is in {out} stays as it was\n" in said
+
+
+def test_ctrl_c_while_the_end_is_written_says_that_the_run_is_complete(
+    stack, tmp_path, quick_call, monkeypatch
+):
+    def record(self, info):
+        if info["status"] == "complete":
+            os.kill(os.getpid(), signal.SIGINT)
+        written(self, info)
+
+    out, written = tmp_path / "out", RunFolder.record
+    monkeypatch.setattr(RunFolder, "record", record)
+    code, said = quick_call("run", stack, "--detector", "dark-blobs", "--frames", "0:2",
+                            "--no-overlay", "--no-figures", "--out", out)  # fmt: skip
+    assert code == 1
+    assert f"the run in {out} is complete\n" in said
+    assert "stays as it was" not in said
 
 
 def test_sizes_that_are_unknown_have_no_median(capsys):
