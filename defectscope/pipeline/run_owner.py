@@ -32,7 +32,7 @@ def other_owner(path: Path) -> str | None:
 
 def _is_alive(pid: int) -> bool:
     if sys.platform == "win32":
-        # os.kill would end it there.
+        # os.kill would end it there. One that may not be looked at counts as ended.
         import ctypes
 
         query, still_active, code = 0x1000, 259, ctypes.c_ulong()

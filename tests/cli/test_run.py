@@ -272,6 +272,8 @@ def test_a_killed_overwrite_is_told_by_those_who_come_after(stack, tmp_path, qui
     told = f"the run that was to be replaced is in {former}, and run --resume puts it back"
     with pytest.raises(ds.UsageError, match=re.escape(told)):
         ds.load_run(out)
+    with pytest.raises(ds.UsageError, match=re.escape(told)):
+        ds.analyze(out, ["number-density"], report=False)
     (out / "run.json").write_text(info.replace('"complete"', '"running"'))
     (out / "frames.csv").write_text("frame,source,status\n")
     assert told in said_of_incomplete(ds.load_run(out))[0]
