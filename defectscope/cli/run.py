@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +149,7 @@ def run(context: click.Context, /, **given: Any) -> None:
     from defectscope.pipeline.choices import Choice, gather_options, read_config
     from defectscope.pipeline.input_notes import still_true
     from defectscope.pipeline.reader_options import split_options
-    from defectscope.pipeline.runfolder import is_complete
+    from defectscope.pipeline.run_info import is_complete
 
     if given["resume"] and given["overwrite"]:
         raise UsageError("--resume goes on with a run and --overwrite deletes it; give one of them")
@@ -181,6 +181,8 @@ def run(context: click.Context, /, **given: Any) -> None:
             raise UsageError(
                 f"--watch reads one image a file; leave out the options of {next(iter(of_readers))}"
             )
+        if given["resume"]:
+            _put_back(given["out"])
         with _resumable(given["out"]):
             result, said = _watched(pipeline, given)
         _end(result, said)
@@ -197,10 +199,23 @@ def run(context: click.Context, /, **given: Any) -> None:
     said = list(dict.fromkeys(said))
     for text in said:
         warn(text)
+    if given["resume"]:
+        _put_back(given["out"])
     complete = given["resume"] and is_complete(given["out"])
     with _resumable(given["out"]), shown_progress() as progress:
         result = pipeline.run(frames, given["out"], progress=progress, **_settings(given))
     _end(result, said, complete)
+
+
+def _put_back(folder: Path) -> None:
+    """Go on with the run that was to be replaced, where the new one was killed at its start."""
+    from defectscope.pipeline.runfolder import RunFolder
+
+    if RunFolder(folder).settle():
+        say(
+            f"the former run in {folder} is back, because the one that was to replace it was ended "
+            "before its first frame; --overwrite in place of --resume replaces it"
+        )
 
 
 def _end(result: Result, said: Collection[str], complete: bool = False) -> None:
@@ -254,22 +269,15 @@ def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
 @contextmanager
 def _resumable(folder: Path) -> Iterator[None]:
     """Say what is left where a run is interrupted."""
-    from defectscope.core.errors import FormatError
-    from defectscope.pipeline.runfolder import RunFolder
-
     try:
         yield
     except KeyboardInterrupt as stop:
-        for note in getattr(stop, "__notes__", ()):
+        # A run that has begun says itself what it leaves.
+        said = getattr(stop, "__notes__", [])
+        for note in said:
             say(note)
-        frames, info = folder / "frames.csv", None
-        with suppress(FormatError):
-            info = RunFolder(folder).info()
-        if info is not None and info["status"] != "interrupted":
-            say(f"nothing was finished; the former run in {folder} stays as it was")
-        elif frames.is_file():
-            done = max(0, frames.read_text(encoding="utf-8").count("\n") - 1)
-            say(f"{plural(done, 'frame')} finished, kept in {folder}; go on with --resume")
+        if not said and folder.exists():
+            say(f"nothing was done; what is in {folder} stays as it was")
         raise
 
 

@@ -12,6 +12,7 @@
     │   ├── InputGoneError           it was there and has gone: what is left is for later
     │   └── FormatError              an annotation, table or configuration file is malformed
     ├── OutputError                  the result cannot be written where it was asked for
+    ├── WorkersLostError             processes have died: what is left is for later
     ├── MissingPackageError          an optional package is needed and absent
     └── PluginError                  a plugin misbehaved
         ├── PluginLoadError          it failed to import or to register
@@ -42,6 +43,7 @@ __all__ = [
     "UnfitOptionError",
     "UnknownNameError",
     "UsageError",
+    "WorkersLostError",
     "did_you_mean",
 ]
 
@@ -91,6 +93,10 @@ class FormatError(InputError):
 
 class OutputError(DefectscopeError):
     """A result cannot be written where it was asked for."""
+
+
+class WorkersLostError(DefectscopeError):
+    """Processes that worked on frames have died; what they were at can be done again."""
 
 
 class MissingPackageError(DefectscopeError):

@@ -32,6 +32,7 @@ from defectscope.pipeline.report_facts import report_facts
 from defectscope.pipeline.report_images import report_images
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_files import refuse_run_folder
+from defectscope.pipeline.run_info import said_of_former
 from defectscope.pipeline.run_labels import is_run
 from defectscope.pipeline.run_lines import line_courses
 from defectscope.pipeline.runfolder import RunFolder
@@ -277,7 +278,8 @@ def _check_run(run: Path, result: Result, in_place: bool, with_tracks: bool) -> 
         if with_tracks:
             raise UsageError("labelled data has no detections to link; leave out --tracks")
     if not len(result.frames):
-        raise UsageError(f"the run in {result.folder} has no finished frame; run it first")
+        former = said_of_former(result.folder) or "; run it first"
+        raise UsageError(f"the run in {result.folder} has no finished frame{former}")
 
 
 def _of_other_shapes(wanted: list[NamedComponent], built: list[NamedComponent]) -> list[str]:

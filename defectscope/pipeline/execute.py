@@ -13,7 +13,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Future
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from defectscope.core.errors import DefectscopeError, MissingPackageError, UnfitOptionError
+from defectscope.core.errors import MissingPackageError, UnfitOptionError, WorkersLostError
 from defectscope.core.interrupts import ctrl_c_ignored
 from defectscope.pipeline.lanes import PATIENCE_S, working_lanes
 from defectscope.pipeline.named import busy
@@ -56,6 +56,11 @@ def outcomes_in_order(
     lanes
         Frames (or batches) that are worked on at a time in this process, where that is not done
         in others.
+
+    Raises
+    ------
+    WorkersLostError
+        Other processes have died.
     """
     batches = [
         list(positions[start : start + batch_size])
@@ -91,16 +96,16 @@ def _in_order(
                 return
             yield from _result(stages, *waiting.popleft())
     except BrokenExecutor as error:
-        raise DefectscopeError(
+        raise WorkersLostError(
             "a worker process died, for want of memory, or because the script that runs the "
-            f"pipeline runs anew in it; {GUARD}, ask for fewer --workers, and go on with --resume"
+            f"pipeline runs anew in it; {GUARD}, and ask for fewer --workers"
         ) from error
     except Exception as error:
         if not _is_of_cluster(error):
             raise
-        raise DefectscopeError(
+        raise WorkersLostError(
             f"the Dask cluster lost a worker or its scheduler ({type(error).__name__}), most "
-            "likely for want of memory; go on with --resume and fewer or larger workers"
+            "likely for want of memory; take fewer or larger workers"
         ) from error
     finally:
         for _, future in waiting:

@@ -159,7 +159,7 @@ def write_findings(
     result
         The run.
     analyses
-        Built; what is wrong with an optional one goes to `warnings`.
+        Built; what is wrong with an optional one goes to `warnings`, where it is not there yet.
     progress
         Called with (stage, done, total).
     warnings
@@ -177,11 +177,14 @@ def write_findings(
     geometry = any(named.component.needs_geometry for named in about)
     weights = about[0].component.runtime.weights if about else {}
     known = detector_scores(result, weights)
-    warnings += [known.warning] if known.warning and known.warning not in warnings else []
+    said = [known.warning] if known.warning else []
     tables = known_by(known, result.tables_for_analysis(geometry))
-    folder = result.folder / "figures"
-    found = findings_of(about, tables, progress, warnings)
-    write_found(folder, found, warnings, note=note)
+    try:
+        found = findings_of(about, tables, progress, said)
+        write_found(result.folder / "figures", found, said, note=note)
+    finally:
+        # A run that goes on has said some of it before.
+        warnings += [text for text in said if text not in warnings]
 
 
 def about_what_was_found(

@@ -7,10 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from defectscope.core.errors import OutputError
+from defectscope.pipeline.run_owner import other_owner, write_owner
 
-__all__ = ["FormerRun"]
+__all__ = ["ASIDE", "FormerRun"]
 
 ASIDE = ".former-run"
+# Says in it which process set it aside.
+OWNER = "owner"
 
 
 class FormerRun:
@@ -40,9 +43,25 @@ class FormerRun:
         """Whether all of it is set aside, so that what stands in the folder is of another run."""
         return (self._aside / self._mark).is_file()
 
+    def expect_no_other(self) -> None:
+        """Refuse to touch what another process has set aside while it is at work.
+
+        Raises
+        ------
+        OutputError
+            It is, or it ran on another host, where nobody can see whether it still does.
+        """
+        if other := other_owner(self._aside / OWNER):
+            raise OutputError(
+                f"the run in {self._folder} is being replaced by another ({other}); wait for its "
+                f"end, or, if that is not at work any more, delete {self._aside / OWNER} and run "
+                "again"
+            )
+
     def set_aside(self, names: Iterable[str]) -> None:
         """Move files, or folders of parts, out of the way, where they are there."""
         self._aside.mkdir(exist_ok=True)
+        write_owner(self._aside / OWNER)
         for name in (*(name for name in names if name != self._mark), self._mark):
             _move(self._folder / name, self._aside / name)
 
@@ -74,12 +93,14 @@ class FormerRun:
             self._remove_folders()
 
     def _files(self) -> list[Path]:
-        """Return what is set aside, besides the mark; a folder of parts counts as a file."""
-        top = [path for path in sorted(self._aside.iterdir()) if path.name != self._mark]
+        """Return what is set aside, besides the marks; a folder of parts counts as a file."""
+        marks = (self._mark, OWNER)
+        top = [path for path in sorted(self._aside.iterdir()) if path.name not in marks]
         plain = [path for path in top if path.suffix or not path.is_dir()]
         return plain + [inner for path in top if path not in plain for inner in path.iterdir()]
 
     def _remove_folders(self) -> None:
+        (self._aside / OWNER).unlink(missing_ok=True)
         for path in (*self._aside.iterdir(), self._aside):
             path.rmdir()
 

@@ -24,6 +24,7 @@ from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_C
 from defectscope.pipeline.labels import accepting_formats, open_dataset
 from defectscope.pipeline.parts import write_table
 from defectscope.pipeline.results import Result
+from defectscope.pipeline.run_info import said_of_former
 from defectscope.pipeline.run_labels import is_run
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def run_or_labels(path: Path, host: PluginHost) -> Result:
     DefectscopeError
         What is there is damaged.
     """
-    if is_run(path):
+    if is_run(path) or said_of_former(path):
         return Result(path)
     try:
         accepting_formats(path, host)

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from defectscope.core.errors import InputError
+from defectscope.core.errors import InputError, InputGoneError
 from defectscope.core.files import atomic_path
 from defectscope.pipeline.caption import CAPTION_PX, captioned, colour_of
 from defectscope.pipeline.overlay_video import OverlayVideo, usable_encoder
@@ -118,6 +118,8 @@ def _pictures(
     for position in positions.tolist():
         try:
             frame = frame_to_show(frames, position)
+        except InputGoneError:
+            raise  # drawn whole when the input is back
         except InputError:
             # It was readable a moment ago; a picture is not worth losing the run.
             continue

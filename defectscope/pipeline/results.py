@@ -26,7 +26,8 @@ from defectscope.core.tables import (
 )
 from defectscope.pipeline.masking import MaskedParts
 from defectscope.pipeline.parts import expected_whole, read_csv, read_typed
-from defectscope.pipeline.runfolder import MASK, read_info
+from defectscope.pipeline.run_info import read_info
+from defectscope.pipeline.runfolder import MASK
 
 __all__ = ["Result"]
 

@@ -13,9 +13,9 @@ from defectscope.core.defect_types import DefectType
 from defectscope.core.instances import Instances
 from defectscope.core.tables import ORIGINS
 from defectscope.pipeline.results import Result
+from defectscope.pipeline.run_info import INFO
 from defectscope.pipeline.run_lines import line_courses
 from defectscope.pipeline.run_status import said_of_incomplete
-from defectscope.pipeline.runfolder import INFO
 
 __all__ = ["is_run", "run_dataset", "truth_of_run"]
 

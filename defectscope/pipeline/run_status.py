@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from defectscope.pipeline.run_info import said_of_former
+
 if TYPE_CHECKING:
     from defectscope.pipeline.results import Result
 
@@ -25,4 +27,5 @@ def said_of_incomplete(result: Result) -> list[str]:
     done = len(result.frames)
     # Of a run that watches a folder the number is not known before its end.
     far = f": it has {done} of {planned[0]} frames" if done < planned[0] else ""
-    return [f"the run in {result.folder} is not complete ({status}){far}"]
+    former = said_of_former(result.folder)
+    return [f"the run in {result.folder} is not complete ({status}){far}{former}"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import secrets
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -21,14 +21,14 @@ from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_C
 from defectscope.pipeline.former_run import FormerRun
 from defectscope.pipeline.parts import GrowingTable, expected_whole, read_csv
 from defectscope.pipeline.plans import plan_difference
+from defectscope.pipeline.run_info import INFO, own_info, read_info
 from defectscope.pipeline.stages import FrameOutcome
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MASK", "OWN_FILES", "RunFolder", "is_complete", "read_info"]
+__all__ = ["MASK", "OWN_FILES", "RunFolder"]
 
-INFO = "run.json"
 MASK = "mask.png"
 # What a run writes, and may therefore delete again when it is overwritten; figures are listed in
 # run.json, as analyses name them.
@@ -52,6 +52,7 @@ class RunFolder:
         self.geometry = GrowingTable(path / "geometry.parquet", GEOMETRY_COLUMNS)
         self.frames_path = path / "frames.csv"
         self._former = FormerRun(path, INFO)
+        self._session: str | None = None
 
     def create(
         self,
@@ -126,24 +127,28 @@ class RunFolder:
         for target in (*half_written(self.path), *(self.path / name for name in OWN_FILES)):
             _remove(target)
 
-    def settle(self) -> None:
+    def settle(self) -> bool:
         """Leave one run of two: the new one if it has a finished frame, else the former.
 
-        Killed at any moment, it can be called again.
+        Killed at any moment, it can be called again. Returns whether the former came back in place
+        of the new one.
 
         Raises
         ------
         OutputError
-            The former run cannot be put back.
+            The former run cannot be put back, or another process is about to replace it.
         """
+        self._former.expect_no_other()
         if self._former.is_replaced:
             if self.frames_path.is_file() and self._holds_results():
                 self._former.discard()
-                return
+                return False
             self._remove_own()
             self._former.put_back()
-        elif self._former.has_files and (self.path / INFO).is_file():
+            return True
+        if self._former.has_files and (self.path / INFO).is_file():
             self._former.put_back()
+        return False
 
     def _keep(self, own: list[Path], inputs: Collection[Path]) -> None:
         """Refuse to delete what is about to be read, such as the video of a former run."""
@@ -175,11 +180,7 @@ class RunFolder:
         FormatError
             It is damaged.
         """
-        if not (self.path / INFO).is_file():
-            return None
-        info = _json_of(self.path / INFO)
-        ours = isinstance(info, dict) and {"plan", "versions", "status"} <= info.keys()
-        return info if ours else None
+        return own_info(self.path)
 
     def _holds_results(self) -> bool:
         # A run that ended before its first good frame left nothing worth a question.
@@ -302,7 +303,14 @@ class RunFolder:
         ]
 
     def commit(self, start: int, outcomes: list[FrameOutcome], rows: pd.DataFrame) -> None:
-        """Write what became of the frames from position `start` on."""
+        """Write what became of the frames from position `start` on.
+
+        Raises
+        ------
+        OutputError
+            It cannot be written, or another run has taken the folder.
+        """
+        self._expect_own()
         found = [outcome.rows for outcome in outcomes if outcome.rows is not None]
         detections = joined_table([rows.detections for rows in found], DETECTION_COLUMNS)
         geometry = joined_table([rows.geometry for rows in found], GEOMETRY_COLUMNS)
@@ -331,6 +339,30 @@ class RunFolder:
         with atomic_path(self.path / MASK) as temporary:
             temporary.write_bytes(encoded.tobytes())
 
+    def record(self, info: Mapping[str, Any]) -> None:
+        """Write ``run.json`` of the run that is at work; with the first one it takes the folder.
+
+        Raises
+        ------
+        OutputError
+            It cannot be written, or another run has taken the folder since.
+        """
+        self._expect_own()
+        session = self._session or secrets.token_hex(8)
+        self.write_info({**info, "session": session})
+        self._session = session
+
+    def _expect_own(self) -> None:
+        if self._session is None:
+            return
+        with suppress(FormatError):
+            info = self.info()
+            if info is None or info.get("session") != self._session:
+                raise OutputError(
+                    f"the {INFO} in {self.path} is not of this run any more, because another run "
+                    "has taken the folder; this one is given up: choose another --out for it"
+                )
+
     def write_info(self, info: Mapping[str, Any]) -> None:
         """Write ``run.json``."""
         write_json(self.path / INFO, info, default=str)
@@ -341,38 +373,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def is_complete(folder: Path) -> bool:
-    """Whether a folder holds a run that came to its end."""
-    info = RunFolder(folder).info()
-    return info is not None and info["status"] == "complete"
-
-
-def read_info(folder: Path) -> dict[str, Any]:
-    """Read ``run.json`` of a run folder.
-
-    Raises
-    ------
-    UsageError
-        The folder holds no run.
-    FormatError
-        The file is malformed.
-    """
-    path = folder / INFO
-    if not path.is_file():
-        raise UsageError(f"{folder} is no run folder: it has no {INFO}")
-    info = _json_of(path)
-    if not isinstance(info, dict):
-        raise FormatError(f"{path} must hold an object, found {type(info).__name__}")
-    return info
-
-
-def _json_of(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError, RecursionError) as error:
-        raise FormatError(
-            f"{path} is damaged or cannot be read ({error}); copy it again, or run again with "
-            "--overwrite"
-        ) from error

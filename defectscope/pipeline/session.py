@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from defectscope.core.errors import (
     DamagedFrameError,
     InputError,
-    InputGoneError,
     UnfitOptionError,
     UsageError,
 )
@@ -35,6 +34,7 @@ from defectscope.pipeline.registering import (
     shifted_outcome,
 )
 from defectscope.pipeline.results import Result
+from defectscope.pipeline.run_end import recorded_end
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.settings import RunSettings
 from defectscope.pipeline.source_names import is_named, where_inputs_lie
@@ -102,7 +102,7 @@ class Session:
         finished = self._prepare()
         if finished is None:
             return Result(self.folder.path)
-        try:
+        with recorded_end(self.folder, self._record):
             self._open_tracker()
             stages = self._stages(finished)
             self._register(stages)
@@ -111,21 +111,6 @@ class Session:
             self._join_tables()
             self._track()
             self._draw()
-            self._status = "complete"
-        except KeyboardInterrupt:
-            self._status = "interrupted"
-            raise
-        except InputGoneError as error:
-            gone = f"{error}, and go on with --resume"
-            self._status = f"failed: {gone}"
-            raise InputGoneError(gone) from error
-        except BaseException as error:
-            self._status = f"failed: {error}"
-            raise
-        finally:
-            with uninterrupted():
-                self._write_info()
-                self.folder.settle()
         return Result(self.folder.path)
 
     def _prepare(self) -> list[FrameOutcome] | None:
@@ -376,8 +361,12 @@ class Session:
             self._figures += new
             self._write_info()
 
+    def _record(self, status: str) -> None:
+        self._status = status
+        self._write_info()
+
     def _write_info(self) -> None:
-        self.folder.write_info(self._info())
+        self.folder.record(self._info())
 
     def _info(self) -> dict[str, Any]:
         """Return what ``run.json`` holds."""

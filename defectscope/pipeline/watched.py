@@ -101,14 +101,20 @@ class WatchedFolder(FrameSequence):
         raise TypeError("a watched folder stays in its process")
 
     def poll(self) -> int:
-        """Look for new frames, and return how many were added."""
+        """Look for new frames, and return how many were added.
+
+        Raises
+        ------
+        InputGoneError
+            The folder has gone.
+        """
         before = len(self._places)
         try:
             with os.scandir(self.folder) as entries:
                 # Most names are known: they must cost next to nothing.
                 new = [e.name for e in entries if e.name not in self._known and e.is_file()]
         except OSError as error:
-            raise InputError(f"cannot read {self.folder}: {error.strerror}") from error
+            raise self._gone(error) from error
         for name in sorted(new, key=natural_key):
             if not self._is_frame(name):
                 self._known.add(name)
@@ -204,6 +210,7 @@ class WatchedFolder(FrameSequence):
                 return  # it may still be written, slowly
             if not isinstance(error, InputError):
                 raise
+            self._expect_folder()
             # What can be read of it is; the rest are damaged frames, as in a plain run.
             frames = self._opened(path)
         frames.close()
@@ -266,6 +273,19 @@ class WatchedFolder(FrameSequence):
         before = natural_key(path.name) < natural_key(self._files[-1].name)
         return before or index < self.indices[-1]
 
+    def _expect_folder(self) -> None:
+        """Raise InputGoneError where not one file has gone, but all of them and their folder."""
+        try:
+            with os.scandir(self.folder) as entries:
+                next(entries, None)
+        except OSError as error:
+            raise self._gone(error) from error
+
+    def _gone(self, error: OSError) -> InputGoneError:
+        return InputGoneError(
+            f"the watched folder {self.folder} has gone ({error.strerror}); bring it back"
+        )
+
     def _warn(self, text: str) -> None:
         if text not in self.warnings:
             self.warnings.append(text)
@@ -282,6 +302,7 @@ class WatchedFolder(FrameSequence):
         try:
             return frames.read(own)
         except InputGoneError as error:
+            self._expect_folder()
             # A watch may outlive its files: what writes them may tidy up, too.
             raise DamagedFrameError(f"{self.names[position]}: its file has gone") from error
         finally:

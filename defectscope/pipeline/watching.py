@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.errors import InputError, OptionError, UsageError
+from defectscope.core.errors import InputError, InputGoneError, OptionError, UsageError
 from defectscope.core.interrupts import uninterrupted
 from defectscope.core.provenance import input_digests
 from defectscope.core.registration import Registrar
@@ -24,6 +24,7 @@ from defectscope.pipeline.registering import (
     shifted_outcome,
 )
 from defectscope.pipeline.results import Result
+from defectscope.pipeline.run_end import recorded_end
 from defectscope.pipeline.session import Session
 from defectscope.pipeline.stages import FrameStages
 from defectscope.pipeline.updating import Update, Updater
@@ -82,12 +83,14 @@ class WatchSession(Session):
 
         Raises
         ------
+        InputGoneError
+            The folder has gone; what was finished stays.
         DefectscopeError
             A component raised, frames differ in size, or there is another run in the folder than
             the one to go on with; what was finished stays.
         """
         self._begin()
-        try:
+        with recorded_end(self.folder, self._record):
             self._watch()
             if not self._committed:
                 raise InputError(f"no frame came into {self.watched.folder}")
@@ -97,17 +100,6 @@ class WatchSession(Session):
                 )
             self._status = "tracking"
             self._finish()
-            self._status = "complete"
-        except KeyboardInterrupt:
-            self._status = "interrupted"
-            raise
-        except BaseException as error:
-            self._status = f"failed: {error}"
-            raise
-        finally:
-            with uninterrupted():
-                self._write_info()
-                self.folder.settle()
         return Result(self.folder.path)
 
     def _begin(self) -> None:
@@ -139,8 +131,8 @@ class WatchSession(Session):
         kept = self._final(finished)
         if self._registrar is not None:
             self._register_on(finished, kept)
+        self._take_over(former, finished[:kept])  # first: it may refuse
         self.folder.reopen(finished, kept)
-        self._take_over(former, finished[:kept])
         self._good = sum(outcome.error is None for outcome in finished[:kept])
         self._shape = next((o.shape for o in finished if o.shape is not None), None)
         self._committed = self._submitted = kept
@@ -277,7 +269,7 @@ class WatchSession(Session):
         """Hand the next frame to the lanes, registered where that was asked for."""
         try:
             self._register_next()
-        except OptionError as error:
+        except (OptionError, InputGoneError) as error:
             # Told when its turn comes: the frames before it are not lost.
             failed: Future[list[FrameOutcome]] = Future()
             failed.set_exception(error)
@@ -292,6 +284,8 @@ class WatchSession(Session):
             pixels = self.watched.read(position)
             self.watched.keep(position, pixels)
             part = frame_part(self.watched, position, self.settings.roi, pixels)
+        except InputGoneError:
+            raise  # back a moment later, the frame would be without its shift
         except InputError:
             # The stage that looks for defects meets it again, and says what is wrong.
             return

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,8 +17,12 @@ import pandas as pd
 import pytest
 import tifffile
 
+import defectscope as ds
 from defectscope.cli.main import main
 from defectscope.cli.run import summarise
+from defectscope.pipeline.former_run import FormerRun
+from defectscope.pipeline.run_status import said_of_incomplete
+from defectscope.pipeline.runfolder import RunFolder
 from defectscope.plugins.host import default_host
 
 COMMAND = [sys.executable, "-m", "defectscope"]
@@ -256,8 +262,33 @@ def test_a_complete_run_is_said_to_be(stack, tmp_path, quick_call):
     assert (out / "run.json").stat().st_mtime_ns == before
 
 
+def test_a_killed_overwrite_is_told_by_those_who_come_after(stack, tmp_path, quick_call):
+    out = tmp_path / "out"
+    arguments = ["run", stack, "--detector", "dark-blobs", "--frames", "0:2", "--no-overlay",
+                 "--no-figures", "--out", out]  # fmt: skip
+    assert quick_call(*arguments)[0] == 0
+    former, info = out / ".former-run", (out / "run.json").read_text()
+    FormerRun(out, "run.json").set_aside([path.name for path in out.iterdir()])
+    told = f"the run that was to be replaced is in {former}, and run --resume puts it back"
+    with pytest.raises(ds.UsageError, match=re.escape(told)):
+        ds.load_run(out)
+    with pytest.raises(ds.UsageError, match=re.escape(told)):
+        ds.analyze(out, ["number-density"], report=False)
+    (out / "run.json").write_text(info.replace('"complete"', '"running"'))
+    (out / "frames.csv").write_text("frame,source,status\n")
+    assert told in said_of_incomplete(ds.load_run(out))[0]
+    with pytest.raises(ds.UsageError, match=re.escape(told)):
+        ds.analyze(out, ["number-density"], report=False)
+    code, said = quick_call(*arguments, "--resume")
+    assert code == 0
+    assert f"the former run in {out} is back, because" in said
+    assert f"the run in {out} is already complete; nothing was done\n2 frames" in said
+    assert not former.exists()
+
+
+@pytest.mark.parametrize("status", ["complete", "interrupted"])
 def test_ctrl_c_before_the_first_frame_says_that_the_former_run_stays(
-    stack, tmp_path, quick_call, monkeypatch
+    stack, tmp_path, quick_call, monkeypatch, status
 ):
     def stopped(*given):
         raise KeyboardInterrupt
@@ -266,11 +297,34 @@ def test_ctrl_c_before_the_first_frame_says_that_the_former_run_stays(
     arguments = ["run", stack, "--detector", "dark-blobs", "--frames", "0:2", "--no-overlay",
                  "--no-figures", "--out", out, "--overwrite"]  # fmt: skip
     assert quick_call(*arguments)[0] == 0
-    monkeypatch.setattr("defectscope.pipeline.session.Session._detect", stopped)
-    code, said = quick_call(*arguments)
+    (out / "run.json").write_text((out / "run.json").read_text().replace("complete", status))
+    with monkeypatch.context() as patch:
+        patch.setattr("defectscope.pipeline.session.Session._detect", stopped)
+        code, said = quick_call(*arguments)
     assert code == 1
     assert f"nothing was finished; the former run in {out} stays as it was\n" in said
+    assert "kept in" not in said
     assert len(pd.read_csv(out / "frames.csv")) == 2
+    monkeypatch.setattr("defectscope.pipeline.session.Session._prepare", stopped)
+    code, said = quick_call(*arguments)
+    assert f"nothing was done; what is in {out} stays as it was\n" in said
+
+
+def test_ctrl_c_while_the_end_is_written_says_that_the_run_is_complete(
+    stack, tmp_path, quick_call, monkeypatch
+):
+    def record(self, info):
+        if info["status"] == "complete":
+            os.kill(os.getpid(), signal.SIGINT)
+        written(self, info)
+
+    out, written = tmp_path / "out", RunFolder.record
+    monkeypatch.setattr(RunFolder, "record", record)
+    code, said = quick_call("run", stack, "--detector", "dark-blobs", "--frames", "0:2",
+                            "--no-overlay", "--no-figures", "--out", out)  # fmt: skip
+    assert code == 1
+    assert f"the run in {out} is complete\n" in said
+    assert "stays as it was" not in said
 
 
 def test_sizes_that_are_unknown_have_no_median(capsys):

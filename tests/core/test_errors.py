@@ -22,6 +22,7 @@ from defectscope.core.errors import (
     UnfitOptionError,
     UnknownNameError,
     UsageError,
+    WorkersLostError,
     did_you_mean,
 )
 
@@ -35,6 +36,7 @@ TREE = {
     InputGoneError: InputError,
     FormatError: InputError,
     OutputError: DefectscopeError,
+    WorkersLostError: DefectscopeError,
     MissingPackageError: DefectscopeError,
     PluginError: DefectscopeError,
     PluginLoadError: PluginError,

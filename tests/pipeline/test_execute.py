@@ -16,6 +16,7 @@ import pytest
 import tifffile
 
 import defectscope as ds
+from defectscope.core.errors import WorkersLostError
 from defectscope.core.frame_rows import joined_table
 from defectscope.core.tables import DETECTION_COLUMNS
 from defectscope.pipeline import execute
@@ -186,7 +187,7 @@ def test_errors_of_a_process_are_those_of_one_worker(stages, how, kind, message)
 
 
 def test_a_process_that_dies_is_one_sentence(stages):
-    with pytest.raises(ds.DefectscopeError, match=r"a worker process died.*--resume"):
+    with pytest.raises(WorkersLostError, match=r"a worker process died.*fewer --workers$"):
         list(outcomes_in_order(stages(fail_on=102, how="die"), range(8), workers=2))
 
 
@@ -309,7 +310,7 @@ def test_a_cluster_that_is_lost_is_one_sentence(stages, kind):
         future.set_exception(error)
         return future
 
-    with pytest.raises(ds.DefectscopeError, match="go on with --resume"):
+    with pytest.raises(WorkersLostError, match="the Dask cluster lost a worker"):
         list(execute._in_order(stages(), submit, [[0]], 2))
     error = RuntimeError("mine")
     with pytest.raises(RuntimeError, match="mine"):

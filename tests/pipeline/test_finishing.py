@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,6 +15,7 @@ from defectscope.pipeline.finishing import (
     findings_of,
     linked,
     track_detections,
+    write_findings,
 )
 from defectscope.pipeline.named import NamedComponent
 from defectscope.plugins.shipped_types import SHIPPED
@@ -49,6 +51,30 @@ def test_analyses_of_a_shape_that_was_not_found_are_left_out(found, expected):
     ]
     result = SimpleNamespace(detections=pd.DataFrame({"defect_type": found}, dtype=str))
     assert [n.alias for n in about_what_was_found(named, result)] == expected
+
+
+def test_figures_that_are_drawn_again_are_not_warned_of_again(tmp_path):
+    class Failing(OfAll):
+        def analyse(self, tables):
+            raise ds.DefectscopeError("no idea")
+
+    pixels = np.full((40, 50), 200, np.uint8)
+    pixels[10:20, 10:20] = 20
+    frames = [ds.Frame(pixels, index=k, source=f"f{k}") for k in (0, 1)]
+    result = ds.Pipeline("dark-blobs", analyses=[]).run(
+        frames, tmp_path / "run", overlay=False, figures=False
+    )
+    named = [
+        NamedComponent("all", OfAll(runtime=ds.Runtime())),
+        NamedComponent("failing", Failing(runtime=ds.Runtime()), optional=True),
+    ]
+    warnings = ["said before"]
+    for _ in range(2):
+        write_findings(result, named, lambda *_: None, warnings, lambda _: None)
+        before, nothing, left_out = warnings
+    assert before == "said before"
+    assert nothing == "all found nothing: the tables hold too little"
+    assert left_out.startswith("an analysis is left out: ")
 
 
 @pytest.mark.parametrize(("kind", "seen"), [(OfLines, ["b", "c"]), (OfAll, ["a", "b", "c"])])

@@ -2,13 +2,18 @@
 
 import json
 import os
+import platform
+import re
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 
 import pytest
 
 import defectscope as ds
 from defectscope.pipeline import former_run, session
+from defectscope.pipeline.run_owner import other_owner, write_owner
 from defectscope.pipeline.runfolder import RunFolder
 
 PLAIN = {"overlay": False, "figures": False}
@@ -78,6 +83,75 @@ def test_ctrl_c_before_the_first_frame_is_finished(pipeline, series, run, monkey
     with pytest.raises(KeyboardInterrupt):
         pipeline.run(series(3), run, overwrite=True, **PLAIN)
     assert contents(run) == before
+
+
+def test_a_full_disk_leaves_the_former_run(pipeline, series, run, monkeypatch):
+    def full(*given):
+        raise ds.OutputError("No space left on device")
+
+    def filled(self, *given):
+        monkeypatch.setattr(RunFolder, "write_info", full)
+        full()
+
+    before = contents(run)
+    monkeypatch.setattr(RunFolder, "commit", filled)
+    with pytest.raises(ds.OutputError, match="No space left"):
+        pipeline.run(series(3), run, overwrite=True, **PLAIN)
+    assert contents(run) == before
+
+
+def test_a_run_that_is_being_replaced_is_left_alone(pipeline, series, run, monkeypatch):
+    """Another process knows one that has not finished a frame yet from one that was killed."""
+    owner, detect = run / ".former-run/owner", session.Session._detect
+
+    def detecting(self, *given):
+        own = owner.read_text()
+        owner.write_text(own.replace(str(os.getpid()), str(os.getppid())))
+        before = contents(run)
+        for settings in ({}, {"resume": True}, {"overwrite": True}):
+            with pytest.raises(ds.OutputError, match=r"is being replaced by another \(process \d+ "
+                               rf"on .*delete {re.escape(str(owner))} and run again$"):  # fmt: skip
+                pipeline.run(series(4), run, **settings, **PLAIN)
+        assert contents(run) == before
+        owner.write_text(own)
+        detect(self, *given)
+
+    monkeypatch.setattr(session.Session, "_detect", detecting)
+    assert len(pipeline.run(series(3), run, overwrite=True, **PLAIN).frames) == 3
+    assert not owner.parent.exists()
+
+
+def test_the_owner_of_a_folder(tmp_path):
+    path = tmp_path / "owner"
+    assert other_owner(path) is None
+    write_owner(path)
+    assert other_owner(path) is None  # this very process
+    own = path.read_text()
+    path.write_text(own.replace(str(os.getpid()), str(os.getppid())))
+    assert other_owner(path) == f"process {os.getppid()} on {platform.node()}"
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    path.write_text(own.replace(str(os.getpid()), str(ended.pid)))
+    assert other_owner(path) is None
+    path.write_text("7 elsewhere\n")
+    assert other_owner(path) == "process 7 on elsewhere"
+    path.write_text("")  # killed while it was written
+    assert other_owner(path) is None
+
+
+def test_a_run_whose_folder_was_taken_leaves_it_as_it_is(pipeline, series, tmp_path):
+    run, taken = tmp_path / "run", {}
+
+    def take(stage, done, total):
+        if not taken:
+            taken["running"] = True
+            pipeline.run(series(2), run, **PLAIN)  # there is no result that it would replace
+            taken.update(contents(run))
+
+    with pytest.raises(ds.OutputError, match=r"another run has taken the folder.*another --out"):
+        pipeline.run(series(4), run, progress=take, **PLAIN)
+    del taken["running"]
+    assert contents(run) == taken
 
 
 class Killed(BaseException):

@@ -19,7 +19,7 @@ import tifffile
 
 import defectscope as ds
 from defectscope.core.calibration import Calibration
-from defectscope.core.errors import ComponentError, UsageError
+from defectscope.core.errors import ComponentError, DamagedFrameError, UsageError
 from defectscope.pipeline.lag import Lag
 from defectscope.pipeline.parts import GrowingTable, read_table
 from defectscope.pipeline.watched import GIVEN_UP_S, SETTLED_S, WatchedFolder
@@ -245,6 +245,27 @@ def test_what_cannot_be_gone_on_with_is_refused(host, with_readers, tmp_path):
         watched(workers=2)
     with pytest.raises(UsageError, match="cannot vote on each other"):
         watched(vote="2/3", mixed_sizes=True)
+
+
+def test_a_strict_resume_that_is_refused_leaves_a_finished_watch_as_it_was(
+    host, with_readers, tmp_path
+):
+    folder, out = tmp_path / "frames", tmp_path / "live"
+    folder.mkdir()
+    for k in range(4):
+        (folder / f"f{k}.png").write_bytes(picture(k)[: 100 if k == 1 else None])
+
+    def watched(**given):
+        one = ds.Pipeline("find", analyses=[], host=host)
+        one.host = with_readers
+        settings = {"vote": "2/3", "overlay": False, "figures": False, **given}
+        return one.watch(folder, out, idle_s=0.2, **settings)
+
+    watched()
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(DamagedFrameError, match="because of --strict"):
+        watched(resume=True, strict=True)
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_in_order_a_file_waits_for_those_before_it_and_a_late_one_is_left_out(tmp_path):
