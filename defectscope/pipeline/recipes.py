@@ -252,11 +252,15 @@ class RecipeData(TrainingData):
     def recipe(self) -> dict[str, Any]:
         """Return the whole recipe."""
         plain = self._recipe.model_dump(mode="json")
-        # Trainings from before there were such keys go on.
+        # Trainings from before there were such keys go on, and those from before the default
+        # background had a distribution before its name.
         if not plain["unlabelled"]:
             del plain["unlabelled"]
         if plain["streams"] == 1:
             del plain["streams"]
+        for source, written in zip(self._recipe.source, plain["source"], strict=True):
+            if "background" not in source.model_fields_set:
+                written["background"] = written["background"].removeprefix("defectscope/")
         return plain
 
     def depends_on(self) -> dict[str, Any]:

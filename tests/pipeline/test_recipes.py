@@ -131,13 +131,22 @@ def test_trainings_of_before_go_on_with_the_frames_that_they_had(read):
     assert read(PLAIN).recipe()["streams"] == 2
 
 
+def test_trainings_of_before_go_on_where_no_background_was_named(read):
+    assert [source["background"] for source in read(PLAIN).recipe()["source"]] == [
+        "texture", "foil",
+    ]  # fmt: skip
+    named = PLAIN.replace('"foil"', '"defectscope/foil"')
+    assert read(named).recipe()["source"][1]["background"] == "defectscope/foil"
+
+
 def test_another_seed_gives_other_frames(data, read):
     with read(PLAIN.replace("seed = 3", "seed = 4")) as other:
         assert not np.array_equal(other.load(1)[0], data.load(1)[0])
 
 
-def test_the_recipe_is_kept_whole(data):
-    assert Recipe.model_validate(data.recipe()) == data._recipe
+def test_the_recipe_is_kept_whole(data, read):
+    named = PLAIN.replace("share = 3", 'share = 3\nbackground = "texture"')
+    assert Recipe.model_validate(data.recipe()) == read(named)._recipe
 
 
 @pytest.mark.parametrize("opened", [False, True])
