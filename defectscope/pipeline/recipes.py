@@ -273,3 +273,14 @@ class RecipeData(TrainingData):
                     found[f"source {number}"] = opened.depends_on()
             self._depends_on = {source: values for source, values in found.items() if values}
         return self._depends_on
+
+    def shown_files(self) -> frozenset[str]:
+        """Return digests of the files of backgrounds, and of generators that copy theirs."""
+        found = set[str]()
+        for number, maker in enumerate(self._makers, start=1):
+            values = self.depends_on().get(f"source {number}", {})
+            for alias in maker.that_copy:
+                files = values.get(alias, {}).get("files")
+                # A third party's may be anything.
+                found.update(map(str, files.values()) if isinstance(files, dict) else ())
+        return frozenset(found)

@@ -156,6 +156,12 @@ class SampleMaker:
         found = {n.alias: guarded(n, "at the start", n.component.depends_on) for n in named}
         return {alias: values for alias, values in found.items() if values}
 
+    @property
+    def that_copy(self) -> tuple[str, ...]:
+        """Aliases of the components whose files are to be seen in what is drawn."""
+        copying = [n.alias for n in self._generators if n.component.copies_files]
+        return (self._background.alias, *copying)
+
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             for named in (self._background, *self._generators):
