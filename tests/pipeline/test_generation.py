@@ -176,6 +176,17 @@ def test_what_found_no_room_is_said_once_with_its_number(host, tmp_path, interru
     assert not generate_dataset(plan(), 2, tmp_path / "dots", host).warnings
 
 
+@pytest.mark.parametrize("parameters", [[3, 4], [], None, "none", 5])
+def test_parameters_of_another_kind_are_written_as_they_are(
+    host, tmp_path, parameters, monkeypatch
+):
+    monkeypatch.setattr(Still, "last_parameters", property(lambda s: parameters, lambda s, v: None),
+                        raising=False)  # fmt: skip
+    assert not generate_dataset(plan(name="still"), 1, tmp_path, host).warnings
+    (drawn,) = json.loads((tmp_path / "parameters" / "000000.json").read_text())["generators"]
+    assert drawn["parameters"] == parameters
+
+
 def files(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
