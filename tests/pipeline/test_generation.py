@@ -187,6 +187,26 @@ def test_parameters_of_another_kind_are_written_as_they_are(
     assert drawn["parameters"] == parameters
 
 
+def test_a_component_that_cannot_be_closed_costs_no_dataset(host, tmp_path, monkeypatch):
+    def close(self):
+        raise RuntimeError("cannot close")
+
+    monkeypatch.setattr(Still, "close", close)
+    data = tmp_path / "data"
+    still = plan(name="still")
+    for how in ({}, {"resume": True}, {"overwrite": True}):
+        dataset = generate_dataset(still, 3, data, host, **how)
+        (text,) = dataset.warnings
+        assert "'still'" in text
+        assert "failed while it closed: RuntimeError: cannot close" in text
+        assert len(dataset.images) == 3
+    again = draw_again(data / "parameters" / "000001.json", tmp_path / "again", host)
+    assert [text] == list(again.warnings)
+    # Where nothing collects it, it is raised.
+    with pytest.raises(ComponentError, match="failed while it closed"), SampleMaker(still, host):
+        pass
+
+
 def files(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
