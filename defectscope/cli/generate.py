@@ -154,6 +154,8 @@ def _again(given: dict[str, Any], host: PluginHost) -> None:
     out: Path = given["out"]
     places = gather_options(given["assignments"], {})
     dataset = draw_again(given["source"], out, host, places, masks=given["masks"])
+    for text in dataset.warnings:
+        warn(text)
     if given["preview"]:
         _preview(dataset, out, host)
     say(f"{plural(len(dataset.images), 'image')}, the same pixels, in {out}")

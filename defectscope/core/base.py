@@ -149,9 +149,15 @@ class Generator(Component):
     covered
         (H, W) bool: where :meth:`draw` put something that hides all below it, such as a caption;
         None: nowhere. What generators before it labelled there is then flagged ``ignore``.
+    copies_files
+        Whether its images show what is in the files that its options name, such as labelled
+        images, and not what was measured on them, such as a distribution of sizes; backgrounds
+        count as if they did. Where training and validation have ``files`` (digest by name) of
+        :meth:`depends_on` in common, that is told.
     """
 
     defect_types: ClassVar[tuple[str, ...]] = ()
+    copies_files: ClassVar[bool] = False
 
     def __init__(self, options: Any = None, runtime: Runtime | None = None) -> None:
         super().__init__(options, runtime)

@@ -62,6 +62,14 @@ class TrainingData(ABC):
         """
         return {}
 
+    def shown_files(self) -> frozenset[str]:
+        """Return digests of the files that frames show a part of, where these are drawn.
+
+        Some of those of :meth:`depends_on`: a distribution of sizes is not seen in a frame. Where
+        training and validation have some in common, scores may flatter.
+        """
+        return frozenset()
+
     def sources(self) -> list[tuple[Path, str]]:
         """Return file and page of each frame; none where frames are drawn."""
         return []

@@ -57,6 +57,7 @@ class Twin(Generator):
     Options = TwinOptions
     options: TwinOptions
     defect_types = (DEFECT_TYPE,)
+    copies_files = True
 
     _sources: tuple[Source, ...] = ()
 

@@ -189,14 +189,15 @@ def generate_dataset(
     if resume and overwrite:
         raise UsageError("--resume goes on with a dataset and --overwrite deletes it; choose one")
     host = host or default_host()
-    maker = SampleMaker(plan, host)
+    not_closed: list[str] = []
+    maker = SampleMaker(plan, host, not_closed)
     writer = DatasetWriter(folder, masks, whole)
     # What the components miss is said before anything is written or replaced.
     with maker:
         record = plan_record(maker, masks)
     replaces = _prepare(folder, record, count, resume, overwrite)
     if is_complete(folder) and not replaces:
-        return _complete(folder, host)
+        return _complete(folder, host, not_closed)
     parts = {} if replaces else _parts_there(writer, count, host)
     done, total = itertools.count(len(parts) * (plan.length or 1)), count * (plan.length or 1)
 
@@ -208,7 +209,7 @@ def generate_dataset(
         parts[0] = _replace(maker, writer, record, host, each)
     missing = [number for number in range(count) if number not in parts]
     parts.update(_drawn_missing(maker, writer, missing, host, workers, each))
-    return _joined([parts[number] for number in range(count)], writer)
+    return _joined([parts[number] for number in range(count)], writer, not_closed)
 
 
 def _parts_there(writer: DatasetWriter, count: int, host: PluginHost) -> dict[int, Dataset]:
@@ -234,14 +235,14 @@ def _drawn_missing(
         raise
 
 
-def _joined(parts: list[Dataset], writer: DatasetWriter) -> Dataset:
+def _joined(parts: list[Dataset], writer: DatasetWriter, warnings: list[str]) -> Dataset:
     """Write the truth of all samples as one file, and return them together."""
     images = [image for part in parts for image in part.images]
     types = dict.fromkeys(str(n) for i in images for n in i.instances.defect_types)
     join_coco_files(map(writer.truth, range(len(parts))), writer.folder / ANNOTATIONS)
     shutil.rmtree(writer.folder / TRUTH)
     notes = left_out_notes([writer.parameters(number) for number in range(len(parts))])
-    return Dataset(images, writer.folder, tuple(types), notes)
+    return Dataset(images, writer.folder, tuple(types), (*notes, *dict.fromkeys(warnings)))
 
 
 def is_complete(folder: Path) -> bool:
@@ -249,11 +250,13 @@ def is_complete(folder: Path) -> bool:
     return (folder / PLAN).is_file() and (folder / ANNOTATIONS).is_file()
 
 
-def _complete(folder: Path, host: PluginHost) -> Dataset:
+def _complete(folder: Path, host: PluginHost, warnings: list[str]) -> Dataset:
     shutil.rmtree(folder / TRUTH, ignore_errors=True)  # a process was killed just before it was
     read = open_dataset(folder / ANNOTATIONS, host, OWN_FORMAT)
     images = [replace(image, file_name=f"images/{image.stem}.png") for image in read.images]
-    return replace(read, images=images, folder=folder)
+    return replace(
+        read, images=images, folder=folder, warnings=(*read.warnings, *dict.fromkeys(warnings))
+    )
 
 
 def _prepare(folder: Path, plan: dict[str, Any], count: int, resume: bool, overwrite: bool) -> bool:

@@ -23,7 +23,9 @@ def left_out_notes(parameters: Sequence[Path]) -> tuple[str, ...]:
     found: dict[str, list[int]] = {}
     for path in parameters:
         for generator in json.loads(path.read_text(encoding="utf-8"))["generators"]:
-            number = (generator["parameters"] or {}).get(LEFT_OUT)
+            drawn = generator["parameters"]
+            # A third party's may be anything that JSON holds.
+            number = drawn.get(LEFT_OUT) if isinstance(drawn, dict) else None
             if isinstance(number, int) and number > 0:
                 found.setdefault(generator["alias"], []).append(number)
     return tuple(

@@ -252,11 +252,15 @@ class RecipeData(TrainingData):
     def recipe(self) -> dict[str, Any]:
         """Return the whole recipe."""
         plain = self._recipe.model_dump(mode="json")
-        # Trainings from before there were such keys go on.
+        # Trainings from before there were such keys go on, and those from before the default
+        # background had a distribution before its name.
         if not plain["unlabelled"]:
             del plain["unlabelled"]
         if plain["streams"] == 1:
             del plain["streams"]
+        for source, written in zip(self._recipe.source, plain["source"], strict=True):
+            if "background" not in source.model_fields_set:
+                written["background"] = written["background"].removeprefix("defectscope/")
         return plain
 
     def depends_on(self) -> dict[str, Any]:
@@ -269,3 +273,14 @@ class RecipeData(TrainingData):
                     found[f"source {number}"] = opened.depends_on()
             self._depends_on = {source: values for source, values in found.items() if values}
         return self._depends_on
+
+    def shown_files(self) -> frozenset[str]:
+        """Return digests of the files of backgrounds, and of generators that copy theirs."""
+        found = set[str]()
+        for number, maker in enumerate(self._makers, start=1):
+            values = self.depends_on().get(f"source {number}", {})
+            for alias in maker.that_copy:
+                files = values.get(alias, {}).get("files")
+                # A third party's may be anything.
+                found.update(map(str, files.values()) if isinstance(files, dict) else ())
+        return frozenset(found)

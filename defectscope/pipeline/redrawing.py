@@ -63,12 +63,14 @@ def draw_again(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"{out} exists; choose another --out")
     made = not out.exists()
+    not_closed: list[str] = []
+    maker = SampleMaker(plan, host, not_closed)
     try:
         out.mkdir(parents=True, exist_ok=True)
         # The digest is known after the last frame, when all of them are on disk.
-        with tempfile.TemporaryDirectory(prefix=".", dir=out) as name, SampleMaker(plan, host) as m:
+        with tempfile.TemporaryDirectory(prefix=".", dir=out) as name, maker:
             scratch = Path(name)
-            sample = m.sample(number)
+            sample = maker.sample(number)
             dataset = DatasetWriter(scratch, masks).write(sample)
             if sample.parameters["pixels_sha256"] != digest:
                 reason = _reason(plan, source, sample.parameters, host)
@@ -86,7 +88,7 @@ def draw_again(
         if made:
             with suppress(OSError):
                 out.rmdir()
-    return replace(dataset, folder=out)
+    return replace(dataset, folder=out, warnings=(*dataset.warnings, *not_closed))
 
 
 def _moved(

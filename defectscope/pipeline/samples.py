@@ -117,6 +117,8 @@ class SampleMaker:
         What to draw.
     host
         Where components are looked up.
+    not_closed
+        Grows where a component cannot be closed; without it that is raised.
 
     Attributes
     ----------
@@ -129,7 +131,9 @@ class SampleMaker:
         Sequences are asked of a generator that draws stills only.
     """
 
-    def __init__(self, plan: SamplePlan, host: PluginHost) -> None:
+    def __init__(
+        self, plan: SamplePlan, host: PluginHost, not_closed: list[str] | None = None
+    ) -> None:
         self._background = NamedComponent.build(host, "backgrounds", plan.background)
         self._generators = [
             NamedComponent.build(host, "generators", choice) for choice in plan.generators
@@ -142,6 +146,7 @@ class SampleMaker:
         self.versions = _versions(self.plan, host)
         if plan.length is not None:
             _refuse_stills(self._generators[0], host)
+        self._not_closed = not_closed
         self._opened = ExitStack()
 
     @property
@@ -156,10 +161,16 @@ class SampleMaker:
         found = {n.alias: guarded(n, "at the start", n.component.depends_on) for n in named}
         return {alias: values for alias, values in found.items() if values}
 
+    @property
+    def that_copy(self) -> tuple[str, ...]:
+        """Aliases of the components whose files are to be seen in what is drawn."""
+        copying = [n.alias for n in self._generators if n.component.copies_files]
+        return (self._background.alias, *copying)
+
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             for named in (self._background, *self._generators):
-                enter(stack, named)
+                enter(stack, named, self._not_closed)
             self._opened = stack.pop_all()
         return self
 
@@ -173,6 +184,7 @@ class SampleMaker:
             "versions": self.versions,
             "_background": self._background.twin(),
             "_generators": [named.twin() for named in self._generators],
+            "_not_closed": None,
             "_opened": ExitStack(),
         }
 

@@ -200,7 +200,8 @@ def _weight_files(
         wrote = str(found.tensors) if elsewhere else "no such file"
         raise ComponentError(f"{named.describe()} must write {out} {where}, found {wrote}")
     name = named.alias.rpartition("/")[2]
-    if found.card.detector != name:
+    # Who is derived from another detector may share its weights under that one's name.
+    if found.card.detector not in (name, getattr(named.component, "name", name)):
         raise ComponentError(
             f"{named.describe()} must write a card of the detector {name!r} {where}, found one of "
             f"{found.card.detector!r}"

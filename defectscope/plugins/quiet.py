@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 import threading
 from collections.abc import Iterator
@@ -22,13 +23,20 @@ class _Noticed:
         return self.written
 
 
+class _Lost(io.TextIOBase):
+    """Takes what is printed by a program without a console, which has no streams."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
 class _Quiet:
     """Stands in the place of stdout: hands on to stderr while anybody asks for that.
 
     Several threads share one, for each would put back what it found, in any order.
     """
 
-    def __init__(self, before: TextIO) -> None:
+    def __init__(self, before: TextIO | None) -> None:
         self.before = before
         self.asking: list[_Noticed] = []
 
@@ -40,9 +48,10 @@ class _Quiet:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream(), name)
 
-    def _stream(self) -> TextIO:
+    def _stream(self) -> TextIO | _Lost:
         # Somebody else may have kept this as the stdout to put back.
-        return sys.stderr if self.asking else self.before
+        stream = sys.stderr if self.asking else self.before
+        return _Lost() if stream is None else stream
 
 
 @contextlib.contextmanager

@@ -176,6 +176,37 @@ def test_what_found_no_room_is_said_once_with_its_number(host, tmp_path, interru
     assert not generate_dataset(plan(), 2, tmp_path / "dots", host).warnings
 
 
+@pytest.mark.parametrize("parameters", [[3, 4], [], None, "none", 5])
+def test_parameters_of_another_kind_are_written_as_they_are(
+    host, tmp_path, parameters, monkeypatch
+):
+    monkeypatch.setattr(Still, "last_parameters", property(lambda s: parameters, lambda s, v: None),
+                        raising=False)  # fmt: skip
+    assert not generate_dataset(plan(name="still"), 1, tmp_path, host).warnings
+    (drawn,) = json.loads((tmp_path / "parameters" / "000000.json").read_text())["generators"]
+    assert drawn["parameters"] == parameters
+
+
+def test_a_component_that_cannot_be_closed_costs_no_dataset(host, tmp_path, monkeypatch):
+    def close(self):
+        raise RuntimeError("cannot close")
+
+    monkeypatch.setattr(Still, "close", close)
+    data = tmp_path / "data"
+    still = plan(name="still")
+    for how in ({}, {"resume": True}, {"overwrite": True}):
+        dataset = generate_dataset(still, 3, data, host, **how)
+        (text,) = dataset.warnings
+        assert "'still'" in text
+        assert "failed while it closed: RuntimeError: cannot close" in text
+        assert len(dataset.images) == 3
+    again = draw_again(data / "parameters" / "000001.json", tmp_path / "again", host)
+    assert [text] == list(again.warnings)
+    # Where nothing collects it, it is raised.
+    with pytest.raises(ComponentError, match="failed while it closed"), SampleMaker(still, host):
+        pass
+
+
 def files(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 

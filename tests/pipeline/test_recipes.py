@@ -6,10 +6,12 @@ import json
 import pickle
 from contextlib import nullcontext
 
+import cv2
 import numpy as np
 import pytest
 
 from defectscope.core.errors import FormatError, InputError, OptionError, UnknownNameError
+from defectscope.core.provenance import file_digest
 from defectscope.pipeline.recipes import Recipe, RecipeData
 from defectscope.pipeline.samples import SampleMaker
 from defectscope.plugins.host import PluginHost, default_host
@@ -131,13 +133,22 @@ def test_trainings_of_before_go_on_with_the_frames_that_they_had(read):
     assert read(PLAIN).recipe()["streams"] == 2
 
 
+def test_trainings_of_before_go_on_where_no_background_was_named(read):
+    assert [source["background"] for source in read(PLAIN).recipe()["source"]] == [
+        "texture", "foil",
+    ]  # fmt: skip
+    named = PLAIN.replace('"foil"', '"defectscope/foil"')
+    assert read(named).recipe()["source"][1]["background"] == "defectscope/foil"
+
+
 def test_another_seed_gives_other_frames(data, read):
     with read(PLAIN.replace("seed = 3", "seed = 4")) as other:
         assert not np.array_equal(other.load(1)[0], data.load(1)[0])
 
 
-def test_the_recipe_is_kept_whole(data):
-    assert Recipe.model_validate(data.recipe()) == data._recipe
+def test_the_recipe_is_kept_whole(data, read):
+    named = PLAIN.replace("share = 3", 'share = 3\nbackground = "texture"')
+    assert Recipe.model_validate(data.recipe()) == read(named)._recipe
 
 
 @pytest.mark.parametrize("opened", [False, True])
@@ -158,6 +169,33 @@ def test_a_recipe_knows_digests_of_the_files_that_it_draws_from(read, tmp_path, 
     assert list(found[0][source]["loops"]["files"]) == ["sizes.json"]
     assert found[0] != found[1]
     assert not read(PLAIN).depends_on()
+
+
+def test_only_files_that_are_seen_in_frames_are_shown(read, tmp_path):
+    for k in range(2):
+        pixels = np.full((120, 120), 99 + k, np.uint8)
+        cv2.imwrite(str(tmp_path / f"{k}.png"), pixels)
+    labels = {
+        "shapes": [{"label": "line", "points": [[9, 9], [70, 80]], "shape_type": "linestrip"}],
+        "imagePath": "0.png", "imageWidth": 120, "imageHeight": 120,
+    }  # fmt: skip
+    (tmp_path / "labels.json").write_text(json.dumps(labels))
+    known = {"major_px": [9], "aspect": [1], "per_megapixel": [1]}
+    (tmp_path / "sizes.json").write_text(json.dumps({"types": {"black dot": known}}))
+
+    def shown(*sources):
+        head = 'defect_types = ["dot", "dislocation"]\nrename = { "black dot" = "dot" }\n'
+        return read(head + "".join(f"[[source]]\n{text}" for text in sources)).shown_files()
+
+    path = {p.name: json.dumps(str(p)) for p in tmp_path.iterdir()}
+    loops = f"generators = ['loops']\noptions.loops.sizes = {path['sizes.json']}\n"
+    images = f"background = 'images'\noptions.images.folder = {json.dumps(str(tmp_path))}\n"
+    twin = f"generators = ['t=twin']\noptions.t.labels = {path['labels.json']}\n"
+    digest = {name: file_digest(tmp_path / name) for name in path}
+    assert shown(loops) == set()
+    every = {digest["0.png"], digest["1.png"]}
+    assert shown(loops, loops + images) == shown(loops + images) == every
+    assert shown(twin) == {digest["labels.json"], digest["0.png"]}
 
 
 def test_what_is_drawn_must_be_listed(read):

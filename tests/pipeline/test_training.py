@@ -142,6 +142,11 @@ def test_a_card_of_another_detector_is_refused(recipe, tmp_path, monkeypatch):
     name = "test-distribution/learner"
     files = train(name, recipe, out, host=isolated_host(Plugin()), overwrite=True)
     assert files.tensors == out
+    # Derived from another one, it may write weights of that name.
+    monkeypatch.setattr(Learner, "name", "heatmap", raising=False)
+    monkeypatch.setattr(Learner, "learned", staticmethod(lambda: weight_files(out, "heatmap")))
+    files = train("learner", recipe, out, host=isolated_host(Plugin()), overwrite=True)
+    assert files.card.detector == "heatmap"
 
 
 def test_what_it_returns_before_training_is_looked_at(recipe, tmp_path, monkeypatch):

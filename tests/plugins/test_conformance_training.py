@@ -188,6 +188,26 @@ def test_one_that_breaks_a_promise_fails(check, component):
     assert re.search(BROKEN[check][component], result.message)
 
 
+@pytest.mark.parametrize(
+    ("registered", "own", "message"),
+    [
+        ("good", None, ""),
+        ("mine", "good", ""),
+        (None, "good", ""),
+        ("mine", None, "must name the detector 'mine', as it is registered; found 'good'"),
+        ("mine", "ours", "must name the detector 'mine' or 'ours', as it is registered; found"),
+    ],
+)
+def test_the_card_names_the_detector_as_train_wants_it(registered, own, message):
+    component = type("Named", (Good,), {} if own is None else {"name": own})
+    spec = None if registered is None else ds.ComponentSpec(registered, "Learns.", "a:B")
+    setup = Setup(spec=spec)
+    found = {r.name: r for r in check_class("detectors", component, setup)}
+    result = found["training_leaves_weights"]
+    assert (result.status == "failed") == bool(message)
+    assert message in result.message
+
+
 def test_only_options_are_looked_at_where_training_may_take_long():
     class Slow(Good):
         quick_training = None

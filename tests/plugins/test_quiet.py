@@ -19,6 +19,20 @@ def test_what_is_printed_goes_to_stderr_and_is_noticed(capsys):
     assert (bool(silent), bool(outer), bool(inner)) == (False, True, True)
 
 
+def test_what_is_printed_where_there_is_no_console_is_lost(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    with quiet_stdout() as noticed:
+        print("there", flush=True)
+        assert sys.stdout.write("there") == 5
+        assert not sys.stdout.isatty()
+        kept = sys.stdout
+    assert noticed
+    assert sys.stdout is None
+    kept.write("here")
+    kept.flush()
+
+
 def test_two_threads_that_end_in_the_order_of_their_begin_put_stdout_back(capsys):
     before = sys.stdout
     first, second = quiet_stdout(), quiet_stdout()

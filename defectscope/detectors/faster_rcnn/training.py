@@ -17,10 +17,12 @@ from defectscope.detectors.learning.box_training import box_facts
 from defectscope.detectors.learning.cards import read_architecture
 from defectscope.detectors.learning.jobs import has_defects, match_types, refuse_other
 from defectscope.detectors.learning.networks import with_weights
+from defectscope.detectors.learning.plans import noted_architecture
 from defectscope.detectors.learning.training import Facts, trained
 
 if TYPE_CHECKING:
     from defectscope import Runtime, TrainingJob
+    from defectscope.detectors.faster_rcnn.architecture import AnchorsOfLevel
     from defectscope.detectors.faster_rcnn.options import FasterRcnnTrainingOptions
 
 __all__ = ["FACTS", "new_architecture", "train", "train_network"]
@@ -90,6 +92,8 @@ def train_network(
 def new_architecture(job: TrainingJob, kind: type[A]) -> A:
     """Return what the options describe, with anchors of the data.
 
+    A training that is resumed keeps the anchors that it has: the same data may give others since.
+
     Raises
     ------
     OptionError
@@ -104,6 +108,24 @@ def new_architecture(job: TrainingJob, kind: type[A]) -> A:
             f"freeze = {options.freeze!r} keeps weights that are there already; name some with "
             "--init (or backbone_weights, for the backbone), or leave it out"
         )
+    return kind(
+        backbone=options.backbone,
+        classes=len(job.data.defect_types),
+        inputs=options.inputs,
+        anchors=_anchors(job),
+        fpn_channels=options.fpn_channels,
+        head_channels=options.head_channels,
+        frozen_norm=options.backbone_weights is not None,
+        proposals_per_mpx=options.proposals_per_mpx,
+    )
+
+
+def _anchors(job: TrainingJob) -> tuple[AnchorsOfLevel, ...]:
+    options: FasterRcnnTrainingOptions = job.options
+    noted = noted_architecture(job)
+    # Another network is refused later, with its name.
+    if noted.get("backbone") == options.backbone and "anchors" in noted:
+        return tuple(tuple((w, h) for w, h in level) for level in noted["anchors"])
     sizes = sizes_in(job.data, options.anchor_frames)
     if not len(sizes):
         few = job.data.length is None
@@ -114,16 +136,7 @@ def new_architecture(job: TrainingJob, kind: type[A]) -> A:
             f"could be made; label some{more}"
         )
     levels = len(strides_px_of(options.backbone))
-    return kind(
-        backbone=options.backbone,
-        classes=len(job.data.defect_types),
-        inputs=options.inputs,
-        anchors=anchors_of(sizes, levels, options.anchors_per_level, job.seed, options.rotate),
-        fpn_channels=options.fpn_channels,
-        head_channels=options.head_channels,
-        frozen_norm=options.backbone_weights is not None,
-        proposals_per_mpx=options.proposals_per_mpx,
-    )
+    return anchors_of(sizes, levels, options.anchors_per_level, job.seed, options.rotate)
 
 
 def _network(

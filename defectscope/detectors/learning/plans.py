@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ __all__ = [
     "check_ahead",
     "complete_weights",
     "expect_same",
+    "noted_architecture",
     "noted_plan",
     "plan_of",
     "refuse_other_number",
@@ -99,6 +101,17 @@ def expect_same(noted: Path, plan: dict[str, Any]) -> None:
             f"the training in {noted.parent} was another one: {'; '.join(changed[:3])}; "
             "use its values, or start anew with --overwrite"
         )
+
+
+def noted_architecture(job: TrainingJob) -> dict[str, Any]:
+    """Return what is noted of the network of a training to resume; nothing where there is none."""
+    noted = noted_plan(job.out)
+    if not (job.resume and noted.is_file()):
+        return {}
+    # What is wrong with the file is said where plans are compared.
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        return dict(json.loads(noted.read_text(encoding="utf-8"))["architecture"])
+    return {}
 
 
 def _changes(noted: Any, plan: dict[str, Any]) -> list[str]:

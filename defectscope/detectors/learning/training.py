@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -131,6 +131,8 @@ def trained(
     plan = plan_of(job, detector, steps, architecture)
     first = begin(job, network, plan, steps)
     expect_others(job)
+    # Nothing of the weights to start from is read once hours of training are to be kept.
+    facts = replace(facts, licence=_licence(job, facts))
 
     def loader(rank: int, ranks: int) -> DataLoader[Any]:
         made = Batches(job.data, crops, options.frames_per_step, first, job.seed, rank, ranks)
@@ -223,6 +225,6 @@ def _card(
         data=job.data.title,
         recipe={**plan, "best_step": fitted.step, "threads": runtime.threads},
         scores={kind: {"on": where, **facts.scores(fitted), **fitted.detection}},
-        licence=_licence(job, facts),
+        licence=facts.licence,
         versions={"python": platform.python_version()} | {n: version(n) for n in packages},
     )

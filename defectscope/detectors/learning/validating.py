@@ -37,11 +37,11 @@ def _learned_too(job: TrainingJob) -> tuple[int, int]:
 
 
 def _of_same_files(job: TrainingJob) -> bool:
-    """Return whether frames of training and of validation are drawn from the same files."""
+    """Return whether frames of training and of validation show some of the same files."""
     learned, held_out = job.data, job.validation or job.data
     if learned.length is not None or held_out.length is not None:
         return False
-    return held_out.depends_on() == learned.depends_on() != {}
+    return not held_out.shown_files().isdisjoint(learned.shown_files())
 
 
 def chosen_on(job: TrainingJob) -> tuple[str, str]:

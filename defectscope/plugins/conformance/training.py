@@ -109,8 +109,21 @@ def check_training_leaves_weights(component: type[TrainableDetector], setup: Set
             WeightFiles.open(out).card == files.card,
             "the card on the disk must be the one that train returns; WeightFiles.save does both",
         )
+        _expect_own(component, setup, files)
         if "weights" in component.Options.model_fields:
             _detect_with(component, setup, files)
+
+
+def _expect_own(component: type[TrainableDetector], setup: Setup, files: WeightFiles) -> None:
+    """Expect of the card what ``train`` asks of it at the end of a training."""
+    own = getattr(component, "name", None)
+    names = [] if setup.spec is None else [setup.spec.name]
+    names += [own] if isinstance(own, str) and own not in names else []
+    expect(
+        not names or files.card.detector in names,
+        f"the card must name the detector {' or '.join(map(repr, names))}, as it is registered; "
+        f"found {files.card.detector!r}",
+    )
 
 
 def _detect_with(component: type[TrainableDetector], setup: Setup, files: WeightFiles) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from defectscope.core.options import validate_options
 from defectscope.detectors.faster_rcnn.anchors import anchors_of, sizes_in
 from defectscope.detectors.faster_rcnn.decoding import decoded
 from defectscope.detectors.faster_rcnn.options import FasterRcnnTrainingOptions
+from defectscope.detectors.learning.plans import noted_plan
 
 
 def test_anchors_are_where_sizes_are():
@@ -82,6 +85,31 @@ def test_shapes_that_only_turned_frames_have_get_no_anchors(rotate):
     made = new_architecture(TrainingJob(Flat(), Path("x.safetensors"), options), Architecture)
     high = [h > w for level in made.anchors for w, h in level]
     assert any(high) == rotate
+
+
+def test_a_training_that_is_resumed_keeps_its_anchors(tmp_path):
+    pytest.importorskip("torch")
+    from defectscope.detectors.faster_rcnn.architecture import Architecture
+    from defectscope.detectors.faster_rcnn.training import new_architecture
+
+    data, options = Series(), FasterRcnnTrainingOptions(anchors_per_level=1)
+    data.defect_types = ("loop",)
+    job = TrainingJob(data, tmp_path / "x.safetensors", options)
+    fresh = new_architecture(job, Architecture)
+    # Those of an earlier version.
+    before = fresh.model_copy(update={"anchors": tuple(((9.0, 7.0),) for _ in fresh.anchors)})
+    noted = noted_plan(job.out)
+    noted.parent.mkdir()
+    noted.write_text(json.dumps({"architecture": before.model_dump(mode="json")}))
+    assert new_architecture(job, Architecture) == fresh
+    resumed = replace(job, resume=True)
+    assert new_architecture(resumed, Architecture) == before
+    # Another network, or nothing that can be read: that is said later.
+    other = FasterRcnnTrainingOptions(anchors_per_level=1, backbone="vgg16")
+    assert new_architecture(replace(resumed, options=other), Architecture).backbone == "vgg16"
+    for text in ("{", "[]", "{}", '{"architecture": 3}'):
+        noted.write_text(text)
+        assert new_architecture(resumed, Architecture) == fresh
 
 
 def test_corrections_are_those_of_torchvision():

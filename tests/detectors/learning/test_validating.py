@@ -108,8 +108,10 @@ class TestWhatTheyAreCalled:
 
     def test_frames_drawn_from_the_same_files_are_told(self):
         one, same, other, none = (Series(None) for _ in range(4))
-        one.depends_on = same.depends_on = lambda: {"source 1": {"twin": {"files": {"a": "1"}}}}
-        other.depends_on = lambda: {"source 1": {"twin": {"files": {"b": "2"}}}}
+        one.shown_files, same.shown_files = (lambda: {"1", "3"}), (lambda: {"1"})
+        other.shown_files = lambda: {"2"}
+        # What nobody sees in a frame is the same in both, too.
+        one.depends_on = none.depends_on = lambda: {"source 1": {"loops": {"files": {"a": "4"}}}}
         said = []
         for given in (None, same, other, none, Series(9, [1])):
             todo = replace(job(one, validation=given), say=said.append)
