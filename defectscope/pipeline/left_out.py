@@ -10,6 +10,7 @@ __all__ = ["left_out_notes"]
 
 # Among the parameters of a generator: how many it could not place in a sample.
 LEFT_OUT = "left_out"
+KEY = f'"{LEFT_OUT}"'.encode()
 
 
 def left_out_notes(parameters: Sequence[Path]) -> tuple[str, ...]:
@@ -22,7 +23,10 @@ def left_out_notes(parameters: Sequence[Path]) -> tuple[str, ...]:
     """
     found: dict[str, list[int]] = {}
     for path in parameters:
-        for generator in json.loads(path.read_text(encoding="utf-8"))["generators"]:
+        text = path.read_bytes()
+        if KEY not in text:
+            continue  # most generators count nothing, and to read what they noted takes long
+        for generator in json.loads(text)["generators"]:
             drawn = generator["parameters"]
             # A third party's may be anything that JSON holds.
             number = drawn.get(LEFT_OUT) if isinstance(drawn, dict) else None
