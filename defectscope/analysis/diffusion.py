@@ -356,7 +356,8 @@ class Diffusion(Analysis):
             panel.set_xlim(low, high)
             axis_note(panel, "Bars: standard errors; grey: single tracks")
         panel.set_ylim(bottom=0)
-        title = f"Effective diffusion of tracks, τ = {self.options.lag * frame_step} frames"
+        lag = self.options.lag * frame_step
+        title = f"Effective diffusion of tracks, τ = {lag} frame{'s' * (lag > 1)}"
         units = {"d_eff": unit}
         units |= {} if name is None else dict.fromkeys(SIZES, name[-2:])
         bins, table = with_units(bins, units), with_units(table, units)
