@@ -19,6 +19,7 @@ from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import axis_note, new_figure, type_colour
 from defectscope.analysis.counting import LEVEL
 from defectscope.analysis.diffusion_options import DiffusionOptions
+from defectscope.analysis.drift_note import drift_note
 from defectscope.analysis.scales import (
     Scale,
     Steps,
@@ -388,4 +389,5 @@ class Diffusion(Analysis):
         table = with_units(fit.curve, {"lag": "frame", "msd": f"{unit}²"})
         if time_unit == "s":
             table.insert(1, "lag_s", lag)
-        return [Finding("mean-squared-displacement", title, table, figure, numbers)]
+        note = drift_note(fit.curve)
+        return [Finding("mean-squared-displacement", title, table, figure, numbers, note)]
