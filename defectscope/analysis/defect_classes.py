@@ -25,6 +25,19 @@ if TYPE_CHECKING:
 
 __all__ = ["DefectClasses", "class_table"]
 
+OF_THOSE_FOUND = (
+    "Fractions are of those found; true_fraction in the table allows for the different visible "
+    "fractions of the types."
+)
+AGAIN = (
+    "In this series the same defect is counted in many frames, so that errors and limits in the "
+    "table and in the figure are too narrow: they hold for separate images."
+)
+MAYBE_AGAIN = (
+    "Where these images show the same defects again, errors and limits are too narrow: they hold "
+    "for separate places."
+)
+
 
 def class_table(
     tables: Tables, level: float = LEVEL, scores: Mapping[str, float] | None = None
@@ -131,20 +144,6 @@ def _known_limits(row: Mapping[Any, Any], name: str) -> tuple[float | None, floa
     """Return the limits of a mean; a single defect tells none."""
     low, high = float(row[f"{name}_low"]), float(row[f"{name}_high"])
     return (low, high) if np.isfinite(high) else (None, None)
-
-
-OF_THOSE_FOUND = (
-    "Fractions are of those found; true_fraction in the table allows for the different visible "
-    "fractions of the types."
-)
-AGAIN = (
-    "In this series the same defect is counted in many frames, so that errors and limits in the "
-    "table and in the figure are too narrow: they hold for separate images."
-)
-MAYBE_AGAIN = (
-    "Where these images show the same defects again, errors and limits are too narrow: they hold "
-    "for separate places."
-)
 
 
 def _seen_again(tables: Tables) -> bool:

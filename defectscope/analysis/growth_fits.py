@@ -186,7 +186,7 @@ def _independent(
     """Return as how many independent residuals about a line those of each particle count.
 
     A line follows part of what goes on from one to the next, so that the correlation of residuals
-    is too small, by (2 + 4r)/n (van Giersbergen, Econ. Lett. 86 (2005) 203).
+    is too small, by (2 + 4r)/n (van Giersbergen, UvA Econometrics Discussion Paper 2004/08).
     """
     same = own[1:] == own[:-1]
     products = (residuals[1:] * residuals[:-1])[same]

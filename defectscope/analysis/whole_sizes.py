@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from defectscope.analysis.scales import SIZE_COLUMNS
+from defectscope.core.sizes import seen_in_part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,17 +19,12 @@ __all__ = [
 
 
 def _cut(table: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return of which defects the visible part alone was measured.
-
-    An ellipse through the edge that is seen goes on beyond the rim. The others have their centre
-    out there; to keep those with their centre inside, and no more, favours no size.
-    """
-    if "at_rim" not in table:
-        return np.zeros(len(table), bool)
-    cut = table["at_rim"] == 1
-    if "fit" in table:
-        cut &= ~(table["fit"] == 1).fillna(False).astype(bool)
-    return np.asarray(cut.fillna(False), bool)
+    """Return of which defects the visible part alone was measured."""
+    unknown = np.full(len(table), np.nan)
+    return seen_in_part(
+        *(table[name].to_numpy(float, na_value=np.nan) if name in table else unknown
+          for name in ("at_rim", "fit"))
+    )  # fmt: skip
 
 
 def with_whole_sizes(table: pd.DataFrame) -> pd.DataFrame:

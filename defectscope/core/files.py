@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -24,6 +24,7 @@ __all__ = [
     "half_written",
     "inside",
     "json_text",
+    "lost_input",
     "write_bytes",
     "write_json",
     "write_new",
@@ -34,6 +35,12 @@ __all__ = [
 PLAIN = frozenset([bool, float, int, str, type(None)])
 # Names of files that are not whole yet.
 TEMPORARY = re.compile(r"\..+-[0-9a-f]{10}(\.\w+)?")
+
+
+def lost_input(inputs: Iterable[Path], changed: Iterable[Path]) -> Path | None:
+    """Return the first input that is one of the files to be changed or deleted, if there is one."""
+    files = {path.resolve() for path in changed}
+    return next((path for path in inputs if path.resolve() in files), None)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from defectscope.core.matching import match_instances
 from defectscope.core.tables import diameters
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from defectscope.core.defect_types import DefectType
     from defectscope.core.instances import Instances
@@ -139,6 +139,16 @@ def counted(predicted: Instances, true: Instances, iou: float) -> Instances:
     return predicted[np.union1d(match.predicted, match.spurious)]
 
 
+def seen_in_part(at_rim: ArrayLike, fit: ArrayLike) -> NDArray[np.bool_]:
+    """Return of which defects the visible part alone was measured, by these columns; NaN: unknown.
+
+    An ellipse through the edge that is seen goes on beyond the rim. The others have their centre
+    out there; to keep those with their centre inside, and no more, favours no size.
+    """
+    at, fitted = np.asarray(at_rim, float), np.asarray(fit, float)
+    return np.asarray((at == 1) & (fitted != 1), bool)
+
+
 def longer_sides(instances: Instances) -> NDArray[np.float64]:
     """Return the (n,) longer sides of boxes, px."""
     boxes = instances.boxes.astype(float)
@@ -154,7 +164,7 @@ def _diameters(instances: Instances, types: Mapping[str, DefectType]) -> NDArray
     if not {"major_px", "minor_px"} <= set(measured):
         return unknown
     sizes = diameters(measured["major_px"], measured["minor_px"], instances.defect_types, types)
-    cut = (measured.get("at_rim", unknown) == 1) & (measured.get("fit", unknown) != 1)
+    cut = seen_in_part(measured.get("at_rim", unknown), measured.get("fit", unknown))
     return np.where(cut, np.nan, np.asarray(sizes, float))
 
 

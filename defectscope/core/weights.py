@@ -27,7 +27,7 @@ from defectscope.core.errors import (
     UnknownNameError,
     did_you_mean,
 )
-from defectscope.core.files import atomic_path, write_json
+from defectscope.core.files import atomic_path, lost_input, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -202,8 +202,7 @@ def refuse_foreign(out: Path, replace: bool, inputs: Collection[Path] = ()) -> N
     """
     stem = out.with_suffix("")
     written = [out, *(_with_suffix(stem, suffix) for suffix in BESIDE)]
-    read = {path.resolve() for path in inputs}
-    lost = next((path for path in written if path.resolve() in read), None)
+    lost = lost_input(inputs, written)
     if lost is not None:
         raise OutputError(
             f"{lost} is an input, but weights in {out} would overwrite it; choose another name "

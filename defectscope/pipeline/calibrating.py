@@ -140,8 +140,9 @@ def given_calibration(
             "the dose of a frame follows from the dose rate; give --dose-rate or "
             "--dose-per-frame, not both"
         )
+    if not (math.isfinite(rate) and rate >= 0):
+        raise OptionError(f"--dose-rate must be a number of dpa/s from 0 up, found {rate:g}")
     if merged.frame_times is not None and merged.frame_times.time_s is not None:
-        _dose_per_frame(rate, 1.0)
         return with_doses(merged, rate)
     return merged.updated(dose_per_frame_dpa=_dose_per_frame(rate, merged.frame_interval_s))
 
@@ -179,8 +180,6 @@ def _dose_stays(own: Calibration, merged: Calibration) -> list[str]:
 
 
 def _dose_per_frame(rate: float, interval_s: float | None) -> float:
-    if not (math.isfinite(rate) and rate >= 0):
-        raise OptionError(f"--dose-rate must be a number of dpa/s from 0 up, found {rate:g}")
     if interval_s is None:
         raise OptionError(
             "--dose-rate needs the time between frames, which is unknown; give --frame-interval "

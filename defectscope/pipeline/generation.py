@@ -6,7 +6,7 @@ import itertools
 import shutil
 from collections.abc import Callable, Container, Iterator
 from concurrent.futures import BrokenExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -208,7 +208,8 @@ def generate_dataset(
     if replaces:
         parts[0] = _replace(maker, writer, record, host, each)
     missing = [number for number in range(count) if number not in parts]
-    parts.update(_drawn_missing(maker, writer, missing, host, workers, each))
+    with _nothing_left_of(folder):
+        parts.update(_written(maker, writer, missing, host, workers, each))
     return _joined([parts[number] for number in range(count)], writer, not_closed)
 
 
@@ -218,20 +219,14 @@ def _parts_there(writer: DatasetWriter, count: int, host: PluginHost) -> dict[in
     return {n: writer.kept(n, open_dataset(writer.truth(n), host, OWN_FORMAT)) for n in known}
 
 
-def _drawn_missing(
-    maker: SampleMaker,
-    writer: DatasetWriter,
-    numbers: list[int],
-    host: PluginHost,
-    workers: int,
-    each: Callable[[], None],
-) -> dict[int, Dataset]:
-    """Draw samples, and return them by number; where there is none in the end, leave nothing."""
+@contextmanager
+def _nothing_left_of(folder: Path) -> Iterator[None]:
+    """Remove a dataset without any sample, where drawing fails inside."""
     try:
-        return dict(_written(maker, writer, numbers, host, workers, each))
+        yield
     except BaseException:
-        if not (writer.folder / TRUTH).exists():
-            _forget(writer.folder)
+        if not (folder / TRUTH).exists():
+            _forget(folder)
         raise
 
 

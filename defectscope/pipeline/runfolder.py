@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from defectscope.core.errors import FormatError, OutputError, UsageError
-from defectscope.core.files import atomic_path, half_written, write_json, write_text
+from defectscope.core.files import atomic_path, half_written, lost_input, write_json, write_text
 from defectscope.core.frame_rows import joined_table
 from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS
 from defectscope.pipeline.former_run import FormerRun
@@ -152,8 +152,7 @@ class RunFolder:
 
     def _keep(self, own: list[Path], inputs: Collection[Path]) -> None:
         """Refuse to delete what is about to be read, such as the video of a former run."""
-        deleted = {path.resolve() for path in own}
-        lost = next((path for path in inputs if path.resolve() in deleted), None)
+        lost = lost_input(inputs, own)
         if lost is not None:
             raise OutputError(
                 f"{lost} is an input, but replacing the run in {self.path} would delete it; choose "

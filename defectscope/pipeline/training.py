@@ -140,7 +140,7 @@ def train(
     if not follows:
         inputs = [Path(path) for path in (data, validation) if path is not None]
         refuse_foreign(out, resume or overwrite, inputs)
-    named, training_options = _that_learns(host, name)
+    named, training_options = _trainable(host, name)
     chosen = validate_options(training_options, options or {}, name)
     runtime = host.runtime(device=device, threads=threads or _threads(workers))
     training, held_out = _opened(Path(data), validation, host, rename or {}, say)
@@ -209,14 +209,14 @@ def _weight_files(
     return found
 
 
-def _that_learns(host: PluginHost, name: str) -> tuple[NamedComponent, type[Options]]:
+def _trainable(host: PluginHost, name: str) -> tuple[NamedComponent, type[Options]]:
     """Return a detector that can be trained, and the options of its training."""
     named = NamedComponent.of_class(host, "detectors", name)
     detector = named.component
     if not issubclass(detector, TrainableDetector):
         raise UsageError(
             f"the detector {name!r} learns nothing: it has no training; these have: "
-            f"{_that_learn(host)}"
+            f"{_names_that_learn(host)}"
         )
     return named, detector.TrainingOptions
 
@@ -245,7 +245,7 @@ def _opened(
     return training, held_out
 
 
-def _that_learn(host: PluginHost) -> str:
+def _names_that_learn(host: PluginHost) -> str:
     """Return the names of the detectors that can be trained."""
     names = []
     for entry in host.registered("detectors"):
