@@ -176,13 +176,13 @@ def run(context: click.Context, /, **given: Any) -> None:
         check_analysis_options(gather_options(given["assignments"], {}), {*called, *of_readers})
     if (given["watch"] is None) == (not given["inputs"]):
         raise UsageError("name the INPUT to run on, or a folder to --watch, and not both")
+    if given["resume"]:
+        _put_back(given["out"])
     if given["watch"] is not None:
         if of_readers:
             raise UsageError(
                 f"--watch reads one image a file; leave out the options of {next(iter(of_readers))}"
             )
-        if given["resume"]:
-            _put_back(given["out"])
         with _resumable(given["out"]):
             result, said = _watched(pipeline, given)
         _end(result, said)
@@ -199,8 +199,6 @@ def run(context: click.Context, /, **given: Any) -> None:
     said = list(dict.fromkeys(said))
     for text in said:
         warn(text)
-    if given["resume"]:
-        _put_back(given["out"])
     complete = given["resume"] and is_complete(given["out"])
     with _resumable(given["out"]), shown_progress() as progress:
         result = pipeline.run(frames, given["out"], progress=progress, **_settings(given))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from defectscope import FormatSpec, ReaderSpec, hookimpl
 
+# Also of labels' images, whose sizes are read from the file.
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+
 
 @hookimpl
 def defectscope_readers() -> list[ReaderSpec]:
@@ -25,7 +28,7 @@ def defectscope_readers() -> list[ReaderSpec]:
             "video",
             "Videos, as grey frames at full bit depth.",
             "defectscope.readers.video:VideoReader",
-            suffixes=(".mp4", ".avi", ".mov", ".mkv", ".webm"),
+            suffixes=VIDEO_SUFFIXES,
         ),
         ReaderSpec(
             "microscope",

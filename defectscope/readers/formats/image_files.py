@@ -16,6 +16,7 @@ from defectscope.core.errors import FormatError, InputError
 from defectscope.core.file_order import natural_key
 from defectscope.core.files import atomic_path, check_encoding, inside
 from defectscope.core.options import Options
+from defectscope.readers.plugin import VIDEO_SUFFIXES
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -32,7 +33,6 @@ __all__ = [
 ]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 
 
 class CopyOptions(Options):
