@@ -24,7 +24,7 @@ from defectscope.detectors.line_tracer.meetings import (
 __all__ = ["untangled"]
 
 # Two lines share at most so much.
-SHARED_PX = 80.0
+SHARED_PX = 120.0
 # Courses are judged by a cubic through so much on either side of what is shared.
 JUDGED_PX, DEGREE = 30.0, 3
 LEAST_POINTS = 4
