@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from defectscope.core.geometry.angles import undirected_deg
 from defectscope.core.geometry.ellipses import distances_of_edges, ellipse_from_moments
 from defectscope.postproc.edges import Labelled, edge_points
 from defectscope.postproc.grey_levels import quantile
+from defectscope.postproc.stacking import Stacking
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,7 +105,8 @@ def _robust_fits(points: NDArray[np.float32], counts: NDArray[np.int64]) -> list
         (n,) number of points of each.
     """
     ellipses = [
-        _direct_fit(own) if len(own) >= FEWEST_POINTS else None for own in _split(points, counts)
+        _direct_fit(own) if len(own) >= FEWEST_POINTS else None
+        for own in Stacking.split(points, counts)
     ]
     used = counts.tolist()
     active = np.array([ellipse is not None for ellipse in ellipses], bool)
@@ -116,23 +118,21 @@ def _robust_fits(points: NDArray[np.float32], counts: NDArray[np.int64]) -> list
         # All at once: a call of numpy costs more than the points of one edge.
         own, of_each = points[active[owners]], counts[active]
         distances = np.abs(distances_of_edges(own, fitted, of_each))
-        spreads = [MAD_TO_SIGMA * quantile(part, 0.5) for part in _split(distances, of_each)]
+        spreads = [
+            MAD_TO_SIGMA * quantile(part, 0.5) for part in Stacking.split(distances, of_each)
+        ]
         limits = [max(OUTLIER_SIGMA * spread, SMALLEST_TOLERANCE_PX) for spread in spreads]
         near = distances < np.repeat(limits, of_each)
         left = np.add.reduceat(near, np.cumsum(of_each) - of_each, dtype=np.int64)
-        for k, part in zip(active.nonzero()[0].tolist(), _split(own[near], left), strict=True):
+        for k, part in zip(
+            active.nonzero()[0].tolist(), Stacking.split(own[near], left), strict=True
+        ):
             if len(part) == used[k] or len(part) < FEWEST_POINTS:
                 active[k] = False
             else:
                 ellipses[k], used[k] = _direct_fit(part), len(part)
                 active[k] = ellipses[k] is not None
     return ellipses
-
-
-def _split(values: NDArray[Any], counts: NDArray[np.int64]) -> list[NDArray[Any]]:
-    stops = np.cumsum(counts)
-    pairs = zip((stops - counts).tolist(), stops.tolist(), strict=True)
-    return [values[start:stop] for start, stop in pairs]
 
 
 def _direct_fit(points: NDArray[np.float32]) -> Ellipse | None:

@@ -79,7 +79,8 @@ class Stacking:
         """Return how many pixels of each array are chosen."""
         return np.add.reduceat(np.count_nonzero(chosen, axis=1), self.tops, dtype=np.int64)
 
-    def split(self, values: NDArray[Any], counts: NDArray[np.int64]) -> list[NDArray[Any]]:
+    @staticmethod
+    def split(values: NDArray[Any], counts: NDArray[np.int64]) -> list[NDArray[Any]]:
         """Part values that were chosen in the stack into those of each array."""
         stops = np.cumsum(counts)
         ends = zip((stops - counts).tolist(), stops.tolist(), strict=True)

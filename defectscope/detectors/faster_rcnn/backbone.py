@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d
 
-from defectscope.core.weights import read_tensors
-from defectscope.detectors.learning.networks import expect_shapes
-
 if TYPE_CHECKING:
     from defectscope.detectors.faster_rcnn.architecture import Architecture
 
-__all__ = ["MOMENTUM", "Backbone", "load_body"]
+__all__ = ["MOMENTUM", "Backbone"]
 
 VGG_CHANNELS = 512
 # Modules whose outputs go into the pyramid, and their channels.
@@ -106,38 +100,3 @@ def _take_grey(body: nn.ModuleDict) -> None:
     if new.bias is not None:
         nn.init.zeros_(new.bias)
     setattr(parent, name, new)
-
-
-def load_body(body: nn.Module, path: Path, renamed: Callable[[str], str] = str) -> None:
-    """Put weights in torchvision's names, made for three channels or for one, into a backbone.
-
-    What a classifier has besides, and what follows the last level here, is left out.
-
-    Parameters
-    ----------
-    body
-        The backbone, without its pyramid.
-    path
-        The safetensors file.
-    renamed
-        Returns torchvision's name of a tensor of `body`.
-
-    Raises
-    ------
-    FormatError
-        The file holds another backbone.
-    """
-    own = body.state_dict()
-    expected = {renamed(name): value for name, value in own.items()}
-    tensors = {
-        name.removeprefix("features."): torch.from_numpy(value)
-        for name, value in read_tensors(path).items()
-    }
-    for name, value in tensors.items():
-        if name in expected and value.ndim == 4 and value.shape[1] == 3 != expected[name].shape[1]:
-            # Grey goes into all three channels of such a network.
-            tensors[name] = value.sum(dim=1, keepdim=True)
-    counters = [name for name in expected if name.endswith("num_batches_tracked")]
-    needed = {name: value for name, value in expected.items() if name not in counters}
-    expect_shapes(path, tensors, needed)
-    body.load_state_dict({name: tensors.get(renamed(name), value) for name, value in own.items()})

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torchvision.models.detection.image_list import ImageList
 
 from defectscope.detectors.faster_rcnn.architecture import Architecture
-from defectscope.detectors.faster_rcnn.backbone import Backbone, load_body
+from defectscope.detectors.faster_rcnn.backbone import Backbone
 from defectscope.detectors.faster_rcnn.heads import BoxHeads
 from defectscope.detectors.faster_rcnn.proposals import Proposals
-from defectscope.detectors.learning.networks import with_weights
+from defectscope.detectors.learning.networks import load_body, with_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,7 @@ class FasterRcnnNetwork(nn.Module):
 
     def load_backbone(self, path: Path) -> None:
         """Start from weights of the backbone; raises what :func:`load_body` raises."""
-        load_body(self.backbone.body, path)
+        load_body(self.backbone.body, path, "features.")
 
     def learn_from(self, proposals: int) -> None:
         """Set how many proposals of each crop are learned from."""

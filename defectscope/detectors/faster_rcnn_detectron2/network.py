@@ -10,12 +10,11 @@ from detectron2.structures import Boxes, ImageList, Instances
 from detectron2.utils.events import EventStorage
 from torch import Tensor, nn
 
-from defectscope.detectors.faster_rcnn.backbone import load_body
 from defectscope.detectors.faster_rcnn_detectron2.architecture import Detectron2Architecture
 from defectscope.detectors.faster_rcnn_detectron2.backbone import backbone_of, torchvision_name
 from defectscope.detectors.faster_rcnn_detectron2.heads import BoxHeads
 from defectscope.detectors.faster_rcnn_detectron2.proposals import Proposals
-from defectscope.detectors.learning.networks import with_weights
+from defectscope.detectors.learning.networks import load_body, with_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +81,7 @@ class Detectron2Network(nn.Module):
 
     def load_backbone(self, path: Path) -> None:
         """Start from weights of the backbone; raises what :func:`load_body` raises."""
-        load_body(self.backbone.bottom_up, path, torchvision_name)
+        load_body(self.backbone.bottom_up, path, "features.", torchvision_name)
 
     def learn_from(self, proposals: int) -> None:
         """Set how many proposals of each crop are learned from."""

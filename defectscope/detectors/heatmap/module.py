@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from torch import Tensor
 
 from defectscope.detectors.heatmap.decoding import decoded
@@ -50,7 +49,3 @@ class HeatmapModule(BoxModule):
         """Return the boxes in what the network answers for a frame."""
         logits, logarithms = outputs
         return decoded(logits, logarithms, LEAST_SCORE)
-
-    def given(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Return what the network is given of a whole frame."""
-        return np.asarray(self.network.architecture.given(pixels))

@@ -67,6 +67,10 @@ class BoxModule(LearningModule):
         """By how much frames are enlarged before the network sees them."""
         return float(self.network.architecture.enlarge)
 
+    def given(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
+        """Return what the network is given of a whole frame."""
+        return np.asarray(self.network.architecture.given(pixels))
+
     @abstractmethod
     def decode(self, outputs: list[NDArray[Any]]) -> Found:
         """Return the boxes in some outputs with at least `LEAST_SCORE`, px of the input."""

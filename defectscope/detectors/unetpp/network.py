@@ -6,12 +6,10 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 from torch.nn import functional
 
-from defectscope.core.weights import read_tensors
-from defectscope.detectors.learning.networks import expect_shapes, with_weights
+from defectscope.detectors.learning.networks import load_body, with_weights
 from defectscope.detectors.unetpp.architecture import Architecture
 from defectscope.detectors.unetpp.places import Places
 
@@ -88,20 +86,7 @@ def load_encoder(network: UnetppNetwork, path: Path) -> None:
     FormatError
         The file holds another encoder.
     """
-    tensors = {
-        name.removeprefix("encoder."): torch.from_numpy(value)
-        for name, value in read_tensors(path).items()
-    }
-    expected = network.net.encoder.state_dict()
-    for name, value in tensors.items():
-        if name in expected and value.ndim == 4 and value.shape[1] == 3 != expected[name].shape[1]:
-            # Grey goes into all three channels of such a network.
-            tensors[name] = value.sum(dim=1, keepdim=True)
-    counters = [name for name in expected if name.endswith("num_batches_tracked")]
-    needed = {name: value for name, value in expected.items() if name not in counters}
-    expect_shapes(path, tensors, needed)
-    network.net.encoder.load_state_dict({name: tensors.get(name, expected[name])
-                                         for name in expected})  # fmt: skip
+    load_body(network.net.encoder, path, "encoder.")
 
 
 def load_network(files: WeightFiles) -> tuple[UnetppNetwork, Architecture]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -58,10 +57,6 @@ class YoloModule(BoxModule):
         self.log_dict(losses)
         return expect_finite(sum(losses.values(), torch.tensor(0.0, device=self.device)),
                              self.options, self.global_step)  # fmt: skip
-
-    def given(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Return what the network is given of a whole frame."""
-        return np.asarray(self.network.architecture.given(pixels))
 
     def decode(self, outputs: list[NDArray[Any]]) -> Found:
         """Return the boxes in what the network answers for a frame."""

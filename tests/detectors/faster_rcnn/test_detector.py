@@ -254,7 +254,8 @@ def features_of(backbone):
 def test_weights_of_imagenet_give_grey_what_they_give_colours(tmp_path, backbone):
     from safetensors.torch import save_file
 
-    from defectscope.detectors.faster_rcnn.backbone import Backbone, load_body
+    from defectscope.detectors.faster_rcnn.backbone import Backbone
+    from defectscope.detectors.learning.networks import load_body
 
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(2)
@@ -264,7 +265,7 @@ def test_weights_of_imagenet_give_grey_what_they_give_colours(tmp_path, backbone
         body = Backbone(
             Architecture(backbone=backbone, anchors=(LEVEL,) * levels, frozen_norm=True)
         ).body
-        load_body(body, tmp_path / "colour.safetensors")
+        load_body(body, tmp_path / "colour.safetensors", "features.")
         pixels = torch.randn(1, 1, 64, 64)
         expected = features.eval()(pixels.expand(-1, 3, -1, -1))
         found = torch.nn.Sequential(*body.values())(pixels)
@@ -273,7 +274,7 @@ def test_weights_of_imagenet_give_grey_what_they_give_colours(tmp_path, backbone
     del state[next(name for name in state if name.endswith("bias"))]
     save_file({k: v.contiguous() for k, v in state.items()}, tmp_path / "part.safetensors")
     with pytest.raises(FormatError, match="has no tensor"):
-        load_body(body, tmp_path / "part.safetensors")
+        load_body(body, tmp_path / "part.safetensors", "features.")
 
 
 def test_backbone_weights_are_kept_where_frozen(tmp_path, squares):
