@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -322,6 +323,21 @@ def test_an_unknown_suffix_names_the_known_ones(tmp_path: Path, host: PluginHost
     assert "files ending in '.tff' (did you mean '.tif" in str(caught.value)
     for suffix in (".png", ".dm4", ".mp4"):
         assert suffix in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "wanted"),
+    [(".npy", "TIFF or PNG"), (".webp", "TIFF or PNG"), (".GIF", "TIFF or PNG"),
+     (".h5", "TIFF or PNG"), (".mpeg", "MP4 or MKV")],
+)  # fmt: skip
+def test_a_format_of_its_own_is_no_misspelt_suffix(
+    tmp_path: Path, host: PluginHost, suffix: str, wanted: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_text("x")
+    expected = f"takes files ending in '{suffix.lower()}'; convert it to {wanted}; known suffixes"
+    with pytest.raises(InputError, match=re.escape(expected)):
+        open_inputs([path], host)
 
 
 def test_without_permission(
