@@ -15,6 +15,7 @@ from pathlib import Path
 
 from defectscope.core.datasets import file_of
 from defectscope.core.errors import FormatError
+from defectscope.core.file_order import visible_files
 from defectscope.readers.formats.holdings import Notes
 from defectscope.readers.formats.image_files import IMAGE_SUFFIXES, page_count, relative_name
 from defectscope.readers.formats.imagej_results import Row
@@ -72,7 +73,7 @@ def rows_of_images(
 
 def _images(folder: Path) -> Iterator[Path]:
     if folder.is_dir():
-        yield from (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        yield from (p for p in visible_files(folder, "*") if p.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def _pages(title: str, folders: Iterable[Path]) -> int | None:

@@ -10,7 +10,7 @@ import numpy as np
 from defectscope.core.base import AnnotationFormat
 from defectscope.core.datasets import PAGE, Dataset, LabelledImage
 from defectscope.core.errors import FormatError, OutputError
-from defectscope.core.file_order import natural_key
+from defectscope.core.file_order import visible_files
 from defectscope.core.files import write_text
 from defectscope.core.instances import Instances
 from defectscope.readers.formats.collecting import collect
@@ -61,7 +61,7 @@ class Yolo(AnnotationFormat):
         names = read_classes(path)
         labels = {
             file.relative_to(path / LABELS).with_suffix(""): file
-            for file in sorted((path / LABELS).rglob("*.txt"), key=natural_key)
+            for file in visible_files(path / LABELS, "**/*.txt")
             if file.name != CLASSES
         }
         notes = Notes()
