@@ -222,7 +222,7 @@ def copy_images(dataset: Dataset, target: Path) -> None:
     sources: dict[str, Path] = {}
     # All are looked for before the first is copied, so that a failure leaves nothing.
     for name in dict.fromkeys(PAGE.sub("", image.file_name) for image in dataset.images):
-        source = None if dataset.folder is None else inside(dataset.folder, name)
+        source = None if dataset.folder is None else file_of(dataset.folder, name)
         if source is None or not source.is_file():
             raise InputError(
                 f"cannot copy the image {name}: it is not in {dataset.folder or 'any folder'}; "

@@ -99,6 +99,14 @@ def test_images_without_labels_have_no_instances(tmp_path: Path) -> None:
     assert [(i.file_name, len(i.instances)) for i in images] == [("a.png", 1), ("sub/b.jpg", 0)]
 
 
+def test_labels_find_their_image_however_it_is_spelled(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, "0 0.5 0.5 0.1 0.1")
+    (folder / "labels/a.txt").rename(folder / "labels/\xfc.txt")
+    (folder / "images/a.png").rename(folder / "images/u\N{COMBINING DIAERESIS}.png")
+    (image,) = Yolo().load(folder).images
+    assert len(image.instances) == 1
+
+
 def test_hidden_files_are_no_labels_and_no_images(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, "0 0.5 0.5 0.1 0.1")
     for name in ("labels/._a.txt", "images/._a.png"):
