@@ -66,7 +66,7 @@ class WatershedEllipseOptions(Options):
         ge=0,
         le=100,
         description="least contrast for a segmentation, in standard deviations of the texture "
-        "around; below it the box is taken",
+        "around; below it, or where too little of that is seen, the box is taken",
     )
 
 
@@ -128,7 +128,7 @@ class WatershedEllipse(PostProcessor):
         measured_types = {name for name in set(names) if self._is_ellipse(name)}
         chosen = np.array([name in measured_types for name in names], bool)
         found = self._segmented(frame, instances, names, chosen)
-        fits = self._fits(found, len(instances))
+        fits = self._fits(found, len(instances), frame.shape)
         failed = chosen & ~agreeing_with_boxes(fits[:, :5], instances.boxes, frame.shape)
         given = instances.masks or (None,) * len(instances)
         masks: list[Mask] = []
@@ -190,13 +190,14 @@ class WatershedEllipse(PostProcessor):
                     )
         return found
 
-    def _fits(self, found: Mapping[int, Segmented], count: int) -> NDArray[np.float64]:
+    def _fits(
+        self, found: Mapping[int, Segmented], count: int, shape: tuple[int, int]
+    ) -> NDArray[np.float64]:
         """Return the (count, 6) ellipses and contrasts; NaN where there is none."""
         fits = np.full((count, 6), np.nan)
         for k, one in found.items():
             fits[k, 5] = one.contrast
-        # NaN passes: a box as large as the frame shows no background to compare with.
-        clear = {k: s for k, s in found.items() if not s.contrast < self.options.min_contrast}
+        clear = {k: one for k, one in found.items() if self._is_clear(one, shape)}
         # The moments of what the rim left are not those of the whole.
         by_edge = {k: s for k, s in clear.items() if self.options.fit == "edge" or s.at_rim}
         cut = [one.at_rim for one in by_edge.values()]
@@ -207,6 +208,13 @@ class WatershedEllipse(PostProcessor):
             if ellipse is not None:
                 fits[k, :5] = (ellipse.x + one.x, ellipse.y + one.y, *ellipse[2:])
         return fits
+
+    def _is_clear(self, one: Segmented, shape: tuple[int, int]) -> bool:
+        if np.isnan(one.contrast):
+            # A crop as large as the frame shows no background to compare with; another one does,
+            # unless what was taken for the defect is the background.
+            return one.labelled.signal.shape == shape
+        return one.contrast >= self.options.min_contrast
 
 
 def _columns(

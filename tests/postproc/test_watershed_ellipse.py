@@ -275,6 +275,26 @@ def test_a_box_without_contrast_gives_its_own_ellipse(engine, names, fill):
     assert found.masks[0].area_px == pytest.approx(np.pi * 50, rel=0.1)
 
 
+def test_a_background_taken_for_the_defect_is_no_defect():
+    # Measured as dark, nearly all around a bright loop looks like the defect.
+    ellipse = (48, 48, 30, 16, 45)
+    slope = np.linspace(0, 0.3, 96, dtype=np.float32)
+    pixels, boxes = 1 - draw([ellipse])[0] + slope, ellipse_boxes(*ellipse)
+    assert axes_of(measure(pixels, boxes, "void")) == pytest.approx(ellipse, abs=1)
+    found = measure(pixels, boxes, "loop")
+    assert np.isnan(found.measurements["contrast"][0])
+    assert found.measurements["fit"][0] == 0
+    side = boxes.ravel()[2] - boxes.ravel()[0]
+    assert axes_of(found) == pytest.approx((48, 48, side, side, 0))
+
+
+def test_a_box_as_large_as_the_frame_is_measured_without_a_background():
+    pixels, _ = draw([(24, 24, 44, 40, 0)], size=48)  # the detector drew its box beyond the frame
+    found = measure(pixels, [[-8, -8, 56, 56]], "loop")
+    assert np.isnan(found.measurements["contrast"][0])
+    assert found.measurements["fit"][0] == 1
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("names", ["loop", "ring"])
 def test_odd_boxes_are_measured_or_fall_back(engine, names):
