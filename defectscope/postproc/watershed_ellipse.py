@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["WatershedEllipse", "WatershedEllipseOptions"]
 
 Contrast = Literal["dark", "bright", "ring", "bright-ring"]
+# What defects of a type look like where the detector says whether they are bright.
+BY_BRIGHT: Mapping[tuple[Contrast, float], Contrast] = {
+    ("dark", 1): "bright",
+    ("ring", 1): "bright-ring",
+    ("bright", 0): "dark",
+}
 
 
 class WatershedEllipseOptions(Options):
@@ -46,7 +52,9 @@ class WatershedEllipseOptions(Options):
         "through the edge)",
     )
     contrast: Literal["type", "dark", "bright", "ring", "bright-ring"] = Field(
-        "type", description="how defects look; type: as the registered defect type says"
+        "type",
+        description="how defects look; type: as the detector's column bright says (1 or 0), else "
+        "as the registered defect type",
     )
     margin: float = Field(
         0.4, ge=0.1, le=2, description="enlargement of a box on each side, fraction of that side"
@@ -155,11 +163,17 @@ class WatershedEllipse(PostProcessor):
         known = self.runtime.defect_types.get(name)
         return known is None or known.shape in self.shapes
 
-    def _contrast(self, name: str) -> Contrast:
+    def _looks(self, instances: Instances, names: Sequence[str]) -> list[Contrast]:
+        """Return how each instance looks."""
         if self.options.contrast != "type":
-            return self.options.contrast
-        known = self.runtime.defect_types.get(name)
-        return "dark" if known is None else known.contrast
+            return [self.options.contrast] * len(names)
+        known = self.runtime.defect_types
+        looks: list[Contrast] = [known[n].contrast if n in known else "dark" for n in names]
+        bright = instances.measurements.get("bright")
+        if bright is None:
+            return looks
+        told = np.asarray(bright, float).tolist()
+        return [BY_BRIGHT.get((one, b), one) for one, b in zip(looks, told, strict=True)]
 
     def _segmented(
         self,
@@ -170,20 +184,20 @@ class WatershedEllipse(PostProcessor):
     ) -> dict[int, Segmented]:
         """Return what was segmented, by its position."""
         options, boxes = self.options, instances.boxes
-        looks = {name: self._contrast(name) for name in set(names)}
+        looks = self._looks(instances, names)
         neighbours = neighbouring_boxes(boxes, chosen, options.margin)
         found: dict[int, Segmented] = {}
         for bright in (False, True):
             members = [
                 k for k in chosen.nonzero()[0].tolist()
-                if looks[names[k]].startswith("bright") == bright
+                if looks[k].startswith("bright") == bright
             ]  # fmt: skip
             if not members:
                 continue
             signal = signal_image(frame.pixels, bright, options.smooth_px)
             others = [boxes[neighbours[k]] for k in members]
             for crops in cut_crops(signal, boxes[members], others, options.margin):
-                rings = [looks[names[members[m]]].endswith("ring") for m in crops.members]
+                rings = [looks[members[m]].endswith("ring") for m in crops.members]
                 for region in segment(crops, rings, options.engine, options.edge_level):
                     found[members[crops.members[region.crop]]] = Segmented.of(
                         crops, region, frame.shape

@@ -197,6 +197,30 @@ def test_bright_defects_of_their_type_and_by_option():
     assert axes_of(found)[2:4] == pytest.approx(ellipse[2:4], rel=0.08)
 
 
+def test_what_the_detector_says_comes_before_the_type():
+    ellipse = (48, 48, 30, 20, 60)
+    depths = {"dark": 0.3, "bright": -0.3}
+    shown = {name: draw([ellipse], depth=depth)[0] for name, depth in depths.items()}
+    rings = {name: draw([ellipse], depth=depth, ring_px=3.0)[0] for name, depth in depths.items()}
+    for pixels, name, bright in (
+        (shown["bright"], "loop", 1),
+        (shown["dark"], "loop", 0),
+        (shown["dark"], "loop", np.nan),
+        (shown["dark"], "void", 0),
+        (shown["bright"], "void", np.nan),
+        (rings["bright"], "ring", 1),
+        (rings["dark"], "ring", 0),
+    ):
+        given = ds.Instances(
+            pixels.shape, ellipse_boxes(*ellipse), defect_types=name,
+            measurements={"bright": np.array([bright])}, units={"bright": ""},
+        )  # fmt: skip
+        found = WatershedEllipse(runtime=RUNTIME).process(ds.Frame(pixels), given)
+        assert axes_of(found)[2:4] == pytest.approx(ellipse[2:4], rel=0.08)
+        assert found.measurements["fit"][0] == 1
+        np.testing.assert_equal(found.measurements["bright"], [bright])
+
+
 @pytest.mark.parametrize("level", [0.35, 0.65])
 def test_the_edge_level_moves_the_edge(level):
     ellipse = (48, 48, 30, 20, 0)
