@@ -186,7 +186,11 @@ class Generator(Component):
 
 
 class Detector(Component):
-    """Finds defects in frames."""
+    """Finds defects in frames.
+
+    A measurement ``bright`` (1 or 0) of its instances tells post-processors how they look, where
+    that depends on its options and not on their defect type alone.
+    """
 
     defect_types: ClassVar[tuple[str, ...]] = ()
 

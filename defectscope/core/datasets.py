@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,16 +12,32 @@ from defectscope.core.errors import FormatError
 from defectscope.core.files import inside
 from defectscope.core.instances import Instances
 
-__all__ = ["PAGE", "Dataset", "LabelledImage", "file_of", "joining_name"]
+__all__ = ["PAGE", "Dataset", "LabelledImage", "composed", "file_of", "joining_name"]
 
 # What a page of a stack, or a frame of a video, has after the name of its file.
 PAGE = re.compile(r"#\d+$")
 
 
+def composed(name: str) -> str:
+    """Return the one spelling of a name: ``ü`` as a single character (NFC).
+
+    macOS and some archives take letters and their marks apart (NFD), which looks the same.
+    """
+    return unicodedata.normalize("NFC", name)
+
+
 def file_of(folder: Path, name: str) -> Path:
-    """Return the file of an image name; ``stack.tif#3`` is a page of ``stack.tif``."""
-    path = inside(folder, name)
-    return path if path.exists() else inside(folder, PAGE.sub("", name))
+    """Return the file of an image name; ``stack.tif#3`` is a page of ``stack.tif``.
+
+    A file whose name is spelled with other characters for the same letters will do as well.
+    """
+    paths = [inside(folder, spelling) for spelling in _spellings(name)]
+    return next((path for path in paths if path.exists()), inside(folder, PAGE.sub("", name)))
+
+
+def _spellings(name: str) -> Iterator[str]:
+    for form in (name, PAGE.sub("", name)):
+        yield from dict.fromkeys([form, composed(form), unicodedata.normalize("NFD", form)])
 
 
 def joining_name(source: str) -> str:
@@ -29,7 +46,7 @@ def joining_name(source: str) -> str:
     The file name without folders and suffix; a page of a stack keeps its number, so that
     ``run/stack.tif#3`` gives ``stack#3``.
     """
-    file_name = source.rsplit("/", 1)[-1]
+    file_name = composed(source.rsplit("/", 1)[-1])
     page = PAGE.search(file_name)
     if page is not None:
         file_name = file_name[: page.start()]

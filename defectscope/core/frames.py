@@ -233,25 +233,33 @@ def what_was_selected(frames: FrameSequence) -> str:
 
 # The number is followed at most by the first part of a suffix in two parts: img005.ome.tif.
 _STEM_AND_NUMBER = re.compile(r"(.*?)(\d+)((?:\.[A-Za-z]+)?)")
+# Text follows the only number: img (5).png, as Windows names files, and frame_0005_BF.png.
+_NUMBER_INSIDE = re.compile(r"(\D*)(\d+)(\D+)")
 LARGEST_INDEX = 2**63 - 1  # tables hold frame indices as int64
 
 
 def stem_and_number(stem: str) -> tuple[str, int] | None:
-    """Return what is named beside the number at the end of a file name, and the number.
+    """Return what is named beside the number of a file name, and the number.
 
-    `stem` is the name without its last suffix; None where it has no number, or too large a one.
+    That is the number at the end, or the only one; where text follows it, ``…`` is in its place.
+    `stem` is the name without its last suffix; None where it has no such number, or too large a
+    one.
     """
     match = _STEM_AND_NUMBER.fullmatch(stem)
+    between = ""
+    if match is None:
+        match, between = _NUMBER_INSIDE.fullmatch(stem), "…"
     if match is None or int(match[2]) > LARGEST_INDEX:
         return None
-    return match[1] + match[3], int(match[2])
+    return f"{match[1]}{between}{match[3]}", int(match[2])
 
 
 def frame_indices(stems: Sequence[str]) -> tuple[int, ...]:
     """Return the frame index of each file of a series.
 
-    The number in the name, where every name is one stem and one number at its end and no
-    number comes twice (``Frame461`` is 461); else the position from 0.
+    The number in the name, where every name is the same text and one number, at the end or the
+    only one, and no number comes twice (``Frame461`` and ``img (461)`` are 461); else the position
+    from 0.
     """
     found = [known for known in map(stem_and_number, stems) if known is not None]
     numbers = tuple(number for _, number in found)

@@ -48,7 +48,9 @@ class DarkBlobsOptions(Options):
         "threshold", description="threshold with distance watershed, or band-pass peaks"
     )
     contrast: Literal["dark", "bright"] = Field(
-        "dark", description="whether blobs are darker or brighter than what is around them"
+        "dark",
+        description="whether blobs are darker or brighter than what is around them; bright ones "
+        "get a column bright, by which post-processors measure them as such",
     )
     defect_type: str = Field(
         "dislocation-loop", min_length=1, description="defect type that is reported"
@@ -180,11 +182,15 @@ class DarkBlobs(Detector):
             contrast = -contrast
         split = self._by_threshold if options.method == "threshold" else self._by_peaks
         boxes, peaks = self._boxes(split(contrast), contrast)
+        # The defect type, dark unless registered otherwise, does not say so.
+        bright = {"bright": np.ones(len(boxes))} if options.contrast == "bright" else {}
         return Instances(
             frame.shape,
             boxes,
             scores=peaks / (peaks + options.min_peak_sigma),
             defect_types=options.defect_type,
+            measurements=bright,
+            units=dict.fromkeys(bright, ""),
         )
 
     def _by_threshold(self, contrast: NDArray[np.float32]) -> NDArray[np.int32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.file_order import natural_key
+from defectscope.core.file_order import visible_files
 from defectscope.core.provenance import input_digests
 
 if TYPE_CHECKING:
@@ -28,4 +28,4 @@ def file_records(paths: Sequence[Path]) -> list[dict[str, str]]:
 
 def labelme_files(path: Path) -> list[Path]:
     """Return a labelme file, or all JSON files of a folder in natural order."""
-    return sorted(path.rglob("*.json"), key=natural_key) if path.is_dir() else [path]
+    return visible_files(path, "**/*.json") if path.is_dir() else [path]

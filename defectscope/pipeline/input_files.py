@@ -25,6 +25,22 @@ COMPANIONS = frozenset(
         ".tar", ".7z", ".emi", ".safetensors", ".onnx", ".pt",
     )
 )  # fmt: skip
+# Formats of their own that no shipped reader takes: their suffixes are no slips of the finger.
+OTHER_IMAGES = frozenset(
+    (
+        ".npy", ".npz", ".h5", ".hdf5", ".mat", ".zarr", ".raw", ".webp", ".gif", ".avif",
+        ".heic", ".jp2", ".j2k", ".jxl", ".jfif", ".svg", ".eps", ".ps", ".emf", ".wmf", ".psd",
+        ".tga", ".ico", ".pcx", ".exr", ".hdr", ".pbm", ".pgm", ".ppm", ".pnm", ".pfm", ".dng",
+        ".cr2", ".nef", ".arw", ".fits", ".fit", ".nii", ".dcm", ".czi", ".nd2", ".lif", ".lsm",
+        ".oib", ".oif", ".vsi", ".ims", ".svs", ".bif", ".bcf", ".blo", ".gtg", ".tvips", ".eer",
+    )
+)  # fmt: skip
+OTHER_VIDEOS = frozenset(
+    (
+        ".wmv", ".flv", ".mpg", ".mpeg", ".m4v", ".ogv", ".3gp", ".ts", ".mts", ".m2ts", ".asf",
+        ".mxf", ".vob", ".seq",
+    )
+)  # fmt: skip
 DATASET_FOLDERS = ("images", "frames")
 
 
@@ -65,7 +81,7 @@ class ReaderTable:
         suffix = self.suffix_of(path.name)
         if suffix is None:
             found = path.suffix.lower()
-            hint = "" if found in COMPANIONS else did_you_mean(found, self._entries)
+            hint = _advice(found, self._entries)
             ending = f"files ending in {found!r}" if found else "files without a suffix"
             raise InputError(
                 f"{path}: no installed reader takes {ending}{hint}; known suffixes are: "
@@ -79,6 +95,15 @@ class ReaderTable:
                 "leave one out with --no-plugin"
             )
         return entries[0]
+
+
+def _advice(suffix: str, known: Iterable[str]) -> str:
+    """Return what to do with a file of a suffix that no reader takes, or an empty string."""
+    if suffix in OTHER_IMAGES:
+        return "; convert it to TIFF or PNG"
+    if suffix in OTHER_VIDEOS:
+        return "; convert it to MP4 or MKV"
+    return "" if suffix in COMPANIONS else did_you_mean(suffix, known)
 
 
 def input_files(paths: Sequence[Path], table: ReaderTable, warnings: list[str]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,14 +22,19 @@ __all__ = [
 SCALE_TOLERANCE = 0.01
 MOST_WARNINGS = 50
 MOST_NAMES = 3
-ONE_SERIES = (
-    "there are several files, and some hold more than one frame: they are one series, in which "
-    "times, doses, votes and tracks go on from file to file; run recordings of their own apart"
+GOES_ON = (
+    "they are one series, in which times, doses, votes and tracks go on from file to file; run "
+    "recordings of their own apart"
 )
+ONE_SERIES = f"there are several files, and some hold more than one frame: {GOES_ON}"
 NO_INTERVAL = (
     "how much time lies from file to file is not known, and the frame interval is left unknown "
     "unless it is given (--frame-interval)"
 )
+
+# What lies before the last part of a time of day, or of a number with a point.
+CLOCK = re.compile(r"\d\D+\d|\d\.$")
+NOT_BY_NUMBERS = "so frames count from 0 and not by the numbers in the names"
 
 
 class SeriesNotes:
@@ -114,10 +120,10 @@ def still_true(
     unrelated
         Whether the frames are unrelated images.
     """
-    wrong = {ONE_SERIES, NO_INTERVAL} if unrelated else set()
+    wrong: list[str] = [GOES_ON, NO_INTERVAL] if unrelated else []
     if calibration.knows_times:
-        wrong.add(NO_INTERVAL)
-    return [text for text in warnings if text not in wrong]
+        wrong.append(NO_INTERVAL)
+    return [text for text in warnings if not text.endswith(tuple(wrong))]
 
 
 def _size(pixel_size_nm: float | None) -> str:
@@ -125,9 +131,9 @@ def _size(pixel_size_nm: float | None) -> str:
 
 
 def broken_numbering(names: Sequence[str], paths: Sequence[Path]) -> str | None:
-    """Say why most, but not all files of a series look numbered; None where there is no such case.
+    """Say why numbers in names do not count: they are of several series, or not of all files.
 
-    Their frames count from 0 then, which changes times and doses.
+    None where there is no such case. Frames count from 0 then, which changes times and doses.
 
     Parameters
     ----------
@@ -138,13 +144,15 @@ def broken_numbering(names: Sequence[str], paths: Sequence[Path]) -> str | None:
     """
     numbered = [stem_and_number(path.stem) for path in paths]
     stems = [None if parts is None else parts[0] for parts in numbered]
+    ways = _numbered_stems({parts for parts in numbered if parts is not None})
+    if len(ways) > 1:
+        shown = listed([s if "…" in s else f"{s}…" if s else "numbers alone" for s in ways])
+        return f"the files are numbered in {len(ways)} ways ({shown}), {NOT_BY_NUMBERS}: {GOES_ON}"
     known = Counter(stem for stem in stems if stem is not None)
     stem, fitting = max(known.items(), key=lambda item: item[1], default=("", 0))
     if fitting < 2 or 2 * fitting <= len(paths):
         return None
-    counts = (
-        "so frames count from 0 and not by the numbers in the names; if they should count by them, "
-    )
+    counts = f"{NOT_BY_NUMBERS}; if they should count by them, "
     others = [name for name, s in zip(names, stems, strict=True) if s != stem]
     if others:
         pattern = f"{stem} and a number" if stem else "a number"
@@ -160,6 +168,15 @@ def broken_numbering(names: Sequence[str], paths: Sequence[Path]) -> str | None:
     if same is None:
         return None
     return f"{listed(same)} have the same number, {counts}each number must come once"
+
+
+def _numbered_stems(named: Iterable[tuple[str, int]]) -> list[str]:
+    """Return one stem of each series of names: those that come with two numbers or more."""
+    counts = Counter(stem for stem, _ in named)
+    stems = sorted(stem for stem, count in counts.items() if count > 1)
+    # Times of day and seconds with a point: their last part begins again without a new series.
+    kinds = {re.sub(r"\d+", "0", s) if CLOCK.search(s) else s: s for s in reversed(stems)}
+    return sorted(kinds.values())
 
 
 def without_frames(names: Sequence[str]) -> str:

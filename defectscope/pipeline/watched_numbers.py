@@ -11,7 +11,7 @@ __all__ = ["WatchedNumbers"]
 
 
 class WatchedNumbers:
-    """Gives files the number at the end of their name, where the first file has one; else counts.
+    """Gives files the number of their name, where the first file has one; else counts.
 
     Parameters
     ----------

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["WatershedEllipse", "WatershedEllipseOptions"]
 
 Contrast = Literal["dark", "bright", "ring", "bright-ring"]
+# What defects of a type look like where the detector says whether they are bright.
+BY_BRIGHT: Mapping[tuple[Contrast, float], Contrast] = {
+    ("dark", 1): "bright",
+    ("ring", 1): "bright-ring",
+    ("bright", 0): "dark",
+}
 
 
 class WatershedEllipseOptions(Options):
@@ -46,7 +52,9 @@ class WatershedEllipseOptions(Options):
         "through the edge)",
     )
     contrast: Literal["type", "dark", "bright", "ring", "bright-ring"] = Field(
-        "type", description="how defects look; type: as the registered defect type says"
+        "type",
+        description="how defects look; type: as the detector's column bright says (1 or 0), else "
+        "as the registered defect type",
     )
     margin: float = Field(
         0.4, ge=0.1, le=2, description="enlargement of a box on each side, fraction of that side"
@@ -66,7 +74,7 @@ class WatershedEllipseOptions(Options):
         ge=0,
         le=100,
         description="least contrast for a segmentation, in standard deviations of the texture "
-        "around; below it the box is taken",
+        "around; below it, or where too little of that is seen, the box is taken",
     )
 
 
@@ -128,7 +136,7 @@ class WatershedEllipse(PostProcessor):
         measured_types = {name for name in set(names) if self._is_ellipse(name)}
         chosen = np.array([name in measured_types for name in names], bool)
         found = self._segmented(frame, instances, names, chosen)
-        fits = self._fits(found, len(instances))
+        fits = self._fits(found, len(instances), frame.shape)
         failed = chosen & ~agreeing_with_boxes(fits[:, :5], instances.boxes, frame.shape)
         given = instances.masks or (None,) * len(instances)
         masks: list[Mask] = []
@@ -155,11 +163,17 @@ class WatershedEllipse(PostProcessor):
         known = self.runtime.defect_types.get(name)
         return known is None or known.shape in self.shapes
 
-    def _contrast(self, name: str) -> Contrast:
+    def _looks(self, instances: Instances, names: Sequence[str]) -> list[Contrast]:
+        """Return how each instance looks."""
         if self.options.contrast != "type":
-            return self.options.contrast
-        known = self.runtime.defect_types.get(name)
-        return "dark" if known is None else known.contrast
+            return [self.options.contrast] * len(names)
+        known = self.runtime.defect_types
+        looks: list[Contrast] = [known[n].contrast if n in known else "dark" for n in names]
+        bright = instances.measurements.get("bright")
+        if bright is None:
+            return looks
+        told = np.asarray(bright, float).tolist()
+        return [BY_BRIGHT.get((one, b), one) for one, b in zip(looks, told, strict=True)]
 
     def _segmented(
         self,
@@ -170,33 +184,34 @@ class WatershedEllipse(PostProcessor):
     ) -> dict[int, Segmented]:
         """Return what was segmented, by its position."""
         options, boxes = self.options, instances.boxes
-        looks = {name: self._contrast(name) for name in set(names)}
+        looks = self._looks(instances, names)
         neighbours = neighbouring_boxes(boxes, chosen, options.margin)
         found: dict[int, Segmented] = {}
         for bright in (False, True):
             members = [
                 k for k in chosen.nonzero()[0].tolist()
-                if looks[names[k]].startswith("bright") == bright
+                if looks[k].startswith("bright") == bright
             ]  # fmt: skip
             if not members:
                 continue
             signal = signal_image(frame.pixels, bright, options.smooth_px)
             others = [boxes[neighbours[k]] for k in members]
             for crops in cut_crops(signal, boxes[members], others, options.margin):
-                rings = [looks[names[members[m]]].endswith("ring") for m in crops.members]
+                rings = [looks[members[m]].endswith("ring") for m in crops.members]
                 for region in segment(crops, rings, options.engine, options.edge_level):
                     found[members[crops.members[region.crop]]] = Segmented.of(
                         crops, region, frame.shape
                     )
         return found
 
-    def _fits(self, found: Mapping[int, Segmented], count: int) -> NDArray[np.float64]:
+    def _fits(
+        self, found: Mapping[int, Segmented], count: int, shape: tuple[int, int]
+    ) -> NDArray[np.float64]:
         """Return the (count, 6) ellipses and contrasts; NaN where there is none."""
         fits = np.full((count, 6), np.nan)
         for k, one in found.items():
             fits[k, 5] = one.contrast
-        # NaN passes: a box as large as the frame shows no background to compare with.
-        clear = {k: s for k, s in found.items() if not s.contrast < self.options.min_contrast}
+        clear = {k: one for k, one in found.items() if self._is_clear(one, shape)}
         # The moments of what the rim left are not those of the whole.
         by_edge = {k: s for k, s in clear.items() if self.options.fit == "edge" or s.at_rim}
         cut = [one.at_rim for one in by_edge.values()]
@@ -207,6 +222,13 @@ class WatershedEllipse(PostProcessor):
             if ellipse is not None:
                 fits[k, :5] = (ellipse.x + one.x, ellipse.y + one.y, *ellipse[2:])
         return fits
+
+    def _is_clear(self, one: Segmented, shape: tuple[int, int]) -> bool:
+        if np.isnan(one.contrast):
+            # A crop as large as the frame shows no background to compare with; another one does,
+            # unless what was taken for the defect is the background.
+            return one.labelled.signal.shape == shape
+        return one.contrast >= self.options.min_contrast
 
 
 def _columns(

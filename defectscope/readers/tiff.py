@@ -147,7 +147,7 @@ class TiffFrames(FrameSequence):
             self._pages = full_pages(file)
             declared = min(declared_images(file), MOST_IMAGES)
             self._run = _run_behind_first_page(file, declared, number)
-            self.calibration = calibration_of(file, self.warnings)
+            self.calibration = calibration_of(file, self._pages, self.warnings)
         broken = any(BROKEN_LIST.search(text) for text in complaints)
         # Metadata are copied from stack to single image too often to be believed by themselves.
         self._declared = declared if broken else 0

@@ -9,14 +9,21 @@ from __future__ import annotations
 import math
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from defectscope import Calibration
 from defectscope.readers.pixels import warn_once
-from defectscope.readers.scale import in_nanometres, in_seconds, note_unknown_unit, square_pixel_nm
+from defectscope.readers.scale import (
+    in_nanometres,
+    in_seconds,
+    note_unknown_unit,
+    sizes_differ,
+    square_pixel_nm,
+)
 
 if TYPE_CHECKING:
-    from tifffile import TiffFile
+    from tifffile import TiffFile, TiffTags
 
 __all__ = [
     "calibration_of",
@@ -33,26 +40,65 @@ PRINTING_UNIT_NM = 1e6
 # No printer draws dots that are smaller, and no microscope resolves less.
 PRINTED_NM = 1e3
 RESOLVED_NM = 1e-3
+# Images of different magnification are put together by hand; a recording has one.
+MOST_PAGES_COMPARED = 64
 UNKNOWN_INTERVAL = "the frame interval is"
 
 Axis = tuple[float, str | None]
 
 
-def calibration_of(file: TiffFile, warnings: list[str]) -> Calibration:
+def calibration_of(file: TiffFile, pages: Sequence[int], warnings: list[str]) -> Calibration:
     """Return the pixel size in the metadata of OME, ImageJ, Thermo Fisher / FEI, or plain TIFF.
 
     Parameters
     ----------
     file
         An open file.
+    pages
+        Places of the pages that are images.
     warnings
         Where to say what is contradictory.
     """
     for source in (_ome_axes, _imagej_axes, _fei_axes, _resolution_axes):
         axes = source(file, warnings)
         if axes is not None:
-            return Calibration(pixel_size_nm=square_pixel_nm(*axes, warnings))
+            size = square_pixel_nm(*axes, warnings)
+            if size is not None and source in (_imagej_axes, _resolution_axes):
+                units = None if source is _resolution_axes else (axes[0][1], axes[1][1])
+                _compare_pages(file, pages, size, units, warnings)
+            return Calibration(pixel_size_nm=size)
     return Calibration()
+
+
+def _compare_pages(
+    file: TiffFile,
+    pages: Sequence[int],
+    first_nm: float,
+    units: tuple[str | None, str | None] | None,
+    warnings: list[str],
+) -> None:
+    """Say, once, which page is the first whose resolution is not that of the first page.
+
+    In the `units` of the file's metadata, or in those of each page itself.
+    """
+    for number, place in enumerate(pages[1:MOST_PAGES_COMPARED], start=2):
+        try:
+            tags = getattr(file.pages[place], "tags", None)
+        except Exception:  # a damaged page is a frame all the same: reading it says what is wrong
+            continue
+        if tags is None:
+            continue
+        axes = _plain_axes(tags) if units is None else _axes_of(tags, *units)
+        size = None if axes is None else square_pixel_nm(*axes, [])
+        # A page that says nothing does not say otherwise.
+        if size is not None and sizes_differ(first_nm, size):
+            warn_once(
+                warnings,
+                f"the pages differ in pixel size: {first_nm:.6g} nm in the first, {size:.6g} nm in "
+                f"page {number}; one is used for all, that of the first unless another is given; "
+                "run pages of different sizes apart",
+            )
+            return
 
 
 def declared_images(file: TiffFile) -> int:
@@ -168,13 +214,20 @@ def _imagej_axes(file: TiffFile, warnings: list[str]) -> tuple[Axis, Axis] | Non
 
 
 def _resolution_axes(file: TiffFile, warnings: list[str]) -> tuple[Axis, Axis] | None:
-    unit = {2: "inch", 3: "cm"}.get(file.pages.first.tags.valueof("ResolutionUnit", default=2))
-    axes = None if unit is None else _resolution(file, unit, unit)
+    return _plain_axes(file.pages.first.tags)
+
+
+def _plain_axes(tags: TiffTags) -> tuple[Axis, Axis] | None:
+    unit = {2: "inch", 3: "cm"}.get(tags.valueof("ResolutionUnit", default=2))
+    axes = None if unit is None else _axes_of(tags, unit, unit)
     return axes if _is_microscopic(axes) else None
 
 
 def _resolution(file: TiffFile, x_unit: str, y_unit: str) -> tuple[Axis, Axis] | None:
-    tags = file.pages.first.tags
+    return _axes_of(file.pages.first.tags, x_unit, y_unit)
+
+
+def _axes_of(tags: TiffTags, x_unit: str | None, y_unit: str | None) -> tuple[Axis, Axis] | None:
     x, y = tags.valueof("XResolution"), tags.valueof("YResolution")
     return None if x is None or y is None else ((_per_pixel(x), x_unit), (_per_pixel(y), y_unit))
 

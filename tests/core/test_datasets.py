@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
-from defectscope.core.datasets import Dataset, LabelledImage
+from defectscope.core.datasets import Dataset, LabelledImage, file_of, joining_name
 from defectscope.core.errors import FormatError
 from defectscope.core.instances import Instances
 
@@ -56,3 +58,27 @@ def test_two_images_of_one_stem_cannot_be_joined():
 def test_a_sequence_begins_where_the_frames_begin_again(frames, sequences):
     images = [LabelledImage(f"{k}.png", NOTHING, frame) for k, frame in enumerate(frames)]
     assert Dataset(images).sequences() == sequences
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_one_name_may_be_spelled_with_other_characters(tmp_path, forms):
+    name = "Müller/Å 1.tif"
+    of_labels, of_file = (unicodedata.normalize(form, name) for form in forms)
+    assert of_labels != of_file
+    file = tmp_path / of_file
+    file.parent.mkdir()
+    file.touch()
+    assert file_of(tmp_path, of_labels).samefile(file)
+    assert file_of(tmp_path, f"{of_labels}#3").samefile(file)
+    assert joining_name(of_labels) == joining_name(of_file)
+    assert (
+        LabelledImage(of_labels, NOTHING).stem
+        in Dataset([LabelledImage(of_file, NOTHING)]).by_stem()
+    )
+
+
+def test_the_spelling_that_labels_use_comes_first(tmp_path):
+    for form in ("NFC", "NFD"):
+        name = unicodedata.normalize(form, "ü.png")
+        (tmp_path / name).touch()
+        assert file_of(tmp_path, name).name == name

@@ -246,7 +246,14 @@ class TestIndices:
             (["Frame461", "overview"], (0, 1)),
             (["Frame461", "Frame461b"], (0, 1)),
             (["a1", "a01"], (0, 1)),
-            (["scan5_dark", "scan6_dark"], (0, 1)),
+            # ... or before the same text everywhere.
+            (["scan5_dark", "scan6_dark"], (5, 6)),
+            (["img (1)", "img (2)", "img (7)"], (1, 2, 7)),
+            (["frame_0007_BF", "frame_0009_BF"], (7, 9)),
+            (["frame_0007_BF", "frame_0009_DF"], (0, 1)),
+            (["a5b", "ab6"], (0, 1)),
+            (["run2_5_BF", "run2_6_BF"], (0, 1)),
+            (["img5 (1)", "img5 (2)"], (0, 1)),
             ([], ()),
         ],
     )

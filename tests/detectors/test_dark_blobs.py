@@ -100,6 +100,8 @@ def test_known_blobs_are_found_where_they_are(method, contrast, dtype):
     # The blur of 2.4 px widens what is thresholded; half-maximum sizes stay near the radius.
     assert np.all(np.abs(sides - radii[:, None]) <= (5 if method == "threshold" else 1.5))
     assert set(found.defect_types) == {"dislocation-loop"}
+    # By this a post-processor measures them as bright, whatever their type says.
+    assert found.measurements.get("bright", np.zeros(3)).tolist() == [contrast == "bright"] * 3
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -67,6 +67,15 @@ def test_each_label_has_its_own_frame(host, tmp_path):
     assert set(data.as_dict()["inputs"]) == {"annotations.json", "f9.png", "f10.png", "f2.png"}
 
 
+def test_names_with_marks_are_found_however_they_are_spelled(host, tmp_path):
+    folder = write(tmp_path / "set", ["\xfc.png"])
+    image = folder / "images" / "\xfc.png"
+    image.rename(image.with_name("u\N{COMBINING DIAERESIS}.png"))
+    (data,) = opened(host, folder)
+    np.testing.assert_array_equal(data.frames[0].pixels, pixels(0))
+    assert data.truth.warnings == ()
+
+
 def test_a_file_of_labels_is_named_after_itself(host, tmp_path):
     folder = write(tmp_path / "set", ["a.png"])
     (folder / "annotations.json").rename(folder / "expert 1.json")

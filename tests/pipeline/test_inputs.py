@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import sys
 import types
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from defectscope import (
     UsageError,
 )
 from defectscope.pipeline import inputs as inputs_module
-from defectscope.pipeline.input_notes import MOST_WARNINGS, SeriesNotes
+from defectscope.pipeline.input_notes import GOES_ON, MOST_WARNINGS, SeriesNotes, still_true
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.plugins.host import PluginHost, PluginRecord
 
@@ -217,6 +218,16 @@ def test_what_else_lies_in_a_folder(tmp_path: Path, host: PluginHost) -> None:
             "Frame01.jpg and Frame1.jpg have the same number, so frames count from 0 and not by "
             "the numbers in the names; if they should count by them, each number must come once",
         ),
+        (
+            ["before1.png", "before2.png", "after1.png", "after2.png", "after3.png", "dark.png"],
+            "the files are numbered in 2 ways (after… and before…), so "
+            f"frames count from 0 and not by the numbers in the names: {GOES_ON}",
+        ),
+        (
+            ["Frame1.jpg", "Frame2.jpg", "frame10.jpg", "frame11.jpg", "3.jpg", "4.jpg"],
+            "the files are numbered in 3 ways (numbers alone, Frame… and frame…), "
+            f"so frames count from 0 and not by the numbers in the names: {GOES_ON}",
+        ),
     ],
 )
 def test_stray_files_that_end_the_numbering_are_named(
@@ -230,13 +241,28 @@ def test_stray_files_that_end_the_numbering_are_named(
 
 @pytest.mark.parametrize(
     "names",
-    [["a1.png", "b2.png"], ["a1.png", "b.png"], ["a.png", "b.png"], ["a1.png", "a3.png"]],
+    [
+        ["a1.png", "b2.png"],
+        ["a1.png", "b.png"],
+        ["a.png", "b.png"],
+        ["a1.png", "a3.png"],
+        # One series each, though the last part of a time begins again.
+        ["10-00-01.png", "10-00-31.png", "10-01-01.png", "10-01-31.png"],
+        ["t0.1.png", "t0.6.png", "t1.1.png", "t1.6.png"],
+    ],
 )
 def test_names_without_a_broken_series_need_no_word(
     tmp_path: Path, host: PluginHost, names: list[str]
 ) -> None:
     write_images(tmp_path, names)
     assert open_inputs([tmp_path], host).warnings == []
+
+
+def test_unrelated_images_may_be_of_several_series(tmp_path: Path, host: PluginHost) -> None:
+    write_images(tmp_path, ["before1.png", "before2.png", "after1.png", "after2.png"])
+    frames = open_inputs([tmp_path], host)
+    assert still_true(frames.warnings, frames.calibration) == frames.warnings
+    assert still_true(frames.warnings, frames.calibration, unrelated=True) == []
 
 
 def test_folders_that_repeat_numbers_are_named(tmp_path: Path, host: PluginHost) -> None:
@@ -297,6 +323,21 @@ def test_an_unknown_suffix_names_the_known_ones(tmp_path: Path, host: PluginHost
     assert "files ending in '.tff' (did you mean '.tif" in str(caught.value)
     for suffix in (".png", ".dm4", ".mp4"):
         assert suffix in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "wanted"),
+    [(".npy", "TIFF or PNG"), (".webp", "TIFF or PNG"), (".GIF", "TIFF or PNG"),
+     (".h5", "TIFF or PNG"), (".mpeg", "MP4 or MKV")],
+)  # fmt: skip
+def test_a_format_of_its_own_is_no_misspelt_suffix(
+    tmp_path: Path, host: PluginHost, suffix: str, wanted: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    path.write_text("x")
+    expected = f"takes files ending in '{suffix.lower()}'; convert it to {wanted}; known suffixes"
+    with pytest.raises(InputError, match=re.escape(expected)):
+        open_inputs([path], host)
 
 
 def test_without_permission(

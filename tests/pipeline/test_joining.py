@@ -57,6 +57,12 @@ def test_images_of_a_video_are_joined_by_their_index(run):
     assert said == []
 
 
+def test_names_with_marks_are_joined_however_they_are_spelled(run):
+    found, said = names(run(["u\N{COMBINING DIAERESIS} 1.png"]), **{"\xfc 1.png": 0})
+    assert found == {"\xfc 1": 0}
+    assert said == []
+
+
 def test_pages_of_another_stack_are_not_taken_for_those_of_this_one(run):
     stack = run(["one.tif#0", "one.tif#1"])
     found, said = names(stack, **{"one.tif#0": 0, "two.tif#1": 1})

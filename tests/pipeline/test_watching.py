@@ -140,6 +140,17 @@ def test_another_stem_is_said_once(watched):
     assert "b_2.png is not named as the first file, a_ and a number" in text
 
 
+def test_text_after_the_number_is_part_of_the_stem(watched):
+    folder, series, later = watched
+    for name in ("frame_0007_BF.png", "frame_0009_BF.png", "frame_0010_DF.png"):
+        (folder / name).write_bytes(picture(1))
+    later()
+    later()
+    assert series.indices == (7, 9, 10)
+    (text,) = series.warnings
+    assert "frame_0010_DF.png is not named as the first file, frame_…_BF and a number" in text
+
+
 def test_no_index_is_too_large_for_a_table(watched):
     folder, series, later = watched
     (folder / f"f{2**63}.png").write_bytes(picture(1))

@@ -197,6 +197,30 @@ def test_bright_defects_of_their_type_and_by_option():
     assert axes_of(found)[2:4] == pytest.approx(ellipse[2:4], rel=0.08)
 
 
+def test_what_the_detector_says_comes_before_the_type():
+    ellipse = (48, 48, 30, 20, 60)
+    depths = {"dark": 0.3, "bright": -0.3}
+    shown = {name: draw([ellipse], depth=depth)[0] for name, depth in depths.items()}
+    rings = {name: draw([ellipse], depth=depth, ring_px=3.0)[0] for name, depth in depths.items()}
+    for pixels, name, bright in (
+        (shown["bright"], "loop", 1),
+        (shown["dark"], "loop", 0),
+        (shown["dark"], "loop", np.nan),
+        (shown["dark"], "void", 0),
+        (shown["bright"], "void", np.nan),
+        (rings["bright"], "ring", 1),
+        (rings["dark"], "ring", 0),
+    ):
+        given = ds.Instances(
+            pixels.shape, ellipse_boxes(*ellipse), defect_types=name,
+            measurements={"bright": np.array([bright])}, units={"bright": ""},
+        )  # fmt: skip
+        found = WatershedEllipse(runtime=RUNTIME).process(ds.Frame(pixels), given)
+        assert axes_of(found)[2:4] == pytest.approx(ellipse[2:4], rel=0.08)
+        assert found.measurements["fit"][0] == 1
+        np.testing.assert_equal(found.measurements["bright"], [bright])
+
+
 @pytest.mark.parametrize("level", [0.35, 0.65])
 def test_the_edge_level_moves_the_edge(level):
     ellipse = (48, 48, 30, 20, 0)
@@ -273,6 +297,26 @@ def test_a_box_without_contrast_gives_its_own_ellipse(engine, names, fill):
     assert found.measurements["area_px"][0] == pytest.approx(np.pi * 50)
     assert found.masks is not None
     assert found.masks[0].area_px == pytest.approx(np.pi * 50, rel=0.1)
+
+
+def test_a_background_taken_for_the_defect_is_no_defect():
+    # Measured as dark, nearly all around a bright loop looks like the defect.
+    ellipse = (48, 48, 30, 16, 45)
+    slope = np.linspace(0, 0.3, 96, dtype=np.float32)
+    pixels, boxes = 1 - draw([ellipse])[0] + slope, ellipse_boxes(*ellipse)
+    assert axes_of(measure(pixels, boxes, "void")) == pytest.approx(ellipse, abs=1)
+    found = measure(pixels, boxes, "loop")
+    assert np.isnan(found.measurements["contrast"][0])
+    assert found.measurements["fit"][0] == 0
+    side = boxes.ravel()[2] - boxes.ravel()[0]
+    assert axes_of(found) == pytest.approx((48, 48, side, side, 0))
+
+
+def test_a_box_as_large_as_the_frame_is_measured_without_a_background():
+    pixels, _ = draw([(24, 24, 44, 40, 0)], size=48)  # the detector drew its box beyond the frame
+    found = measure(pixels, [[-8, -8, 56, 56]], "loop")
+    assert np.isnan(found.measurements["contrast"][0])
+    assert found.measurements["fit"][0] == 1
 
 
 @pytest.mark.parametrize("engine", ENGINES)

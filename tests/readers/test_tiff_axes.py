@@ -207,6 +207,34 @@ def test_a_resolution_that_no_printer_has_is_a_scale(
         assert size == (expected and pytest.approx(expected, rel=1e-4))
 
 
+@pytest.mark.parametrize(
+    ("second", "differs"),
+    [
+        ({"resolution": (1.35e7, 1.35e7), "resolutionunit": "CENTIMETER"}, True),
+        ({"resolution": (5.08e7, 5.08e7), "resolutionunit": "INCH"}, True),
+        ({"resolution": (2.7e7, 2.7e7), "resolutionunit": "CENTIMETER"}, False),
+        ({"resolution": (6.858e7, 6.858e7), "resolutionunit": "INCH"}, False),
+        ({"resolution": (72, 72), "resolutionunit": "INCH"}, False),
+        ({"resolution": (7, 7), "resolutionunit": "CENTIMETER", "subfiletype": 1}, False),
+        ({}, False),
+    ],
+)
+def test_pages_of_different_resolution_are_said(
+    tmp_path: Path, second: dict[str, Any], differs: bool
+) -> None:
+    path = tmp_path / "a.tif"
+    first = {"resolution": (2.7e7, 2.7e7), "resolutionunit": "CENTIMETER"}
+    for options in (first, first, second):
+        tifffile.imwrite(path, PLANES[0, 0, 0], append=path.exists(), **options)
+    with opened(path) as frames:
+        assert frames.calibration.pixel_size_nm == pytest.approx(1 / 2.7, rel=1e-4)
+        said = [text for text in frames.warnings if "differ in pixel size" in text]
+    assert len(said) == differs
+    if differs:
+        assert "0.37037 nm in the first, " in said[0]
+        assert "in page 3; one is used for all" in said[0]
+
+
 def test_options_of_readers_are_those_of_the_series(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     write(path, PLANES[:, 0], "TCYX", "imagej")

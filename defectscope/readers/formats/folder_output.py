@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from defectscope.core.errors import OutputError
+from defectscope.core.file_order import visible_files
 
 __all__ = ["left_over", "whole_folder"]
 
@@ -57,7 +58,8 @@ def _move(source: Path, target: Path) -> None:
 
 def left_over(folder: Path, written: set[Path], suffix: str) -> list[str]:
     """Return a warning where label files of an earlier conversion stay beside the new ones."""
-    older = [p for p in folder.rglob(f"*{suffix}") if p.relative_to(folder) not in written]
+    files = visible_files(folder, f"**/*{suffix}")
+    older = [p for p in files if p.relative_to(folder) not in written]
     if not older:
         return []
     if len(older) == 1:

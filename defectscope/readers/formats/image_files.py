@@ -13,7 +13,7 @@ from pydantic import Field
 
 from defectscope.core.datasets import PAGE, Dataset, file_of
 from defectscope.core.errors import FormatError, InputError
-from defectscope.core.file_order import natural_key
+from defectscope.core.file_order import visible_files
 from defectscope.core.files import atomic_path, check_encoding, inside
 from defectscope.core.options import Options
 from defectscope.readers.plugin import VIDEO_SUFFIXES
@@ -44,7 +44,7 @@ class CopyOptions(Options):
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Return the image files in and below `folder`, in natural order.
+    """Return the image files in and below `folder`, in natural order; hidden ones are none.
 
     Raises
     ------
@@ -53,8 +53,7 @@ def list_images(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         return []
-    found = (p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
-    images = sorted(found, key=natural_key)
+    images = [p for p in visible_files(folder) if p.suffix.lower() in IMAGE_SUFFIXES]
     for image in images:
         check_encoding(image)
     return images
@@ -223,7 +222,7 @@ def copy_images(dataset: Dataset, target: Path) -> None:
     sources: dict[str, Path] = {}
     # All are looked for before the first is copied, so that a failure leaves nothing.
     for name in dict.fromkeys(PAGE.sub("", image.file_name) for image in dataset.images):
-        source = None if dataset.folder is None else inside(dataset.folder, name)
+        source = None if dataset.folder is None else file_of(dataset.folder, name)
         if source is None or not source.is_file():
             raise InputError(
                 f"cannot copy the image {name}: it is not in {dataset.folder or 'any folder'}; "

@@ -10,7 +10,7 @@ from pydantic import Field
 from defectscope.core.base import AnnotationFormat
 from defectscope.core.datasets import Dataset, LabelledImage, file_of
 from defectscope.core.errors import FormatError
-from defectscope.core.file_order import natural_key
+from defectscope.core.file_order import visible_files
 from defectscope.core.files import write_text
 from defectscope.core.options import Options
 from defectscope.readers.formats.collecting import collect, smallest_size
@@ -83,7 +83,7 @@ class ImageJCsv(AnnotationFormat):
         root = path if path.is_dir() else path.parent
         files = [path]
         if path.is_dir():
-            files = sorted(filter(is_results_table, path.glob("*.csv")), key=natural_key)
+            files = list(filter(is_results_table, visible_files(path, "*.csv")))
         if not files:
             raise FormatError(f"{path} holds no results table of ImageJ")
         notes = Notes()

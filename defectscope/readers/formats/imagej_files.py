@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from defectscope.core.errors import FormatError, InputError
-from defectscope.core.file_order import natural_key
+from defectscope.core.file_order import visible_files
 
 __all__ = ["region_bytes"]
 
@@ -33,7 +33,7 @@ def region_bytes(path: Path) -> Iterator[tuple[str, str, bytes]]:
     """
     try:
         if path.is_dir():
-            for file in sorted(path.glob("*.roi"), key=natural_key):
+            for file in visible_files(path, "*.roi"):
                 yield path.name, str(file), file.read_bytes()[:LARGEST_REGION_BYTES]
         elif path.suffix.lower() == ".roi":
             yield path.stem, str(path), path.read_bytes()[:LARGEST_REGION_BYTES]

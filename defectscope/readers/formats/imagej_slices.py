@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from defectscope.core.datasets import file_of
+from defectscope.core.datasets import composed, file_of
 from defectscope.core.errors import FormatError
+from defectscope.core.file_order import visible_files
 from defectscope.readers.formats.holdings import Notes
 from defectscope.readers.formats.image_files import IMAGE_SUFFIXES, page_count, relative_name
 from defectscope.readers.formats.imagej_results import Row
@@ -48,7 +49,9 @@ def rows_of_images(
         It cannot be told which slice a row belongs to.
     """
     folders = [root, *(root / name for name in below)]
-    files = {path.stem: path.name for folder in reversed(folders) for path in _images(folder)}
+    files = {
+        composed(path.stem): path.name for folder in reversed(folders) for path in _images(folder)
+    }
     pages: dict[str, int | None] = {}
     found, unclear = [], defaultdict(list)
     for row in rows:
@@ -56,7 +59,7 @@ def rows_of_images(
             pages[row.title] = _pages(row.title, folders)
         count = pages[row.title]
         is_region = count == 1 and not row.label
-        file = None if is_region else files.get(row.label or row.region)
+        file = None if is_region else files.get(composed(row.label or row.region))
         if file is not None:
             row = replace(row, title=file, slice=0, region=row.region if row.label else "")
         elif not (row.slice or is_region):
@@ -72,7 +75,7 @@ def rows_of_images(
 
 def _images(folder: Path) -> Iterator[Path]:
     if folder.is_dir():
-        yield from (p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        yield from (p for p in visible_files(folder, "*") if p.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def _pages(title: str, folders: Iterable[Path]) -> int | None:

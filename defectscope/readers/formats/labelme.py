@@ -10,7 +10,7 @@ from typing import Any
 from defectscope.core.base import AnnotationFormat
 from defectscope.core.datasets import Dataset, LabelledImage, file_of
 from defectscope.core.errors import FormatError, OutputError
-from defectscope.core.file_order import natural_key
+from defectscope.core.file_order import visible_files
 from defectscope.core.files import write_json
 from defectscope.readers.formats.collecting import collect
 from defectscope.readers.formats.folder_output import left_over, whole_folder
@@ -66,7 +66,7 @@ class LabelMe(AnnotationFormat):
         root = path if path.is_dir() else path.parent
         files = [path]
         if path.is_dir():
-            files = sorted(filter(_is_labelme, path.rglob("*.json")), key=natural_key)
+            files = list(filter(_is_labelme, visible_files(path, "**/*.json")))
         if not files:
             raise FormatError(f"{path} holds no labelme .json file")
         try:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from defectscope.core.base import AnnotationFormat
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import FormatError, OutputError
-from defectscope.core.file_order import natural_key
+from defectscope.core.file_order import visible_files
 from defectscope.core.files import write_text
 from defectscope.core.instances import Instances
 from defectscope.readers.formats.collecting import Annotation, collect
@@ -72,7 +72,7 @@ class PascalVoc(AnnotationFormat):
         root = path if path.is_dir() else path.parent
         files = [path]
         if path.is_dir():
-            files = sorted(filter(_is_voc, path.rglob("*.xml")), key=natural_key)
+            files = list(filter(_is_voc, visible_files(path, "**/*.xml")))
         elif root.name == ANNOTATIONS:
             root = root.parent
         if not files:

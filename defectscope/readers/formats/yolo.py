@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from defectscope.core.base import AnnotationFormat
-from defectscope.core.datasets import PAGE, Dataset, LabelledImage
+from defectscope.core.datasets import PAGE, Dataset, LabelledImage, composed
 from defectscope.core.errors import FormatError, OutputError
-from defectscope.core.file_order import natural_key
+from defectscope.core.file_order import visible_files
 from defectscope.core.files import write_text
 from defectscope.core.instances import Instances
 from defectscope.readers.formats.collecting import collect
@@ -60,8 +60,8 @@ class Yolo(AnnotationFormat):
             raise FormatError(f"{path}: expected a folder with {LABELS}/ and {IMAGES}/ in it")
         names = read_classes(path)
         labels = {
-            file.relative_to(path / LABELS).with_suffix(""): file
-            for file in sorted((path / LABELS).rglob("*.txt"), key=natural_key)
+            _shared_name(file, path / LABELS): file
+            for file in visible_files(path / LABELS, "**/*.txt")
             if file.name != CLASSES
         }
         notes = Notes()
@@ -82,7 +82,7 @@ class Yolo(AnnotationFormat):
             stem = next(iter(lines))
             file = labels[stem]
             raise FormatError(
-                f"{file}: there is no image {stem.as_posix()} in {folder}; YOLO labels are "
+                f"{file}: there is no image {stem} in {folder}; YOLO labels are "
                 "fractions of the image's size, so the images are needed"
             )
         return loaded(images, folder, names, notes)
@@ -121,11 +121,16 @@ class Yolo(AnnotationFormat):
         return [*notes.texts(), *stale]
 
 
-def _images_by_stem(folder: Path) -> dict[Path, Path]:
+def _shared_name(file: Path, folder: Path) -> str:
+    """Return what an image and its label file have in common."""
+    return composed(file.relative_to(folder).with_suffix("").as_posix())
+
+
+def _images_by_stem(folder: Path) -> dict[str, Path]:
     """Return the images of a folder by what they share with their label files."""
-    found: dict[Path, Path] = {}
+    found: dict[str, Path] = {}
     for image in list_images(folder):
-        stem = image.relative_to(folder).with_suffix("")
+        stem = _shared_name(image, folder)
         if stem in found:
             raise FormatError(
                 f"{image}: {found[stem].name} beside it would share its label file; rename one of "

@@ -99,6 +99,23 @@ def test_images_without_labels_have_no_instances(tmp_path: Path) -> None:
     assert [(i.file_name, len(i.instances)) for i in images] == [("a.png", 1), ("sub/b.jpg", 0)]
 
 
+def test_labels_find_their_image_however_it_is_spelled(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, "0 0.5 0.5 0.1 0.1")
+    (folder / "labels/a.txt").rename(folder / "labels/\xfc.txt")
+    (folder / "images/a.png").rename(folder / "images/u\N{COMBINING DIAERESIS}.png")
+    (image,) = Yolo().load(folder).images
+    assert len(image.instances) == 1
+
+
+def test_hidden_files_are_no_labels_and_no_images(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, "0 0.5 0.5 0.1 0.1")
+    for name in ("labels/._a.txt", "images/._a.png"):
+        (folder / name).write_bytes(b"\0\5\x16\7 Mac OS X")
+    (image,) = Yolo().load(folder).images
+    assert not image.file_name.startswith(".")
+    assert len(image.instances) == 1
+
+
 def test_labels_without_image_are_refused(tmp_path: Path) -> None:
     path = folder_with(tmp_path)
     (path / "labels/b.txt").write_text("0 0.5 0.5 0.2 0.4")
