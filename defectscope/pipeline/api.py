@@ -235,25 +235,25 @@ class Pipeline:
         expect_guard()
         if not isinstance(frames, FrameSequence):
             frames = GivenFrames(frames)
-        frames.warnings += [text for text in self.warnings if text not in frames.warnings]
-        chosen = self._chosen(frames, settings, masks)
+        # Not those of `frames`: they are the caller's, and of every run on them.
+        warnings = list(self.warnings)
+        chosen = self._chosen(settings, masks, warnings)
         if chosen.mixed_sizes:
-            frames.warnings[:] = still_true(frames.warnings, frames.calibration, unrelated=True)
-            frames = frames.calibrated(without_laws(frames.calibration, frames.warnings))
+            frames = frames.calibrated(without_laws(frames.calibration, warnings))
         if out is not None:
-            return self._session(frames, Path(out), chosen, progress).run()
+            return self._session(frames, Path(out), chosen, progress, warnings).run()
         holder = tempfile.TemporaryDirectory()
         try:
-            self._session(frames, Path(holder.name), chosen, progress).run()
+            self._session(frames, Path(holder.name), chosen, progress, warnings).run()
             return Result(Path(holder.name), holder)
         except BaseException:
             holder.cleanup()
             raise
 
     def _chosen(
-        self, frames: FrameSequence, settings: Mapping[str, Any], masks: Sequence[Any]
+        self, settings: Mapping[str, Any], masks: Sequence[Any], warnings: list[str]
     ) -> RunSettings:
-        chosen = RunSettings(**settings, masks=masked_parts(masks, self.host, frames.warnings))
+        chosen = RunSettings(**settings, masks=masked_parts(masks, self.host, warnings))
         chosen.check(tracked=any(family == "trackers" for family, _ in self.choices))
         return chosen
 
@@ -299,14 +299,15 @@ class Pipeline:
         """
         expect_guard()
         frames = WatchedFolder(Path(folder), self.host, calibration or Calibration())
-        chosen = self._chosen(frames, settings, masks)
+        warnings = list(self.warnings)
+        chosen = self._chosen(settings, masks, warnings)
         if chosen.workers > 1 or chosen.dask is not None:
             raise UsageError("--watch works in one process; leave out --workers and --dask")
         if self.batch_size > 1:
             raise UsageError("--watch takes frames one by one; leave out --batch-size")
         frames.unrelated = chosen.mixed_sizes
         frames.in_order = chosen.vote is not None or chosen.register is not None
-        parts = vars(self._session(frames, Path(out), chosen, progress))
+        parts = vars(self._session(frames, Path(out), chosen, progress, warnings))
         kept = {name: parts[name] for name in Session.__match_args__ if not name.startswith("_")}
         lanes = lane_count(self.threads, self.device)
         return WatchSession(
@@ -314,19 +315,24 @@ class Pipeline:
         ).run()
 
     def _session(
-        self, frames: FrameSequence, folder: Path, chosen: RunSettings, progress: Progress | None
+        self,
+        frames: FrameSequence,
+        folder: Path,
+        chosen: RunSettings,
+        progress: Progress | None,
+        warnings: list[str],
     ) -> Session:
         lanes = 1
         if chosen.workers == 1 and chosen.dask is None and len(frames) > self.batch_size:
             lanes = lane_count(self.threads, self.device)
         runtime = self._runtime(max(chosen.workers, lanes))
         built = self._build(runtime)
-        self._check_types(built, frames.warnings)
+        self._check_types(built, warnings)
         show = progress or (lambda stage, done, total: None)
         named = [component for family in built.values() for component in family]
         if self.device != "cpu" and not any(n.component.uses_device for n in named):
             text = f"no component of this pipeline can work on {self.device}; the CPU is used"
-            frames.warnings.append(text)
+            warnings.append(text)
         return Session(
             frames,
             built["detectors"][0],
@@ -339,6 +345,7 @@ class Pipeline:
             runtime,
             show,
             lanes,
+            warnings,
         )
 
     def _check_types(
