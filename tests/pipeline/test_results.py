@@ -74,6 +74,29 @@ def test_tables_are_read_once(run, monkeypatch):
     assert result.detections is first
 
 
+TABLES = ("frames", "detections", "geometry", "tracks", "particles", "masks")
+
+
+def test_a_result_never_shows_the_tables_of_a_later_run(run):
+    first = run(options={"find": {"boxes": 1}})
+    assert len(first.detections) == 4
+    second = run(overwrite=True)
+    assert len(first.detections) == 4  # those that were read before
+    for name in set(TABLES) - {"detections"}:
+        with pytest.raises(ds.InputError, match=r"has been replaced .*load it again"):
+            getattr(first, name)
+    assert repr(first) == f"<Result {first.folder}: no table of frames, complete>"
+    assert len(ds.load_run(first.folder).frames) == len(second.frames) == 4
+
+
+def test_analyses_and_a_resumed_run_that_was_complete_leave_a_result_as_it_is(run):
+    result = run()
+    run(resume=True)
+    ds.analyze(result, ["number-density"], report=False)
+    for name in TABLES:
+        assert getattr(result, name) is not None
+
+
 def test_columns_have_their_types_whatever_the_values(run, series):
     frames = run(series(4, damaged=(1, 2))).frames
     for name in ("width_px", "height_px", "count"):
