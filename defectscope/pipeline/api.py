@@ -15,6 +15,7 @@ from defectscope.core.errors import UsageError
 from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
 from defectscope.core.options import changed_options
 from defectscope.core.provenance import input_digests
+from defectscope.core.run_limits import DEVICES, one_of, whole_number
 from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions, without_laws
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
@@ -104,8 +105,12 @@ class Pipeline:
         Analyses by name; None means every installed one.
     options
         Options of the components, by name or alias.
-    device, threads, batch_size
-        What components may use; 0 threads means one a core and worker.
+    device
+        ``cpu`` or ``cuda``.
+    threads
+        Threads that each component may use; 0 shares the cores among those that work at a time.
+    batch_size
+        Frames handed to the detector at once.
     host
         Plugins to use; the installed ones by default.
 
@@ -137,7 +142,9 @@ class Pipeline:
         host: PluginHost | None = None,
     ) -> None:
         self.host = host or default_host()
-        self.device, self.threads, self.batch_size = device, threads, batch_size
+        self.device = one_of("device", device, DEVICES)
+        self.threads = whole_number("threads", threads)
+        self.batch_size = whole_number("batch_size", batch_size)
         self.warnings: list[str] = []
         self._unasked = analyses is None
         named = [("detectors", detector), *(("postprocessors", name) for name in post)]

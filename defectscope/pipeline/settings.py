@@ -8,6 +8,7 @@ from typing import Any
 
 from defectscope.core.errors import UsageError
 from defectscope.core.registration import RegistrationOptions
+from defectscope.core.run_limits import TABLE_FORMATS, one_of, whole_number
 from defectscope.core.votes import Vote
 from defectscope.pipeline.masking import MaskedParts
 from defectscope.pipeline.regions import Roi, check_corners
@@ -60,6 +61,8 @@ class RunSettings:
         if self.vote is not None:
             object.__setattr__(self, "vote", Vote.parse(self.vote))
         object.__setattr__(self, "register", chosen_registration(self.register))
+        object.__setattr__(self, "workers", whole_number("workers", self.workers))
+        one_of("table_format", self.table_format, TABLE_FORMATS)
 
     def check(self, tracked: bool) -> None:
         """Refuse settings that do not go together, before anything is read.
