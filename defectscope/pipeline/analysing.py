@@ -17,7 +17,7 @@ from defectscope.core.recalibration import recalibrated
 from defectscope.pipeline.analysed_parts import analysed_part, parts_with, said_of_part
 from defectscope.pipeline.analysis_notes import said_of_run
 from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions, without_laws
-from defectscope.pipeline.choices import make_choices
+from defectscope.pipeline.choices import make_choices, several
 from defectscope.pipeline.detector_scores import detector_scores, known_by, threshold_of
 from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats
 from defectscope.pipeline.finding_files import write_found
@@ -157,13 +157,13 @@ def _kept(
 def analyse_run(
     run: str | Path,
     host: PluginHost,
-    analyses: Sequence[str] | None = None,
+    analyses: str | Sequence[str] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     *,
     out: str | Path | None = None,
     frames: str | None = None,
     roi: Roi | None = None,
-    images: Sequence[str | Path] = (),
+    images: str | Path | Sequence[str | Path] = (),
     viewer_frames: int = VIEWER_FRAMES,
     report: bool = True,
     figures: str | Sequence[str] = DEFAULT_FORMATS,
@@ -238,7 +238,7 @@ def analyse_run(
     if path is not None:
         _write_report(
             path, Path(run).resolve().name, result, tables, written.findings, runtime, host,
-            [Path(image) for image in images], viewer_frames, warnings, formats,
+            [Path(image) for image in several(images)], viewer_frames, warnings, formats,
         )  # fmt: skip
     return Analysed(written.findings, written.files, path, warnings)
 
@@ -294,13 +294,13 @@ def _of_other_shapes(wanted: list[NamedComponent], built: list[NamedComponent]) 
 
 def _built(
     host: PluginHost,
-    analyses: Sequence[str] | None,
+    analyses: str | Sequence[str] | None,
     options: Mapping[str, Mapping[str, Any]],
     runtime: Runtime,
 ) -> tuple[list[NamedComponent], list[str]]:
     """Return the analyses, and what is to be said of those that are left out."""
     if analyses:
-        choices = make_choices(analyses, options)
+        choices = make_choices(several(analyses), options)
         warnings: list[str] = []
     else:
         unasked, warnings = unasked_analyses(host, options)
@@ -365,7 +365,7 @@ def _note_figures(result: Result, files: Sequence[str], part: Mapping[str, Any])
 
 def analyze(
     run: str | Path | Result,
-    analyses: Sequence[str] | None = None,
+    analyses: str | Sequence[str] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     *,
     host: PluginHost | None = None,

@@ -17,7 +17,7 @@ from defectscope.core.options import changed_options
 from defectscope.core.provenance import input_digests
 from defectscope.core.run_limits import DEVICES, one_of, whole_number
 from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions, without_laws
-from defectscope.pipeline.choices import Choice, make_choices
+from defectscope.pipeline.choices import Choice, make_choices, several
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.given_frames import GivenFrames, given_digests
 from defectscope.pipeline.input_notes import still_true
@@ -77,9 +77,8 @@ def open_frames(
     InputError, OptionError
         A path cannot be read; a value is outside its limits.
     """
-    given = [paths] if isinstance(paths, str | Path) else list(paths)
     host = host or default_host()
-    sequence = open_inputs([Path(path) for path in given], host, options=options)
+    sequence = open_inputs([Path(path) for path in several(paths)], host, options=options)
     merged = merged_calibration(sequence.calibration, calibration, values, sequence.warnings)
     sequence.warnings[:] = still_true(sequence.warnings, merged)
     sequence.warnings += unknown_fractions(merged, host.defect_types())
@@ -98,7 +97,7 @@ class Pipeline:
     detector
         ``NAME``, ``distribution/NAME`` or ``ALIAS=NAME``.
     post
-        Post-processors in the order of their work.
+        One post-processor, or several in the order of their work.
     tracker
         Links detections through time, if given.
     analyses
@@ -131,9 +130,9 @@ class Pipeline:
     def __init__(
         self,
         detector: str | Choice = "defectscope/heatmap",
-        post: Sequence[str | Choice] = (),
+        post: str | Choice | Sequence[str | Choice] = (),
         tracker: str | Choice | None = None,
-        analyses: Sequence[str | Choice] | None = None,
+        analyses: str | Choice | Sequence[str | Choice] | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
         *,
         device: str = "cpu",
@@ -147,12 +146,12 @@ class Pipeline:
         self.batch_size = whole_number("batch_size", batch_size)
         self.warnings: list[str] = []
         self._unasked = analyses is None
-        named = [("detectors", detector), *(("postprocessors", name) for name in post)]
+        named = [("detectors", detector), *(("postprocessors", name) for name in several(post))]
         named += [("trackers", tracker)] if tracker is not None else []
         if analyses is None:
             taken = {_parsed(name).alias for _, name in named}
             analyses, self.warnings = unasked_analyses(self.host, options, taken)
-        named += [("analyses", name) for name in analyses]
+        named += [("analyses", name) for name in several(analyses)]
         choices = make_choices([name for _, name in named], options or {})
         self.choices = [
             (family, choice) for (family, _), choice in zip(named, choices, strict=True)
@@ -212,7 +211,7 @@ class Pipeline:
         out: str | Path | None = None,
         *,
         progress: Progress | None = None,
-        masks: Sequence[Any] = (),
+        masks: Any = (),
         **settings: Any,
     ) -> Result:
         """Run on a series, and return its tables.
@@ -229,6 +228,7 @@ class Pipeline:
         masks
             Parts of the frames in which detections are dropped: x_min, y_min, x_max, y_max in px
             of the original frame, half open; or an image file or (H, W) array, masked where not 0.
+            One of these, or several.
         **settings
             Fields of :class:`RunSettings`: roi, vote, workers, resume, overwrite, strict, …
             A script that asks for several workers needs the line ``if __name__ == "__main__":``
@@ -257,9 +257,7 @@ class Pipeline:
             holder.cleanup()
             raise
 
-    def _chosen(
-        self, settings: Mapping[str, Any], masks: Sequence[Any], warnings: list[str]
-    ) -> RunSettings:
+    def _chosen(self, settings: Mapping[str, Any], masks: Any, warnings: list[str]) -> RunSettings:
         chosen = RunSettings(**settings, masks=masked_parts(masks, self.host, warnings))
         chosen.check(tracked=any(family == "trackers" for family, _ in self.choices))
         return chosen
@@ -274,7 +272,7 @@ class Pipeline:
         update_s: float = 10.0,
         said: Callable[[Lag], None] = lambda lag: None,
         progress: Progress | None = None,
-        masks: Sequence[Any] = (),
+        masks: Any = (),
         **settings: Any,
     ) -> Result:
         """Run on frames as they are written into a folder, and return the tables.

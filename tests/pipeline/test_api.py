@@ -377,6 +377,17 @@ class Count(ds.Analysis):
         return [ds.Finding("rows", "Rows", pd.DataFrame({"rows": [len(tables.detections)]}))]
 
 
+def test_one_component_needs_no_list(host, tmp_path, monkeypatch):
+    counting(host, monkeypatch, "count", "other")
+    pipeline = ds.Pipeline("find", post="axes", analyses="count", host=host)
+    assert [choice.name for _, choice in pipeline.choices] == ["find", "axes", "count"]
+    run = pipeline.run(frames_in_memory(), tmp_path / "run", overlay=False).folder
+    done = ds.analyze(run, "count", report=False, host=host)
+    assert [finding.name for finding in done.findings] == ["rows"]
+    with pytest.raises(ds.UsageError, match="there are no images at nowhere"):
+        ds.analyze(run, "count", images="nowhere", host=host)
+
+
 @pytest.mark.parametrize(("times", "found"), [(1, True), (2, False)])
 def test_every_installed_analysis_runs_unless_its_name_clashes(
     times, found, host, tmp_path, monkeypatch
