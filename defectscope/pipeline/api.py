@@ -384,12 +384,12 @@ def _recorded(
     return record
 
 
-def load_run(folder: str | Path) -> Result:
-    """Open a run folder.
+def load_run(folder: str | Path | Result) -> Result:
+    """Open a run folder; that of a result is read again.
 
     Raises
     ------
     UsageError
         The folder holds no run.
     """
-    return Result(Path(folder))
+    return folder.reloaded() if isinstance(folder, Result) else Result(Path(folder))

@@ -58,6 +58,7 @@ class Result:
             # Removed with the result, quietly: nobody was told to clean up.
             weakref.finalize(self, holder.cleanup)
         self.info: dict[str, Any] = read_info(self.folder)
+        self._former: Result | None = None
 
     def __repr__(self) -> str:
         try:
@@ -65,6 +66,12 @@ class Result:
         except InputError:
             number = "no table of frames"
         return f"<Result {self.folder}: {number}, {self.info.get('status')}>"
+
+    def reloaded(self) -> Result:
+        """Return what its folder holds now."""
+        again = Result(self.folder)
+        again._former = self  # a temporary folder lives as long as this one
+        return again
 
     def _expect_same_run(self) -> None:
         """Refuse to mix what ``run.json`` said with the tables of a later run in its place."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 
@@ -87,6 +88,15 @@ def test_a_result_never_shows_the_tables_of_a_later_run(run):
             getattr(first, name)
     assert repr(first) == f"<Result {first.folder}: no table of frames, complete>"
     assert len(ds.load_run(first.folder).frames) == len(second.frames) == 4
+
+
+def test_a_result_is_loaded_again(run, host, series):
+    first = run(options={"find": {"boxes": 1}})
+    run(overwrite=True)
+    assert len(ds.load_run(first).detections) == 12
+    again = ds.load_run(ds.Pipeline("find", host=host).run(series(2), **PLAIN))
+    gc.collect()
+    assert len(again.detections) == 6
 
 
 def test_analyses_and_a_resumed_run_that_was_complete_leave_a_result_as_it_is(run):
