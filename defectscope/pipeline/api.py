@@ -17,9 +17,10 @@ from defectscope.core.options import changed_options
 from defectscope.core.provenance import input_digests
 from defectscope.core.run_limits import DEVICES, one_of, whole_number
 from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions, without_laws
-from defectscope.pipeline.choices import Choice, make_choices, several
+from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.given_frames import GivenFrames, given_digests
+from defectscope.pipeline.given_values import expected_paths, expected_tables, several
 from defectscope.pipeline.input_notes import still_true
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.lag import Lag
@@ -43,7 +44,7 @@ __all__ = ["Pipeline", "evaluate", "load_run", "open_frames"]
 def open_frames(
     paths: str | Path | Sequence[str | Path],
     *,
-    frames: str | None = None,
+    frames: str | slice | range | None = None,
     calibration: Calibration | Path | str | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     host: PluginHost | None = None,
@@ -56,7 +57,7 @@ def open_frames(
     paths
         One path or several.
     frames
-        ``FIRST:STOP:STEP`` by frame index, STOP exclusive.
+        ``FIRST:STOP:STEP`` by frame index, STOP exclusive; or that as a slice or range.
     calibration
         A calibration, or a TOML file with one; overrules what the files say.
     options
@@ -78,7 +79,7 @@ def open_frames(
         A path cannot be read; a value is outside its limits.
     """
     host = host or default_host()
-    sequence = open_inputs([Path(path) for path in several(paths)], host, options=options)
+    sequence = open_inputs(expected_paths(paths), host, options=expected_tables(options))
     merged = merged_calibration(sequence.calibration, calibration, values, sequence.warnings)
     sequence.warnings[:] = still_true(sequence.warnings, merged)
     sequence.warnings += unknown_fractions(merged, host.defect_types())
@@ -146,13 +147,14 @@ class Pipeline:
         self.batch_size = whole_number("batch_size", batch_size)
         self.warnings: list[str] = []
         self._unasked = analyses is None
+        options = expected_tables(options)
         named = [("detectors", detector), *(("postprocessors", name) for name in several(post))]
         named += [("trackers", tracker)] if tracker is not None else []
         if analyses is None:
             taken = {_parsed(name).alias for _, name in named}
             analyses, self.warnings = unasked_analyses(self.host, options, taken)
         named += [("analyses", name) for name in several(analyses)]
-        choices = make_choices([name for _, name in named], options or {})
+        choices = make_choices([name for _, name in named], options)
         self.choices = [
             (family, choice) for (family, _), choice in zip(named, choices, strict=True)
         ]
@@ -230,9 +232,10 @@ class Pipeline:
             of the original frame, half open; or an image file or (H, W) array, masked where not 0.
             One of these, or several.
         **settings
-            Fields of :class:`RunSettings`: roi, vote, workers, resume, overwrite, strict, …
-            A script that asks for several workers needs the line ``if __name__ == "__main__":``
-            above what it does.
+            Fields of :class:`defectscope.pipeline.settings.RunSettings`: ``roi``, ``vote``,
+            ``register``, ``workers``, ``dask``, ``resume``, ``overwrite``, ``strict``,
+            ``mixed_sizes``, ``overlay``, ``figures`` and ``table_format``. A script that asks
+            for several workers needs the line ``if __name__ == "__main__":`` above what it does.
 
         Raises
         ------
@@ -258,7 +261,7 @@ class Pipeline:
             raise
 
     def _chosen(self, settings: Mapping[str, Any], masks: Any, warnings: list[str]) -> RunSettings:
-        chosen = RunSettings(**settings, masks=masked_parts(masks, self.host, warnings))
+        chosen = RunSettings.given(settings, masked_parts(masks, self.host, warnings))
         chosen.check(tracked=any(family == "trackers" for family, _ in self.choices))
         return chosen
 

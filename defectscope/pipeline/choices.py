@@ -11,7 +11,7 @@ from typing import Any
 from defectscope.core.errors import FormatError, OptionError, UsageError, did_you_mean
 from defectscope.core.options import parse_assignment
 
-__all__ = ["Choice", "gather_options", "make_choices", "read_config", "several"]
+__all__ = ["Choice", "gather_options", "make_choices", "read_config"]
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,6 @@ class Choice:
                 f"a component is NAME, distribution/NAME or ALIAS=NAME, found {text!r}"
             )
         return cls(name.strip(), alias.strip())
-
-
-def several(given: Any) -> list[Any]:
-    """Return what is given as a list: one name, path or choice is no sequence of letters."""
-    if isinstance(given, str | Path | Choice):
-        return [given]
-    return list(given)
 
 
 def read_config(path: Path | None) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ import numpy as np
 from defectscope.core.errors import InputError, OptionError, UnfitOptionError
 from defectscope.core.tiff_pixels import shows_inverted
 from defectscope.pipeline.inputs import open_inputs
+from defectscope.pipeline.regions import whole_corners
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -210,11 +211,11 @@ def _listed(given: Any) -> list[Any]:
 
 
 def _rectangle(given: Any) -> Rectangle:
-    parts = given.split(",") if isinstance(given, str) else given
     try:
-        x0, y0, x1, y1 = (int(part) for part in parts)
-    except (TypeError, ValueError):
-        x0 = y0 = x1 = y1 = 0
+        parts = [int(part) for part in given.split(",")] if isinstance(given, str) else given
+    except ValueError:
+        parts = ()
+    x0, y0, x1, y1 = whole_corners(parts) or (0, 0, 0, 0)
     if not (x0 < x1 and y0 < y1):
         raise OptionError(
             "a mask is X0,Y0,X1,Y1 in whole px, with X0 < X1 and Y0 < Y1, or an image file; "

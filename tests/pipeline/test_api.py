@@ -146,6 +146,7 @@ def test_what_cannot_be_read_is_one_sentence(host, write, tmp_path):
     [
         ("1:4", (1, 2, 3)), (":2", (0, 1)), ("4:", (4, 5)), ("::2", (0, 2, 4)),
         ("1:6:3", (1, 4)), ("3:3", ()), ("90:", ()), (":", (0, 1, 2, 3, 4, 5)),
+        (slice(1, 4), (1, 2, 3)), (slice(None, None, 2), (0, 2, 4)), (range(2), (0, 1)),
     ],
 )  # fmt: skip
 def test_frames_are_selected_by_index(host, write, text, indices):
@@ -163,7 +164,9 @@ def test_the_index_is_the_number_in_the_name(host, write, tmp_path):
     assert frames.calibration.time_s(frames[1].index) == 924
 
 
-@pytest.mark.parametrize("text", ["5", "1:2:0", "a:b", "1:2:3:4", "1:2:-1"])
+@pytest.mark.parametrize(
+    "text", ["5", "1:2:0", "a:b", "1:2:3:4", "1:2:-1", (0, 2), 5, range(3, 1, -1)]
+)
 def test_a_wrong_selection_is_one_sentence(host, write, text):
     with pytest.raises(ds.OptionError, match="frames must be given as FIRST:STOP"):
         ds.open(write(), host=host, frames=text)

@@ -1,23 +1,15 @@
 """Naming components and giving them options."""
 
-from pathlib import Path
-
 import pytest
 
 from defectscope.core.errors import FormatError, OptionError, UsageError
-from defectscope.pipeline.choices import Choice, gather_options, make_choices, read_config, several
+from defectscope.pipeline.choices import Choice, gather_options, make_choices, read_config
 
 
 def test_the_alias_is_the_name_unless_one_is_given():
     assert Choice.parse("dark-blobs") == Choice("dark-blobs", "dark-blobs")
     assert Choice.parse("my-dist/dark-blobs") == Choice("my-dist/dark-blobs", "dark-blobs")
     assert Choice.parse("big=dark-blobs") == Choice("dark-blobs", "big")
-
-
-@pytest.mark.parametrize("one", ["fr", Path("fr"), Choice("fr", "fr")])
-def test_one_needs_no_list(one):
-    assert several(one) == several((one,)) == [one]
-    assert several(()) == []
 
 
 @pytest.mark.parametrize("text", ["=dark-blobs", "big="])
