@@ -24,6 +24,7 @@ from defectscope.cli.common import (
     warn,
 )
 from defectscope.cli.unused import check_analysis_options, check_run
+from defectscope.core.run_limits import DEVICES, LEAST, TABLE_FORMATS
 
 if TYPE_CHECKING:
     from defectscope.pipeline.api import Pipeline
@@ -91,23 +92,23 @@ __all__ = ["run"]
     help="With --register: a longer step between two frames is marked as a jump, px.",
 )
 @calibration_options
-@once("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@once("--device", type=click.Choice(DEVICES), default="cpu", show_default=True)
 @once(
     "--threads",
-    type=click.IntRange(0),
+    type=click.IntRange(LEAST["threads"]),
     default=0,
     help="Threads of each worker; 0 shares the cores among them (default).",
 )
 @once(
     "--batch-size",
-    type=click.IntRange(1),
+    type=click.IntRange(LEAST["batch_size"]),
     default=1,
     show_default=True,
     help="Frames handed to the detector at once.",
 )
 @once(
     "--workers",
-    type=click.IntRange(1),
+    type=click.IntRange(LEAST["workers"]),
     default=1,
     show_default=True,
     help="Processes that work on frames.",
@@ -116,7 +117,7 @@ __all__ = ["run"]
 @once(
     "--format",
     "table_format",
-    type=click.Choice(["parquet", "csv"]),
+    type=click.Choice(TABLE_FORMATS),
     default="parquet",
     show_default=True,
     help="Format of the large tables.",

@@ -24,6 +24,7 @@ __all__ = [
     "FrameSelection",
     "FrameSequence",
     "frame_indices",
+    "frame_range_text",
     "parse_frame_range",
     "stem_and_number",
     "what_was_selected",
@@ -235,6 +236,10 @@ def what_was_selected(frames: FrameSequence) -> str:
 _STEM_AND_NUMBER = re.compile(r"(.*?)(\d+)((?:\.[A-Za-z]+)?)")
 # Text follows the only number: img (5).png, as Windows names files, and frame_0005_BF.png.
 _NUMBER_INSIDE = re.compile(r"(\D*)(\d+)(\D+)")
+FRAME_RANGE = (
+    "frames must be given as FIRST:STOP or FIRST:STOP:STEP with STEP at least 1 (461:661 selects "
+    "frame indices 461 to 660)"
+)
 LARGEST_INDEX = 2**63 - 1  # tables hold frame indices as int64
 
 
@@ -269,14 +274,28 @@ def frame_indices(stems: Sequence[str]) -> tuple[int, ...]:
     return tuple(range(len(stems)))
 
 
-def parse_frame_range(text: str) -> tuple[int | None, int | None, int | None]:
-    """Return (first, stop, step) of ``A:B:S``; every part may be left out.
+def frame_range_text(given: str | slice | range) -> str:
+    """Return a selection of frames as ``A:B:S``; OptionError where it is none of text and ranges.
+
+    A pair of numbers is none: it may be meant as a range, or as two frames.
+    """
+    if isinstance(given, slice | range):
+        parts = (given.start, given.stop, given.step)
+        return ":".join("" if part is None else str(part) for part in parts)
+    if not isinstance(given, str):
+        raise OptionError(f"{FRAME_RANGE}, or as a slice or range; found {given!r}")
+    return given
+
+
+def parse_frame_range(text: str | slice | range) -> tuple[int | None, int | None, int | None]:
+    """Return (first, stop, step) of ``A:B:S``, a slice or a range; every part may be left out.
 
     Raises
     ------
     OptionError
         The text is no range, its step is not positive, or it counts from the end.
     """
+    text = frame_range_text(text)
     parts = text.split(":")
     try:
         numbers = [int(part) if part.strip() else None for part in parts]
@@ -285,10 +304,7 @@ def parse_frame_range(text: str) -> tuple[int | None, int | None, int | None]:
     if not 2 <= len(numbers) <= 3 or (
         len(numbers) == 3 and numbers[2] is not None and numbers[2] < 1
     ):
-        raise OptionError(
-            f"frames must be given as FIRST:STOP or FIRST:STOP:STEP with STEP at least 1 "
-            f"(461:661 selects frame indices 461 to 660), found {text!r}"
-        )
+        raise OptionError(f"{FRAME_RANGE}, found {text!r}")
     first, stop, step = [*numbers, None][:3]
     if min(first or 0, stop or 0) < 0:
         raise OptionError(

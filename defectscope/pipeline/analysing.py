@@ -11,7 +11,7 @@ from defectscope.core.errors import OptionError, UsageError
 from defectscope.core.files import write_text
 from defectscope.core.findings import Finding, Tables
 from defectscope.core.frame_steps import typical_step
-from defectscope.core.frames import parse_frame_range
+from defectscope.core.frames import frame_range_text, parse_frame_range
 from defectscope.core.particles import particle_table
 from defectscope.core.recalibration import recalibrated
 from defectscope.pipeline.analysed_parts import analysed_part, parts_with, said_of_part
@@ -23,6 +23,7 @@ from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats
 from defectscope.pipeline.finding_files import write_found
 from defectscope.pipeline.finishing import about_what_was_found, findings_of
 from defectscope.pipeline.given_tracks import given_tracks
+from defectscope.pipeline.given_values import expected_paths, expected_tables, several
 from defectscope.pipeline.label_results import run_or_labels
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.regions import check_corners
@@ -157,13 +158,13 @@ def _kept(
 def analyse_run(
     run: str | Path,
     host: PluginHost,
-    analyses: Sequence[str] | None = None,
+    analyses: str | Sequence[str] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     *,
     out: str | Path | None = None,
-    frames: str | None = None,
+    frames: str | slice | range | None = None,
     roi: Roi | None = None,
-    images: Sequence[str | Path] = (),
+    images: str | Path | Sequence[str | Path] = (),
     viewer_frames: int = VIEWER_FRAMES,
     report: bool = True,
     figures: str | Sequence[str] = DEFAULT_FORMATS,
@@ -187,7 +188,7 @@ def analyse_run(
     out
         Folder for ``figures/`` and ``report.html``; the run folder by default. Labels need one.
     frames, roi
-        Only a range of frame indices ``FIRST:STOP:STEP``, and a region in px.
+        Only frame indices ``FIRST:STOP:STEP`` (or that as a slice or range), and a region in px.
     images
         Where the frames are, if not where the run found them.
     viewer_frames
@@ -212,6 +213,9 @@ def analyse_run(
         another run.
     """
     formats = figure_formats(figures)
+    options = expected_tables(options)
+    frames = None if frames is None else frame_range_text(frames)
+    roi = None if roi is None else check_corners(roi)
     result = run_or_labels(Path(run), host)
     folder = result.folder if out is None else Path(out)
     of_run = folder.resolve() == result.folder.resolve()
@@ -219,7 +223,7 @@ def analyse_run(
     if not of_run:
         refuse_run_folder(folder, "analysis")
     runtime = host.runtime()
-    wanted, left_out = _built(host, analyses, options or {}, runtime)
+    wanted, left_out = _built(host, analyses, options, runtime)
     built = about_what_was_found(wanted, result)
     given = None if tracks is None else given_tracks(Path(tracks), result)
     tables, said = _tables_of(result, built, runtime, given, calibration, values, frames, roi)
@@ -238,7 +242,7 @@ def analyse_run(
     if path is not None:
         _write_report(
             path, Path(run).resolve().name, result, tables, written.findings, runtime, host,
-            [Path(image) for image in images], viewer_frames, warnings, formats,
+            expected_paths(images), viewer_frames, warnings, formats,
         )  # fmt: skip
     return Analysed(written.findings, written.files, path, warnings)
 
@@ -294,13 +298,13 @@ def _of_other_shapes(wanted: list[NamedComponent], built: list[NamedComponent]) 
 
 def _built(
     host: PluginHost,
-    analyses: Sequence[str] | None,
+    analyses: str | Sequence[str] | None,
     options: Mapping[str, Mapping[str, Any]],
     runtime: Runtime,
 ) -> tuple[list[NamedComponent], list[str]]:
     """Return the analyses, and what is to be said of those that are left out."""
     if analyses:
-        choices = make_choices(analyses, options)
+        choices = make_choices(several(analyses), options)
         warnings: list[str] = []
     else:
         unasked, warnings = unasked_analyses(host, options)
@@ -365,7 +369,7 @@ def _note_figures(result: Result, files: Sequence[str], part: Mapping[str, Any])
 
 def analyze(
     run: str | Path | Result,
-    analyses: Sequence[str] | None = None,
+    analyses: str | Sequence[str] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     *,
     host: PluginHost | None = None,

@@ -15,10 +15,12 @@ from defectscope.core.errors import UsageError
 from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
 from defectscope.core.options import changed_options
 from defectscope.core.provenance import input_digests
+from defectscope.core.run_limits import DEVICES, one_of, whole_number
 from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions, without_laws
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.given_frames import GivenFrames, given_digests
+from defectscope.pipeline.given_values import expected_paths, expected_tables, several
 from defectscope.pipeline.input_notes import still_true
 from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.lag import Lag
@@ -42,7 +44,7 @@ __all__ = ["Pipeline", "evaluate", "load_run", "open_frames"]
 def open_frames(
     paths: str | Path | Sequence[str | Path],
     *,
-    frames: str | None = None,
+    frames: str | slice | range | None = None,
     calibration: Calibration | Path | str | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     host: PluginHost | None = None,
@@ -55,7 +57,7 @@ def open_frames(
     paths
         One path or several.
     frames
-        ``FIRST:STOP:STEP`` by frame index, STOP exclusive.
+        ``FIRST:STOP:STEP`` by frame index, STOP exclusive; or that as a slice or range.
     calibration
         A calibration, or a TOML file with one; overrules what the files say.
     options
@@ -76,9 +78,8 @@ def open_frames(
     InputError, OptionError
         A path cannot be read; a value is outside its limits.
     """
-    given = [paths] if isinstance(paths, str | Path) else list(paths)
     host = host or default_host()
-    sequence = open_inputs([Path(path) for path in given], host, options=options)
+    sequence = open_inputs(expected_paths(paths), host, options=expected_tables(options))
     merged = merged_calibration(sequence.calibration, calibration, values, sequence.warnings)
     sequence.warnings[:] = still_true(sequence.warnings, merged)
     sequence.warnings += unknown_fractions(merged, host.defect_types())
@@ -97,15 +98,19 @@ class Pipeline:
     detector
         ``NAME``, ``distribution/NAME`` or ``ALIAS=NAME``.
     post
-        Post-processors in the order of their work.
+        One post-processor, or several in the order of their work.
     tracker
         Links detections through time, if given.
     analyses
         Analyses by name; None means every installed one.
     options
         Options of the components, by name or alias.
-    device, threads, batch_size
-        What components may use; 0 threads means one a core and worker.
+    device
+        ``cpu`` or ``cuda``.
+    threads
+        Threads that each component may use; 0 shares the cores among those that work at a time.
+    batch_size
+        Frames handed to the detector at once.
     host
         Plugins to use; the installed ones by default.
 
@@ -126,9 +131,9 @@ class Pipeline:
     def __init__(
         self,
         detector: str | Choice = "defectscope/heatmap",
-        post: Sequence[str | Choice] = (),
+        post: str | Choice | Sequence[str | Choice] = (),
         tracker: str | Choice | None = None,
-        analyses: Sequence[str | Choice] | None = None,
+        analyses: str | Choice | Sequence[str | Choice] | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
         *,
         device: str = "cpu",
@@ -137,16 +142,19 @@ class Pipeline:
         host: PluginHost | None = None,
     ) -> None:
         self.host = host or default_host()
-        self.device, self.threads, self.batch_size = device, threads, batch_size
+        self.device = one_of("device", device, DEVICES)
+        self.threads = whole_number("threads", threads)
+        self.batch_size = whole_number("batch_size", batch_size)
         self.warnings: list[str] = []
         self._unasked = analyses is None
-        named = [("detectors", detector), *(("postprocessors", name) for name in post)]
+        options = expected_tables(options)
+        named = [("detectors", detector), *(("postprocessors", name) for name in several(post))]
         named += [("trackers", tracker)] if tracker is not None else []
         if analyses is None:
             taken = {_parsed(name).alias for _, name in named}
             analyses, self.warnings = unasked_analyses(self.host, options, taken)
-        named += [("analyses", name) for name in analyses]
-        choices = make_choices([name for _, name in named], options or {})
+        named += [("analyses", name) for name in several(analyses)]
+        choices = make_choices([name for _, name in named], options)
         self.choices = [
             (family, choice) for (family, _), choice in zip(named, choices, strict=True)
         ]
@@ -205,7 +213,7 @@ class Pipeline:
         out: str | Path | None = None,
         *,
         progress: Progress | None = None,
-        masks: Sequence[Any] = (),
+        masks: Any = (),
         **settings: Any,
     ) -> Result:
         """Run on a series, and return its tables.
@@ -222,10 +230,12 @@ class Pipeline:
         masks
             Parts of the frames in which detections are dropped: x_min, y_min, x_max, y_max in px
             of the original frame, half open; or an image file or (H, W) array, masked where not 0.
+            One of these, or several.
         **settings
-            Fields of :class:`RunSettings`: roi, vote, workers, resume, overwrite, strict, …
-            A script that asks for several workers needs the line ``if __name__ == "__main__":``
-            above what it does.
+            Fields of :class:`defectscope.pipeline.settings.RunSettings`: ``roi``, ``vote``,
+            ``register``, ``workers``, ``dask``, ``resume``, ``overwrite``, ``strict``,
+            ``mixed_sizes``, ``overlay``, ``figures`` and ``table_format``. A script that asks
+            for several workers needs the line ``if __name__ == "__main__":`` above what it does.
 
         Raises
         ------
@@ -235,25 +245,23 @@ class Pipeline:
         expect_guard()
         if not isinstance(frames, FrameSequence):
             frames = GivenFrames(frames)
-        frames.warnings += [text for text in self.warnings if text not in frames.warnings]
-        chosen = self._chosen(frames, settings, masks)
+        # Not those of `frames`: they are the caller's, and of every run on them.
+        warnings = list(self.warnings)
+        chosen = self._chosen(settings, masks, warnings)
         if chosen.mixed_sizes:
-            frames.warnings[:] = still_true(frames.warnings, frames.calibration, unrelated=True)
-            frames = frames.calibrated(without_laws(frames.calibration, frames.warnings))
+            frames = frames.calibrated(without_laws(frames.calibration, warnings))
         if out is not None:
-            return self._session(frames, Path(out), chosen, progress).run()
+            return self._session(frames, Path(out), chosen, progress, warnings).run()
         holder = tempfile.TemporaryDirectory()
         try:
-            self._session(frames, Path(holder.name), chosen, progress).run()
+            self._session(frames, Path(holder.name), chosen, progress, warnings).run()
             return Result(Path(holder.name), holder)
         except BaseException:
             holder.cleanup()
             raise
 
-    def _chosen(
-        self, frames: FrameSequence, settings: Mapping[str, Any], masks: Sequence[Any]
-    ) -> RunSettings:
-        chosen = RunSettings(**settings, masks=masked_parts(masks, self.host, frames.warnings))
+    def _chosen(self, settings: Mapping[str, Any], masks: Any, warnings: list[str]) -> RunSettings:
+        chosen = RunSettings.given(settings, masked_parts(masks, self.host, warnings))
         chosen.check(tracked=any(family == "trackers" for family, _ in self.choices))
         return chosen
 
@@ -267,7 +275,7 @@ class Pipeline:
         update_s: float = 10.0,
         said: Callable[[Lag], None] = lambda lag: None,
         progress: Progress | None = None,
-        masks: Sequence[Any] = (),
+        masks: Any = (),
         **settings: Any,
     ) -> Result:
         """Run on frames as they are written into a folder, and return the tables.
@@ -299,14 +307,15 @@ class Pipeline:
         """
         expect_guard()
         frames = WatchedFolder(Path(folder), self.host, calibration or Calibration())
-        chosen = self._chosen(frames, settings, masks)
+        warnings = list(self.warnings)
+        chosen = self._chosen(settings, masks, warnings)
         if chosen.workers > 1 or chosen.dask is not None:
             raise UsageError("--watch works in one process; leave out --workers and --dask")
         if self.batch_size > 1:
             raise UsageError("--watch takes frames one by one; leave out --batch-size")
         frames.unrelated = chosen.mixed_sizes
         frames.in_order = chosen.vote is not None or chosen.register is not None
-        parts = vars(self._session(frames, Path(out), chosen, progress))
+        parts = vars(self._session(frames, Path(out), chosen, progress, warnings))
         kept = {name: parts[name] for name in Session.__match_args__ if not name.startswith("_")}
         lanes = lane_count(self.threads, self.device)
         return WatchSession(
@@ -314,19 +323,24 @@ class Pipeline:
         ).run()
 
     def _session(
-        self, frames: FrameSequence, folder: Path, chosen: RunSettings, progress: Progress | None
+        self,
+        frames: FrameSequence,
+        folder: Path,
+        chosen: RunSettings,
+        progress: Progress | None,
+        warnings: list[str],
     ) -> Session:
         lanes = 1
         if chosen.workers == 1 and chosen.dask is None and len(frames) > self.batch_size:
             lanes = lane_count(self.threads, self.device)
         runtime = self._runtime(max(chosen.workers, lanes))
         built = self._build(runtime)
-        self._check_types(built, frames.warnings)
+        self._check_types(built, warnings)
         show = progress or (lambda stage, done, total: None)
         named = [component for family in built.values() for component in family]
         if self.device != "cpu" and not any(n.component.uses_device for n in named):
             text = f"no component of this pipeline can work on {self.device}; the CPU is used"
-            frames.warnings.append(text)
+            warnings.append(text)
         return Session(
             frames,
             built["detectors"][0],
@@ -339,6 +353,7 @@ class Pipeline:
             runtime,
             show,
             lanes,
+            warnings,
         )
 
     def _check_types(
@@ -372,12 +387,12 @@ def _recorded(
     return record
 
 
-def load_run(folder: str | Path) -> Result:
-    """Open a run folder.
+def load_run(folder: str | Path | Result) -> Result:
+    """Open a run folder; that of a result is read again.
 
     Raises
     ------
     UsageError
         The folder holds no run.
     """
-    return Result(Path(folder))
+    return folder.reloaded() if isinstance(folder, Result) else Result(Path(folder))

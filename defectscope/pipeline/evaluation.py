@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +112,7 @@ class Evaluation:
 
 def evaluate(
     predictions: Result | Dataset | Path | str,
-    truth: Dataset | Path | str,
+    truth: Result | Dataset | Path | str,
     *,
     iou: float = 0.15,
     sweep: bool = False,
@@ -123,9 +124,9 @@ def evaluate(
     Parameters
     ----------
     predictions
-        A run (folder), or a dataset with scores.
+        A run (its folder, or what a pipeline returned), or a dataset with scores.
     truth
-        A labelled dataset; or another run, which is taken for the truth with a warning.
+        A labelled dataset; or another run (likewise), which is taken for the truth with a warning.
     iou
         Overlap of boxes that a match needs; P2 uses 0.15, P3 0.4.
     sweep
@@ -217,7 +218,9 @@ def _names_of(predictions: Result | Dataset) -> set[str]:
 
 
 def _opened(
-    predictions: Result | Dataset | Path | str, truth: Dataset | Path | str, host: PluginHost
+    predictions: Result | Dataset | Path | str,
+    truth: Result | Dataset | Path | str,
+    host: PluginHost,
 ) -> tuple[Result | Dataset, Dataset, Result | None, list[str]]:
     """Return both sides, the run that is taken for the truth, and what their readers warn of."""
     if isinstance(predictions, str | Path):
@@ -226,10 +229,10 @@ def _opened(
     of_run: Result | None = None
     said: tuple[str, ...] = ()
     if not isinstance(truth, Dataset):
-        path = Path(truth)
-        if is_run(path):
+        path = truth.folder if isinstance(truth, Result) else Path(truth)
+        if isinstance(truth, Result) or is_run(path):
             said = (_run_as_truth(path, predictions),)
-            of_run = Result(path)
+            of_run = truth if isinstance(truth, Result) else Result(path)
         truth = (
             open_dataset(path, host)
             if of_run is None
@@ -253,7 +256,7 @@ def _run_as_truth(path: Path, predictions: Result | Dataset) -> str:
     return f"{path} is a run: what it found is taken for the truth"
 
 
-def check_overlap(iou: float) -> None:
+def check_overlap(iou: Any) -> None:
     """Refuse an overlap that no match can have, or every one has.
 
     Raises
@@ -261,8 +264,8 @@ def check_overlap(iou: float) -> None:
     OptionError
         It is not above 0 and at most 1.
     """
-    if not 0 < iou <= 1:
-        raise OptionError(f"--iou must be above 0 and at most 1, found {iou:g}")
+    if not (isinstance(iou, Real) and 0 < float(iou) <= 1):
+        raise OptionError(f"--iou must be a number above 0 and at most 1, found {iou!r}")
 
 
 def _type_names(joined: Iterable[Joined]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,9 @@ __all__ = ["GivenFrames", "given_digests"]
 class GivenFrames(FrameSequence):
     """Frames that somebody already holds in memory."""
 
-    def __init__(self, frames: Sequence[Frame]) -> None:
-        self._frames = list(frames)
+    def __init__(self, frames: Iterable[Frame] | Frame) -> None:
+        # One frame is a series; what is neither is refused below.
+        self._frames = list(frames) if isinstance(frames, Iterable) else [frames]
         for frame in self._frames:
             if not isinstance(frame, Frame):
                 raise UsageError(

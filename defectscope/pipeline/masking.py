@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,6 +16,7 @@ import numpy as np
 from defectscope.core.errors import InputError, OptionError, UnfitOptionError
 from defectscope.core.tiff_pixels import shows_inverted
 from defectscope.pipeline.inputs import open_inputs
+from defectscope.pipeline.regions import whole_corners
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -149,14 +151,15 @@ def _stored(path: Path) -> NDArray[Any] | None:
     return None if decoded is None else np.asarray(decoded)
 
 
-def masked_parts(given: Sequence[Any], host: PluginHost, warnings: list[str]) -> MaskedParts:
+def masked_parts(given: Any, host: PluginHost, warnings: list[str]) -> MaskedParts:
     """Read masks as users give them.
 
     Parameters
     ----------
     given
         Each ``X0,Y0,X1,Y1`` or four whole numbers (px of the original frame, half open), an image
-        file in which everything but 0 is masked, or an (H, W) array of the same meaning.
+        file in which everything but 0 is masked, or an (H, W) array of the same meaning; or one of
+        these by itself.
     host
         Where readers of image files are looked up.
     warnings
@@ -171,7 +174,7 @@ def masked_parts(given: Sequence[Any], host: PluginHost, warnings: list[str]) ->
     """
     rectangles: list[Rectangle] = []
     bitmaps: dict[str, NDArray[np.bool_]] = {}
-    for item in given:
+    for item in _listed(given):
         if isinstance(item, np.ndarray) and item.ndim == 2:
             bitmaps[f"array {len(bitmaps) + 1}"] = item != 0
         elif isinstance(item, Path) or (isinstance(item, str) and not _NUMBERS.fullmatch(item)):
@@ -195,12 +198,24 @@ def masked_parts(given: Sequence[Any], host: PluginHost, warnings: list[str]) ->
     return MaskedParts(tuple(rectangles), joined, tuple(bitmaps))
 
 
+def _listed(given: Any) -> list[Any]:
+    """Return masks as a list, also where it is one: a file, a rectangle, or the pixels."""
+    # Rows of four are rectangles: no frame is so narrow.
+    if isinstance(given, np.ndarray) and given.ndim == 2 and given.shape[1] != 4:
+        return [given]
+    if isinstance(given, str | Path) or not isinstance(given, Iterable):
+        return [given]
+    items = list(given)
+    numbers = bool(items) and all(isinstance(item, Real) for item in items)
+    return [tuple(items)] if numbers else items
+
+
 def _rectangle(given: Any) -> Rectangle:
-    parts = given.split(",") if isinstance(given, str) else given
     try:
-        x0, y0, x1, y1 = (int(part) for part in parts)
-    except (TypeError, ValueError):
-        x0 = y0 = x1 = y1 = 0
+        parts = [int(part) for part in given.split(",")] if isinstance(given, str) else given
+    except ValueError:
+        parts = ()
+    x0, y0, x1, y1 = whole_corners(parts) or (0, 0, 0, 0)
     if not (x0 < x1 and y0 < y1):
         raise OptionError(
             "a mask is X0,Y0,X1,Y1 in whole px, with X0 < X1 and Y0 < Y1, or an image file; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,25 +13,41 @@ from defectscope.core.frames import SMALLEST_SIDE_PX, Frame, FrameSequence
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Roi", "check_corners", "frame_part", "frame_to_show", "read_part"]
+__all__ = ["Roi", "check_corners", "frame_part", "frame_to_show", "read_part", "whole_corners"]
 
 Roi = tuple[int, int, int, int]
 
 
-def check_corners(roi: Roi) -> None:
-    """Refuse a region whose second corner does not lie to the right of and below the first.
+def whole_corners(given: Any) -> Roi | None:
+    """Return four whole numbers, of whatever kind, as a tuple of int; None of anything else."""
+    try:
+        x0, y0, x1, y1 = map(operator.index, given)
+    except (TypeError, ValueError):
+        return None
+    return x0, y0, x1, y1
+
+
+def check_corners(given: Any) -> Roi:
+    """Return a region of interest as a tuple of int.
 
     Raises
     ------
     OptionError
-        It does not.
+        It is not four whole numbers, or its second corner does not lie to the right of and below
+        the first.
     """
+    roi = whole_corners(given)
+    if roi is None:
+        raise OptionError(
+            f"a region of interest is four whole numbers of px, X0,Y0,X1,Y1; found {given!r}"
+        )
     x0, y0, x1, y1 = roi
     if x0 >= x1 or y0 >= y1:
         raise OptionError(
             "a region of interest is X0,Y0,X1,Y1 with X0 < X1 and Y0 < Y1, found "
             f"{x0},{y0},{x1},{y1}"
         )
+    return roi
 
 
 def read_part(
@@ -67,8 +84,7 @@ def frame_part(
 
 
 def _cut(pixels: NDArray[Any], roi: Roi, source: str) -> NDArray[Any]:
-    x0, y0, x1, y1 = roi
-    check_corners(roi)
+    x0, y0, x1, y1 = check_corners(roi)
     height, width = pixels.shape
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
         raise UnfitOptionError(

@@ -6,6 +6,7 @@ import functools
 import tempfile
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from defectscope.core.tables import (
 )
 from defectscope.pipeline.masking import MaskedParts
 from defectscope.pipeline.parts import expected_whole, read_csv, read_typed
-from defectscope.pipeline.run_info import read_info
+from defectscope.pipeline.run_info import own_info, read_info
 from defectscope.pipeline.runfolder import MASK
 
 __all__ = ["Result"]
@@ -37,6 +38,9 @@ NOT_AS_GUESSED = ("source", "width_px", "height_px", "count")
 
 class Result:
     """The tables of a run folder, read when they are first asked for.
+
+    A table that was not read before another run took the folder is not to be had any more: asking
+    for it raises InputError.
 
     Parameters
     ----------
@@ -54,9 +58,31 @@ class Result:
             # Removed with the result, quietly: nobody was told to clean up.
             weakref.finalize(self, holder.cleanup)
         self.info: dict[str, Any] = read_info(self.folder)
+        self._former: Result | None = None
 
     def __repr__(self) -> str:
-        return f"<Result {self.folder}: {len(self.frames)} frames, {self.info.get('status')}>"
+        try:
+            number = f"{len(self.frames)} frames"
+        except InputError:
+            number = "no table of frames"
+        return f"<Result {self.folder}: {number}, {self.info.get('status')}>"
+
+    def reloaded(self) -> Result:
+        """Return what its folder holds now."""
+        again = Result(self.folder)
+        again._former = self  # a temporary folder lives as long as this one
+        return again
+
+    def _expect_same_run(self) -> None:
+        """Refuse to mix what ``run.json`` said with the tables of a later run in its place."""
+        now = None
+        with suppress(FormatError):  # a damaged file says nothing of another run
+            now = own_info(self.folder)
+        if now is not None and now.get("session") != self.info.get("session"):
+            raise InputError(
+                f"the run in {self.folder} has been replaced or gone on with since it was loaded; "
+                "load it again, and give runs that are to be compared folders of their own"
+            )
 
     @property
     def calibration(self) -> Calibration:
@@ -91,6 +117,7 @@ class Result:
     @functools.cached_property
     def masks(self) -> MaskedParts:
         """Parts of the frames in which detections were dropped."""
+        self._expect_same_run()
         return MaskedParts.recorded(self._plan.get("masks"), self.folder / MASK)
 
     @property
@@ -108,6 +135,7 @@ class Result:
     @functools.cached_property
     def frames(self) -> pd.DataFrame:
         """One row a frame."""
+        self._expect_same_run()
         path = self.folder / "frames.csv"
         if not path.is_file():
             raise InputError(f"the run folder {self.folder} lacks its table frames.csv")
@@ -126,6 +154,7 @@ class Result:
         return self._table("geometry", GEOMETRY_COLUMNS)
 
     def _table(self, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
+        self._expect_same_run()
         path = self.folder / f"{name}.parquet"
         if path.is_file() or path.with_suffix(".csv").is_file() or any(path.glob("part-*")):
             return read_typed(path, columns)
@@ -137,6 +166,7 @@ class Result:
     @functools.cached_property
     def tracks(self) -> pd.DataFrame | None:
         """Linked detections, with a column ``particle``; None where nothing was tracked."""
+        self._expect_same_run()
         names = ("tracks.parquet", "tracks.csv")
         if not any((self.folder / name).exists() for name in names):
             return None
@@ -145,6 +175,7 @@ class Result:
     @functools.cached_property
     def particles(self) -> pd.DataFrame | None:
         """One row a particle; None where nothing was tracked."""
+        self._expect_same_run()
         path = self.folder / "particles.csv"
         with expected_whole(path):
             return read_csv(path) if path.exists() else None

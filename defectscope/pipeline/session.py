@@ -25,6 +25,7 @@ from defectscope.core.votes import Vote
 from defectscope.pipeline.execute import outcomes_in_order
 from defectscope.pipeline.finishing import track_detections, write_findings
 from defectscope.pipeline.frame_table import frame_columns, frame_table
+from defectscope.pipeline.input_notes import still_true
 from defectscope.pipeline.named import NamedComponent, enter, unknown_types
 from defectscope.pipeline.overlay import write_overlays
 from defectscope.pipeline.registering import (
@@ -69,6 +70,8 @@ class Session:
         Where the results go.
     lanes
         Frames that are worked on at a time in one process.
+    warnings
+        What is to be said of the run; what is said of its frames is added as they are read.
     """
 
     frames: FrameSequence
@@ -301,7 +304,8 @@ class Session:
     def _note(self, outcome: FrameOutcome) -> None:
         found = () if outcome.rows is None else outcome.rows.detections["defect_type"]
         unknown = unknown_types(self.detector, found, self.runtime.defect_types)
-        for text in (*outcome.warnings, *unknown):
+        calibration, unrelated = self.frames.calibration, self.settings.mixed_sizes
+        for text in (*still_true(outcome.warnings, calibration, unrelated), *unknown):
             self._warn(text)
         for stage, seconds in outcome.timings_s.items():
             self.timings_s[stage] += seconds

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from defectscope.core.errors import UsageError
+from defectscope.core.errors import OptionError, UsageError, did_you_mean
 from defectscope.core.registration import RegistrationOptions
+from defectscope.core.run_limits import TABLE_FORMATS, one_of, whole_number
 from defectscope.core.votes import Vote
 from defectscope.pipeline.masking import MaskedParts
 from defectscope.pipeline.regions import Roi, check_corners
@@ -56,10 +57,26 @@ class RunSettings:
     figures: bool = True
     table_format: str = "parquet"
 
+    @classmethod
+    def given(cls, settings: Mapping[str, Any], masks: MaskedParts) -> RunSettings:
+        """Return settings by name as they were given; OptionError where there is none of a name."""
+        known = [setting.name for setting in fields(cls)]
+        for name in settings:
+            if name not in known:
+                raise OptionError(
+                    f"a run has no setting {name!r}{did_you_mean(name, known)}; its settings are: "
+                    f"{', '.join(known)}"
+                )
+        return cls(**settings, masks=masks)
+
     def __post_init__(self) -> None:
+        if self.roi is not None:
+            object.__setattr__(self, "roi", check_corners(self.roi))
         if self.vote is not None:
             object.__setattr__(self, "vote", Vote.parse(self.vote))
         object.__setattr__(self, "register", chosen_registration(self.register))
+        object.__setattr__(self, "workers", whole_number("workers", self.workers))
+        one_of("table_format", self.table_format, TABLE_FORMATS)
 
     def check(self, tracked: bool) -> None:
         """Refuse settings that do not go together, before anything is read.
@@ -74,8 +91,6 @@ class RunSettings:
         UsageError
             They do not.
         """
-        if self.roi is not None:
-            check_corners(self.roi)
         if self.mixed_sizes and tracked:
             raise UsageError(
                 "frames of different sizes cannot be tracked; "

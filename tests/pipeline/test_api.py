@@ -146,6 +146,7 @@ def test_what_cannot_be_read_is_one_sentence(host, write, tmp_path):
     [
         ("1:4", (1, 2, 3)), (":2", (0, 1)), ("4:", (4, 5)), ("::2", (0, 2, 4)),
         ("1:6:3", (1, 4)), ("3:3", ()), ("90:", ()), (":", (0, 1, 2, 3, 4, 5)),
+        (slice(1, 4), (1, 2, 3)), (slice(None, None, 2), (0, 2, 4)), (range(2), (0, 1)),
     ],
 )  # fmt: skip
 def test_frames_are_selected_by_index(host, write, text, indices):
@@ -163,7 +164,9 @@ def test_the_index_is_the_number_in_the_name(host, write, tmp_path):
     assert frames.calibration.time_s(frames[1].index) == 924
 
 
-@pytest.mark.parametrize("text", ["5", "1:2:0", "a:b", "1:2:3:4", "1:2:-1"])
+@pytest.mark.parametrize(
+    "text", ["5", "1:2:0", "a:b", "1:2:3:4", "1:2:-1", (0, 2), 5, range(3, 1, -1)]
+)
 def test_a_wrong_selection_is_one_sentence(host, write, text):
     with pytest.raises(ds.OptionError, match="frames must be given as FIRST:STOP"):
         ds.open(write(), host=host, frames=text)
@@ -375,6 +378,17 @@ class Count(ds.Analysis):
         import pandas as pd
 
         return [ds.Finding("rows", "Rows", pd.DataFrame({"rows": [len(tables.detections)]}))]
+
+
+def test_one_component_needs_no_list(host, tmp_path, monkeypatch):
+    counting(host, monkeypatch, "count", "other")
+    pipeline = ds.Pipeline("find", post="axes", analyses="count", host=host)
+    assert [choice.name for _, choice in pipeline.choices] == ["find", "axes", "count"]
+    run = pipeline.run(frames_in_memory(), tmp_path / "run", overlay=False).folder
+    done = ds.analyze(run, "count", report=False, host=host)
+    assert [finding.name for finding in done.findings] == ["rows"]
+    with pytest.raises(ds.UsageError, match="there are no images at nowhere"):
+        ds.analyze(run, "count", images="nowhere", host=host)
 
 
 @pytest.mark.parametrize(("times", "found"), [(1, True), (2, False)])

@@ -333,7 +333,7 @@ def test_without_true_labels_a_sweep_has_no_best(host):
     assert sweep["best"] == {"f1": None, "score": None, "iou": None}
 
 
-@pytest.mark.parametrize("iou", [0, -0.1, 1.01, float("nan"), float("inf")])
+@pytest.mark.parametrize("iou", [0, -0.1, 1.01, float("nan"), float("inf"), "0.5", None])
 def test_an_overlap_outside_its_limits_is_refused(host, iou):
     found = instances(boxes_at((1, 1)))
     with pytest.raises(ds.OptionError, match="above 0 and at most 1, found"):
@@ -688,6 +688,9 @@ def test_of_two_runs_the_second_is_taken_for_the_truth(run, formats):
     scores = evaluate(result, result.folder, host=formats, iou=0.9)
     assert scores.overall == Counts(9, 0, 0)
     assert scores.warnings[0].endswith("is a run: what it found is taken for the truth")
+    assert evaluate(result, result, host=formats, iou=0.9).as_dict() == scores.as_dict()
+    with pytest.raises(ds.UsageError, match="the prediction comes first"):
+        evaluate(truth_of(result), result, host=formats)
 
 
 def test_a_run_that_finished_no_frame_has_no_predictions(run, host):

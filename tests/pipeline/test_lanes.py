@@ -174,7 +174,8 @@ def test_cores_are_shared_among_lanes_and_workers(host, series, tmp_path, monkey
     monkeypatch.setattr(api, "available_cores", lambda: 8)
     pipeline = ds.Pipeline("find", host=host)
     for count, more, threads in ((4, {}, 4), (1, {}, 8), (4, {"workers": 4}, 2)):
-        session = pipeline._session(series(count), tmp_path / "run", api.RunSettings(**more), None)
+        chosen = api.RunSettings(**more)
+        session = pipeline._session(series(count), tmp_path / "run", chosen, None, [])
         assert session.runtime.threads == threads
         assert session.lanes == (2 if count > 1 and not more else 1)
 

@@ -53,6 +53,22 @@ def test_ways_to_give_a_mask(tmp_path):
     assert read([]).record() is None
 
 
+def test_one_mask_needs_no_list(tmp_path):
+    cv2.imwrite(str(tmp_path / "bar.png"), bitmap(0, 0, 9, 9))
+    for item in (tmp_path / "bar.png", str(tmp_path / "bar.png"), bitmap(0, 0, 9, 9), "5,6,7,8",
+                 (5, 6, 7, 8)):  # fmt: skip
+        assert read(item).record() == read([item]).record()
+    rows = np.array([[5, 6, 7, 8], [1, 2, 3, 4]])
+    assert read(rows[0]).rectangles == ((5, 6, 7, 8),)
+    assert read(rows).rectangles == ((5, 6, 7, 8), (1, 2, 3, 4))
+
+
+@pytest.mark.parametrize("given_as", [(1, 2, 3), 5, None])
+def test_what_is_no_mask_by_itself(given_as):
+    with pytest.raises(ds.OptionError, match=r"X0,Y0,X1,Y1 in whole px.*found"):
+        read(given_as)
+
+
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 @pytest.mark.parametrize("photometric", ["minisblack", "miniswhite"])
 def test_a_mask_of_imagej_holds_where_its_values_are_not_0(tmp_path, photometric, kind):

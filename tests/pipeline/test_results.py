@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 
@@ -72,6 +73,38 @@ def test_tables_are_read_once(run, monkeypatch):
     first = result.detections
     shutil.rmtree(result.folder)
     assert result.detections is first
+
+
+TABLES = ("frames", "detections", "geometry", "tracks", "particles", "masks")
+
+
+def test_a_result_never_shows_the_tables_of_a_later_run(run):
+    first = run(options={"find": {"boxes": 1}})
+    assert len(first.detections) == 4
+    second = run(overwrite=True)
+    assert len(first.detections) == 4  # those that were read before
+    for name in set(TABLES) - {"detections"}:
+        with pytest.raises(ds.InputError, match=r"has been replaced .*load it again"):
+            getattr(first, name)
+    assert repr(first) == f"<Result {first.folder}: no table of frames, complete>"
+    assert len(ds.load_run(first.folder).frames) == len(second.frames) == 4
+
+
+def test_a_result_is_loaded_again(run, host, series):
+    first = run(options={"find": {"boxes": 1}})
+    run(overwrite=True)
+    assert len(ds.load_run(first).detections) == 12
+    again = ds.load_run(ds.Pipeline("find", host=host).run(series(2), **PLAIN))
+    gc.collect()
+    assert len(again.detections) == 6
+
+
+def test_analyses_and_a_resumed_run_that_was_complete_leave_a_result_as_it_is(run):
+    result = run()
+    run(resume=True)
+    ds.analyze(result, ["number-density"], report=False)
+    for name in TABLES:
+        assert getattr(result, name) is not None
 
 
 def test_columns_have_their_types_whatever_the_values(run, series):
