@@ -7,7 +7,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["ctrl_c_ignored", "uninterrupted"]
+__all__ = ["ctrl_c_ignored", "heeded_signals", "uninterrupted"]
+
+# Ctrl-C, and the end of a batch job.
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+def heeded_signals() -> list[signal.Signals]:
+    """Return the signals that shall end the program, but for those it is deaf to on purpose.
+
+    A shell starts programs in the background deaf to Ctrl-C. Handlers that were not set from
+    Python are None, and cannot be put back.
+    """
+    deaf = (signal.SIG_IGN, None)
+    return [number for number in STOPPING if signal.getsignal(number) not in deaf]
 
 
 @contextmanager
@@ -30,12 +43,13 @@ def uninterrupted() -> Iterator[None]:
         yield
         return
     waiting: list[int] = []
-    watched = (signal.SIGINT, signal.SIGTERM)
-    former = [signal.signal(number, lambda *given: waiting.append(given[0])) for number in watched]
+    former = {number: signal.getsignal(number) for number in heeded_signals()}
+    for number in former:
+        signal.signal(number, lambda *given: waiting.append(given[0]))
     try:
         yield
     finally:
-        for number, handler in zip(watched, former, strict=True):
+        for number, handler in former.items():
             signal.signal(number, handler)
     if waiting:
         raise KeyboardInterrupt
