@@ -19,6 +19,7 @@ import click
 
 from defectscope._version import __version__
 from defectscope.core.errors import DefectscopeError
+from defectscope.core.interrupts import HANGUP, heeded_signals
 
 __all__ = ["cli", "main"]
 
@@ -170,13 +171,19 @@ def cli() -> None:
     """Find, measure and follow crystalline defects in TEM and STEM images and videos."""
 
 
-def _stop(*_: Any) -> NoReturn:
+def _stop(number: int, *_: Any) -> NoReturn:
+    if number == HANGUP:
+        # Told once more, it must not interrupt what is kept for its sake.
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def _prepare_process() -> None:
-    # A batch system that ends a job must leave as much behind as Ctrl-C does.
-    signal.signal(signal.SIGTERM, _stop)
+    # A batch system that ends a job, and a terminal that is closed, must leave as much behind as
+    # Ctrl-C does.
+    for number in heeded_signals():
+        if number != signal.SIGINT:
+            signal.signal(number, _stop)
     _replace_closed_streams()
     # A terminal that cannot show a letter gets a mark in its place, not a traceback.
     for stream in (sys.stdout, sys.stderr):

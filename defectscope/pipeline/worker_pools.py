@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
+
+from defectscope.core.interrupts import deaf_to_terminal
 
 __all__ = ["worker_pool"]
 
@@ -39,6 +40,5 @@ def worker_pool(workers: int, start: Callable[..., None], *arguments: Any) -> Pr
 
 
 def _start(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    # Ctrl-C reaches every process of the terminal; the parent decides what to do.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    deaf_to_terminal()
     start(*arguments)

@@ -241,7 +241,7 @@ class TestEndedEarly:
         # ... nor worse than the last, which learned longer.
         assert WeightFiles.open(tmp_path / "y.safetensors").card.recipe["best_step"] == 6
 
-    @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+    @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
     def test_ctrl_c_and_the_end_of_a_batch_job(self, train, whole, tmp_path, name):
         # To the whole group of processes, as a terminal does.
         stop = (
@@ -275,6 +275,14 @@ class TestEndedEarly:
         failed(done, "stopped at step 4; go on with --resume\ninterrupted\n")
         # The state in the middle of a step is nothing to go on with.
         assert not (tmp_path / "x.training/last.ckpt").exists()
+        assert train("--resume").returncode == 0
+        same(tmp_path, whole)
+
+    def test_a_closed_terminal_may_be_told_of_twice(self, train, whole, tmp_path):
+        twice = "[os.kill(os.getpid(), signal.SIGHUP) for _ in range(2)]"
+        done = train(before=when("training_step", 5, twice))
+        failed(done, "stopped at step 5; ")
+        assert "last.ckpt is kept; go on with --resume" in done.stderr
         assert train("--resume").returncode == 0
         same(tmp_path, whole)
 

@@ -43,7 +43,7 @@ def test_other_threads_change_nothing():
 
 
 @posix
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_signal_waits_for_the_end_of_what_is_written(name):
     number = getattr(signal, name)
     before, written = signal.getsignal(number), []
