@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
@@ -41,4 +43,13 @@ def worker_pool(workers: int, start: Callable[..., None], *arguments: Any) -> Pr
 
 def _start(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     deaf_to_terminal()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     start(*arguments)
+
+
+def _end_with_parent() -> None:
+    # A parent that is killed cannot end its workers, which would wait for work for ever.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
