@@ -258,6 +258,14 @@ class TestEndedEarly:
         assert train("--resume").returncode == 0
         same(tmp_path, whole)
 
+    def test_in_a_job_of_slurm_with_several_tasks(self, train, whole, tmp_path):
+        # As in a script with "#SBATCH -n 4", which starts the program itself.
+        job = {"JOB_ID": 7, "JOB_NAME": "a", "NTASKS": 4, "PROCID": 0, "LOCALID": 0, "NODEID": 0}
+        slurm = {f"SLURM_{name}": str(value) for name, value in job.items()}
+        done = train(before=f"import os; os.environ.update({slurm})")
+        assert done.returncode == 0, done.stderr
+        same(tmp_path, whole)
+
     @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
     def test_in_a_validation(self, train, whole, tmp_path, name):
         # The first frame of the validation after step 3.

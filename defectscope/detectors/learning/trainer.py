@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer, WeightAveraging
 
@@ -352,7 +353,8 @@ def _trainer(settings: Settings, runtime: Runtime, callbacks: list[Callback]) ->
         num_sanity_val_steps=0,
         gradient_clip_val=5.0,
         callbacks=callbacks,
-        plugins=[WholeFiles()],
+        # Without the latter, Lightning expects of a SLURM job that srun starts each process.
+        plugins=[WholeFiles(), LightningEnvironment()],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
