@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -206,9 +207,11 @@ def _find_place_for_fonts() -> None:
     except RuntimeError:
         home = None
     if "MPLCONFIGDIR" not in os.environ and not (home and os.access(home, os.W_OK)):
-        folder = tempfile.mkdtemp(prefix="defectscope-matplotlib-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        os.environ["MPLCONFIGDIR"] = folder
+        # Where there is no place at all, most commands do without.
+        with suppress(OSError):
+            folder = tempfile.mkdtemp(prefix="defectscope-matplotlib-")
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            os.environ["MPLCONFIGDIR"] = folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -244,6 +244,17 @@ def test_fonts_are_kept_at_home_where_there_is_one(known, tmp_path, monkeypatch)
     assert os.environ.pop("MPLCONFIGDIR", None) == elsewhere
 
 
+def test_without_a_place_for_fonts_commands_work_all_the_same(monkeypatch):
+    def nowhere(prefix):
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.delenv("MPLCONFIGDIR", raising=False)
+    monkeypatch.setattr(Path, "home", lambda: Path("/proc/1/nowhere"))
+    monkeypatch.setattr(main.tempfile, "mkdtemp", nowhere)
+    main._find_place_for_fonts()
+    assert "MPLCONFIGDIR" not in os.environ
+
+
 def test_a_home_that_cannot_be_written_is_not_talked_about(tmp_path):
     import numpy as np
     import tifffile
