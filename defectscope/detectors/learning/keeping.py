@@ -128,6 +128,13 @@ class Keeper(Checkpoint):
             raise KeyboardInterrupt
         self._asked = True
 
+    def explains(self, error: RuntimeError) -> bool:
+        """Return whether an error is the end of a worker by the signal that came here as well.
+
+        So it is while workers start: later, they leave signals to this process.
+        """
+        return self._asked and "DataLoader worker" in str(error)
+
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Keep the state, unless its validation comes first."""
         if trainer.global_step % self._validate_every:

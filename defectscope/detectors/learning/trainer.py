@@ -279,7 +279,9 @@ def fit(
         try:
             with keeper.listening():
                 trainer.fit(module, datamodule=loaders, ckpt_path=resumed, weights_only=True)
-        except (StoppedError, SystemExit) as stop:
+        except (StoppedError, SystemExit, RuntimeError) as stop:
+            if isinstance(stop, RuntimeError) and not keeper.explains(stop):
+                raise
             # Lightning ends the whole process where Ctrl-C came a second time.
             kept = f"{last} is kept; " if last.is_file() else ""
             job.say(f"stopped at step {trainer.global_step}; {kept}go on with --resume")
