@@ -105,12 +105,13 @@ def _options(
 
 def _refuse_existing(target: Path, overwrite: bool) -> None:
     from defectscope.core.errors import OutputError
+    from defectscope.core.files import contents
     from defectscope.pipeline.run_files import refuse_file_of_run, refuse_run_folder
 
     # Formats have files of the names of a run's tables, such as tracks.csv.
     refuse_run_folder(target, "layers")
     refuse_file_of_run(target, "choose another OUT")
-    taken = target.exists() and (not target.is_dir() or any(target.iterdir()))
+    taken = target.exists() and (not target.is_dir() or contents(target))
     if taken and not overwrite:
         kind = "a folder that is not empty" if target.is_dir() else "a file"
         raise OutputError(f"{target} exists and is {kind}; give another OUT, or --overwrite")

@@ -43,10 +43,10 @@ PIXEL_SIZE_NM, DPA_A_FRAME, THICKNESS_NM = 0.4, 0.02, 80.0
 def demo(context: click.Context, out: Path, seed: int, overwrite: bool) -> None:
     """Generate growing loops, find, measure and follow them, and score that against the truth."""
     from defectscope.core.errors import OutputError
-    from defectscope.core.files import write_json
+    from defectscope.core.files import contents, write_json
 
     host = current_host(context)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or contents(out)):
         if not _is_demo(out):
             raise OutputError(f"{out} exists: it is not a former demo; choose another --out")
         if not overwrite:

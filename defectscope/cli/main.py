@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -19,6 +20,7 @@ import click
 
 from defectscope._version import __version__
 from defectscope.core.errors import DefectscopeError
+from defectscope.core.interrupts import HANGUP, heeded_signals
 
 __all__ = ["cli", "main"]
 
@@ -170,13 +172,19 @@ def cli() -> None:
     """Find, measure and follow crystalline defects in TEM and STEM images and videos."""
 
 
-def _stop(*_: Any) -> NoReturn:
+def _stop(number: int, *_: Any) -> NoReturn:
+    if number == HANGUP:
+        # Told once more, it must not interrupt what is kept for its sake.
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def _prepare_process() -> None:
-    # A batch system that ends a job must leave as much behind as Ctrl-C does.
-    signal.signal(signal.SIGTERM, _stop)
+    # A batch system that ends a job, and a terminal that is closed, must leave as much behind as
+    # Ctrl-C does.
+    for number in heeded_signals():
+        if number != signal.SIGINT:
+            signal.signal(number, _stop)
     _replace_closed_streams()
     # A terminal that cannot show a letter gets a mark in its place, not a traceback.
     for stream in (sys.stdout, sys.stderr):
@@ -199,9 +207,11 @@ def _find_place_for_fonts() -> None:
     except RuntimeError:
         home = None
     if "MPLCONFIGDIR" not in os.environ and not (home and os.access(home, os.W_OK)):
-        folder = tempfile.mkdtemp(prefix="defectscope-matplotlib-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        os.environ["MPLCONFIGDIR"] = folder
+        # Where there is no place at all, most commands do without.
+        with suppress(OSError):
+            folder = tempfile.mkdtemp(prefix="defectscope-matplotlib-")
+            atexit.register(shutil.rmtree, folder, ignore_errors=True)
+            os.environ["MPLCONFIGDIR"] = folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -21,6 +21,7 @@ __all__ = [
     "atomic_path",
     "check_encoding",
     "compact_json",
+    "contents",
     "half_written",
     "inside",
     "json_text",
@@ -35,6 +36,16 @@ __all__ = [
 PLAIN = frozenset([bool, float, int, str, type(None)])
 # Names of files that are not whole yet.
 TEMPORARY = re.compile(r"\..+-[0-9a-f]{10}(\.\w+)?")
+
+# What systems put into folders by themselves: macOS, Windows, and Linux where a disk begins.
+OF_SYSTEMS = re.compile(r"\.DS_Store|\._.*|Thumbs\.db|desktop\.ini|lost\+found", re.IGNORECASE)
+
+
+def contents(folder: Path) -> list[Path]:
+    """Return what somebody has put into a folder, in order; nothing where there is none."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if not OF_SYSTEMS.fullmatch(path.name))
 
 
 def lost_input(inputs: Iterable[Path], changed: Iterable[Path]) -> Path | None:

@@ -7,7 +7,33 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["ctrl_c_ignored", "uninterrupted"]
+__all__ = ["HANGUP", "ctrl_c_ignored", "deaf_to_terminal", "heeded_signals", "uninterrupted"]
+
+# The terminal is closed, as where a connection is lost. A shell tells all of its programs, and
+# the kernel may tell them once more. Windows has none.
+HANGUP: signal.Signals | None = getattr(signal, "SIGHUP", None)
+# Of Windows.
+CTRL_BREAK: signal.Signals | None = getattr(signal, "SIGBREAK", None)
+# Those that reach every process of a terminal.
+OF_TERMINAL = tuple(n for n in (signal.SIGINT, HANGUP, CTRL_BREAK) if n is not None)
+# With the end of a batch job.
+STOPPING = (*OF_TERMINAL, signal.SIGTERM)
+
+
+def heeded_signals() -> list[signal.Signals]:
+    """Return the signals that shall end the program, but for those it is deaf to on purpose.
+
+    A shell starts programs in the background deaf to Ctrl-C, and ``nohup`` to the end of the
+    terminal. Handlers that were not set from Python are None, and cannot be put back.
+    """
+    deaf = (signal.SIG_IGN, None)
+    return [number for number in STOPPING if signal.getsignal(number) not in deaf]
+
+
+def deaf_to_terminal() -> None:
+    """Ignore, in a process that works for another, what the other one decides about."""
+    for number in OF_TERMINAL:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
@@ -25,17 +51,18 @@ def ctrl_c_ignored() -> Iterator[None]:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait until what was finished is written, and take effect then."""
+    """Let Ctrl-C and its like wait until what was finished is written, and take effect then."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     waiting: list[int] = []
-    watched = (signal.SIGINT, signal.SIGTERM)
-    former = [signal.signal(number, lambda *given: waiting.append(given[0])) for number in watched]
+    former = {number: signal.getsignal(number) for number in heeded_signals()}
+    for number in former:
+        signal.signal(number, lambda *given: waiting.append(given[0]))
     try:
         yield
     finally:
-        for number, handler in zip(watched, former, strict=True):
+        for number, handler in former.items():
             signal.signal(number, handler)
     if waiting:
         raise KeyboardInterrupt

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from defectscope.core.errors import InputError, OutputError
-from defectscope.core.files import write_json
+from defectscope.core.files import contents, write_json
 from defectscope.pipeline.benchmark_pictures import comparison_picture, worst_frames
 from defectscope.pipeline.figure_files import write_finding
 from defectscope.pipeline.labels import OWN_FORMAT, save_dataset
@@ -61,7 +61,7 @@ class BenchmarkFolder:
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"{self.path} is a file; --out takes a folder")
         try:
-            present = sorted(self.path.iterdir()) if self.path.is_dir() else []
+            present = contents(self.path)
             if present:
                 self._clear(present[0], overwrite)
             self.path.mkdir(parents=True, exist_ok=True)

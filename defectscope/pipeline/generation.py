@@ -17,7 +17,7 @@ import numpy as np
 from defectscope.core.coco_text import join_coco_files
 from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import OutputError, UsageError
-from defectscope.core.files import write_bytes, write_json
+from defectscope.core.files import contents, write_bytes, write_json
 from defectscope.core.interrupts import ctrl_c_ignored
 from defectscope.pipeline.dataset_plans import check_resumed, former_plan, plan_record
 from defectscope.pipeline.drawn import DrawnFrame, Sample
@@ -257,7 +257,7 @@ def _complete(folder: Path, host: PluginHost, warnings: list[str]) -> Dataset:
 def _prepare(folder: Path, plan: dict[str, Any], count: int, resume: bool, overwrite: bool) -> bool:
     """Begin a dataset or go on with one, and return whether there is another to replace first."""
     record = folder / PLAN
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or contents(folder)):
         if not record.is_file():
             raise OutputError(f"{folder} exists and holds something else; choose another --out")
         if resume:

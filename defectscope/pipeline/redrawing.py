@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from defectscope.core.errors import FormatError, OptionError, OutputError
+from defectscope.core.files import contents
 from defectscope.core.options import describe_options
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.generation import DatasetWriter
@@ -60,7 +61,7 @@ def draw_again(
     """
     plan, number, digest = read_parameters(source)
     plan = _moved(plan, places or {}, host)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or contents(out)):
         raise OutputError(f"{out} exists; choose another --out")
     made = not out.exists()
     not_closed: list[str] = []

@@ -15,7 +15,14 @@ import numpy as np
 import pandas as pd
 
 from defectscope.core.errors import FormatError, OutputError, UsageError
-from defectscope.core.files import atomic_path, half_written, lost_input, write_json, write_text
+from defectscope.core.files import (
+    atomic_path,
+    contents,
+    half_written,
+    lost_input,
+    write_json,
+    write_text,
+)
 from defectscope.core.frame_rows import joined_table
 from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS
 from defectscope.pipeline.former_run import FormerRun
@@ -84,7 +91,7 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"{self.path} is a file; --out takes a folder")
         try:
-            present = sorted(self.path.iterdir()) if self.path.is_dir() else []
+            present = contents(self.path)
             if present:
                 self._clear(present, overwrite, inputs)
             self.path.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import DefectscopeError
 from defectscope.core.files import half_written
-from defectscope.core.interrupts import ctrl_c_ignored
+from defectscope.core.interrupts import ctrl_c_ignored, deaf_to_terminal
 from defectscope.pipeline.finishing import track_detections, write_findings
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.results import Result
@@ -47,8 +47,7 @@ class Update:
 
         Names of figures are sent before they are written.
         """
-        # Ctrl-C reaches every process of the terminal; the parent decides what to do.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        deaf_to_terminal()
         try:
             signal.signal(signal.SIGTERM, _end)
             if hasattr(os, "nice"):

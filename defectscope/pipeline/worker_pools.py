@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-import signal
+import os
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
+
+from defectscope.core.interrupts import deaf_to_terminal
 
 __all__ = ["worker_pool"]
 
@@ -39,6 +42,14 @@ def worker_pool(workers: int, start: Callable[..., None], *arguments: Any) -> Pr
 
 
 def _start(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-    # Ctrl-C reaches every process of the terminal; the parent decides what to do.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    deaf_to_terminal()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     start(*arguments)
+
+
+def _end_with_parent() -> None:
+    # A parent that is killed cannot end its workers, which would wait for work for ever.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

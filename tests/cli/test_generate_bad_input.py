@@ -11,6 +11,7 @@ import pytest
 
 from defectscope._version import __version__
 from defectscope.cli.main import main
+from defectscope.core.interrupts import STOPPING
 from defectscope.pipeline.labels import open_dataset
 from defectscope.plugins.host import default_host
 
@@ -18,7 +19,7 @@ from defectscope.plugins.host import default_host
 @pytest.fixture
 def call(monkeypatch, capsys):
     """Run ``generate`` in a folder, and return exit code, stdout and stderr."""
-    former = signal.getsignal(signal.SIGTERM)
+    former = {number: signal.getsignal(number) for number in STOPPING}
 
     def run(*arguments, folder):
         monkeypatch.chdir(folder)
@@ -26,7 +27,8 @@ def call(monkeypatch, capsys):
         return code, *capsys.readouterr()
 
     yield run
-    signal.signal(signal.SIGTERM, former)
+    for number, handler in former.items():
+        signal.signal(number, handler)
 
 
 def complaint(done, code):

@@ -195,6 +195,38 @@ def test_letters_that_cannot_be_shown_are_no_error(encoding):
     assert "Traceback" not in done.stderr
 
 
+def signalled(name, before=""):
+    """Send a signal twice to a command that is at work."""
+    program = (
+        "import os, signal, sys\n"
+        f"from defectscope.cli import main\n{before}\n"
+        "def at_work(context):\n"
+        "    try:\n"
+        f"        os.kill(os.getpid(), signal.{name})\n"
+        "        print('not interrupted')\n"
+        "    finally:\n"
+        f"        os.kill(os.getpid(), signal.{name})\n"
+        "        print('all is kept')\n"
+        "main.cli.invoke = at_work\n"
+        "sys.exit(main.main(['plugins', 'list']))\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
+def test_a_terminal_that_is_closed_interrupts_once():
+    done = signalled("SIGHUP")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "all is kept\n", "interrupted\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
+def test_nohup_keeps_a_program_at_work():
+    done = signalled("SIGHUP", "signal.signal(signal.SIGHUP, signal.SIG_IGN)")
+    assert (done.returncode, done.stdout) == (0, "not interrupted\nall is kept\n")
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_fonts_are_kept_at_home_where_there_is_one(known, tmp_path, monkeypatch):
     # Windows calls it USERPROFILE.
@@ -210,6 +242,17 @@ def test_fonts_are_kept_at_home_where_there_is_one(known, tmp_path, monkeypatch)
     main._find_place_for_fonts()
     elsewhere = None if known else str(tmp_path / "defectscope-matplotlib-")
     assert os.environ.pop("MPLCONFIGDIR", None) == elsewhere
+
+
+def test_without_a_place_for_fonts_commands_work_all_the_same(monkeypatch):
+    def nowhere(prefix):
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.delenv("MPLCONFIGDIR", raising=False)
+    monkeypatch.setattr(Path, "home", lambda: Path("/proc/1/nowhere"))
+    monkeypatch.setattr(main.tempfile, "mkdtemp", nowhere)
+    main._find_place_for_fonts()
+    assert "MPLCONFIGDIR" not in os.environ
 
 
 def test_a_home_that_cannot_be_written_is_not_talked_about(tmp_path):

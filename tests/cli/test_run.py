@@ -20,6 +20,7 @@ import tifffile
 import defectscope as ds
 from defectscope.cli.main import main
 from defectscope.cli.run import summarise
+from defectscope.core.interrupts import STOPPING
 from defectscope.pipeline.former_run import FormerRun
 from defectscope.pipeline.run_status import said_of_incomplete
 from defectscope.pipeline.runfolder import RunFolder
@@ -210,14 +211,15 @@ BAD = {
 @pytest.fixture
 def quick_call(capsys):
     """Run a command in this process: what is refused at once needs none of its own."""
-    former = signal.getsignal(signal.SIGTERM)
+    former = {number: signal.getsignal(number) for number in STOPPING}
 
     def run(*arguments):
         code = main([str(argument) for argument in arguments])
         return code, capsys.readouterr().err
 
     yield run
-    signal.signal(signal.SIGTERM, former)
+    for number, handler in former.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("case", BAD)

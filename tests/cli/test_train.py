@@ -241,21 +241,40 @@ class TestEndedEarly:
         # ... nor worse than the last, which learned longer.
         assert WeightFiles.open(tmp_path / "y.safetensors").card.recipe["best_step"] == 6
 
-    @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+    @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
     def test_ctrl_c_and_the_end_of_a_batch_job(self, train, whole, tmp_path, name):
-        # To the whole group of processes, as a terminal does.
+        # To workers as well, as a terminal does, and many a batch system.
         stop = (
-            f"os.killpg(0, signal.{name})"
-            if name == "SIGINT"
-            else f"os.kill(os.getpid(), signal.{name})"
+            "import multiprocessing\n"
+            "        for worker in multiprocessing.active_children():\n"
+            f"            os.kill(worker.pid, signal.{name})\n"
+            f"        os.kill(os.getpid(), signal.{name})"
         )
-        workers = 1 if name == "SIGINT" else 0
-        done = train(before=when("training_step", 2, stop), workers=workers)
+        done = train(before=when("training_step", 2, stop), workers=1)
         failed(done, "stopped at step 2; ")
         assert "last.ckpt is kept; go on with --resume" in done.stderr
         assert done.stderr.endswith("interrupted\n")
         assert not (tmp_path / "x.safetensors").exists()
         assert train("--resume").returncode == 0
+        same(tmp_path, whole)
+
+    def test_workers_that_a_signal_ends_as_well(self, train, tmp_path):
+        # As of a worker that has not got so far as to ignore it.
+        stop = (
+            "os.kill(os.getpid(), signal.SIGTERM)\n"
+            "        import multiprocessing, time\n"
+            "        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)\n"
+            "        time.sleep(60)"
+        )
+        done = train(before=when("training_step", 2, stop), workers=1)
+        failed(done, "stopped at step 1; go on with --resume\ninterrupted\n")
+
+    def test_in_a_job_of_slurm_with_several_tasks(self, train, whole, tmp_path):
+        # As in a script with "#SBATCH -n 4", which starts the program itself.
+        job = {"JOB_ID": 7, "JOB_NAME": "a", "NTASKS": 4, "PROCID": 0, "LOCALID": 0, "NODEID": 0}
+        slurm = {f"SLURM_{name}": str(value) for name, value in job.items()}
+        done = train(before=f"import os; os.environ.update({slurm})")
+        assert done.returncode == 0, done.stderr
         same(tmp_path, whole)
 
     @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
@@ -275,6 +294,14 @@ class TestEndedEarly:
         failed(done, "stopped at step 4; go on with --resume\ninterrupted\n")
         # The state in the middle of a step is nothing to go on with.
         assert not (tmp_path / "x.training/last.ckpt").exists()
+        assert train("--resume").returncode == 0
+        same(tmp_path, whole)
+
+    def test_a_closed_terminal_may_be_told_of_twice(self, train, whole, tmp_path):
+        twice = "[os.kill(os.getpid(), signal.SIGHUP) for _ in range(2)]"
+        done = train(before=when("training_step", 5, twice))
+        failed(done, "stopped at step 5; ")
+        assert "last.ckpt is kept; go on with --resume" in done.stderr
         assert train("--resume").returncode == 0
         same(tmp_path, whole)
 

@@ -11,11 +11,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defectscope.core.errors import FormatError, OutputError
-from defectscope.core.files import atomic_folder, atomic_path, inside, write_json, write_text
+from defectscope.core.files import (
+    atomic_folder,
+    atomic_path,
+    contents,
+    inside,
+    write_json,
+    write_text,
+)
 
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_systems_put_into_folders_is_not_counted(tmp_path):
+    (tmp_path / "lost+found").mkdir()
+    for name in (".DS_Store", "._notes.txt", "Thumbs.db", "desktop.ini", "Desktop.ini"):
+        (tmp_path / name).touch()
+    assert contents(tmp_path) == contents(tmp_path / "none") == []
+    for name in ("notes.txt", ".hidden", "Thumbs.db.txt"):
+        (tmp_path / name).touch()
+    assert [path.name for path in contents(tmp_path)] == [".hidden", "Thumbs.db.txt", "notes.txt"]
 
 
 class TestAtomicWriting:

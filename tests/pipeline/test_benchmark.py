@@ -115,7 +115,7 @@ def test_a_detector_without_a_score_is_left_out_of_the_picture_only():
     assert finding.figure.axes[0].get_legend() is None
 
 
-@pytest.mark.parametrize("present", ["benchmark", "other", "unfinished", "file"])
+@pytest.mark.parametrize("present", ["benchmark", "other", "unfinished", "file", "nothing"])
 def test_a_folder_is_replaced_only_when_it_may_be(tmp_path, present):
     path = tmp_path / "out"
     folder = BenchmarkFolder(path, HOST)
@@ -125,6 +125,10 @@ def test_a_folder_is_replaced_only_when_it_may_be(tmp_path, present):
             folder.create(overwrite=True)
         return
     path.mkdir()
+    if present == "nothing":
+        (path / "Thumbs.db").touch()
+        folder.create(overwrite=False)
+        return
     (path / "notes.txt").write_text("mine")
     if present == "other":
         with pytest.raises(ds.OutputError, match="something else than a benchmark"):

@@ -95,3 +95,9 @@ def test_mistakes_leave_nothing_behind(tmp_path, names, given, error, message):
     with pytest.raises(error, match=message):
         ds.generate(names, tmp_path / "set", **{"size": 64, **given})
     assert not (tmp_path / "set").exists()
+
+
+def test_what_a_system_puts_into_a_folder_is_not_in_the_way(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/.DS_Store").write_text("where icons are")
+    assert len(ds.generate("loops", tmp_path / "set", size=64).images) == 1

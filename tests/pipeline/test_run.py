@@ -271,6 +271,13 @@ def test_a_folder_with_something_else_is_never_cleared(pipeline, series, tmp_pat
     assert (tmp_path / "thesis.txt").exists()
 
 
+def test_what_a_system_puts_into_a_folder_is_not_in_the_way(pipeline, series, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/.DS_Store").write_text("where icons are")
+    pipeline().run(series(2), tmp_path / "out", **PLAIN)
+    assert (tmp_path / "out/.DS_Store").exists()
+
+
 @pytest.mark.parametrize("content", ["", '{"status": "comp'])
 def test_a_damaged_run_is_said_to_be_one_and_replaced_on_request(
     pipeline, series, tmp_path, content

@@ -67,7 +67,8 @@ def test_ctrl_c_does_not_reach_an_update(started, tmp_path, capfd):
         time.sleep(pause)
         os.kill(updater._process.pid, signal.SIGINT)
     wait_for(tmp_path / "begun")
-    os.kill(updater._process.pid, signal.SIGINT)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        os.kill(updater._process.pid, number)
     time.sleep(0.2)
     assert updater._process.is_alive()
     updater.stop()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
+
+import pytest
 
 from defectscope.pipeline.worker_pools import worker_pool
 
@@ -11,3 +15,22 @@ def test_windows_gets_as_many_processes_as_it_allows(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     # Python refuses more than 61 by itself, before any process is started.
     worker_pool(100, print).shutdown()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    (tmp_path / "program.py").write_text(
+        "import os, signal, time\n"
+        "from defectscope.pipeline.worker_pools import worker_pool\n"
+        "if __name__ == '__main__':\n"
+        "    pool = worker_pool(2, print)\n"
+        # One is at work, the other waits for some.
+        "    pool.submit(time.sleep, 600)\n"
+        "    print(pool.submit(os.getpid).result(), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    # The workers hold the other end of its stdout, which is at its end when they are.
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py"], stdout=subprocess.PIPE, check=False, timeout=120
+    )
+    assert done.returncode == -signal.SIGKILL

@@ -6,6 +6,7 @@ that a training can go on from any step, with any number of workers, as if it ha
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from defectscope.core.errors import DefectscopeError
-from defectscope.core.interrupts import ctrl_c_ignored
+from defectscope.core.interrupts import ctrl_c_ignored, deaf_to_terminal
 
 if TYPE_CHECKING:
     from defectscope import TrainingData
@@ -113,6 +114,16 @@ class Batches(IterableDataset[dict[str, Any]]):
                 step += workers
 
 
+def _leave_signals_to_parent(number: int) -> None:
+    """Ignore in a worker what ends a training, whose parent still needs batches to end well.
+
+    A batch system tells every process of a job. Told again, a worker ends: so does its parent end
+    one that is stuck.
+    """
+    deaf_to_terminal()
+    signal.signal(signal.SIGTERM, lambda *given: signal.signal(given[0], signal.SIG_DFL))
+
+
 class _Loader(DataLoader[dict[str, Any]]):
     def __iter__(self) -> Any:
         with ctrl_c_ignored():
@@ -133,6 +144,7 @@ def batch_loader(batches: Batches, workers: int) -> DataLoader[dict[str, Any]]:
         batch_size=None,
         num_workers=workers,
         prefetch_factor=AHEAD if workers else None,
+        worker_init_fn=_leave_signals_to_parent,
         # A forked copy of a process that has used threads (OpenCV, BLAS) may wait for them forever.
         multiprocessing_context="spawn" if workers else None,
     )

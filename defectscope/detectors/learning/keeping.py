@@ -17,6 +17,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from defectscope.core.errors import OutputError
 from defectscope.core.files import atomic_path
+from defectscope.core.interrupts import HANGUP, heeded_signals
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -25,7 +26,6 @@ __all__ = ["EVERY_S", "Best", "Keeper", "StoppedError", "WholeFiles"]
 
 # With the step that it comes after, less than a minute.
 EVERY_S = 50.0
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class WholeFiles(TorchCheckpointIO):
@@ -83,7 +83,9 @@ class Best(ModelCheckpoint):
 
 
 class Keeper(Checkpoint):
-    """Writes ``last.ckpt`` now and then, and when Ctrl-C or a batch system ends training.
+    """Writes ``last.ckpt`` now and then, and when a signal ends training.
+
+    That may come from Ctrl-C, from a batch system, or because the terminal is closed.
 
     In the middle of a step, parameters and what the optimiser knows of them do not fit each other;
     between a step and its validation, Lightning would go on without that validation. So the signal
@@ -105,28 +107,33 @@ class Keeper(Checkpoint):
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Give signals back to who had them; they are taken over when training begins."""
-        former = {number: signal.getsignal(number) for number in SIGNALS}
+        former = {number: signal.getsignal(number) for number in heeded_signals()}
         try:
             yield
         finally:
             if threading.current_thread() is threading.main_thread():
                 for number, handler in former.items():
-                    if handler is not None:
-                        signal.signal(number, handler)
+                    signal.signal(number, handler)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Take over the signals: Lightning's handlers would end a step or a validation half-way."""
         self._written = time.monotonic()
         if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
-                # A program in the background may be deaf to Ctrl-C on purpose.
-                if signal.getsignal(number) is not signal.SIG_IGN:
-                    signal.signal(number, self._ask)
+            for number in heeded_signals():
+                signal.signal(number, self._ask)
 
-    def _ask(self, *_: Any) -> None:
-        if self._asked:
+    def _ask(self, number: int, *_: Any) -> None:
+        # That the terminal is closed may be told twice, and is no impatience.
+        if self._asked and number != HANGUP:
             raise KeyboardInterrupt
         self._asked = True
+
+    def explains(self, error: RuntimeError) -> bool:
+        """Return whether an error is the end of a worker by the signal that came here as well.
+
+        So it is while workers start: later, they leave signals to this process.
+        """
+        return self._asked and "DataLoader worker" in str(error)
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Keep the state, unless its validation comes first."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer, WeightAveraging
 
@@ -278,7 +279,9 @@ def fit(
         try:
             with keeper.listening():
                 trainer.fit(module, datamodule=loaders, ckpt_path=resumed, weights_only=True)
-        except (StoppedError, SystemExit) as stop:
+        except (StoppedError, SystemExit, RuntimeError) as stop:
+            if isinstance(stop, RuntimeError) and not keeper.explains(stop):
+                raise
             # Lightning ends the whole process where Ctrl-C came a second time.
             kept = f"{last} is kept; " if last.is_file() else ""
             job.say(f"stopped at step {trainer.global_step}; {kept}go on with --resume")
@@ -352,7 +355,8 @@ def _trainer(settings: Settings, runtime: Runtime, callbacks: list[Callback]) ->
         num_sanity_val_steps=0,
         gradient_clip_val=5.0,
         callbacks=callbacks,
-        plugins=[WholeFiles()],
+        # Without the latter, Lightning expects of a SLURM job that srun starts each process.
+        plugins=[WholeFiles(), LightningEnvironment()],
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,

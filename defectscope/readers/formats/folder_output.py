@@ -16,10 +16,10 @@ __all__ = ["left_over", "whole_folder"]
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`; on success its files move to `path`.
+    """Yield an empty folder in or beside `path`; on success its files move to `path`.
 
     A new folder appears with all of its files at once. In one that exists, each file is
-    replaced whole, and other files stay.
+    replaced whole, and other files stay; it may be a mounted one, or a link to one.
 
     Raises
     ------
@@ -28,12 +28,15 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """
     if path.exists() and not path.is_dir():
         raise OutputError(f"cannot write the folder {path}: a file of that name exists; move it")
+    # Files can be renamed on one file system alone, which the folder above need not share.
+    exists = path.is_dir()
+    place = path if exists else path.parent
     temporary: Path | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        place.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=place))
         yield temporary
-        _move(temporary, path)
+        (_move_files if exists else _move_whole)(temporary, path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
@@ -41,15 +44,15 @@ def whole_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _move(source: Path, target: Path) -> None:
+def _move_whole(source: Path, target: Path) -> None:
     # A temporary folder is private; the result gets the rights that any new folder gets.
-    target.mkdir(exist_ok=True)
-    rights = target.stat().st_mode
-    if not any(target.iterdir()):
-        source.chmod(rights)
-        target.rmdir()
-        source.rename(target)
-        return
+    target.mkdir()
+    source.chmod(target.stat().st_mode)
+    target.rmdir()
+    source.rename(target)
+
+
+def _move_files(source: Path, target: Path) -> None:
     for file in sorted(p for p in source.rglob("*") if p.is_file()):
         place = target / file.relative_to(source)
         place.parent.mkdir(parents=True, exist_ok=True)

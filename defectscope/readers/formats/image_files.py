@@ -195,20 +195,29 @@ def label_files(dataset: Dataset, suffix: str) -> list[PurePosixPath]:
     FormatError
         Two images would share one, or an image name leads out of the folder.
     """
-    names: dict[PurePosixPath, str] = {}
+    targets: list[PurePosixPath] = []
+    names: dict[str, str] = {}
     for image in dataset.images:
         page = PAGE.search(image.file_name)
         plain = PurePosixPath(relative_name(PAGE.sub("", image.file_name)))
         # Pages of one stack must not share a file.
         stem = plain.stem + (page[0].replace("#", "-") if page else "")
         target = plain.with_name(stem + suffix)
-        if target in names:
+        key = _as_compared(target)
+        if key in names:
+            where = "" if target in targets else " where capitals make no difference"
             raise FormatError(
-                f"the labels of {names[target]} and {image.file_name} would share the file "
-                f"{target}; rename one of the images"
+                f"the labels of {names[key]} and {image.file_name} would share the file "
+                f"{target}{where}; rename one of the images"
             )
-        names[target] = image.file_name
-    return list(names)
+        names[key] = image.file_name
+        targets.append(target)
+    return targets
+
+
+def _as_compared(name: PurePosixPath) -> str:
+    # Windows and macOS take names for the same that differ in capitals alone.
+    return str(name).casefold()
 
 
 def copy_images(dataset: Dataset, target: Path) -> None:
@@ -218,8 +227,11 @@ def copy_images(dataset: Dataset, target: Path) -> None:
     ------
     InputError
         An image is not there.
+    FormatError
+        Two images would share a file.
     """
     sources: dict[str, Path] = {}
+    names: dict[str, str] = {}
     # All are looked for before the first is copied, so that a failure leaves nothing.
     for name in dict.fromkeys(PAGE.sub("", image.file_name) for image in dataset.images):
         source = None if dataset.folder is None else file_of(dataset.folder, name)
@@ -227,6 +239,12 @@ def copy_images(dataset: Dataset, target: Path) -> None:
             raise InputError(
                 f"cannot copy the image {name}: it is not in {dataset.folder or 'any folder'}; "
                 "put it there, or leave copy_images off"
+            )
+        other = names.setdefault(_as_compared(PurePosixPath(name)), name)
+        if not sources.get(other, source).samefile(source):
+            raise FormatError(
+                f"the copies of {other} and {name} would share a file where capitals make no "
+                "difference; rename one of the images"
             )
         sources[name] = source
     for name, source in sources.items():

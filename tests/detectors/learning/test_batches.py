@@ -71,14 +71,16 @@ def test_a_batch_holds_crops_and_their_targets(five):
 # A busy machine may kill the workers before they have said that they end.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_workers_change_no_batch_and_ctrl_c_reaches_none(five, count):
+def test_workers_change_no_batch_and_signals_end_none(five, count):
     before = signal.getsignal(signal.SIGINT)
     iterator = iter(batch_loader(batches(), count))
     first = next(iterator)
     workers = getattr(iterator.gi_frame.f_locals["batches"], "_workers", [])
     assert len(workers) == count
+    # As of a terminal, and of a batch system.
     for worker in workers:
-        os.kill(worker.pid, signal.SIGINT)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            os.kill(worker.pid, getattr(signal, name, signal.SIGINT))
     same([first, *islice(iterator, 4)], five)
     assert all(worker.is_alive() for worker in workers)
     assert signal.getsignal(signal.SIGINT) is before

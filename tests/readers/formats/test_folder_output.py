@@ -47,6 +47,43 @@ def test_existing_folder_keeps_other_files(tmp_path: Path) -> None:
     assert (tmp_path / "out/x.txt").read_text() == "new"
 
 
+@pytest.mark.parametrize("full", [True, False])
+def test_folder_that_must_stay_where_it_is(
+    tmp_path: Path, full: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a mounted one: it cannot be removed, and nothing can be moved into it from outside."""
+    out = tmp_path / "out"
+    out.mkdir()
+    if full:
+        (out / "x.txt").write_text("old")
+    renamed = Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        assert self.is_relative_to(out)
+        return renamed(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(Path, "rename", replace)
+    before = out.stat().st_ino
+    with whole_folder(out) as folder:
+        (folder / "x.txt").write_text("new")
+    assert out.stat().st_ino == before
+    assert names(tmp_path) == ["out/x.txt"]
+    assert [path.name for path in out.iterdir()] == ["x.txt"]
+
+
+def test_link_to_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    try:
+        (tmp_path / "out").symlink_to(tmp_path / "there", target_is_directory=True)
+    except OSError:
+        pytest.skip("links cannot be made here")
+    with whole_folder(tmp_path / "out") as folder:
+        (folder / "x.txt").write_text("x")
+    assert names(tmp_path / "there") == ["x.txt"]
+    assert (tmp_path / "out").is_symlink()
+
+
 def test_file_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("x")
     with (

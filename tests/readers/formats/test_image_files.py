@@ -9,8 +9,11 @@ import pytest
 import tifffile
 from PIL import Image
 
+from defectscope.core.datasets import Dataset, LabelledImage
 from defectscope.core.errors import FormatError
+from defectscope.core.instances import Instances
 from defectscope.readers.formats.image_files import (
+    copy_images,
     image_size,
     list_images,
     page_count,
@@ -82,3 +85,20 @@ def test_names_are_relative_with_forward_slashes() -> None:
     assert relative_name("../images/b.png", "labels") == "images/b.png"
     with pytest.raises(FormatError, match=r"f\.json: the file name '\.\./\.\./b\.png' leads out"):
         relative_name("../../b.png", "labels", "f.json")
+
+
+def test_copies_must_not_share_a_file_on_any_system(tmp_path: Path) -> None:
+    for name in ("A.png", "a.png", "b.png"):
+        (tmp_path / name).write_text(name)
+    if (tmp_path / "A.png").read_text() != "A.png":
+        pytest.skip("files cannot have such names here")
+
+    def dataset(*names: str) -> Dataset:
+        nothing = Instances.empty((8, 8))
+        return Dataset(tuple(LabelledImage(name, nothing) for name in names), folder=tmp_path)
+
+    with pytest.raises(FormatError, match=r"of A\.png and a\.png would share a file where"):
+        copy_images(dataset("A.png", "a.png"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    copy_images(dataset("a.png", "./a.png", "b.png"), tmp_path / "out")
+    assert [path.name for path in list_images(tmp_path / "out")] == ["a.png", "b.png"]

@@ -251,6 +251,16 @@ def test_images_that_would_share_a_file_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("other", ["A.png", "B/a.png"])
+def test_images_whose_names_differ_in_capitals_alone_are_refused(
+    tmp_path: Path, other: str
+) -> None:
+    """Windows and macOS would put one over the other."""
+    with pytest.raises(FormatError, match=r"the file .* where capitals make no difference; rename"):
+        LabelMe().save(dataset_of(other.lower(), other), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_left_over_files_of_an_earlier_conversion_are_named(tmp_path: Path) -> None:
     LabelMe().save(dataset_of("a.png", "b.png"), tmp_path / "out")
     warnings = LabelMe().save(dataset_of("a.png"), tmp_path / "out")
