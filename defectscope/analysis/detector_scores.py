@@ -86,7 +86,9 @@ def detector_note(
         error = scores.get(f"{name}_error", 0.0)
         return f"{name} {scores.get(name, 1.0):.3f}" + (f" ± {error:.3f}" if error else "")
 
-    text = f"{shown('precision')} and {shown('recall')} of the detector ({source})"
+    # The spread below holds no errors of precision and recall.
+    origin = source + (_gap(scores) if for_counts else "")
+    text = f"{shown('precision')} and {shown('recall')} of the detector ({origin})"
     if not for_counts:
         share = detection_spread(scores)
         if not share:
@@ -98,6 +100,15 @@ def detector_note(
         )
     factor = detection_factor(scores)[0]
     return f"{counts} are multiplied by {factor:.3f} for {text}."
+
+
+def _gap(scores: Mapping[str, float]) -> str:
+    """Return whose errors are not known, to stand behind the source; 0 is one that is."""
+    names = [name for name in ("precision", "recall") if name in scores]
+    unknown = [name for name in names if f"{name}_error" not in scores]
+    if not unknown:
+        return ""
+    return "; errors not known" if unknown == names else f"; error of {unknown[0]} not known"
 
 
 def field_note(tables: Tables) -> str:

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch import Callback
 
 from defectscope.core.files import atomic_path
+from defectscope.detectors.learning.scoring import DETECTION
 
 if TYPE_CHECKING:
     import pandas as pd
     from lightning.pytorch import LightningModule, Trainer
 
-__all__ = ["DETECTION", "CurveRecorder", "draw_curves"]
+__all__ = ["CurveRecorder", "draw_curves"]
 
-# What validation may log beside score, F1 and threshold, for the card.
-DETECTION = ("precision", "precision_error", "recall", "recall_error")
 SCORES = ("score", "f1", "threshold", *DETECTION)
 
 

@@ -13,7 +13,12 @@ from defectscope.core.matching import covered, excused, greedy_match
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["THRESHOLDS", "BestThreshold", "Scored", "best_threshold", "share_with_error"]
+__all__ = [
+    "DETECTION", "THRESHOLDS", "BestThreshold", "Scored", "best_threshold", "share_with_error",
+]  # fmt: skip
+
+# What validation may log beside score, F1 and threshold, for the card.
+DETECTION = ("precision", "precision_error", "recall", "recall_error")
 
 THRESHOLDS = np.round(np.arange(0.1, 0.9, 0.025), 3)
 # Finding defects (P2's overlap) and outlining them count equally.

@@ -23,9 +23,10 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer, WeightAv
 from defectscope.core.errors import FormatError, OptionError, OutputError
 from defectscope.core.files import write_json
 from defectscope.core.training import is_follower
-from defectscope.detectors.learning.curves import DETECTION, CurveRecorder
+from defectscope.detectors.learning.curves import CurveRecorder
 from defectscope.detectors.learning.keeping import Best, Keeper, StoppedError, WholeFiles
 from defectscope.detectors.learning.plans import expect_same, work_folder
+from defectscope.detectors.learning.scoring import DETECTION
 from defectscope.detectors.learning.torch_threads import torch_threads
 
 if TYPE_CHECKING:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from defectscope.detectors.learning.line_scoring import FoundLines, best_line_threshold
 from defectscope.detectors.learning.scoring import (
     THRESHOLDS,
     Scored,
@@ -136,6 +139,22 @@ def test_precision_and_recall_at_the_threshold_with_their_errors():
     # Residuals are 1 - 4/3 and 1 - 2/3; the sum of hits has a variance of 2 · 2/9.
     assert best.precision_error == pytest.approx((2 * 2 / 9) ** 0.5 / 3)
     assert best.recall_error == pytest.approx((2 * 2 / 9) ** 0.5 / 3)
+
+
+def test_lines_have_errors_between_frames_too():
+    def frame(found, true):
+        lines = [np.array([[4.0, y], [60.0, y]]) for y in (10, 40, 70)]
+        scored_lines = [SimpleNamespace(points=lines[k], score=0.9) for k in found]
+        return FoundLines(scored_lines, [lines[k] for k in true], [], None)
+
+    best = best_line_threshold([frame([0, 1], [0]), frame([0], [0, 2])], (0.3, 0.95))
+    assert best.threshold == 0.3
+    assert (best.lines.matched, best.lines.predicted, best.lines.true) == (2, 3, 3)
+    error = (2 * 2 / 9) ** 0.5 / 3  # as of the boxes above
+    assert best.detection == pytest.approx(
+        {"precision": 2 / 3, "precision_error": error, "recall": 2 / 3, "recall_error": error}
+    )
+    assert set(best_line_threshold([], (0.3,)).detection.values()) == {0.0}
 
 
 def test_the_error_of_a_share_is_how_much_it_varies_between_sets_of_frames():
