@@ -168,7 +168,7 @@ def _replacing(path: Path) -> Iterator[tuple[int, Path]]:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     try:
         yield handle, temporary
-        patiently(lambda: os.replace(temporary, path))
+        patiently(lambda: temporary.replace(path))
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):

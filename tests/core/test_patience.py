@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import errno
-import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,11 +18,10 @@ class Holder:
     times = 3
     tries = 0
 
-    def __call__(self, source, target, real=os.replace):
+    def deny(self):
         self.tries += 1
         if self.tries <= self.times:
             raise PermissionError(errno.EACCES, "used by another process")
-        real(source, target)
 
 
 @pytest.fixture
@@ -33,8 +32,13 @@ def path(tmp_path):
 
 @pytest.fixture
 def holder(path, monkeypatch):
-    holder = Holder()
-    monkeypatch.setattr(os, "replace", holder)
+    holder, real = Holder(), Path.replace
+
+    def replace(self, target):
+        holder.deny()
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
     monkeypatch.setattr(patience, "PAUSE_S", 0.001)
     return holder
 
