@@ -74,6 +74,7 @@ class CurveRecorder(Callback):
         }
         row |= {name: sum(v) / len(v) for name, v in sorted(self._losses.items())}
         row |= {n: float(metrics[n]) for n in SCORES if n in metrics}
+        row |= {n: float(v) for n, v in metrics.items() if n.partition("/")[0] in DETECTION}
         self._losses.clear()
         self._rows.append(row)
         with atomic_path(self.path) as temporary:

@@ -9,9 +9,11 @@ import pytest
 
 from defectscope.detectors.learning.line_scoring import FoundLines, best_line_threshold
 from defectscope.detectors.learning.scoring import (
+    DETECTION,
     THRESHOLDS,
     Scored,
     best_threshold,
+    scores_by_type,
     share_with_error,
 )
 
@@ -184,3 +186,19 @@ def test_of_thresholds_as_good_the_one_with_the_right_number_is_taken():
     fewer = best_threshold([scored(found[:600] + alarms[:6], true)])
     assert fewer.threshold <= 0.4
     assert (fewer.precision, fewer.recall) == pytest.approx((600 / 606, 600 / 606))
+
+
+def test_each_type_has_precision_and_recall_of_its_own():
+    # Of class 0 both are found, one of them once more elsewhere; of class 1 one of two.
+    one = scored([(0, 0, 10, 0.9), (60, 60, 10, 0.9), (0, 30, 10, 0.9)], [(0, 0, 10), (0, 30, 10)],
+                 classes=[0, 0, 1], true_classes=[0, 1])  # fmt: skip
+    other = scored([(0, 0, 10, 0.9), (90, 0, 10, 0.9)],
+                   [(0, 0, 10), (0, 30, 10), (60, 0, 10), (90, 0, 10)],
+                   ignore=[False, False, False, True], classes=[0, 1],
+                   true_classes=[0, 1, -1, 0])  # fmt: skip
+    logged = scores_by_type([one, other], float(THRESHOLDS[4]), ("dot", "loop", "line"))
+    assert logged["precision/dot"] == pytest.approx(2 / 3)
+    assert logged["recall/dot"] == 1
+    assert (logged["precision/loop"], logged["recall/loop"]) == (1, 0.5)
+    assert logged["recall_error/loop"] == pytest.approx((2 * (0.25 + 0.25)) ** 0.5 / 2)
+    assert {logged[f"{kind}/line"] for kind in DETECTION} == {0}
