@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -210,7 +210,11 @@ class NumberDensity(Analysis):
         options = self.options
         rows = tables.tracks if options.rows == "tracks" else None
         # Filling gaps mends what the detector misses: not to be corrected for twice.
-        unknown = {"detector_scores": {}, "detector_source": "", "detector_scores_by_type": {}}
+        unknown: dict[str, Any] = {
+            "detector_scores": {},
+            "detector_source": "",
+            "detector_scores_by_type": {},
+        }
         known = tables if rows is None else replace(tables, **unknown)
         scores = options.scores(known.detector_scores)
         left_out = set(tables.detector_scores) - set(scores)

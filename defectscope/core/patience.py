@@ -25,11 +25,11 @@ def patiently(act: Callable[[], T]) -> T:
     act
         What leaves everything as it was where it raises PermissionError.
     """
-    end = time.monotonic() + PATIENCE_S
+    may_pass, end = sys.platform == "win32", time.monotonic() + PATIENCE_S
     while True:
         try:
             return act()
         except PermissionError:
-            if sys.platform != "win32" or time.monotonic() >= end:
+            if not may_pass or time.monotonic() >= end:
                 raise
             time.sleep(PAUSE_S)
