@@ -11,8 +11,15 @@ from scipy import special
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import axis_note, new_figure, series_styles
-from defectscope.analysis.counting import LEVEL, detection_factor, detection_spread, mean_limits
-from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, field_note
+from defectscope.analysis.counting import LEVEL, detection_factor, mean_limits
+from defectscope.analysis.detector_scores import (
+    DetectorScoreOptions,
+    ScoresByType,
+    detector_note,
+    field_note,
+    scores_of,
+    spread_of,
+)
 from defectscope.analysis.scales import NM2_IN_M2, size_column
 from defectscope.analysis.series import FrameAxis
 from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
@@ -40,7 +47,10 @@ MAYBE_AGAIN = (
 
 
 def class_table(
-    tables: Tables, level: float = LEVEL, scores: Mapping[str, float] | None = None
+    tables: Tables,
+    level: float = LEVEL,
+    scores: Mapping[str, float] | None = None,
+    by_type: ScoresByType | None = None,
 ) -> pd.DataFrame:
     """Return what there is of each defect type in all frames together.
 
@@ -52,6 +62,8 @@ def class_table(
         Probability with which limits hold the true value.
     scores
         ``precision`` and ``recall`` of the detector, where they are known.
+    by_type
+        Those of each defect type of a detector of several: see ``Tables.detector_scores_by_type``.
 
     Returns
     -------
@@ -77,14 +89,14 @@ def class_table(
     sqrt(f·(1 - f)) of a fraction; see :func:`defectscope.analysis.counting.detection_spread` for
     what is assumed.
     """
-    by_detector = detection_spread(scores or {})
-    factor, factor_error = detection_factor(scores or {})
     fields = counted_fields(tables)
     found = with_whole_sizes(tables.detections[fields.hold(tables.detections)])
     size = size_column(found)
     total_px, rows = float(fields.areas_px.sum()), []
     nm = tables.calibration.pixel_size_nm
     for name, own in found.groupby("defect_type", sort=True):
+        by_detector = spread_of(str(name), scores, by_type)
+        factor, factor_error = detection_factor(scores_of(str(name), scores, by_type))
         true = factor / tables.calibration.visible(str(name))
         n, share = len(own), len(own) / len(found)
         low, high = _wilson(n, len(found), level)
@@ -163,7 +175,8 @@ class DefectClasses(Analysis):
     def analyse(self, tables: Tables) -> list[Finding]:
         """Return one finding; none where nothing was found."""
         scores = self.options.scores(tables.detector_scores)
-        table = class_table(tables, scores=scores)
+        by_type = self.options.scores_by_type(tables.detector_scores_by_type)
+        table = class_table(tables, scores=scores, by_type=by_type)
         if table.empty:
             return []
         names = [str(name) for name in table["defect_type"]]
@@ -200,8 +213,10 @@ class DefectClasses(Analysis):
         counts = " and ".join(text for name, text in scaled.items() if name in table).capitalize()
         notes = (AGAIN if again else MAYBE_AGAIN if FrameAxis(tables.frames).is_series else "",
                  OF_THOSE_FOUND if "true_fraction" in table else "",
-                 detector_note(scores, source, False, "fractions and mean sizes"),
-                 detector_note(scores, source, counts=counts) if counts else "",
+                 detector_note(scores, source, False, "fractions and mean sizes",
+                               by_type=by_type, names=names),
+                 detector_note(scores, source, counts=counts, by_type=by_type, names=names)
+                 if counts else "",
                  cut_note(tables.detections[counted_fields(tables).hold(tables.detections)]),
                  field_note(tables))  # fmt: skip
         note = " ".join(filter(None, notes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,13 @@ from pydantic import Field
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import SeriesStyle, new_figure, series_styles
 from defectscope.analysis.counting import LEVEL, detection_factor, scaled_limits
-from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, field_note
+from defectscope.analysis.detector_scores import (
+    DetectorScoreOptions,
+    ScoresByType,
+    detector_note,
+    field_note,
+    scores_of,
+)
 from defectscope.analysis.scales import NM2_IN_M2, NM_IN_M
 from defectscope.analysis.series import FrameAxis, SeriesPanel
 from defectscope.core.fields import Fields, counted_fields
@@ -93,6 +99,7 @@ def density_table(
     scores: Mapping[str, float] | None = None,
     rows: pd.DataFrame | None = None,
     level: float = LEVEL,
+    by_type: ScoresByType | None = None,
 ) -> pd.DataFrame:
     """Return the densities of each frame and defect type.
 
@@ -108,6 +115,8 @@ def density_table(
         Rows to count in place of the detections.
     level
         Probability of the limits.
+    by_type
+        Those of each defect type of a detector of several: see ``Tables.detector_scores_by_type``.
 
     Returns
     -------
@@ -133,12 +142,13 @@ def density_table(
     fields = counted_fields(tables)
     found = found[fields.hold(found)]
     weights = edge_weights(found, fields) if edges == "uncut" else np.ones(len(found))
-    factor, factor_error = detection_factor(scores or {})
     types = sorted(found["defect_type"].dropna().unique()) or [ALL]
     row = fields.rows(found)
     parts = []
     for name in types:
         own = (found["defect_type"] == name).to_numpy()
+        # Where nothing was found, it is what holds for all types together that counts.
+        factor = detection_factor(scores_of(name, scores, None if name == ALL else by_type))
         sums = [
             np.bincount(row[own], values[own], minlength=len(frames)).astype(float)
             for values in (np.ones(len(found)), weights, weights**2)
@@ -147,7 +157,7 @@ def density_table(
         part["defect_type"] = name
         part["count"] = sums[0].astype(np.int64)
         part["area_px"] = fields.areas_px
-        _add_true(part, sums[1], sums[2], factor, factor_error, level)
+        _add_true(part, sums[1], sums[2], *factor, level)
         _add_densities(part, tables, name)
         parts.append(part)
     return pd.concat(parts, ignore_index=True)
@@ -200,10 +210,16 @@ class NumberDensity(Analysis):
         options = self.options
         rows = tables.tracks if options.rows == "tracks" else None
         # Filling gaps mends what the detector misses: not to be corrected for twice.
-        known = tables if rows is None else replace(tables, detector_scores={}, detector_source="")
+        unknown: dict[str, Any] = {
+            "detector_scores": {},
+            "detector_source": "",
+            "detector_scores_by_type": {},
+        }
+        known = tables if rows is None else replace(tables, **unknown)
         scores = options.scores(known.detector_scores)
         left_out = set(tables.detector_scores) - set(scores)
-        table = density_table(tables, options.edges, scores, rows)
+        by_type = options.scores_by_type(known.detector_scores_by_type)
+        table = density_table(tables, options.edges, scores, rows, by_type=by_type)
         if table.empty:
             return []
         quantity, label = "true_count", "Number a frame"
@@ -217,6 +233,7 @@ class NumberDensity(Analysis):
         panel.set_ylabel(label)
         series = SeriesPanel(panel, tables.frames, "95 % limits")
         groups = {str(name): rows for name, rows in table.groupby("defect_type")}
+        by_type = {} if ALL in groups else by_type
         styles = series_styles(groups, self.runtime.defect_types)
         for name, style in styles.items():
             rows = groups[name]
@@ -228,13 +245,15 @@ class NumberDensity(Analysis):
         series.legend()
         title = "Number density"
         notes = (
-            detector_note(scores, options.source(known)),
+            detector_note(scores, options.source(known), by_type=by_type, names=groups),
             TRACKS_NOTE if left_out else "",
             field_note(tables),
         )
         note = " ".join(filter(None, notes))
         shapes = {name: known.shape for name, known in self.runtime.defect_types.items()}
-        corrected = _corrected(options.edges, scores)
+        corrected = {
+            name: _corrected(options.edges, scores_of(name, scores, by_type)) for name in groups
+        }
         numbers = _last(table, quantity, styles, shapes, corrected, series.axis)
         return [Finding("number-density", title, table, figure, numbers, note)]
 
@@ -251,7 +270,7 @@ def _last(
     quantity: str,
     styles: Mapping[str, SeriesStyle],
     shapes: Mapping[str, str],
-    corrected: str,
+    corrected: Mapping[str, str],
     axis: FrameAxis,
 ) -> tuple[KeyNumber, ...]:
     unit = {"areal_density_per_m2": "1/m²", "number_density_per_m3": "1/m³"}.get(quantity, "")
@@ -265,7 +284,8 @@ def _last(
     return tuple(
         KeyNumber(
             f"{label(row['defect_type'])} {axis.where(row['frame'])}, "
-            f"{styles[row['defect_type']].title} ({row['count']} found{corrected})",
+            f"{styles[row['defect_type']].title} "
+            f"({row['count']} found{corrected[row['defect_type']]})",
             row[quantity],
             unit,
             row[f"{quantity}_low"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from pydantic import Field, model_validator
@@ -12,12 +13,21 @@ from defectscope.core.fields import counted_fields
 from defectscope.core.options import set_in_vain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Self
 
     from defectscope.core.fields import Fields
 
-__all__ = ["DetectorScoreOptions", "detector_note", "field_note"]
+__all__ = [
+    "DetectorScoreOptions",
+    "ScoresByType",
+    "detector_note",
+    "field_note",
+    "scores_of",
+    "spread_of",
+]
+
+# Precision, recall and their errors of each type; empty where all types have the same.
+ScoresByType = Mapping[str, Mapping[str, float]]
 
 
 class DetectorScoreOptions(Options):
@@ -49,6 +59,12 @@ class DetectorScoreOptions(Options):
                 merged |= {name: value, f"{name}_error": getattr(self, f"{name}_error")}
         return merged
 
+    def scores_by_type(self, known: ScoresByType) -> ScoresByType:
+        """Return those of each type, over those known; both given are those of all types."""
+        if None not in (self.precision, self.recall):
+            return {}
+        return {name: self.scores(own) for name, own in known.items()}
+
     def source(self, tables: Tables) -> str:
         """Return where precision and recall come from, as a clause."""
         given = [name for name in ("precision", "recall") if getattr(self, name) is not None]
@@ -59,12 +75,36 @@ class DetectorScoreOptions(Options):
         return tables.detector_source
 
 
+def scores_of(
+    name: str, scores: Mapping[str, float] | None, by_type: ScoresByType | None
+) -> Mapping[str, float]:
+    """Return by what numbers of a type are corrected; nothing where only those of all are known.
+
+    Parameters
+    ----------
+    name
+        The type.
+    scores
+        Precision, recall and their errors of all types together.
+    by_type
+        Those of each type of a detector of several.
+    """
+    return by_type.get(name, {}) if by_type else scores or {}
+
+
+def spread_of(name: str, scores: Mapping[str, float] | None, by_type: ScoresByType | None) -> float:
+    """Return by how many spreads limits of a type are widened; by those of all rather than none."""
+    return detection_spread(scores_of(name, scores, by_type) or scores or {})
+
+
 def detector_note(
     scores: Mapping[str, float],
     source: str,
     for_counts: bool = True,
     of: str = "mean sizes",
     counts: str = "Numbers",
+    by_type: ScoresByType | None = None,
+    names: Iterable[str] = (),
 ) -> str:
     """Return what a reader must know about precision and recall in the numbers; or nothing.
 
@@ -78,26 +118,87 @@ def detector_note(
         What these are means of.
     counts
         What is multiplied.
+    by_type, names
+        Those of each type of a detector of several, and the types that were found.
     """
+    if by_type and for_counts:
+        return _note_of_types(scores, source, counts, {n: by_type.get(n, {}) for n in names})
     if not {"precision", "recall"} & set(scores):
         return ""
 
+    if not for_counts:
+        return _spread_note(scores, source, of, by_type, names)
+    factor = detection_factor(scores)[0]
+    return f"{counts} are multiplied by {factor:.3f} for {_said(scores, source + _gap(scores))}."
+
+
+def _spread_note(
+    scores: Mapping[str, float],
+    source: str,
+    of: str,
+    by_type: ScoresByType | None,
+    names: Iterable[str],
+) -> str:
+    """Return by what the limits of means are widened; errors of precision and recall do not."""
+    shares = {name: spread_of(name, scores, by_type) for name in names} if by_type else {}
+    if not any((by_type or {}).get(name) for name in shares):
+        shares = {"": detection_spread(scores)}
+    if not any(shares.values()):
+        return ""
+    held = ", ".join(f"{share:.3f}" + (f" ({n})" if n else "") for n, share in shares.items())
+    together = " of all types together" if by_type else ""
+    known = (
+        f"precision and recall of each type ({source})"
+        if "" not in shares
+        else _said(scores, source) + together
+    )
+    return (
+        f"Errors of {of} hold {held} times the spread, s·hypot(1 − p, 1 − r), for {known}; "
+        "assumed is that missed and invented defects differ from those found by at most the "
+        "spread s."
+    )
+
+
+def _said(scores: Mapping[str, float], source: str) -> str:
+    return f"{_values_said(scores)} of the detector ({source})"
+
+
+def _values_said(scores: Mapping[str, float]) -> str:
     def shown(name: str) -> str:
         error = scores.get(f"{name}_error", 0.0)
         return f"{name} {scores.get(name, 1.0):.3f}" + (f" ± {error:.3f}" if error else "")
 
-    text = f"{shown('precision')} and {shown('recall')} of the detector ({source})"
-    if not for_counts:
-        share = detection_spread(scores)
-        if not share:
-            return ""
-        return (
-            f"Errors of {of} hold {share:.3f} times the spread, s·hypot(1 − p, 1 − r), for {text}; "
-            "assumed is that missed and invented defects differ from those found by at most the "
-            "spread s."
+    return f"{shown('precision')} and {shown('recall')}"
+
+
+def _note_of_types(
+    scores: Mapping[str, float], source: str, counts: str, found: ScoresByType
+) -> str:
+    """Return what the numbers of each type are multiplied by, and which are left as they are."""
+    own = {name: known for name, known in found.items() if known}
+    others = [name for name in found if name not in own]
+    parts = [
+        f"{counts} of {name} are multiplied by {detection_factor(known)[0]:.3f} for "
+        f"{_said(known, source + _gap(known))}."
+        for name, known in own.items()
+    ]
+    if others and scores:
+        parts.append(
+            f"{_said(scores, source)} are of all types together: {counts.lower()} of "
+            f"{', '.join(others)} are not multiplied by them, and their limits hold no errors of "
+            "the detector."
         )
-    factor = detection_factor(scores)[0]
-    return f"{counts} are multiplied by {factor:.3f} for {text}."
+        parts[-1] = parts[-1][0].upper() + parts[-1][1:]
+    return " ".join(parts)
+
+
+def _gap(scores: Mapping[str, float]) -> str:
+    """Return whose errors are not known, to stand behind the source; 0 is one that is."""
+    names = [name for name in ("precision", "recall") if name in scores]
+    unknown = [name for name in names if f"{name}_error" not in scores]
+    if not unknown:
+        return ""
+    return "; errors not known" if unknown == names else f"; error of {unknown[0]} not known"
 
 
 def field_note(tables: Tables) -> str:

@@ -17,7 +17,12 @@ from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, series_styles
 from defectscope.analysis.counting import LEVEL
 from defectscope.analysis.density import EDGES, Edges, density_table
-from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, field_note
+from defectscope.analysis.detector_scores import (
+    DetectorScoreOptions,
+    ScoresByType,
+    detector_note,
+    field_note,
+)
 from defectscope.analysis.scales import NM_IN_M
 from defectscope.analysis.series import SeriesPanel
 from defectscope.analysis.sizes import size_table
@@ -99,6 +104,7 @@ def hardening_table(
     options: HardeningOptions | None = None,
     scores: Mapping[str, float] | None = None,
     level: float = LEVEL,
+    by_type: ScoresByType | None = None,
 ) -> pd.DataFrame:
     """Return the hardening of each frame and defect type.
 
@@ -112,6 +118,8 @@ def hardening_table(
         ``precision`` and ``recall`` of the detector and their errors, where they are known.
     level
         Probability of the limits.
+    by_type
+        Those of each defect type of a detector of several: see ``Tables.detector_scores_by_type``.
 
     Returns
     -------
@@ -134,8 +142,8 @@ def hardening_table(
     detections = tables.detections
     counted = with_whole_sizes(detections[counted_fields(tables).hold(detections)])
     inside = replace(tables, detections=counted)
-    density = density_table(inside, constants.edges, scores, level=level)
-    sizes = size_table(inside, "diameter_nm", scores, level)
+    density = density_table(inside, constants.edges, scores, level=level, by_type=by_type)
+    sizes = size_table(inside, "diameter_nm", scores, level, by_type)
     sizes["wide"] = sizes["mean_nm_high"] - sizes["mean_nm"]
     names = [QUANTITY, *(f"{QUANTITY}_{suffix}" for suffix in ("error", "low", "high"))]
     table = density[["frame", "time_s", "dose_dpa", "defect_type", *names]].merge(
@@ -181,7 +189,8 @@ class Hardening(Analysis):
         if not known or "diameter_nm" not in tables.detections:
             return []
         scores = self.options.scores(tables.detector_scores)
-        table = hardening_table(tables, self.options, scores)
+        by_type = self.options.scores_by_type(tables.detector_scores_by_type)
+        table = hardening_table(tables, self.options, scores, by_type=by_type)
         if table["hardening_mpa"].isna().all():
             return []
         figure, (panel,) = new_figure()
@@ -205,7 +214,8 @@ class Hardening(Analysis):
         source = self.options.source(tables)
         uncut = "Densities are corrected for what the rim cuts."
         notes = (uncut if self.options.edges == "uncut" else "",
-                 detector_note(scores, source), detector_note(scores, source, for_counts=False),
+                 detector_note(scores, source, by_type=by_type, names=groups),
+                 detector_note(scores, source, for_counts=False, by_type=by_type, names=groups),
                  cut_note(tables.detections[counted_fields(tables).hold(tables.detections)]),
                  field_note(tables))  # fmt: skip
         note = " ".join(filter(None, notes))

@@ -9,8 +9,13 @@ import pandas as pd
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import SeriesStyle, axis_note, new_figure, series_styles, whole_ticks
-from defectscope.analysis.counting import LEVEL, detection_spread, mean_limits
-from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
+from defectscope.analysis.counting import LEVEL, mean_limits
+from defectscope.analysis.detector_scores import (
+    DetectorScoreOptions,
+    ScoresByType,
+    detector_note,
+    spread_of,
+)
 from defectscope.analysis.scales import size_column
 from defectscope.analysis.series import FrameAxis, SeriesPanel
 from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
@@ -31,6 +36,7 @@ def size_table(
     column: str,
     scores: Mapping[str, float] | None = None,
     level: float = LEVEL,
+    by_type: ScoresByType | None = None,
 ) -> pd.DataFrame:
     """Return the sizes of each frame and defect type.
 
@@ -44,6 +50,8 @@ def size_table(
         ``precision`` and ``recall`` of the detector, where they are known.
     level
         Probability of the limits.
+    by_type
+        Those of each defect type of a detector of several: see ``Tables.detector_scores_by_type``.
 
     Returns
     -------
@@ -76,7 +84,9 @@ def size_table(
             f"standard_error_{unit}": groups.sem(),
         }
     ).reset_index()
-    by_detector = groups.std().to_numpy(float) * detection_spread(scores or {})
+    by_detector = groups.std().to_numpy(float) * np.array(
+        [spread_of(str(name), scores, by_type) for name in table["defect_type"]], float
+    )
     mean, error = (table[f"{n}_{unit}"].to_numpy(float) for n in ("mean", "standard_error"))
     table[f"mean_error_{unit}"] = np.hypot(error, by_detector)
     limits = mean_limits(mean, error, table["count"], level, by_detector)
@@ -114,7 +124,8 @@ class SizeDistribution(Analysis):
             return []
         unit = column.rpartition("_")[2]
         scores = self.options.scores(tables.detector_scores)
-        table = size_table(tables, column, scores)
+        by_type = self.options.scores_by_type(tables.detector_scores_by_type)
+        table = size_table(tables, column, scores, by_type=by_type)
         figure, (left, right) = new_figure(2)
         sizes = detections[column].dropna().to_numpy(float)
         # The far tail of a few bad fits must not squeeze the histogram; "higher", so that the
@@ -140,7 +151,8 @@ class SizeDistribution(Analysis):
         title = "Sizes: all together, and median and quartiles of each frame"
         numbers = (KeyNumber("Median diameter", float(np.median(sizes)), unit),
                    *_last_means(table, unit, styles, series.axis))  # fmt: skip
-        notes = (detector_note(scores, self.options.source(tables), for_counts=False),
+        notes = (detector_note(scores, self.options.source(tables), for_counts=False,
+                               by_type=by_type, names=groups),
                  cut_note(tables.detections),
                  "The bins of the histogram are in figures/size-histogram.csv.")  # fmt: skip
         note = " ".join(filter(None, notes))

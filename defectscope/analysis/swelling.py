@@ -11,7 +11,12 @@ from pydantic import Field
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import SeriesStyle, new_figure, type_colour
 from defectscope.analysis.counting import LEVEL, detection_factor, detection_spread, scaled_limits
-from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, field_note
+from defectscope.analysis.detector_scores import (
+    DetectorScoreOptions,
+    detector_note,
+    field_note,
+    scores_of,
+)
 from defectscope.analysis.series import SeriesPanel
 from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
 from defectscope.core.fields import counted_fields
@@ -158,7 +163,7 @@ class Swelling(Analysis):
             return []
         if with_whole_sizes(cavities)["diameter_nm"].isna().all():
             return []
-        scores = self.options.scores(tables.detector_scores)
+        scores, note = self._scores(tables, sorted(cavities["defect_type"].unique()))
         table = swelling_table(tables, self.options.defect_types, scores)
         if table.empty:
             return []
@@ -174,7 +179,7 @@ class Swelling(Analysis):
         number = KeyNumber(f"Swelling {where}", y[-1], "%", *limits)
         title = "Swelling by cavities"
         source = self.options.source(tables)
-        notes = (detector_note(scores, source),
+        notes = (note,
                  detector_note(scores, source, False, "mean volumes"),
                  cut_note(cavities[counted_fields(tables).hold(cavities)]),
                  field_note(tables))  # fmt: skip
@@ -183,6 +188,19 @@ class Swelling(Analysis):
                 "cavity-swelling", title, table, figure, (number,), " ".join(filter(None, notes))
             )
         ]
+
+    def _scores(self, tables: Tables, names: list[str]) -> tuple[Mapping[str, float], str]:
+        """Return by what volumes are corrected, and what is to be said of it.
+
+        Those of a detector of several types are corrected where one of them is all cavities.
+        """
+        known, by_type = tables.detector_scores, tables.detector_scores_by_type
+        scores, by_type = self.options.scores(known), self.options.scores_by_type(by_type)
+        if by_type and len(names) > 1:
+            by_type = {name: {} for name in names}
+        source = self.options.source(tables)
+        note = detector_note(scores, source, by_type=by_type, names=names)
+        return scores_of(names[0], scores, by_type), note
 
     def why_nothing(self, tables: Tables) -> str:
         """Return what the tables lack."""

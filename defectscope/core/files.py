@@ -15,6 +15,7 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, to_json
 
 from defectscope.core.errors import FormatError, InputError, OutputError
+from defectscope.core.patience import patiently
 
 __all__ = [
     "atomic_folder",
@@ -97,9 +98,9 @@ def _put(new: Path, path: Path) -> None:
         return
     # Deleting file by file may fail half-way: Windows keeps a file that somebody reads.
     former = _beside(path)
-    path.replace(former)
+    patiently(lambda: path.replace(former))
     try:
-        new.replace(path)
+        patiently(lambda: new.replace(path))
     except BaseException:
         former.replace(path)
         raise
@@ -178,7 +179,7 @@ def _replacing(path: Path) -> Iterator[tuple[int, Path]]:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     try:
         yield handle, temporary
-        temporary.replace(path)
+        patiently(lambda: temporary.replace(path))
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):

@@ -33,6 +33,10 @@ class Tables:
     detector_scores
         ``precision`` and ``recall`` of the detector (0 to 1) and their standard errors
         (``precision_error``, ``recall_error``), as far as its weights' card gives them.
+    detector_scores_by_type
+        The same of each defect type of a detector of several: empty for a type of which they are
+        not known, for those of all types together do not hold for one. Without any, the detector
+        has one type.
     detector_source
         Where these come from, as a clause: "by its card, on …".
     masked
@@ -49,6 +53,7 @@ class Tables:
     detector_scores: Mapping[str, float] = field(default_factory=dict)
     detector_source: str = ""
     masked: NDArray[np.bool_] | None = None
+    detector_scores_by_type: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

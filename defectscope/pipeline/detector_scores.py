@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from defectscope.core.errors import DefectscopeError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["DetectorScores", "detector_scores", "known_by", "threshold_of", "unequal_scores"]
 
 NAMES = ("precision", "recall")
+# Where a card has them of single types.
+BY_TYPE = "by_type"
 # Thresholds in cards are rounded.
 SAME = 1e-3
 # Options that say which card it is, what computes, or are compared with the card themselves.
@@ -35,6 +38,8 @@ class DetectorScores(NamedTuple):
         empty where they are not known.
     source
         Where they come from, as a clause.
+    by_type
+        The values of each type of a detector of several; empty for one of which they are not known.
     warning
         Why those of the card are not those of the run, or nothing.
     """
@@ -42,6 +47,7 @@ class DetectorScores(NamedTuple):
     values: dict[str, float]
     source: str = ""
     warning: str = ""
+    by_type: Mapping[str, Mapping[str, float]] = MappingProxyType({})
 
 
 def detector_scores(result: Result, weights: Mapping[str, ComponentSpec]) -> DetectorScores:
@@ -55,8 +61,8 @@ def detector_scores(result: Result, weights: Mapping[str, ComponentSpec]) -> Det
     card = _card(named, weights)
     if card is None:
         return DetectorScores({})
-    values, where = _scores_and_place(card.scores)
-    if not values:
+    scores = _scores_side_by_side(card.scores)
+    if scores is None:
         return DetectorScores({})
     if _has_changed(detector, card):
         return DetectorScores(
@@ -68,8 +74,9 @@ def detector_scores(result: Result, weights: Mapping[str, ComponentSpec]) -> Det
         return DetectorScores(
             {}, "", f"precision and recall by the card of {named!r} are left out: {reason}"
         )
-    on = f", on {where}" if where else ""
-    return DetectorScores(values, f"by the card of its weights {Path(named).name!r}{on}")
+    where = str(scores.get("on", ""))
+    source = f"by the card of its weights {Path(named).name!r}" + (f", on {where}" if where else "")
+    return DetectorScores(_values(scores), source, by_type=_by_type(scores, card.defect_types))
 
 
 def _reason(detector: Mapping[str, Any], card: WeightsCard, plan: Mapping[str, Any]) -> str:
@@ -123,7 +130,10 @@ def _card(named: str, weights: Mapping[str, ComponentSpec]) -> WeightsCard | Non
 
 def known_by(known: DetectorScores, tables: Tables) -> Tables:
     """Return tables with what is known of their detector."""
-    return replace(tables, detector_scores=known.values, detector_source=known.source)
+    return replace(
+        tables, detector_scores=known.values, detector_source=known.source,
+        detector_scores_by_type=known.by_type,
+    )  # fmt: skip
 
 
 def unequal_scores(analyses: Mapping[str, Any], known: Mapping[str, float]) -> list[str]:
@@ -157,13 +167,27 @@ def unequal_scores(analyses: Mapping[str, Any], known: Mapping[str, float]) -> l
     ]
 
 
-def _scores_and_place(scores: Any) -> tuple[dict[str, float], str]:
-    """Return the first precision and recall that stand side by side, and what they hold on."""
+def _scores_side_by_side(scores: Any) -> Mapping[str, Any] | None:
+    """Return the first part of a card's scores that gives precision and recall of all types."""
     if not isinstance(scores, Mapping):
-        return {}, ""
-    if all(isinstance(scores.get(name), int | float) and 0 < scores[name] <= 1 for name in NAMES):
-        names = [*NAMES, *(f"{name}_error" for name in NAMES)]
-        found = {n: float(scores[n]) for n in names if isinstance(scores.get(n), int | float)}
-        return found, str(scores.get("on", ""))
-    parts = (_scores_and_place(part) for part in scores.values())
-    return next((found for found in parts if found[0]), ({}, ""))
+        return None
+    if _values(scores):
+        return scores
+    parts = (_scores_side_by_side(part) for name, part in scores.items() if name != BY_TYPE)
+    return next((found for found in parts if found is not None), None)
+
+
+def _values(scores: Any) -> dict[str, float]:
+    """Return precision, recall and their errors; nothing without both, or where nothing is true."""
+    if not isinstance(scores, Mapping):
+        return {}
+    if not all(isinstance(scores.get(n), int | float) and 0 < scores[n] <= 1 for n in NAMES):
+        return {}
+    names = [*NAMES, *(f"{name}_error" for name in NAMES)]
+    return {n: float(scores[n]) for n in names if isinstance(scores.get(n), int | float)}
+
+
+def _by_type(scores: Mapping[str, Any], types: Sequence[str]) -> dict[str, dict[str, float]]:
+    own = scores.get(BY_TYPE)
+    known = own if isinstance(own, Mapping) else {}
+    return {name: _values(known.get(name)) for name in types} if len(types) > 1 else {}

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from defectscope.core.errors import ComponentError, FormatError, OutputError
 from defectscope.core.files import atomic_path
+from defectscope.core.patience import patiently
 from defectscope.core.tables import empty_table, typed
 from defectscope.pipeline.column_types import OTHER_KIND, known_types, unified
 
@@ -182,8 +183,8 @@ class GrowingTable:
                 _write_parquet(temporary, schema, parts)
             # A folder cannot be replaced by a file in one step.
             if self.path.exists():
-                self.path.rename(self._set_aside)
-            self._joined.rename(self.path)
+                patiently(lambda: self.path.rename(self._set_aside))
+            patiently(lambda: self._joined.rename(self.path))
             shutil.rmtree(self._set_aside, ignore_errors=True)
         return target
 

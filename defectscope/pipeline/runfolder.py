@@ -24,6 +24,7 @@ from defectscope.core.files import (
     write_text,
 )
 from defectscope.core.frame_rows import joined_table
+from defectscope.core.patience import patiently
 from defectscope.core.tables import DETECTION_COLUMNS, FRAME_COLUMNS, GEOMETRY_COLUMNS
 from defectscope.pipeline.former_run import FormerRun
 from defectscope.pipeline.parts import GrowingTable, expected_whole, read_csv
@@ -323,16 +324,9 @@ class RunFolder:
         self.detections.append(start, detections)
         self.geometry.append(start, geometry)
         text = rows.to_csv(index=False, header=False, lineterminator="\n")
-        size = self.frames_path.stat().st_size
         try:
-            with self.frames_path.open("a", encoding="utf-8", newline="") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
+            patiently(lambda: _append(self.frames_path, text))
         except OSError as error:
-            # All of them or none.
-            with suppress(OSError):
-                os.truncate(self.frames_path, size)
             raise OutputError(f"cannot write {self.frames_path}: {error.strerror}") from error
         if self._former.is_replaced and any(outcome.error is None for outcome in outcomes):
             self._former.discard()
@@ -372,6 +366,20 @@ class RunFolder:
     def write_info(self, info: Mapping[str, Any]) -> None:
         """Write ``run.json``."""
         write_json(self.path / INFO, info, default=str)
+
+
+def _append(path: Path, text: str) -> None:
+    size = path.stat().st_size
+    try:
+        with path.open("a", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        # All of it or nothing.
+        with suppress(OSError):
+            os.truncate(path, size)
+        raise
 
 
 def _remove(path: Path) -> None:

@@ -55,26 +55,53 @@ def track_scores(
     of_run
         The run that is taken for the truth: what it did not look at is no false alarm.
     """
-    if not isinstance(predictions, Result) or predictions.tracks is None:
-        return None
     if not any("track_id" in j.true.measurements for j in joined):
         return None
-    true = pd.concat([_true_rows(j, types) for j in joined], ignore_index=True)
+    if isinstance(predictions, Result):
+        rows = _rows_of_run(predictions, joined, types, warnings, of_run)
+    else:
+        rows = _rows_of_labels(joined, types)
+    if rows is None:
+        return None
+    true = pd.concat([_labelled_rows(j, j.true, types) for j in joined], ignore_index=True)
     true = true.astype({"frame": "int64", "track_id": "int64"})
-    tracks = predictions.tracks
-    tracks = tracks[tracks["frame"].isin([j.frame for j in joined])]
-    tracks = tracks.assign(line=_lines_of(tracks, predictions.detections, joined, types))
-    out = np.zeros(len(tracks), bool)
-    if of_run is not None:
-        out = unseen(of_run, box_centres(tracks[BOXES].to_numpy(float)))
-    warnings += _across_sequences(tracks, joined)
-    rows = tracks[["frame", "particle", "line", *BOXES]].assign(ignore=out)
     try:
         return tracking_scores(rows, true, cut_off_iou=iou)
     except FormatError as error:
         # All else that was compared holds.
         warnings.append(f"tracks are not scored: {error}")
         return None
+
+
+def _rows_of_run(
+    run: Result,
+    joined: Sequence[Joined],
+    types: Mapping[str, DefectType],
+    warnings: list[str],
+    of_run: Result | None,
+) -> pd.DataFrame | None:
+    tracks = run.tracks
+    if tracks is None:
+        return None
+    tracks = tracks[tracks["frame"].isin([j.frame for j in joined])]
+    tracks = tracks.assign(line=_lines_of(tracks, run.detections, joined, types))
+    out = np.zeros(len(tracks), bool)
+    if of_run is not None:
+        out = unseen(of_run, box_centres(tracks[BOXES].to_numpy(float)))
+    warnings += _across_sequences(tracks, joined)
+    return tracks[["frame", "particle", "line", *BOXES]].assign(ignore=out)
+
+
+def _rows_of_labels(
+    joined: Sequence[Joined], types: Mapping[str, DefectType]
+) -> pd.DataFrame | None:
+    """Return what has a ``track_id``; as of truth, one in two sequences is two tracks."""
+    if not any("track_id" in j.predicted.measurements for j in joined):
+        return None
+    tracked = [(j, j.predicted[np.isfinite(_track_ids(j.predicted))]) for j in joined]
+    rows = pd.concat([_labelled_rows(j, own, types) for j, own in tracked], ignore_index=True)
+    particle = rows.groupby(["sequence", "track_id"]).ngroup()
+    return rows.assign(particle=particle)[["frame", "particle", "line", *BOXES, "ignore"]]
 
 
 def _lines_of(
@@ -107,17 +134,24 @@ def _column(lines: Iterable[NDArray[np.float64]]) -> NDArray[np.object_]:
     return np.fromiter(lines, object)
 
 
-def _true_rows(joined: Joined, types: Mapping[str, DefectType]) -> pd.DataFrame:
-    n = len(joined.true)
-    ids = np.asarray(joined.true.measurements.get("track_id", np.full(n, np.nan)), float)
-    lines = _lines(joined.true, types)
+def _track_ids(side: Instances) -> NDArray[np.float64]:
+    return np.asarray(side.measurements.get("track_id", np.full(len(side), np.nan)), float)
+
+
+def _labelled_rows(
+    joined: Joined, side: Instances, types: Mapping[str, DefectType]
+) -> pd.DataFrame:
+    """Return the rows of one side of a frame."""
+    n = len(side)
+    ids = _track_ids(side)
+    lines = _lines(side, types)
     # Truth without an identity is there all the same: what fits it is no false alarm.
     unknown = ~np.isfinite(ids)
-    return pd.DataFrame(joined.true.boxes.astype(float), columns=BOXES).assign(
+    return pd.DataFrame(side.boxes.astype(float), columns=BOXES).assign(
         frame=joined.frame,
         sequence=joined.sequence,
         track_id=np.where(unknown, -1 - np.arange(n), ids),
-        ignore=joined.true.ignore | unknown,
+        ignore=side.ignore | unknown,
         line=_column(lines.get(k, NO_LINE) for k in range(n)),
     )
 

@@ -56,10 +56,12 @@ class WatchedFolder(FrameSequence):
     calibration
         What was given about the scale; it overrules what the first file says.
     clock
-        Seconds.
+        Seconds; a clock that only rises, for the computer's may be set while frames come.
 
     Attributes
     ----------
+    came_s : list of float
+        When the file of each frame was last seen to grow, by `clock`.
     in_order : bool
         Whether files are taken in the order of their names alone: a file waits for those before
         it that are being written, and one that comes too late is left out.
@@ -77,13 +79,13 @@ class WatchedFolder(FrameSequence):
         folder: Path,
         host: PluginHost,
         calibration: Calibration,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not folder.is_dir():
             raise UsageError(
                 f"--watch takes a folder into which frames are written; found {folder}"
             )
-        self.folder, self.calibration, self._host, self._clock = folder, calibration, host, clock
+        self.folder, self.calibration, self._host, self.clock = folder, calibration, host, clock
         self.warnings: list[str] = []
         self.came_s: list[float] = []
         self._readers = ReaderTable(host)
@@ -133,13 +135,13 @@ class WatchedFolder(FrameSequence):
         """Take the files that were waited for as they are, and return how many frames they add."""
         before = len(self._places)
         for path in sorted(self._sizes, key=lambda path: natural_key(path.name)):
-            if path.is_file() and self._clock() - self._sizes[path][1] >= SETTLED_S:
+            if path.is_file() and self.clock() - self._sizes[path][1] >= SETTLED_S:
                 self._take(path, at_last=True)
         return len(self._places) - before
 
     def _may_still_come(self, name: str) -> bool:
         seen = self._sizes.get(self.folder / name)
-        return seen is not None and self._clock() - seen[1] < GIVEN_UP_S
+        return seen is not None and self.clock() - seen[1] < GIVEN_UP_S
 
     def recall(self, frames: Sequence[tuple[int, str]]) -> None:
         """Take the files of frames that are finished, in the order in which they came.
@@ -163,7 +165,7 @@ class WatchedFolder(FrameSequence):
             if path.is_file():
                 self._known.add(path.name)
                 frames_of_file = self._opened(path)
-                self._add(path, frames_of_file, self._clock())
+                self._add(path, frames_of_file, self.clock())
                 # Reading opens it again: so many files cannot all be open.
                 frames_of_file.close()
             now = list(zip(self.indices[start:], self.names[start:], strict=True))
@@ -183,7 +185,7 @@ class WatchedFolder(FrameSequence):
         return not name.startswith(".") and self._readers.suffix_of(name) is not None
 
     def _is_whole(self, path: Path) -> bool:
-        now = self._clock()
+        now = self.clock()
         try:
             size = path.stat().st_size
         except OSError:
@@ -206,7 +208,7 @@ class WatchedFolder(FrameSequence):
             frames: FrameSequence = open_inputs([path], self._host)
             pixels = self._read_through(frames)
         except DefectscopeError as error:
-            if not at_last and self._clock() - self._sizes[path][1] < GIVEN_UP_S:
+            if not at_last and self.clock() - self._sizes[path][1] < GIVEN_UP_S:
                 return  # it may still be written, slowly
             if not isinstance(error, InputError):
                 raise

@@ -331,7 +331,7 @@ class WatchSession(Session):
         with uninterrupted():
             start, count = self._committed, len(self._done)
             self._commit(start, self._done)
-            now = time.time()
+            now = self.watched.clock()
             self.lags_s += [now - came for came in self.watched.came_s[start : start + count]]
             self._committed, self._done = start + count, []
 
@@ -339,7 +339,7 @@ class WatchSession(Session):
         waiting = len(self.frames) - self._committed
         lag = self.lags_s[-1] if self.lags_s else 0.0
         if waiting:
-            lag = max(lag, time.time() - self.watched.came_s[self._committed])
+            lag = max(lag, self.watched.clock() - self.watched.came_s[self._committed])
         held = 0 if self._votes is None else max(0, len(self._votes) - self._repeated)
         self.said(Lag(self._committed, waiting, lag, frames_per_s, held))
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from defectscope.analysis.detector_scores import DetectorScoreOptions
+from defectscope.analysis.defect_classes import DefectClasses
+from defectscope.analysis.density import NumberDensity
+from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
+from defectscope.analysis.hardening import Hardening
+from defectscope.analysis.sizes import SizeDistribution
+from defectscope.analysis.swelling import Swelling
 from defectscope.core.errors import OptionError
 from defectscope.core.options import validate_options
 
@@ -15,3 +22,94 @@ def test_an_error_of_nothing_is_refused(name):
         validate_options(DetectorScoreOptions, {f"{name}_error": 0.1}, "density")
     given = validate_options(DetectorScoreOptions, {name: 0.5, f"{name}_error": 0.1}, "density")
     assert given.scores({}) == {name: 0.5, f"{name}_error": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("errors", "text"),
+    [
+        ({}, "(by its card; errors not known)"),
+        ({"precision_error": 0.0}, "(by its card; error of recall not known)"),
+        ({"precision_error": 0.02, "recall_error": 0.0}, "(by its card)"),
+    ],
+)
+def test_errors_that_nobody_knows_are_said(errors, text):
+    scores = {"precision": 0.8, "recall": 0.9, **errors}
+    assert text in detector_note(scores, "by its card")
+    assert "(by its card)" in detector_note(scores, "by its card", for_counts=False)
+
+
+TOGETHER = {"precision": 0.8, "precision_error": 0.02, "recall": 0.8, "recall_error": 0.02}
+OWN = {"precision": 0.9, "precision_error": 0.03, "recall": 0.6, "recall_error": 0.04}
+
+
+@pytest.fixture
+def two_types(make_tables):
+    found = {0: [("dislocation-loop", d) for d in (8.0, 12.0) * 5] + [("black-dot", 4.0)] * 4}
+
+    def tables(**by_type):
+        known = {"detector_scores": TOGETHER, "detector_source": "by its card"}
+        return replace(make_tables(found), **known, detector_scores_by_type=by_type)
+
+    return tables
+
+
+@pytest.mark.parametrize("analysis", [NumberDensity, DefectClasses, Hardening])
+def test_a_type_is_corrected_by_its_own_precision_and_recall(two_types, analysis):
+    tables = two_types(**{"dislocation-loop": OWN, "black-dot": {}})
+    column = {Hardening: "number_density_per_m3"}.get(analysis, "areal_density_per_m2")
+    plain, known = (
+        analysis().analyse(t)[0].table.set_index("defect_type")[column]
+        for t in (replace(tables, detector_scores={}, detector_scores_by_type={}), tables)
+    )
+    assert known["dislocation-loop"] == pytest.approx(1.5 * plain["dislocation-loop"])
+    assert known["black-dot"] == pytest.approx(plain["black-dot"])
+    note = analysis().analyse(tables)[0].note
+    assert "of dislocation-loop are multiplied by 1.500 for precision 0.900 ± 0.030" in note
+    assert "of black-dot are not multiplied" in note
+
+
+def test_scores_of_all_types_together_correct_no_single_one(two_types):
+    tables = two_types(**{"dislocation-loop": {}, "black-dot": {}})
+    (finding,) = NumberDensity().analyse(tables)
+    assert finding.table["true_count"].tolist() == finding.table["count"].tolist()
+    assert "recall 0.800 ± 0.020 of the detector (by its card) are of all types" in finding.note
+    assert not any("corrected" in number.label for number in finding.numbers)
+    # What is given is meant for all.
+    given = NumberDensity.Options(precision=0.8, recall=0.4)
+    (finding,) = NumberDensity(given).analyse(tables)
+    assert finding.table["true_count"].tolist() == (2 * finding.table["count"]).tolist()
+    # Limits are rather too wide than too narrow.
+    sizes = SizeDistribution().analyse(tables)[0]
+    assert "0.283 times the spread" in sizes.note
+    assert "of all types together" in sizes.note
+
+
+def test_where_nothing_was_found_all_types_together_count(make_tables):
+    tables = replace(make_tables({0: []}), detector_scores=TOGETHER | {"recall": 0.4},
+                     detector_source="by its card",
+                     detector_scores_by_type={"black-dot": {}, "dislocation-loop": {}})  # fmt: skip
+    (finding,) = NumberDensity().analyse(tables)
+    assert "multiplied by 2.000" in finding.note
+
+
+def test_sizes_have_the_spread_of_their_type(two_types):
+    tables = two_types(**{"dislocation-loop": OWN, "black-dot": {}})
+    finding = SizeDistribution().analyse(tables)[0]
+    assert "hold 0.283 (black-dot), 0.412 (dislocation-loop) times the spread" in finding.note
+
+
+def test_swelling_is_corrected_where_all_cavities_are_of_one_type(make_tables):
+    found = {0: [("void", 8.0), ("void", 12.0)]}
+    tables = replace(make_tables(found), detector_scores=TOGETHER, detector_source="by its card")
+    known = replace(tables, detector_scores_by_type={"void": OWN, "bubble": {}})
+    (plain,), (finding,) = (
+        Swelling().analyse(t) for t in (replace(tables, detector_scores={}), known)
+    )
+    ratio = finding.table["swelling"] / plain.table["swelling"]
+    assert ratio.tolist() == pytest.approx([1.5], rel=1e-2)
+    both = make_tables({0: [("void", 8.0), ("bubble", 12.0)]})
+    by_type = {"void": OWN, "bubble": OWN}
+    (finding,) = Swelling().analyse(
+        replace(both, detector_scores=TOGETHER, detector_scores_by_type=by_type)
+    )
+    assert "are not multiplied" in finding.note

@@ -109,3 +109,28 @@ def test_precision_and_recall_stand_side_by_side_in_a_card(scores, values, sourc
     weights.touch()
     found = known(weights=str(weights))
     assert (found.values, found.source) == (values, source)
+
+
+@pytest.mark.parametrize("types", [["loop"], ["loop", "dot"]])
+def test_a_card_of_several_types_may_know_them_by_type(types, tmp_path):
+    own = {"precision": 0.7, "precision_error": 0.1, "recall": 0.6, "recall_error": 0.2}
+    by_type = {"loop": own, "dot": {"precision": 0.0, "recall": 0.0}}
+    scores = {"validation": {"precision": 0.9, "recall": 0.8, "by_type": by_type}}
+    card = {"detector": "it", "defect_types": types, "architecture": {}, "threshold": 0.5,
+            "data": "drawn", "scores": scores}  # fmt: skip
+    (tmp_path / "mine.json").write_text(json.dumps(card))
+    weights = tmp_path / "mine.safetensors"
+    weights.touch()
+    found = known(weights=str(weights))
+    assert found.values == {"precision": 0.9, "recall": 0.8}
+    assert found.by_type == ({} if len(types) == 1 else {"loop": own, "dot": {}})
+    # Where nothing is known of all types, one of them does not stand for all.
+    del scores["validation"]["recall"]
+    (tmp_path / "mine.json").write_text(json.dumps(card))
+    assert known(weights=str(weights)).values == {}
+
+
+def test_types_of_a_card_that_knows_all_together_alone():
+    found = known(weights="types")
+    assert len(found.by_type) == 3
+    assert set(map(len, found.by_type.values())) == {0}

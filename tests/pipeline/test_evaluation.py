@@ -359,7 +359,27 @@ def test_tracks_are_scored_where_both_sides_have_them(run, host):
     }  # fmt: skip
     assert evaluate(run(name="untracked", tracker=None), true, host=host).tracking is None
     assert evaluate(result, truth_of(result), host=host).tracking is None
-    assert evaluate(true, true, host=host).tracking is None
+    assert evaluate(truth_of(result), true, host=host).tracking is None
+
+
+def test_tracks_of_labels_are_scored_as_those_of_a_run(run, host):
+    result = run()
+    true, found = (with_tracks(truth_of(result), ids) for ids in ([7, 9, 4], [0, 1, 2]))
+    expected = evaluate(result, true, host=host).tracking
+    assert evaluate(found, true, host=host).tracking == expected
+    # Without an identity nothing is tracked: two of three are missed.
+    one = with_tracks(truth_of(result), [5, np.nan, np.nan])
+    scores = evaluate(one, true, host=host).tracking
+    assert (scores["matches"], scores["misses"], scores["false_positives"]) == (3, 6, 0)
+    flagged = Dataset([
+        replace(i, instances=replace(i.instances, ignore=np.ones(3, bool))) for i in found.images
+    ])  # fmt: skip
+    away = with_tracks(truth_of(result), [5, np.nan, np.nan])
+    assert evaluate(flagged, away, host=host).tracking["false_positives"] == 0
+    again = with_tracks(Dataset(true.images[:1]), [7, 7, 4]).images
+    twice = evaluate(Dataset([*again, *found.images[1:]]), true, host=host)
+    assert twice.tracking is None
+    assert any("tracks are not scored" in text for text in twice.warnings)
 
 
 def test_swapped_identities_show(run, host):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import signal
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 import defectscope as ds
+from defectscope.core import patience
 from defectscope.pipeline import parts, session
 from defectscope.pipeline.runfolder import RunFolder
 
@@ -293,6 +296,24 @@ def test_ctrl_c_in_the_middle_of_writing(pipeline, series, tmp_path, whole, monk
             pipeline.run(series(6, damaged=(2,)), tmp_path / "run", **PLAIN)
     assert pd.read_csv(tmp_path / "run/frames.csv")["frame"].tolist() == [0, 1]
     pipeline.run(series(6, damaged=(2,)), tmp_path / "run", resume=True, **PLAIN)
+    same(tmp_path / "run", whole)
+
+
+def test_windows_denies_the_table_of_frames_for_a_moment(
+    pipeline, series, tmp_path, whole, monkeypatch
+):
+    table, real, denied = tmp_path / "run" / "frames.csv", os.fsync, []
+
+    def fsync(handle):
+        if len(denied) < 2 and os.path.samestat(os.fstat(handle), table.stat()):
+            denied.append(handle)
+            raise PermissionError(errno.EACCES, "used by another process")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(patience, "sys", SimpleNamespace(platform="win32"))
+    pipeline.run(series(6, damaged=(2,)), tmp_path / "run", **PLAIN)
+    assert len(denied) == 2
     same(tmp_path / "run", whole)
 
 

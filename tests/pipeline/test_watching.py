@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 import weakref
@@ -217,6 +218,18 @@ def test_a_run_follows_frames_and_ends_when_none_come(host, with_readers, tmp_pa
     )
     assert plain.detections.equals(result.detections)
     assert plain.tracks.equals(result.tracks)
+
+
+def test_a_clock_that_is_set_changes_no_lag(host, with_readers, tmp_path, monkeypatch):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    (folder / "f0.png").write_bytes(picture(0))
+    pipeline = ds.Pipeline("find", analyses=[], host=host)
+    pipeline.host = with_readers
+    jumps = itertools.count(time.time(), 3600)
+    monkeypatch.setattr(time, "time", lambda: float(next(jumps)))
+    result = pipeline.watch(folder, tmp_path / "run", idle_s=0.3, overlay=False)
+    assert 0 < result.info["lag_s"]["largest"] < 60
 
 
 def test_nothing_that_comes_is_said(host, with_readers, tmp_path):

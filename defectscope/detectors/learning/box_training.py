@@ -14,7 +14,12 @@ from defectscope.detectors.learning.captions import edges_of
 from defectscope.detectors.learning.detector import scaled_shape
 from defectscope.detectors.learning.module import LearningModule
 from defectscope.detectors.learning.rims import counted, settled
-from defectscope.detectors.learning.scoring import THRESHOLDS, Scored, best_threshold
+from defectscope.detectors.learning.scoring import (
+    THRESHOLDS,
+    Scored,
+    best_threshold,
+    scores_by_type,
+)
 from defectscope.detectors.learning.tiles import Tile
 from defectscope.detectors.learning.training import Facts
 
@@ -94,10 +99,13 @@ class BoxModule(LearningModule):
         self._scored.append(Scored(*found, truth.boxes, kinds, truth.ignore, dropped))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the best mean F1, its threshold, and what goes with it."""
+        """Log the best mean F1, its threshold, and what goes with it, also by type."""
         best = best_threshold(self._scored)
+        logged = best.logged
+        if len(self._types) > 1:
+            logged |= scores_by_type(self._scored, best.threshold, self._types)
         self._scored.clear()
-        self.log_dict(best.logged)
+        self.log_dict(logged)
 
 
 def _in_captions(pixels: NDArray[Any], found: Found) -> NDArray[np.bool_]:

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 from lightning.pytorch import Callback
 
 from defectscope.core.files import atomic_path
+from defectscope.detectors.learning.scoring import DETECTION
 
 if TYPE_CHECKING:
     import pandas as pd
     from lightning.pytorch import LightningModule, Trainer
 
-__all__ = ["DETECTION", "CurveRecorder", "draw_curves"]
+__all__ = ["CurveRecorder", "draw_curves"]
 
-# What validation may log beside score, F1 and threshold, for the card.
-DETECTION = ("precision", "precision_error", "recall", "recall_error")
 SCORES = ("score", "f1", "threshold", *DETECTION)
 
 
@@ -75,6 +74,7 @@ class CurveRecorder(Callback):
         }
         row |= {name: sum(v) / len(v) for name, v in sorted(self._losses.items())}
         row |= {n: float(metrics[n]) for n in SCORES if n in metrics}
+        row |= {n: float(v) for n, v in metrics.items() if n.partition("/")[0] in DETECTION}
         self._losses.clear()
         self._rows.append(row)
         with atomic_path(self.path) as temporary:

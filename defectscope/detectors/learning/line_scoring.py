@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from defectscope.core.ignored_regions import ignored_region
 from defectscope.core.line_metrics import LineScores, score_lines
+from defectscope.detectors.learning.scoring import DETECTION, share_with_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,11 +57,24 @@ class FoundLines(NamedTuple):
 
 
 class BestLines(NamedTuple):
-    """Mean of P1's score and F1 of lines, the threshold, and all scores there."""
+    """Mean of P1's score and F1 of lines, the threshold, and there all scores of each frame."""
 
     score: float
     threshold: float
-    lines: LineScores
+    frames: tuple[LineScores, ...]
+
+    @property
+    def lines(self) -> LineScores:
+        """All scores of all frames."""
+        return sum(self.frames, LineScores())
+
+    @property
+    def detection(self) -> dict[str, float]:
+        """Precision, recall and their standard errors, as a validation logs them."""
+        matched = [frame.matched for frame in self.frames]
+        precision = share_with_error(matched, [frame.predicted for frame in self.frames])
+        recall = share_with_error(matched, [frame.true for frame in self.frames])
+        return dict(zip(DETECTION, (*precision, *recall), strict=True))
 
 
 def best_line_threshold(frames: Sequence[FoundLines], thresholds: Iterable[float]) -> BestLines:
@@ -71,7 +85,8 @@ def best_line_threshold(frames: Sequence[FoundLines], thresholds: Iterable[float
     """
     found = []
     for threshold in thresholds:
-        total = sum((frame.scores(threshold) for frame in frames), LineScores())
+        scores = tuple(frame.scores(threshold) for frame in frames)
+        total = sum(scores, LineScores())
         value = ((total.score or 0.0) + (total.f1 or 0.0)) / 2
-        found.append(BestLines(value, float(threshold), total))
+        found.append(BestLines(value, float(threshold), scores))
     return max(found, key=lambda best: best.score)

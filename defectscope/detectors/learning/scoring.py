@@ -13,7 +13,14 @@ from defectscope.core.matching import covered, excused, greedy_match
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["THRESHOLDS", "BestThreshold", "Scored", "best_threshold", "share_with_error"]
+__all__ = [
+    "DETECTION", "THRESHOLDS", "BestThreshold", "Scored", "best_threshold", "scores_by_type",
+    "share_with_error",
+]  # fmt: skip
+
+# What validation may log beside score, F1 and threshold, for the card; of single types as
+# precision/NAME and so on.
+DETECTION = ("precision", "precision_error", "recall", "recall_error")
 
 THRESHOLDS = np.round(np.arange(0.1, 0.9, 0.025), 3)
 # Finding defects (P2's overlap) and outlining them count equally.
@@ -87,19 +94,14 @@ def best_threshold(frames: Sequence[Scored]) -> BestThreshold:
     """
     counts = np.zeros((len(frames), len(THRESHOLDS), len(OVERLAPS), 3))
     for number, frame in enumerate(frames):
-        iou = box_iou_matrix(frame.boxes, frame.true_boxes)
-        iou = np.where(
-            (frame.classes[:, None] == frame.true_classes[None, :]) | frame.ignore[None, :], iou, 0
-        )
-        lies_in = covered(frame.boxes, frame.true_boxes[frame.ignore])
-        for row, threshold in enumerate(THRESHOLDS):
-            kept = frame.scores >= threshold
-            if frame.dropped is not None:
-                kept &= ~frame.dropped[row]
+        iou, lies_in = _overlaps(frame)
+        for row in range(len(THRESHOLDS)):
+            kept = _kept(frame, row)
             for column, overlap in enumerate(OVERLAPS):
-                counts[number, row, column] = _hits_and_sizes(
-                    iou[kept], lies_in[kept], frame.ignore, overlap
-                )
+                taken, left_out = _matched(iou[kept], lies_in[kept], frame.ignore, overlap)
+                counts[number, row, column] = (
+                    len(taken), kept.sum() - len(left_out), (~frame.ignore).sum()
+                )  # fmt: skip
     totals = counts.sum(axis=0)
     f1 = 2 * totals[..., 0] / np.maximum(totals[..., 1] + totals[..., 2], 1)
     means = f1.mean(axis=1)
@@ -109,6 +111,52 @@ def best_threshold(frames: Sequence[Scored]) -> BestThreshold:
         float(means.max()), float(THRESHOLDS[best]), float(f1[best, 0]),
         *share_with_error(hits, found), *share_with_error(hits, true),
     )  # fmt: skip
+
+
+def scores_by_type(
+    frames: Sequence[Scored], threshold: float, types: Sequence[str]
+) -> dict[str, float]:
+    """Return precision, recall and their errors of each type, as a validation logs them.
+
+    Parameters
+    ----------
+    frames
+        What was found in each, beside the truth.
+    threshold
+        One of `THRESHOLDS`.
+    types
+        Names of the classes.
+    """
+    row, number = int(np.flatnonzero(np.equal(THRESHOLDS, threshold))[0]), len(types)
+    counts = np.zeros((len(frames), 3, number))
+    for frame, (hits, found, true) in zip(frames, counts, strict=True):
+        kept, (iou, lies_in) = _kept(frame, row), _overlaps(frame)
+        taken, left_out = _matched(iou[kept], lies_in[kept], frame.ignore, OVERLAPS[0])
+        classes = frame.classes[kept]
+        hits += np.bincount(classes[taken], minlength=number)
+        found += np.bincount(np.delete(classes, left_out), minlength=number)
+        # Truth of a type that the network does not know has the class -1.
+        wanted = frame.true_classes[~frame.ignore & (frame.true_classes >= 0)]
+        true += np.bincount(wanted, minlength=number)
+    logged: dict[str, float] = {}
+    for name, (hits, found, true) in zip(types, counts.transpose(2, 1, 0), strict=True):
+        values = (*share_with_error(hits, found), *share_with_error(hits, true))
+        logged |= {f"{kind}/{name}": value for kind, value in zip(DETECTION, values, strict=True)}
+    return logged
+
+
+def _overlaps(frame: Scored) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the overlaps of what may be a pair, and what lies in ignored boxes."""
+    iou = box_iou_matrix(frame.boxes, frame.true_boxes)
+    alike = frame.classes[:, None] == frame.true_classes[None, :]
+    lies_in = covered(frame.boxes, frame.true_boxes[frame.ignore])
+    return np.where(alike | frame.ignore[None, :], iou, 0), lies_in
+
+
+def _kept(frame: Scored, row: int) -> NDArray[np.bool_]:
+    """Return what detection would report at a threshold."""
+    kept: NDArray[np.bool_] = frame.scores >= THRESHOLDS[row]
+    return kept if frame.dropped is None else kept & ~frame.dropped[row]
 
 
 def _counting_best(means: NDArray[np.float64], found: NDArray[np.float64], true: float) -> int:
@@ -127,12 +175,11 @@ def _counting_best(means: NDArray[np.float64], found: NDArray[np.float64], true:
     return int(nearest[(len(nearest) - 1) // 2])
 
 
-def _hits_and_sizes(
+def _matched(
     iou: NDArray[np.float64], lies_in: NDArray[np.bool_], ignore: NDArray[np.bool_], overlap: float
-) -> tuple[int, int, int]:
-    """Return true positives, and the numbers of predictions and of truths that count."""
-    pairs = greedy_match(iou[:, ~ignore], overlap)
-    taken = [p for p, _ in pairs]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return which predictions are true positives, and which do not count."""
+    taken = np.array([p for p, _ in greedy_match(iou[:, ~ignore], overlap)], np.intp)
     alone = np.setdiff1d(np.arange(len(iou)), taken)
     left_out = excused(iou[np.ix_(alone, np.flatnonzero(ignore))], lies_in[alone], overlap)
-    return len(pairs), len(iou) - int(left_out.sum()), int((~ignore).sum())
+    return taken, alone[left_out]

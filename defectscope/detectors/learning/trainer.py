@@ -24,9 +24,10 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer, WeightAv
 from defectscope.core.errors import FormatError, OptionError, OutputError
 from defectscope.core.files import write_json
 from defectscope.core.training import is_follower
-from defectscope.detectors.learning.curves import DETECTION, CurveRecorder
+from defectscope.detectors.learning.curves import CurveRecorder
 from defectscope.detectors.learning.keeping import Best, Keeper, StoppedError, WholeFiles
 from defectscope.detectors.learning.plans import expect_same, work_folder
+from defectscope.detectors.learning.scoring import DETECTION
 from defectscope.detectors.learning.torch_threads import torch_threads
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Fitted:
         What validation gave for it, and when.
     detection
         ``precision``, ``recall`` and their standard errors (``precision_error``,
-        ``recall_error``), as far as validation gave them.
+        ``recall_error``), as far as validation gave them; ``by_type``, the same of each type.
     """
 
     state: dict[str, Tensor]
@@ -98,12 +99,18 @@ class Fitted:
     threshold: float
     f1: float
     step: int
-    detection: dict[str, float] = field(default_factory=dict)
+    detection: dict[str, Any] = field(default_factory=dict)
 
 
-def _detection(found: Mapping[Any, Any]) -> dict[str, float]:
-    known = {name: float(found[name]) for name in DETECTION if name in found}
-    return {name: round(value, 4) for name, value in known.items() if math.isfinite(value)}
+def _detection(found: Mapping[Any, Any]) -> dict[str, Any]:
+    known: dict[str, Any] = {}
+    by_type: dict[str, dict[str, float]] = {}
+    for name, value in found.items():
+        kind, _, defect_type = str(name).partition("/")
+        if kind in DETECTION and math.isfinite(value):
+            target = by_type.setdefault(defect_type, {}) if defect_type else known
+            target[kind] = round(float(value), 4)
+    return known | ({"by_type": by_type} if by_type else {})
 
 
 def _average(decay: float) -> WeightAveraging:

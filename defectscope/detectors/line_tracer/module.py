@@ -71,7 +71,6 @@ class LineModule(LearningModule):
             "threshold": best.threshold,
             "f1": best.lines.f1 or 0.0,
             "spline_score": best.lines.score or 0.0,
-            "precision": best.lines.precision or 0.0,
-            "recall": best.lines.recall or 0.0,
+            **best.detection,
         }
         self.log_dict(scores)

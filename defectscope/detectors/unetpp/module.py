@@ -93,5 +93,5 @@ class UnetppModule(LearningModule):
         chosen = best.lines
         self.log_dict(
             {"score": chosen.score or 0.0, "threshold": best.threshold, "f1": chosen.f1 or 0.0,
-             "precision": chosen.precision or 0.0, "recall": chosen.recall or 0.0}
+             **best.detection}
         )  # fmt: skip

@@ -34,6 +34,12 @@ def test_precision_and_recall_of_the_best_state_are_those_of_its_step(tmp_path):
     assert best.detection == DETECTION
 
 
+def test_those_of_single_types_stand_by_their_names(tmp_path):
+    own = {f"{name}/loop, faint": value for name, value in DETECTION.items()}
+    best = best_of(tmp_path, SCORES | DETECTION | own, SCORES)
+    assert best.detection == DETECTION | {"by_type": {"loop, faint": DETECTION}}
+
+
 def test_what_a_detector_does_not_measure_is_left_out(tmp_path):
     assert best_of(tmp_path, SCORES | {"precision": 0.8}).detection == {"precision": 0.8}
     # A training that was begun before precision was recorded, and resumed.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from defectscope.detectors.learning.line_scoring import FoundLines, best_line_threshold
 from defectscope.detectors.learning.scoring import (
+    DETECTION,
     THRESHOLDS,
     Scored,
     best_threshold,
+    scores_by_type,
     share_with_error,
 )
 
@@ -138,6 +143,22 @@ def test_precision_and_recall_at_the_threshold_with_their_errors():
     assert best.recall_error == pytest.approx((2 * 2 / 9) ** 0.5 / 3)
 
 
+def test_lines_have_errors_between_frames_too():
+    def frame(found, true):
+        lines = [np.array([[4.0, y], [60.0, y]]) for y in (10, 40, 70)]
+        scored_lines = [SimpleNamespace(points=lines[k], score=0.9) for k in found]
+        return FoundLines(scored_lines, [lines[k] for k in true], [], None)
+
+    best = best_line_threshold([frame([0, 1], [0]), frame([0], [0, 2])], (0.3, 0.95))
+    assert best.threshold == 0.3
+    assert (best.lines.matched, best.lines.predicted, best.lines.true) == (2, 3, 3)
+    error = (2 * 2 / 9) ** 0.5 / 3  # as of the boxes above
+    assert best.detection == pytest.approx(
+        {"precision": 2 / 3, "precision_error": error, "recall": 2 / 3, "recall_error": error}
+    )
+    assert set(best_line_threshold([], (0.3,)).detection.values()) == {0.0}
+
+
 def test_the_error_of_a_share_is_how_much_it_varies_between_sets_of_frames():
     rng = np.random.default_rng(5)
     shares, errors = [], []
@@ -165,3 +186,19 @@ def test_of_thresholds_as_good_the_one_with_the_right_number_is_taken():
     fewer = best_threshold([scored(found[:600] + alarms[:6], true)])
     assert fewer.threshold <= 0.4
     assert (fewer.precision, fewer.recall) == pytest.approx((600 / 606, 600 / 606))
+
+
+def test_each_type_has_precision_and_recall_of_its_own():
+    # Of class 0 both are found, one of them once more elsewhere; of class 1 one of two.
+    one = scored([(0, 0, 10, 0.9), (60, 60, 10, 0.9), (0, 30, 10, 0.9)], [(0, 0, 10), (0, 30, 10)],
+                 classes=[0, 0, 1], true_classes=[0, 1])  # fmt: skip
+    other = scored([(0, 0, 10, 0.9), (90, 0, 10, 0.9)],
+                   [(0, 0, 10), (0, 30, 10), (60, 0, 10), (90, 0, 10)],
+                   ignore=[False, False, False, True], classes=[0, 1],
+                   true_classes=[0, 1, -1, 0])  # fmt: skip
+    logged = scores_by_type([one, other], float(THRESHOLDS[4]), ("dot", "loop", "line"))
+    assert logged["precision/dot"] == pytest.approx(2 / 3)
+    assert logged["recall/dot"] == 1
+    assert (logged["precision/loop"], logged["recall/loop"]) == (1, 0.5)
+    assert logged["recall_error/loop"] == pytest.approx((2 * (0.25 + 0.25)) ** 0.5 / 2)
+    assert {logged[f"{kind}/line"] for kind in DETECTION} == {0}
