@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -72,7 +73,7 @@ def train(
     overwrite: bool = False,
     host: PluginHost | None = None,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] | None = None,
 ) -> WeightFiles:
     """Train or fine-tune a detector.
 
@@ -111,7 +112,8 @@ def train(
     host
         Plugins to use; the installed ones by default.
     progress, say
-        Called with (stage, done, total), and with a line about how training goes.
+        Called with (stage, done, total), and with a line about how training goes, such as `print`.
+        Without `say`, the lines that warn come as Python's warnings.
 
     Raises
     ------
@@ -121,6 +123,7 @@ def train(
         `out` exists, or a file beside it that is not of former weights would be lost.
     """
     host = host or default_host()
+    say = say or _only_warnings
     out = Path(out)
     if out.suffix != ".safetensors":
         raise UsageError(f"--out must be a .safetensors file, found {out.name}")
@@ -243,6 +246,13 @@ def _opened(
             f"training data {', '.join(training.defect_types)}; they must be the same"
         )
     return training, held_out
+
+
+def _only_warnings(text: str) -> None:
+    """Warn where a line is a warning, and nobody asked for lines."""
+    kind, _, said = text.partition(": ")
+    if kind == "warning":
+        warnings.warn(said, stacklevel=2)
 
 
 def _names_that_learn(host: PluginHost) -> str:
