@@ -67,12 +67,16 @@ class Analysed:
         ``report.html``, or None.
     warnings
         What is to be said.
+    run
+        What a pipeline returned, where that was analysed: its temporary folder, and the report in
+        it, live as long as this.
     """
 
     findings: list[Finding]
     files: list[str]
     report: Path | None
     warnings: list[str] = field(default_factory=list)
+    run: Result | None = field(default=None, repr=False, compare=False)
 
 
 def selected_tables(tables: Tables, frames: str | None, roi: Roi | None) -> Tables:
@@ -376,7 +380,8 @@ def analyze(
     Parameters
     ----------
     run
-        A run folder, labelled data, or what a pipeline returned.
+        A run folder, labelled data, or what a pipeline returned. Where that has a temporary folder
+        and no `out` is given, the report lives as long as it, or what is returned here.
     analyses
         Analyses by name; None means every installed one.
     options
@@ -393,5 +398,7 @@ def analyze(
     DefectscopeError
         There is no run, an analysis raised, or a selection holds nothing.
     """
+    result = run if isinstance(run, Result) else None
     folder = run.folder if isinstance(run, Result) else run
-    return analyse_run(folder, host or default_host(), analyses, options, **settings)
+    done = analyse_run(folder, host or default_host(), analyses, options, **settings)
+    return replace(done, run=result)

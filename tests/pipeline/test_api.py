@@ -311,6 +311,18 @@ def test_a_temporary_result_lives_as_long_as_it_is_held(host):
     assert not folder.exists()
 
 
+def test_the_report_on_a_temporary_result_lives_as_long_as_what_names_it(host, series):
+    done = ds.analyze(Pipeline("find", host=host).run(series(2)), host=host)
+    gc.collect()
+    assert done.report.is_file()
+    folder = done.report.parent
+    assert str(folder) in repr(done)
+    assert "Result" not in repr(done)
+    del done
+    gc.collect()
+    assert not folder.exists()
+
+
 def test_a_run_that_fails_leaves_no_temporary_folder(host, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     pipeline = ds.Pipeline("find", options={"find": {"fail_on": 1}}, host=host)
