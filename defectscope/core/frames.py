@@ -40,7 +40,7 @@ class Frame:
     Parameters
     ----------
     pixels
-        (H, W) array of uint8, uint16 or float32, as read.
+        (H, W) array of uint8, uint16 or float32, as read. It is not copied: leave it as it is.
     index
         Frame index: the number in the file name, or the position in the series.
     calibration
