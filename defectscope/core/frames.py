@@ -45,7 +45,7 @@ class Frame:
     index
         Frame index: the number in the file name, or the position in the series.
     calibration
-        What is known about the scale.
+        What is known about the scale, or a mapping of fields of :class:`Calibration`.
     source
         File name (with ``#position`` for stacks and videos), for messages and tables.
 
@@ -67,6 +67,7 @@ class Frame:
         object.__setattr__(self, "source", str(self.source))
         pixels, name = self.pixels, self.source or f"frame {self.index}"
         object.__setattr__(self, "index", _whole(self.index, name))
+        object.__setattr__(self, "calibration", Calibration.of(self.calibration))
         _check_array(pixels, name)
         if pixels.ndim != 2:
             raise DamagedFrameError(

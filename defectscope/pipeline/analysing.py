@@ -173,7 +173,7 @@ def analyse_run(
     figures: str | Sequence[str] = DEFAULT_FORMATS,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
     tracks: str | Path | None = None,
-    calibration: Calibration | Path | str | None = None,
+    calibration: Calibration | Mapping[str, Any] | Path | str | None = None,
     **values: Any,
 ) -> Analysed:
     """Analyse the tables of a run, and write figures, the data behind them and a report.
@@ -205,7 +205,7 @@ def analyse_run(
     tracks
         Table that ``track`` made of the run's detections, in place of the run's own tracks.
     calibration
-        A calibration, or a TOML file with one; overrules that of the run.
+        A calibration, its fields by name, or a TOML file with one; overrules that of the run.
     **values
         Single fields of :class:`Calibration`, such as ``thickness_nm=75``; overrule both.
 
@@ -252,7 +252,7 @@ def _tables_of(
     built: Sequence[NamedComponent],
     runtime: Runtime,
     tracks: pd.DataFrame | None,
-    calibration: Calibration | Path | str | None,
+    calibration: Calibration | Mapping[str, Any] | Path | str | None,
     values: Mapping[str, Any],
     frames: str | None,
     roi: Roi | None,

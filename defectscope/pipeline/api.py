@@ -15,7 +15,12 @@ from defectscope.core.errors import UsageError
 from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
 from defectscope.core.options import changed_options
 from defectscope.core.provenance import input_digests
-from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions, without_laws
+from defectscope.pipeline.calibrating import (
+    given_calibration,
+    merged_calibration,
+    unknown_fractions,
+    without_laws,
+)
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.given_frames import GivenFrames, given_digests
@@ -30,7 +35,7 @@ from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.script_guard import expect_guard
 from defectscope.pipeline.session import Progress, RunSettings, Session
-from defectscope.pipeline.time_tables import outside_table
+from defectscope.pipeline.time_tables import DOSE_RATE, outside_table
 from defectscope.pipeline.unasked_analyses import unasked_analyses
 from defectscope.pipeline.watched import WatchedFolder
 from defectscope.pipeline.watching import WatchSession
@@ -43,7 +48,7 @@ def open_frames(
     paths: str | Path | Sequence[str | Path],
     *,
     frames: str | None = None,
-    calibration: Calibration | Path | str | None = None,
+    calibration: Calibration | Mapping[str, Any] | Path | str | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     host: PluginHost | None = None,
     **values: Any,
@@ -57,7 +62,7 @@ def open_frames(
     frames
         ``FIRST:STOP:STEP`` by frame index, STOP exclusive.
     calibration
-        A calibration, or a TOML file with one; overrules what the files say.
+        A calibration, its fields by name, or a TOML file with one; overrules what the files say.
     options
         Options of readers by name, such as ``{"tiff": {"channel": 1}}``.
     host
@@ -261,7 +266,7 @@ class Pipeline:
         self,
         folder: str | Path,
         out: str | Path,
-        calibration: Calibration | None = None,
+        calibration: Calibration | Mapping[str, Any] | Path | str | None = None,
         *,
         idle_s: float | None = None,
         update_s: float = 10.0,
@@ -282,7 +287,8 @@ class Pipeline:
         out
             Run folder.
         calibration
-            What is known about the scale; overrules what the first file says.
+            What is known about the scale, as for :func:`defectscope.open`; overrules what the first
+            file says.
         idle_s
             It ends when nothing has come for so long, s; None goes on until Ctrl-C.
         update_s
@@ -290,7 +296,8 @@ class Pipeline:
         said
             Called every five seconds with the :class:`defectscope.pipeline.lag.Lag`.
         progress, masks, **settings
-            As for :meth:`run`; `resume` goes on with a folder that was watched before.
+            As for :meth:`run`; `resume` goes on with a folder that was watched before. Single
+            fields of :class:`Calibration`, such as ``pixel_size_nm=0.372``, overrule `calibration`.
 
         Raises
         ------
@@ -298,7 +305,12 @@ class Pipeline:
             A setting, the folder, or a run to go on with is not as it must be.
         """
         expect_guard()
-        frames = WatchedFolder(Path(folder), self.host, calibration or Calibration())
+        known = [*Calibration.model_fields, DOSE_RATE]
+        values = {name: settings.pop(name) for name in known if name in settings}
+        # What is to be said of it is said where it meets that of the first file.
+        given = given_calibration(Calibration(), calibration, values)
+        frames = WatchedFolder(Path(folder), self.host, given)
+        frames.warnings += unknown_fractions(given, self.host.defect_types())
         chosen = self._chosen(frames, settings, masks)
         if chosen.workers > 1 or chosen.dask is not None:
             raise UsageError("--watch works in one process; leave out --workers and --dask")
