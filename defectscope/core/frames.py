@@ -161,6 +161,14 @@ class FrameSequence(ABC, Sequence[Frame]):
     reader_options: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     read_by: Mapping[str, str] = MappingProxyType({})
 
+    def __repr__(self) -> str:
+        text = f"{type(self).__name__}: {len(self)} frames"
+        if self.indices:
+            text += f", indices {min(self.indices)} to {max(self.indices)}"
+        if self.calibration.pixel_size_nm is not None:
+            text += f", {self.calibration.pixel_size_nm:g} nm/px"
+        return f"<{text}>"
+
     @cached_property
     def warnings(self) -> list[str]:
         """What a user should know about how the files were read; may grow meanwhile."""

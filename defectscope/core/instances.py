@@ -97,6 +97,19 @@ class Instances:
         """Return instances of a frame in which nothing was found."""
         return cls(image_shape, np.zeros((0, 4), np.float32))
 
+    def __repr__(self) -> str:
+        height, width = self.image_shape
+        # A cell of a notebook shows it: one line, however many there are.
+        parts = [f"{len(self)} in {width} x {height} px", *filter(None, [self._types()])]
+        with_them = [name for name in ("masks", "lines") if getattr(self, name) is not None]
+        if known := [*with_them, *self.measurements]:
+            parts.append(f"with {', '.join(known)}")
+        return f"<Instances: {'; '.join(parts)}>"
+
+    def _types(self) -> str:
+        names, counts = np.unique(self.defect_types, return_counts=True)
+        return ", ".join(f"{n} {name}" for name, n in zip(names, counts, strict=True))
+
     def __len__(self) -> int:
         return len(self.boxes)
 

@@ -157,6 +157,11 @@ class Pipeline:
         ]
         self._build(self._runtime(1))  # so that a wrong name or option shows at once
 
+    def __repr__(self) -> str:
+        names = [choice.alias for family, choice in self.choices if family != "analyses"]
+        analyses = len(self.choices) - len(names)
+        return f"<Pipeline: {', '.join(names)}; {analyses} analyses>"
+
     def _runtime(self, at_a_time: int) -> Runtime:
         threads = self.threads or max(1, available_cores() // at_a_time)
         return self.host.runtime(device=self.device, threads=threads, batch_size=self.batch_size)

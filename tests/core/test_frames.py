@@ -48,6 +48,13 @@ class Memory(FrameSequence):
         self.closed += 1
 
 
+def test_one_line_shows_a_series():
+    frames = Memory([461, 470, 465], Calibration(pixel_size_nm=0.372))
+    assert repr(frames) == "<Memory: 3 frames, indices 461 to 470, 0.372 nm/px>"
+    assert repr(frames[:1]) == "<FrameSelection: 1 frames, indices 461 to 461, 0.372 nm/px>"
+    assert repr(Memory([])) == "<Memory: 0 frames>"
+
+
 class TestFrame:
     @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
     def test_pixels_stay_as_they_were_read(self, dtype):

@@ -162,6 +162,13 @@ class TestConstruction:
         assert found.defect_types[0] == "black dot"
         assert found.lines[0].sum() == 0
 
+    def test_one_line_shows_what_there_is(self):
+        assert repr(full()) == (
+            f"<Instances: 3 in {SHAPE[1]} x {SHAPE[0]} px; 1 type 0, 1 type 1, 1 type 2; "
+            "with masks, lines, x, y, track_id>"
+        )
+        assert repr(Instances.empty((8, 9))) == "<Instances: 0 in 9 x 8 px>"
+
     def test_more_than_a_hundred(self):
         assert len(Instances(SHAPE, boxes(1000), defect_types="loop")[:]) == 1000
 

@@ -299,6 +299,11 @@ def test_what_is_no_frame_is_one_sentence(host):
         pipeline.run([])
 
 
+def test_one_line_shows_a_pipeline(host):
+    pipeline = ds.Pipeline("find", ["a=axes"], "by-rank", analyses=[], host=host)
+    assert repr(pipeline) == "<Pipeline: find, a, by-rank; 0 analyses>"
+
+
 def test_a_temporary_result_lives_as_long_as_it_is_held(host):
     result = ds.Pipeline("find", ["axes"], "by-rank", host=host).run(frames_in_memory(), **PLAIN)
     folder = result.folder
