@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.errors import OptionError, UsageError
+from defectscope.core.errors import UsageError
 from defectscope.core.files import write_text
 from defectscope.core.findings import Finding, Tables
 from defectscope.core.frame_steps import typical_step
-from defectscope.core.frames import parse_frame_range
 from defectscope.core.particles import particle_table
 from defectscope.core.recalibration import recalibrated
 from defectscope.pipeline.analysed_parts import analysed_part, parts_with, said_of_part
@@ -25,7 +24,6 @@ from defectscope.pipeline.finishing import about_what_was_found, findings_of
 from defectscope.pipeline.given_tracks import given_tracks
 from defectscope.pipeline.label_results import run_or_labels
 from defectscope.pipeline.named import NamedComponent
-from defectscope.pipeline.regions import check_corners
 from defectscope.pipeline.report import report_page
 from defectscope.pipeline.report_data import page_data, shown_frames
 from defectscope.pipeline.report_facts import report_facts
@@ -36,6 +34,7 @@ from defectscope.pipeline.run_info import said_of_former
 from defectscope.pipeline.run_labels import is_run
 from defectscope.pipeline.run_lines import line_courses
 from defectscope.pipeline.runfolder import RunFolder
+from defectscope.pipeline.selected_tables import selected_tables
 from defectscope.pipeline.time_tables import outside_table
 from defectscope.pipeline.unasked_analyses import unasked_analyses
 from defectscope.plugins.host import default_host
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     from defectscope.pipeline.regions import Roi
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["Analysed", "analyse_run", "analyze", "selected_tables"]
+__all__ = ["Analysed", "analyse_run", "analyze"]
 
 VIEWER_FRAMES = 24
 
@@ -79,85 +78,6 @@ class Analysed:
     run: Result | None = field(default=None, repr=False, compare=False)
 
 
-def selected_tables(tables: Tables, frames: str | None, roi: Roi | None) -> Tables:
-    """Return the part of a run's tables that lies in a range of frames and a region.
-
-    Raises
-    ------
-    OptionError
-        The range holds no readable frame, or the region does not lie inside each of the frames.
-    """
-    if frames is not None:
-        first, stop, step = parse_frame_range(frames)
-        index = tables.frames["frame"]
-        low = first if first is not None else int(index.min())
-        high = stop if stop is not None else int(index.max()) + 1
-        wanted = tables.frames["frame"].isin(range(low, high, step or 1))
-        if not wanted.any():
-            raise OptionError(
-                f"no frame of the run is in {frames}; it has frame indices {index.min()} to "
-                f"{index.max()}, and the last one of a range is exclusive"
-            )
-        if not (tables.frames.loc[wanted, "status"] == "ok").any():
-            raise OptionError(
-                f"no readable frame of the run is in {frames}: all there are damaged; choose "
-                "another range"
-            )
-        kept = set(tables.frames.loc[wanted, "frame"])
-        tables = replace(
-            tables,
-            frames=tables.frames[wanted].reset_index(drop=True),
-            **_kept(tables, lambda table: table["frame"].isin(kept)),
-        )
-    if roi is None:
-        return tables
-    _check_region(tables, roi)
-    x0, y0, x1, y1 = roi
-
-    def inside(table: pd.DataFrame) -> pd.Series:
-        centred = table["x"].between(x0, x1, "left") & table["y"].between(y0, y1, "left")
-        if not {"length_px", "x_min", "x_max", "y_min", "y_max"} <= set(table.columns):
-            return centred
-        # Of a line the part inside counts, wherever its middle is.
-        reaches = (table["x_min"] < x1) & (table["x_max"] > x0)
-        reaches &= (table["y_min"] < y1) & (table["y_max"] > y0)
-        return centred | (table["length_px"].notna() & reaches)
-
-    return replace(tables, roi=roi, **_kept(tables, inside, geometry=False))
-
-
-def _check_region(tables: Tables, roi: Roi) -> None:
-    """Refuse a region of which any frame shows less than all, as a run does."""
-    check_corners(roi)
-    read = tables.frames[tables.frames["status"] == "ok"]
-    if read.empty:
-        return
-    x0, y0, x1, y1 = roi
-    bounds = tables.roi or (0, 0, *(int(read[name].max()) for name in ("width_px", "height_px")))
-    if not (bounds[0] <= x0 < x1 <= bounds[2] and bounds[1] <= y0 < y1 <= bounds[3]):
-        raise OptionError(
-            f"the region {x0},{y0},{x1},{y1} must lie inside what the run looked at: "
-            f"{','.join(map(str, bounds))} px"
-        )
-    small = read[(read["width_px"] < x1) | (read["height_px"] < y1)]
-    for source, width, height in small[["source", "width_px", "height_px"]].to_numpy()[:1]:
-        raise OptionError(
-            f"the region {x0},{y0},{x1},{y1} must lie inside every frame, and {source} is "
-            f"{width} x {height} px; choose a smaller region, or frames with --frames"
-        )
-
-
-def _kept(
-    tables: Tables, which: Callable[[pd.DataFrame], pd.Series], geometry: bool = True
-) -> dict[str, Any]:
-    names = ["detections", "tracks", *(["geometry"] if geometry else [])]
-    parts = {name: getattr(tables, name) for name in names}
-    return {
-        name: None if part is None else part[which(part)].reset_index(drop=True)
-        for name, part in parts.items()
-    }
-
-
 def analyse_run(
     run: str | Path,
     host: PluginHost,
@@ -172,7 +92,7 @@ def analyse_run(
     report: bool = True,
     figures: str | Sequence[str] = DEFAULT_FORMATS,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
-    tracks: str | Path | None = None,
+    tracks: str | Path | pd.DataFrame | None = None,
     calibration: Calibration | Mapping[str, Any] | Path | str | None = None,
     **values: Any,
 ) -> Analysed:
@@ -203,7 +123,8 @@ def analyse_run(
     progress
         Called with (stage, done, total).
     tracks
-        Table that ``track`` made of the run's detections, in place of the run's own tracks.
+        Table that ``track`` made of the run's detections, or its file, in place of the run's own
+        tracks.
     calibration
         A calibration, its fields by name, or a TOML file with one; overrules that of the run.
     **values
@@ -225,7 +146,7 @@ def analyse_run(
     runtime = host.runtime()
     wanted, left_out = _built(host, analyses, options or {}, runtime)
     built = about_what_was_found(wanted, result)
-    given = None if tracks is None else given_tracks(Path(tracks), result)
+    given = None if tracks is None else given_tracks(tracks, result)
     tables, said = _tables_of(result, built, runtime, given, calibration, values, frames, roi)
     part = analysed_part(result.calibration, tables.calibration, frames, roi, tracks)
     before = dict(result.info)

@@ -12,86 +12,31 @@ from defectscope.core.base import Component, Runtime
 from defectscope.core.calibration import Calibration
 from defectscope.core.cores import available_cores
 from defectscope.core.errors import UsageError
-from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
+from defectscope.core.frames import Frame, FrameSequence
 from defectscope.core.options import changed_options
 from defectscope.core.provenance import input_digests
-from defectscope.pipeline.calibrating import (
-    given_calibration,
-    merged_calibration,
-    unknown_fractions,
-    without_laws,
-)
+from defectscope.pipeline.calibrating import given_calibration, unknown_fractions, without_laws
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.given_frames import GivenFrames, given_digests
 from defectscope.pipeline.input_notes import still_true
-from defectscope.pipeline.inputs import open_inputs
 from defectscope.pipeline.lag import Lag
 from defectscope.pipeline.lanes import lane_count
 from defectscope.pipeline.masking import masked_parts
 from defectscope.pipeline.named import NamedComponent, guarded, reported_types
+from defectscope.pipeline.opening import open_frames
 from defectscope.pipeline.registering import chosen_registration
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.script_guard import expect_guard
 from defectscope.pipeline.session import Progress, RunSettings, Session
-from defectscope.pipeline.time_tables import DOSE_RATE, outside_table
+from defectscope.pipeline.time_tables import DOSE_RATE
 from defectscope.pipeline.unasked_analyses import unasked_analyses
 from defectscope.pipeline.watched import WatchedFolder
 from defectscope.pipeline.watching import WatchSession
 from defectscope.plugins.host import PluginHost, default_host
 
 __all__ = ["Pipeline", "evaluate", "load_run", "open_frames"]
-
-
-def open_frames(
-    paths: str | Path | Sequence[str | Path],
-    *,
-    frames: str | None = None,
-    calibration: Calibration | Mapping[str, Any] | Path | str | None = None,
-    options: Mapping[str, Mapping[str, Any]] | None = None,
-    host: PluginHost | None = None,
-    **values: Any,
-) -> FrameSequence:
-    """Open images, folders, stacks or videos as one lazy sequence of frames.
-
-    Parameters
-    ----------
-    paths
-        One path or several.
-    frames
-        ``FIRST:STOP:STEP`` by frame index, STOP exclusive.
-    calibration
-        A calibration, its fields by name, or a TOML file with one; overrules what the files say.
-    options
-        Options of readers by name, such as ``{"tiff": {"channel": 1}}``.
-    host
-        Plugins to use; the installed ones by default.
-    **values
-        Single fields of :class:`Calibration`, such as ``pixel_size_nm=0.372``, and
-        ``dose_rate_dpa_per_s`` in place of ``dose_per_frame_dpa``; overrule both.
-
-    Returns
-    -------
-    FrameSequence
-        With length, index, slice, ``calibration`` and ``warnings``.
-
-    Raises
-    ------
-    InputError, OptionError
-        A path cannot be read; a value is outside its limits.
-    """
-    given = [paths] if isinstance(paths, str | Path) else list(paths)
-    host = host or default_host()
-    sequence = open_inputs([Path(path) for path in given], host, options=options)
-    merged = merged_calibration(sequence.calibration, calibration, values, sequence.warnings)
-    sequence.warnings[:] = still_true(sequence.warnings, merged)
-    sequence.warnings += unknown_fractions(merged, host.defect_types())
-    selected: FrameSequence = sequence.calibrated(merged)
-    if frames is not None:
-        selected = selected.select(*parse_frame_range(frames))
-    sequence.warnings += outside_table(merged, selected.indices)
-    return selected
 
 
 class Pipeline:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +22,7 @@ from defectscope.core.weights import WeightFiles, find_weights, refuse_foreign
 from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.recipes import RecipeData
 from defectscope.pipeline.renaming import check_renames
+from defectscope.pipeline.said import only_warnings
 from defectscope.pipeline.script_guard import expect_guard
 from defectscope.pipeline.training_sets import DatasetData
 from defectscope.plugins.host import PluginHost, default_host
@@ -123,7 +123,7 @@ def train(
         `out` exists, or a file beside it that is not of former weights would be lost.
     """
     host = host or default_host()
-    say = say or _only_warnings
+    say = say or only_warnings
     out = Path(out)
     if out.suffix != ".safetensors":
         raise UsageError(f"--out must be a .safetensors file, found {out.name}")
@@ -246,13 +246,6 @@ def _opened(
             f"training data {', '.join(training.defect_types)}; they must be the same"
         )
     return training, held_out
-
-
-def _only_warnings(text: str) -> None:
-    """Warn where a line is a warning, and nobody asked for lines."""
-    kind, _, said = text.partition(": ")
-    if kind == "warning":
-        warnings.warn(said, stacklevel=2)
 
 
 def _names_that_learn(host: PluginHost) -> str:
