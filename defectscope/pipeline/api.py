@@ -28,7 +28,7 @@ from defectscope.pipeline.opening import open_frames
 from defectscope.pipeline.registering import chosen_registration
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
-from defectscope.pipeline.script_guard import expect_guard
+from defectscope.pipeline.script_guard import expect_guard, expect_importable
 from defectscope.pipeline.session import Progress, RunSettings, Session
 from defectscope.pipeline.time_tables import DOSE_RATE
 from defectscope.pipeline.unasked_analyses import unasked_analyses
@@ -284,6 +284,8 @@ class Pipeline:
         runtime = self._runtime(max(chosen.workers, lanes))
         built = self._build(runtime)
         self._check_types(built, frames.warnings)
+        if chosen.workers > 1 or chosen.dask is not None:
+            expect_importable([*built["detectors"], *built.get("postprocessors", [])])
         show = progress or (lambda stage, done, total: None)
         named = [component for family in built.values() for component in family]
         if self.device != "cpu" and not any(n.component.uses_device for n in named):
