@@ -114,7 +114,9 @@ class FrameTimes(BaseModel):
         return cls.from_table(table, f"the table of frame times {path}")
 
     @classmethod
-    def from_table(cls, table: pd.DataFrame, called: str = "the table of frame times") -> FrameTimes:
+    def from_table(
+        cls, table: pd.DataFrame, called: str = "the table of frame times"
+    ) -> FrameTimes:
         """Take a table with the columns ``frame`` and ``time_s``, ``dose_dpa`` or both.
 
         Parameters
@@ -156,6 +158,4 @@ class FrameTimes(BaseModel):
             first = error.errors(include_url=False)[0]
             where = "".join(f"{part} " for part in first["loc"] if isinstance(part, str))
             said = first["msg"].removeprefix("Value error, ")
-            raise FormatError(
-                f"{called} is not possible: {where}{said}"
-            ) from error
+            raise FormatError(f"{called} is not possible: {where}{said}") from error

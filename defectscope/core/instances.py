@@ -234,9 +234,7 @@ def _measurements(given: Mapping[str, ArrayLike], n: int) -> dict[str, NDArray[A
 
 
 def _column(name: str, values: Any, n: int, dtype: type, default: Any) -> NDArray[Any]:
-    column: NDArray[Any] = (
-        np.full(n, default, dtype) if values is None else np.array(values, dtype)
-    )
+    column: NDArray[Any] = np.full(n, default, dtype) if values is None else np.array(values, dtype)
     column = column.reshape(0) if column.size == 0 else column
     if column.shape != (n,):
         raise ValueError(f"{name}: expected shape ({n},), found {column.shape}")

@@ -122,7 +122,7 @@ def test_a_table_may_be_a_data_frame():
     table = pd.DataFrame({"frame": [0, 2], "time_s": [0.0, 3.0], "note": ["a", "b"]})
     assert Calibration(frame_times=table).time_s(1) == 1.5
     assert Calibration().updated(frame_times=table).time_s(2) == 3
-    with pytest.raises(FormatError, match="^the table of frame times has 'b' as time_s in row 2"):
+    with pytest.raises(FormatError, match=r"^the table of frame times has 'b' as time_s in row 2"):
         Calibration(frame_times=table.assign(time_s=table["note"].where(table["frame"] > 0, 1)))
     with pytest.raises(FormatError, match="needs the columns frame and time_s, dose_dpa or both"):
         Calibration(frame_times=table[["frame"]])

@@ -100,7 +100,7 @@ class TestFrame:
 
     def test_the_index_is_a_whole_number(self):
         assert type(Frame(NUMBERED, np.int64(5)).index) is int
-        with pytest.raises(UsageError, match="^a.png: the index must be a whole number, found 0.5"):
+        with pytest.raises(UsageError, match=r"^a.png: the index must be .*, found 0.5"):
             Frame(NUMBERED, 0.5, source="a.png")
 
     def test_the_source_may_be_a_path(self):
