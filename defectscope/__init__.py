@@ -58,18 +58,21 @@ if TYPE_CHECKING:
     from defectscope.core.training import TrainingJob as TrainingJob
     from defectscope.core.weights import WeightFiles as WeightFiles
     from defectscope.core.weights import WeightsCard as WeightsCard
-    from defectscope.core.weights import find_weights as find_weights
     from defectscope.core.weights import read_tensors as read_tensors
     from defectscope.pipeline.analysing import analyze as analyze
     from defectscope.pipeline.api import Pipeline as Pipeline
     from defectscope.pipeline.api import evaluate as evaluate
     from defectscope.pipeline.api import load_run as load_run
-    from defectscope.pipeline.api import open_frames as open  # noqa: F401
     from defectscope.pipeline.benchmark import benchmark as benchmark
+    from defectscope.pipeline.converting import open_dataset as open_dataset
+    from defectscope.pipeline.converting import save_dataset as save_dataset
     from defectscope.pipeline.generating import generate as generate
+    from defectscope.pipeline.linking import track as track
+    from defectscope.pipeline.opening import open_frames as open  # noqa: F401
     from defectscope.pipeline.results import Result as Result
     from defectscope.pipeline.training import train as train
     from defectscope.plugins.markers import hookimpl as hookimpl
+    from defectscope.plugins.named_weights import find_weights as find_weights
 
 # Where public names live; `open` has another name at home, where it would hide the builtin.
 _MODULES = {
@@ -93,14 +96,18 @@ _MODULES = {
     "core.masks": ("Mask",),
     "core.options": ("Options",),
     "core.training": ("TrainingData", "TrainingJob"),
-    "core.weights": ("WeightFiles", "WeightsCard", "find_weights", "read_tensors"),
+    "core.weights": ("WeightFiles", "WeightsCard", "read_tensors"),
     "pipeline.analysing": ("analyze",),
-    "pipeline.api": ("Pipeline", "evaluate", "load_run", "open"),
+    "pipeline.api": ("Pipeline", "evaluate", "load_run"),
     "pipeline.benchmark": ("benchmark",),
+    "pipeline.converting": ("open_dataset", "save_dataset"),
     "pipeline.generating": ("generate",),
+    "pipeline.linking": ("track",),
+    "pipeline.opening": ("open",),
     "pipeline.results": ("Result",),
     "pipeline.training": ("train",),
     "plugins.markers": ("hookimpl",),
+    "plugins.named_weights": ("find_weights",),
 }  # fmt: skip
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 _NAMES_AT_HOME = {"open": "open_frames"}

@@ -44,12 +44,9 @@ def convert(
     formats that are installed, and 'plugins info' tells what each holds.
     """
     from defectscope.core.errors import UsageError
-    from defectscope.pipeline.labels import (
-        detect_format,
-        open_dataset,
-        save_dataset,
-    )
-    from defectscope.pipeline.run_labels import is_run, run_dataset
+    from defectscope.pipeline.converting import open_dataset, refuse_existing, save_dataset
+    from defectscope.pipeline.labels import detect_format
+    from defectscope.pipeline.run_labels import is_run
 
     host = current_host(context)
     host.find("formats", to_format)
@@ -63,14 +60,14 @@ def convert(
                 f"the format {to_format!r} has no place for images; leave out --copy-images"
             )
         options[to_format] = {**options[to_format], "copy_images": True}
-    _refuse_existing(target, overwrite)
-    if of_run:
-        dataset = run_dataset(source, host.defect_types())
-    else:
-        dataset = open_dataset(source, host, from_format, options[from_format])
+    refuse_existing(target, overwrite)
+    dataset = open_dataset(
+        source, None if of_run else from_format, options=options[from_format], host=host
+    )
     for text in dataset.warnings:
         warn(text)
-    for text in save_dataset(dataset, target, to_format, host, options[to_format]):
+    written = {"options": options[to_format], "overwrite": overwrite, "host": host}
+    for text in save_dataset(dataset, target, to_format, **written):
         warn(text)
     instances = sum(len(image.instances) for image in dataset.images)
     types = ", ".join(dataset.defect_types) or "none"
@@ -101,17 +98,3 @@ def _options(
             )
         options[name][option] = value
     return options
-
-
-def _refuse_existing(target: Path, overwrite: bool) -> None:
-    from defectscope.core.errors import OutputError
-    from defectscope.core.files import contents
-    from defectscope.pipeline.run_files import refuse_file_of_run, refuse_run_folder
-
-    # Formats have files of the names of a run's tables, such as tracks.csv.
-    refuse_run_folder(target, "layers")
-    refuse_file_of_run(target, "choose another OUT")
-    taken = target.exists() and (not target.is_dir() or contents(target))
-    if taken and not overwrite:
-        kind = "a folder that is not empty" if target.is_dir() else "a file"
-        raise OutputError(f"{target} exists and is {kind}; give another OUT, or --overwrite")

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from defectscope.cli.common import PATH, current_host, once, plural, say, warn
-from defectscope.core.errors import FormatError, OutputError, UsageError
+from defectscope.core.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from defectscope.pipeline.choices import Choice
-    from defectscope.pipeline.linking_tables import LinkingTables
 
 __all__ = ["track"]
 
 SUFFIXES = (".csv", ".parquet")
-NEEDED = ("frame", "x", "y")
-SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 
 
 @click.command(short_help="Link the detections of a table into particles.")
@@ -82,18 +75,13 @@ def track(
     with its lines, without the shifts of its registration.
     """
     from defectscope.pipeline.choices import gather_options, make_choices, read_config
-    from defectscope.pipeline.linking_tables import LinkingTables
+    from defectscope.pipeline.linking import track as linked
 
     _check_target(table, out, overwrite)
     tables = _of_tracker(read_config(config), named, config)
     choice = make_choices([named], gather_options(assignments, tables))[0]
-    detections = _read(table)
-    _warn_of_repeated(detections)
-    beside = LinkingTables.beside(table)
-    for text in beside.warnings:
-        warn(text)
-    step = frame_step or beside.frame_step or _common_step(detections)
-    tracks = _linked(context, choice, detections, step, beside)
+    host = current_host(context)
+    tracks = linked(table, choice, frame_step=frame_step, host=host, say=say)
 
     from defectscope.pipeline.parts import write_table
 
@@ -129,137 +117,6 @@ def _check_target(table: Path, out: Path, overwrite: bool) -> None:
         raise OutputError(f"--out is TABLE itself, {table}; choose another FILE")
     if out.exists() and not overwrite:
         raise OutputError(f"{out} exists; choose another name, or replace it with --overwrite")
-
-
-def _common_step(detections: pd.DataFrame) -> int:
-    """Return the step that all frame indices fit, and say so where it is not 1."""
-    import pandas as pd
-
-    from defectscope.core.frame_steps import common_step
-
-    frames = detections.get("frame")
-    if frames is None or not pd.api.types.is_integer_dtype(frames) or frames.isna().any():
-        return 1  # the tracker says what is wrong
-    step = common_step(frames)
-    if step > 1:
-        say(
-            f"frame indices are {step} apart, or multiples of it: memory and gaps count steps of "
-            f"{step}; --frame-step 1 counts every index"
-        )
-    return step
-
-
-def _linked(
-    context: click.Context,
-    choice: Choice,
-    detections: pd.DataFrame,
-    frame_step: int,
-    beside: LinkingTables,
-) -> pd.DataFrame:
-    from defectscope.pipeline.named import NamedComponent
-
-    named = NamedComponent.build(current_host(context), "trackers", choice)
-    if named.component.needs_geometry and not beside.has_geometry:
-        warn(
-            f"{named.label} goes by the courses of lines, which stand in geometry.* of a run; "
-            "there is none beside TABLE, so that it goes by positions"
-        )
-    return beside.linked(named, detections, frame_step)
-
-
-def _read(path: Path) -> pd.DataFrame:
-    """Read a table of detections."""
-    if path.is_dir():
-        if (path / "run.json").exists():
-            raise UsageError(f"{path} is a run folder; give the table in it: {path}/detections.*")
-        parts = sorted(path.glob("*.parquet"))
-        if not parts:
-            raise UsageError(f"the folder {path} holds no .parquet files")
-    elif path.suffix not in SUFFIXES:
-        raise UsageError(f"TABLE must be a .parquet or .csv file, found {path.name!r}")
-    else:
-        parts = [path]
-    try:
-        return _plain(_read_csv(path) if path.suffix == ".csv" else _read_parquet(parts))
-    except FileNotFoundError as error:
-        raise UsageError(f"there is no file {path}") from error
-    except (OSError, ValueError, csv.Error) as error:
-        reason = " ".join(str(error).split())
-        raise FormatError(f"the table {path} cannot be read: {reason}") from error
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    from defectscope.pipeline.parts import read_csv
-
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        header = next((line for line in file if line.strip()), "").rstrip("\r\n")
-    names = next(csv.reader([header]), [])
-    if not set(NEEDED) <= set(names):
-        _refuse_other_separators(path, header)
-    _check_names(path, names)
-    table = read_csv(path)
-    # pandas takes the values too many for row names, and so moves all others by a column.
-    if not isinstance(table.index, pd.RangeIndex):
-        raise FormatError(
-            f"{path}: rows have more values than the {len(names)} columns that the first line names"
-        )
-    return table
-
-
-def _refuse_other_separators(path: Path, header: str) -> None:
-    for separator, name in SEPARATORS.items():
-        cells = [cell.strip(" \"'").lower() for cell in header.split(separator)]
-        if set(NEEDED) <= set(cells):
-            raise FormatError(
-                f"{path}: columns must be separated by commas, found {name} in the first line; "
-                "save the table as comma-separated values, with points in the numbers"
-            )
-
-
-def _check_names(path: Path, names: Sequence[str]) -> None:
-    """Refuse names that come twice, and those that are meant, but spelt in another way."""
-    twice = next((name for name, times in Counter(names).items() if name and times > 1), None)
-    if twice is not None:
-        raise FormatError(f"{path}: the column {twice!r} comes twice; names must differ")
-    missing = set(NEEDED) - set(names)
-    meant = [name for name in names if name not in NEEDED and name.strip().lower() in missing]
-    if meant:
-        found = ", ".join(map(repr, meant))
-        raise FormatError(
-            f"{path}: column names are lower case and without blanks: expected frame, x and y, "
-            f"found {found}"
-        )
-
-
-def _warn_of_repeated(detections: pd.DataFrame) -> None:
-    if not set(NEEDED) <= set(detections.columns):
-        return  # the tracker says what is missing
-    repeated = int(detections.duplicated(list(NEEDED)).sum())
-    if repeated:
-        rows = "1 row repeats" if repeated == 1 else f"{repeated} rows repeat"
-        warn(f"{rows} the frame, x and y of an earlier one; all are linked")
-
-
-def _read_parquet(parts: list[Path]) -> Any:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    for part in parts:
-        _check_names(part, pq.read_schema(part).names)
-    tables = [pq.read_table(part) for part in parts]
-    return pa.concat_tables(tables, promote_options="permissive").to_pandas()
-
-
-def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Return `table` with nothing but columns; trackpy's own tables have ``frame`` as both."""
-    from defectscope.core.tables import DETECTION_COLUMNS, typed
-
-    new = [name for name in table.index.names if name is not None and name not in table.columns]
-    plain = (table.reset_index(new) if new else table).reset_index(drop=True)
-    # Without rows CSV tells no types; in others trackers say what is wrong.
-    return plain if len(plain) else typed(plain, DETECTION_COLUMNS)
 
 
 def _summary(tracks: pd.DataFrame) -> str:

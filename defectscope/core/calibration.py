@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -32,12 +32,18 @@ class Calibration(BaseModel):
         Dose law: ``dose(index) = dose_start_dpa + index * dose_per_frame_dpa`` (P2, eq. 1).
     frame_times
         Times, doses or both of single frames, which go before the interval and the dose law: for
-        a beam that paused, or another flux. Given as a table, or as the path of a CSV file.
+        a beam that paused, or another flux. Given as a table (a DataFrame will do), or as the path
+        of a CSV file.
     thickness_nm
         Foil thickness, for volume densities.
     visible_fraction
         Fraction of the defects of a type that the imaging condition shows; ``"*"`` stands for
         every type that is not named. 1 where nothing is given.
+
+    Raises
+    ------
+    OptionError
+        There is no such field, or a value is outside its limits.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +62,14 @@ class Calibration(BaseModel):
         default_factory=dict, description="fraction of the defects that is visible, by defect type"
     )
 
+    if not TYPE_CHECKING:  # type checkers know the fields
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise _option_error(error) from error
+
     @field_validator("visible_fraction", mode="before")
     @classmethod
     def _one_number_means_every_type(cls, value: Any) -> Any:
@@ -64,7 +78,10 @@ class Calibration(BaseModel):
     @field_validator("frame_times", mode="before")
     @classmethod
     def _a_path_means_its_table(cls, value: Any) -> Any:
-        return FrameTimes.from_csv(Path(value)) if isinstance(value, str | Path) else value
+        if isinstance(value, str | Path):
+            return FrameTimes.from_csv(Path(value))
+        # A DataFrame; pandas is not imported for others.
+        return FrameTimes.from_table(value) if hasattr(value, "columns") else value
 
     @property
     def knows_times(self) -> bool:
@@ -107,7 +124,27 @@ class Calibration(BaseModel):
             A value is outside its limits.
         """
         given = {name: value for name, value in changes.items() if value is not None}
-        return _validated(self.model_dump() | given)
+        return Calibration(**(self.model_dump() | given))
+
+    @classmethod
+    def of(cls, given: Calibration | Mapping[str, Any] | Path | str) -> Calibration:
+        """Return a calibration, the one of these fields, or that of a TOML file.
+
+        Raises
+        ------
+        OptionError, FormatError
+            It is none of these, a value is outside its limits, or the file cannot be read.
+        """
+        if isinstance(given, Calibration):
+            return given
+        if isinstance(given, str | Path):
+            return cls.from_toml(Path(given))
+        if isinstance(given, Mapping):
+            return cls(**given)
+        raise OptionError(
+            "a calibration is a defectscope.Calibration, a mapping of its fields, or the path of a "
+            f"TOML file; found {type(given).__name__}"
+        )
 
     @classmethod
     def from_toml(cls, path: Path) -> Calibration:
@@ -121,22 +158,19 @@ class Calibration(BaseModel):
             raise FormatError(f"the calibration file {path} cannot be read: {error}") from error
         if isinstance(table := values.get("frame_times"), str):
             values["frame_times"] = path.parent / table
-        return _validated(values)
+        return cls(**values)
 
 
-def _validated(values: Mapping[str, Any]) -> Calibration:
-    try:
-        return Calibration.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "calibration"
-        if first["type"] == "extra_forbidden":
-            known = list(Calibration.model_fields)
-            raise OptionError(
-                f"the calibration has no {name!r}{did_you_mean(name, known)}; known are: "
-                f"{', '.join(known)}"
-            ) from error
-        raise OptionError(
-            f"calibration: {name} = {first['input']!r} is not possible: "
-            f"{first['msg'][0].lower()}{first['msg'][1:]}"
-        ) from error
+def _option_error(error: ValidationError) -> OptionError:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"]) or "calibration"
+    if first["type"] == "extra_forbidden":
+        known = list(Calibration.model_fields)
+        return OptionError(
+            f"the calibration has no {name!r}{did_you_mean(name, known)}; known are: "
+            f"{', '.join(known)}"
+        )
+    return OptionError(
+        f"calibration: {name} = {first['input']!r} is not possible: "
+        f"{first['msg'][0].lower()}{first['msg'][1:]}"
+    )

@@ -106,6 +106,13 @@ class Dataset:
     defect_types: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        # A cell of a notebook shows it: one line, however many masks there are.
+        many = sum(len(image.instances) for image in self.images)
+        types = f" of {', '.join(self.defect_types)}" if self.defect_types else ""
+        where = f" in {self.folder}" if self.folder is not None else ""
+        return f"<Dataset: {len(self.images)} images{where}, {many} instances{types}>"
+
     def sequences(self) -> list[int]:
         """Return which sequence each image is of, counted from 0.
 

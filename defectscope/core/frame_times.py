@@ -7,12 +7,15 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from defectscope.core.errors import FormatError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["FrameTimes"]
 
@@ -108,11 +111,33 @@ class FrameTimes(BaseModel):
             table = pd.read_csv(path, sep=None, engine="python", encoding="utf-8-sig")
         except (OSError, ValueError, csv.Error) as error:
             raise FormatError(f"the table of frame times {path} cannot be read: {error}") from error
-        table.columns = [str(name).strip() for name in table.columns]
+        return cls.from_table(table, f"the table of frame times {path}")
+
+    @classmethod
+    def from_table(
+        cls, table: pd.DataFrame, called: str = "the table of frame times"
+    ) -> FrameTimes:
+        """Take a table with the columns ``frame`` and ``time_s``, ``dose_dpa`` or both.
+
+        Parameters
+        ----------
+        table
+            One row a frame.
+        called
+            What messages call it.
+
+        Raises
+        ------
+        FormatError
+            It is no such table.
+        """
+        import pandas as pd
+
+        table = table.rename(columns=lambda name: str(name).strip())
         there = [name for name in QUANTITIES if name in table]
         if "frame" not in table or not there:
             raise FormatError(
-                f"the table of frame times {path} needs the columns frame and time_s, dose_dpa or "
+                f"{called} needs the columns frame and time_s, dose_dpa or "
                 f"both, found {', '.join(table.columns)}"
             )
         numbers = table[["frame", *there]].apply(pd.to_numeric, errors="coerce")
@@ -123,7 +148,7 @@ class FrameTimes(BaseModel):
                 value = table[name].iloc[row]
                 found = "an empty cell" if pd.isna(value) else repr(str(value))
                 raise FormatError(
-                    f"the table of frame times {path} has {found} as {name} in row {row + 1}; "
+                    f"{called} has {found} as {name} in row {row + 1}; "
                     f"expected a {'whole ' if name == 'frame' else ''}number in each"
                 )
         values = {name: tuple(numbers[name].tolist()) for name in there}
@@ -133,6 +158,4 @@ class FrameTimes(BaseModel):
             first = error.errors(include_url=False)[0]
             where = "".join(f"{part} " for part in first["loc"] if isinstance(part, str))
             said = first["msg"].removeprefix("Value error, ")
-            raise FormatError(
-                f"the table of frame times {path} is not possible: {where}{said}"
-            ) from error
+            raise FormatError(f"{called} is not possible: {where}{said}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from defectscope.core.calibration import Calibration
-from defectscope.core.errors import DamagedFrameError, OptionError
+from defectscope.core.errors import DamagedFrameError, OptionError, UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,16 +42,18 @@ class Frame:
     Parameters
     ----------
     pixels
-        (H, W) array of uint8, uint16 or float32, as read.
+        (H, W) array of uint8, uint16 or float32, as read. It is not copied: leave it as it is.
     index
         Frame index: the number in the file name, or the position in the series.
     calibration
-        What is known about the scale.
+        What is known about the scale, or a mapping of fields of :class:`Calibration`.
     source
         File name (with ``#position`` for stacks and videos), for messages and tables.
 
     Raises
     ------
+    UsageError
+        The index is no whole number, or the pixels are no array.
     DamagedFrameError
         The pixels cannot be measured: wrong dimensions or dtype, too small, not finite,
         or without any contrast.
@@ -62,7 +65,11 @@ class Frame:
     source: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "source", str(self.source))
         pixels, name = self.pixels, self.source or f"frame {self.index}"
+        object.__setattr__(self, "index", _whole(self.index, name))
+        object.__setattr__(self, "calibration", Calibration.of(self.calibration))
+        _check_array(pixels, name)
         if pixels.ndim != 2:
             raise DamagedFrameError(
                 f"{name}: expected a 2-D grey image, found an array of shape {pixels.shape}"
@@ -103,6 +110,27 @@ class Frame:
         return self.pixels.astype(np.float32) / np.float32(np.iinfo(self.pixels.dtype).max)
 
 
+def _whole(index: Any, name: str) -> int:
+    try:
+        return operator.index(index)
+    except TypeError as error:
+        raise UsageError(f"{name}: the index must be a whole number, found {index!r}") from error
+
+
+def _check_array(pixels: Any, name: str) -> None:
+    """Refuse what numpy would take for pixels, and what is not all that was given."""
+    if not isinstance(pixels, np.ndarray):
+        raise UsageError(
+            f"{name}: the pixels must be a numpy array, found {type(pixels).__name__}; make one "
+            "with numpy.asarray"
+        )
+    if isinstance(pixels, np.ma.MaskedArray):
+        raise UsageError(
+            f"{name}: the pixels are a masked array, whose mask would be lost; give its data, and "
+            "the mask to Pipeline.run(..., masks=[...])"
+        )
+
+
 class FrameSequence(ABC, Sequence[Frame]):
     """A lazy sequence of frames: nothing is held but what is asked for.
 
@@ -133,6 +161,14 @@ class FrameSequence(ABC, Sequence[Frame]):
     paths: tuple[Path, ...] = ()
     reader_options: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     read_by: Mapping[str, str] = MappingProxyType({})
+
+    def __repr__(self) -> str:
+        text = f"{type(self).__name__}: {len(self)} frames"
+        if self.indices:
+            text += f", indices {min(self.indices)} to {max(self.indices)}"
+        if self.calibration.pixel_size_nm is not None:
+            text += f", {self.calibration.pixel_size_nm:g} nm/px"
+        return f"<{text}>"
 
     @cached_property
     def warnings(self) -> list[str]:

@@ -21,6 +21,8 @@ __all__ = ["Instances"]
 class Instances:
     """A structure of arrays, one entry an instance.
 
+    All but the bitmaps of masks is copied: who changes a given array later changes nothing here.
+
     Parameters
     ----------
     image_shape
@@ -94,6 +96,19 @@ class Instances:
     def empty(cls, image_shape: tuple[int, int]) -> Instances:
         """Return instances of a frame in which nothing was found."""
         return cls(image_shape, np.zeros((0, 4), np.float32))
+
+    def __repr__(self) -> str:
+        height, width = self.image_shape
+        # A cell of a notebook shows it: one line, however many there are.
+        parts = [f"{len(self)} in {width} x {height} px", *filter(None, [self._types()])]
+        with_them = [name for name in ("masks", "lines") if getattr(self, name) is not None]
+        if known := [*with_them, *self.measurements]:
+            parts.append(f"with {', '.join(known)}")
+        return f"<Instances: {'; '.join(parts)}>"
+
+    def _types(self) -> str:
+        names, counts = np.unique(self.defect_types, return_counts=True)
+        return ", ".join(f"{n} {name}" for name, n in zip(names, counts, strict=True))
 
     def __len__(self) -> int:
         return len(self.boxes)
@@ -195,7 +210,7 @@ def _image_shape(shape: tuple[int, int]) -> tuple[int, int]:
 
 
 def _boxes(values: ArrayLike) -> NDArray[np.float32]:
-    boxes = np.asarray(values, np.float32)
+    boxes = np.array(values, np.float32)
     boxes = boxes.reshape(0, 4) if boxes.size == 0 else boxes
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes: expected shape (n, 4), found {boxes.shape}")
@@ -211,7 +226,7 @@ def _boxes(values: ArrayLike) -> NDArray[np.float32]:
 
 
 def _measurements(given: Mapping[str, ArrayLike], n: int) -> dict[str, NDArray[Any]]:
-    columns = {name: np.asarray(values) for name, values in given.items()}
+    columns = {name: np.array(values) for name, values in given.items()}
     for name, values in columns.items():
         if values.shape != (n,):
             raise ValueError(f"measurement {name!r}: expected shape ({n},), found {values.shape}")
@@ -219,9 +234,7 @@ def _measurements(given: Mapping[str, ArrayLike], n: int) -> dict[str, NDArray[A
 
 
 def _column(name: str, values: Any, n: int, dtype: type, default: Any) -> NDArray[Any]:
-    column: NDArray[Any] = (
-        np.full(n, default, dtype) if values is None else np.asarray(values, dtype)
-    )
+    column: NDArray[Any] = np.full(n, default, dtype) if values is None else np.array(values, dtype)
     column = column.reshape(0) if column.size == 0 else column
     if column.shape != (n,):
         raise ValueError(f"{name}: expected shape ({n},), found {column.shape}")
@@ -246,7 +259,7 @@ def _names(values: Any, n: int) -> NDArray[np.str_]:
 
 
 def _polyline(line: ArrayLike) -> NDArray[np.float64]:
-    points = np.asarray(line, float)
+    points = np.array(line, float)
     points = points.reshape(0, 2) if points.size == 0 else points
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"lines: expected points of shape (k, 2), found {points.shape}")

@@ -45,6 +45,10 @@ class Mask:
                 f"of shape {self.bitmap.shape}"
             )
 
+    def __repr__(self) -> str:
+        height, width = self.bitmap.shape
+        return f"<Mask of {self.area_px} px in {width} x {height} px at ({self.x}, {self.y})>"
+
     @property
     def area_px(self) -> int:
         """Number of pixels."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import enum
 import json
+import os
+import re
 import tomllib
 import types
 import typing
@@ -148,7 +150,8 @@ def validate_options(model: type[OptionsT], values: Mapping[str, Any], owner: st
 def as_written(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of options as they are written down.
 
-    They have the user's own text where one takes text and no number, and nothing of numpy.
+    They have the user's own text where one takes text and no number, paths as text where one takes
+    text and no path, and nothing of numpy.
 
     Parameters
     ----------
@@ -159,10 +162,15 @@ def as_written(model: type[BaseModel], values: Mapping[str, Any]) -> dict[str, A
     """
     written = {name: _without_numpy(value) for name, value in values.items()}
     for name, value in values.items():
-        if isinstance(value, _Number) and name in model.model_fields:
-            kinds = set(_type_name(model.model_fields[name].annotation).split(" | "))
-            if kinds & {"str", "Path"} and not kinds & {"int", "float"}:
+        if name not in model.model_fields:
+            continue
+        kinds = _type_name(model.model_fields[name].annotation)
+        if isinstance(value, _Number):
+            outer = set(kinds.split(" | "))
+            if outer & {"str", "Path"} and not outer & {"int", "float"}:
                 written[name] = value.text
+        elif "str" in (words := re.findall(r"\w+", kinds)) and "Path" not in words:
+            written[name] = _without_paths(written[name])
     return written
 
 
@@ -173,6 +181,14 @@ def _without_numpy(value: Any) -> Any:
         return [_without_numpy(item) for item in value]
     # Numbers and arrays of numpy have it, whose import is not needed here.
     return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _without_paths(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_paths(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_paths(item) for item in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def check_options_model(model: Any) -> None:

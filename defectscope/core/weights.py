@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -97,7 +97,7 @@ class WeightsCard(BaseModel):
 
 
 def find_weights(
-    name: str, registered: Mapping[str, ComponentSpec], *, shipped: bool = False
+    name: str | PathLike[str], registered: Mapping[str, ComponentSpec], *, shipped: bool = False
 ) -> Path:
     """Return the file of a registered name, or of a path.
 
@@ -121,6 +121,7 @@ def find_weights(
     PluginLoadError
         The function that a plugin registered for it fails.
     """
+    name = fspath(name)
     if shipped and f"{SHIPPED}/{name}" in registered:
         name = f"{SHIPPED}/{name}"
     if name in registered:
@@ -251,7 +252,7 @@ class WeightFiles:
         return _with_suffix(self.stem, ".onnx")
 
     @classmethod
-    def open(cls, path: Path, detector: str | None = None) -> Self:
+    def open(cls, path: str | Path, detector: str | None = None) -> Self:
         """Read the card of any of the three files; the other two are not looked at.
 
         Parameters
@@ -268,6 +269,7 @@ class WeightFiles:
         FormatError
             It is a pickle, or the card is malformed or belongs to another detector.
         """
+        path = Path(path)
         refuse_pickles(path)
         stem = path.with_suffix("") if path.suffix in SUFFIXES else path
         card = _read_card(_with_suffix(stem, ".json"), path)
@@ -308,7 +310,7 @@ class WeightFiles:
     @classmethod
     def save(
         cls,
-        path: Path,
+        path: str | Path,
         card: WeightsCard,
         tensors: Mapping[str, NDArray[np.float32]],
         onnx: bytes | None,
@@ -333,7 +335,7 @@ class WeightFiles:
         """
         from safetensors.numpy import save
 
-        stem = path.with_suffix("")
+        stem = Path(path).with_suffix("")
         content = {"safetensors": save(dict(tensors), {"detector": card.detector})}
         if onnx is not None:
             content["onnx"] = onnx
@@ -371,7 +373,7 @@ def _read_card(path: Path, asked: Path) -> WeightsCard:
         raise FormatError(f"{path} is no card of weights: {error}") from error
 
 
-def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
+def read_tensors(path: str | Path) -> dict[str, NDArray[Any]]:
     """Return the arrays of a safetensors file by name.
 
     Raises
@@ -384,6 +386,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
+    path = Path(path)
     refuse_pickles(path)
     try:
         return dict(load(path.read_bytes()))

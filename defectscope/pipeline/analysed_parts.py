@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import pandas as pd
 
     from defectscope.core.calibration import Calibration
     from defectscope.pipeline.regions import Roi
@@ -19,7 +20,7 @@ def analysed_part(
     used: Calibration,
     frames: str | None,
     roi: Roi | None,
-    tracks: str | Path | None,
+    tracks: str | Path | pd.DataFrame | None,
 ) -> dict[str, Any]:
     """Return what sets an analysis apart from one of the whole run; nothing where it is that.
 
@@ -33,10 +34,16 @@ def analysed_part(
     part = {
         "frames": frames,
         "roi": None if roi is None else list(roi),
-        "tracks": None if tracks is None else str(tracks),
+        "tracks": _called(tracks),
         "calibration": None if used == of_run else used.model_dump(mode="json"),
     }
     return {name: value for name, value in part.items() if value is not None}
+
+
+def _called(tracks: str | Path | pd.DataFrame | None) -> str | None:
+    if tracks is None:
+        return None
+    return str(tracks) if isinstance(tracks, str | Path) else "a table in memory"
 
 
 def parts_with(

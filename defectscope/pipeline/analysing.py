@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from defectscope.core.errors import OptionError, UsageError
+from defectscope.core.errors import UsageError
 from defectscope.core.files import write_text
 from defectscope.core.findings import Finding, Tables
 from defectscope.core.frame_steps import typical_step
-from defectscope.core.frames import frame_range_text, parse_frame_range
+from defectscope.core.frames import frame_range_text
 from defectscope.core.particles import particle_table
 from defectscope.core.recalibration import recalibrated
 from defectscope.pipeline.analysed_parts import analysed_part, parts_with, said_of_part
@@ -37,6 +37,7 @@ from defectscope.pipeline.run_info import said_of_former
 from defectscope.pipeline.run_labels import is_run
 from defectscope.pipeline.run_lines import line_courses
 from defectscope.pipeline.runfolder import RunFolder
+from defectscope.pipeline.selected_tables import selected_tables
 from defectscope.pipeline.time_tables import outside_table
 from defectscope.pipeline.unasked_analyses import unasked_analyses
 from defectscope.plugins.host import default_host
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from defectscope.pipeline.regions import Roi
     from defectscope.plugins.host import PluginHost
 
-__all__ = ["Analysed", "analyse_run", "analyze", "selected_tables"]
+__all__ = ["Analysed", "analyse_run", "analyze"]
 
 VIEWER_FRAMES = 24
 
@@ -68,91 +69,16 @@ class Analysed:
         ``report.html``, or None.
     warnings
         What is to be said.
+    run
+        What a pipeline returned, where that was analysed: its temporary folder, and the report in
+        it, live as long as this.
     """
 
     findings: list[Finding]
     files: list[str]
     report: Path | None
     warnings: list[str] = field(default_factory=list)
-
-
-def selected_tables(tables: Tables, frames: str | None, roi: Roi | None) -> Tables:
-    """Return the part of a run's tables that lies in a range of frames and a region.
-
-    Raises
-    ------
-    OptionError
-        The range holds no readable frame, or the region does not lie inside each of the frames.
-    """
-    if frames is not None:
-        first, stop, step = parse_frame_range(frames)
-        index = tables.frames["frame"]
-        low = first if first is not None else int(index.min())
-        high = stop if stop is not None else int(index.max()) + 1
-        wanted = tables.frames["frame"].isin(range(low, high, step or 1))
-        if not wanted.any():
-            raise OptionError(
-                f"no frame of the run is in {frames}; it has frame indices {index.min()} to "
-                f"{index.max()}, and the last one of a range is exclusive"
-            )
-        if not (tables.frames.loc[wanted, "status"] == "ok").any():
-            raise OptionError(
-                f"no readable frame of the run is in {frames}: all there are damaged; choose "
-                "another range"
-            )
-        kept = set(tables.frames.loc[wanted, "frame"])
-        tables = replace(
-            tables,
-            frames=tables.frames[wanted].reset_index(drop=True),
-            **_kept(tables, lambda table: table["frame"].isin(kept)),
-        )
-    if roi is None:
-        return tables
-    _check_region(tables, roi)
-    x0, y0, x1, y1 = roi
-
-    def inside(table: pd.DataFrame) -> pd.Series:
-        centred = table["x"].between(x0, x1, "left") & table["y"].between(y0, y1, "left")
-        if not {"length_px", "x_min", "x_max", "y_min", "y_max"} <= set(table.columns):
-            return centred
-        # Of a line the part inside counts, wherever its middle is.
-        reaches = (table["x_min"] < x1) & (table["x_max"] > x0)
-        reaches &= (table["y_min"] < y1) & (table["y_max"] > y0)
-        return centred | (table["length_px"].notna() & reaches)
-
-    return replace(tables, roi=roi, **_kept(tables, inside, geometry=False))
-
-
-def _check_region(tables: Tables, roi: Roi) -> None:
-    """Refuse a region of which any frame shows less than all, as a run does."""
-    check_corners(roi)
-    read = tables.frames[tables.frames["status"] == "ok"]
-    if read.empty:
-        return
-    x0, y0, x1, y1 = roi
-    bounds = tables.roi or (0, 0, *(int(read[name].max()) for name in ("width_px", "height_px")))
-    if not (bounds[0] <= x0 < x1 <= bounds[2] and bounds[1] <= y0 < y1 <= bounds[3]):
-        raise OptionError(
-            f"the region {x0},{y0},{x1},{y1} must lie inside what the run looked at: "
-            f"{','.join(map(str, bounds))} px"
-        )
-    small = read[(read["width_px"] < x1) | (read["height_px"] < y1)]
-    for source, width, height in small[["source", "width_px", "height_px"]].to_numpy()[:1]:
-        raise OptionError(
-            f"the region {x0},{y0},{x1},{y1} must lie inside every frame, and {source} is "
-            f"{width} x {height} px; choose a smaller region, or frames with --frames"
-        )
-
-
-def _kept(
-    tables: Tables, which: Callable[[pd.DataFrame], pd.Series], geometry: bool = True
-) -> dict[str, Any]:
-    names = ["detections", "tracks", *(["geometry"] if geometry else [])]
-    parts = {name: getattr(tables, name) for name in names}
-    return {
-        name: None if part is None else part[which(part)].reset_index(drop=True)
-        for name, part in parts.items()
-    }
+    run: Result | None = field(default=None, repr=False, compare=False)
 
 
 def analyse_run(
@@ -169,8 +95,8 @@ def analyse_run(
     report: bool = True,
     figures: str | Sequence[str] = DEFAULT_FORMATS,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
-    tracks: str | Path | None = None,
-    calibration: Calibration | Path | str | None = None,
+    tracks: str | Path | pd.DataFrame | None = None,
+    calibration: Calibration | Mapping[str, Any] | Path | str | None = None,
     **values: Any,
 ) -> Analysed:
     """Analyse the tables of a run, and write figures, the data behind them and a report.
@@ -200,9 +126,10 @@ def analyse_run(
     progress
         Called with (stage, done, total).
     tracks
-        Table that ``track`` made of the run's detections, in place of the run's own tracks.
+        Table that ``track`` made of the run's detections, or its file, in place of the run's own
+        tracks.
     calibration
-        A calibration, or a TOML file with one; overrules that of the run.
+        A calibration, its fields by name, or a TOML file with one; overrules that of the run.
     **values
         Single fields of :class:`Calibration`, such as ``thickness_nm=75``; overrule both.
 
@@ -225,7 +152,7 @@ def analyse_run(
     runtime = host.runtime()
     wanted, left_out = _built(host, analyses, options, runtime)
     built = about_what_was_found(wanted, result)
-    given = None if tracks is None else given_tracks(Path(tracks), result)
+    given = None if tracks is None else given_tracks(tracks, result)
     tables, said = _tables_of(result, built, runtime, given, calibration, values, frames, roi)
     part = analysed_part(result.calibration, tables.calibration, frames, roi, tracks)
     before = dict(result.info)
@@ -252,7 +179,7 @@ def _tables_of(
     built: Sequence[NamedComponent],
     runtime: Runtime,
     tracks: pd.DataFrame | None,
-    calibration: Calibration | Path | str | None,
+    calibration: Calibration | Mapping[str, Any] | Path | str | None,
     values: Mapping[str, Any],
     frames: str | None,
     roi: Roi | None,
@@ -380,7 +307,8 @@ def analyze(
     Parameters
     ----------
     run
-        A run folder, labelled data, or what a pipeline returned.
+        A run folder, labelled data, or what a pipeline returned. Where that has a temporary folder
+        and no `out` is given, the report lives as long as it, or what is returned here.
     analyses
         Analyses by name; None means every installed one.
     options
@@ -397,5 +325,7 @@ def analyze(
     DefectscopeError
         There is no run, an analysis raised, or a selection holds nothing.
     """
+    result = run if isinstance(run, Result) else None
     folder = run.folder if isinstance(run, Result) else run
-    return analyse_run(folder, host or default_host(), analyses, options, **settings)
+    done = analyse_run(folder, host or default_host(), analyses, options, **settings)
+    return replace(done, run=result)

@@ -12,82 +12,32 @@ from defectscope.core.base import Component, Runtime
 from defectscope.core.calibration import Calibration
 from defectscope.core.cores import available_cores
 from defectscope.core.errors import UsageError
-from defectscope.core.frames import Frame, FrameSequence, parse_frame_range
+from defectscope.core.frames import Frame, FrameSequence
 from defectscope.core.options import changed_options
 from defectscope.core.provenance import input_digests
 from defectscope.core.run_limits import DEVICES, one_of, whole_number
-from defectscope.pipeline.calibrating import merged_calibration, unknown_fractions, without_laws
+from defectscope.pipeline.calibrating import given_calibration, unknown_fractions, without_laws
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.given_frames import GivenFrames, given_digests
-from defectscope.pipeline.given_values import expected_paths, expected_tables, several
-from defectscope.pipeline.input_notes import still_true
-from defectscope.pipeline.inputs import open_inputs
+from defectscope.pipeline.given_values import expected_tables, several
 from defectscope.pipeline.lag import Lag
 from defectscope.pipeline.lanes import lane_count
 from defectscope.pipeline.masking import masked_parts
 from defectscope.pipeline.named import NamedComponent, guarded, reported_types
+from defectscope.pipeline.opening import open_frames
 from defectscope.pipeline.registering import chosen_registration
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
-from defectscope.pipeline.script_guard import expect_guard
+from defectscope.pipeline.script_guard import expect_guard, expect_importable
 from defectscope.pipeline.session import Progress, RunSettings, Session
-from defectscope.pipeline.time_tables import outside_table
+from defectscope.pipeline.time_tables import DOSE_RATE
 from defectscope.pipeline.unasked_analyses import unasked_analyses
 from defectscope.pipeline.watched import WatchedFolder
 from defectscope.pipeline.watching import WatchSession
 from defectscope.plugins.host import PluginHost, default_host
 
 __all__ = ["Pipeline", "evaluate", "load_run", "open_frames"]
-
-
-def open_frames(
-    paths: str | Path | Sequence[str | Path],
-    *,
-    frames: str | slice | range | None = None,
-    calibration: Calibration | Path | str | None = None,
-    options: Mapping[str, Mapping[str, Any]] | None = None,
-    host: PluginHost | None = None,
-    **values: Any,
-) -> FrameSequence:
-    """Open images, folders, stacks or videos as one lazy sequence of frames.
-
-    Parameters
-    ----------
-    paths
-        One path or several.
-    frames
-        ``FIRST:STOP:STEP`` by frame index, STOP exclusive; or that as a slice or range.
-    calibration
-        A calibration, or a TOML file with one; overrules what the files say.
-    options
-        Options of readers by name, such as ``{"tiff": {"channel": 1}}``.
-    host
-        Plugins to use; the installed ones by default.
-    **values
-        Single fields of :class:`Calibration`, such as ``pixel_size_nm=0.372``, and
-        ``dose_rate_dpa_per_s`` in place of ``dose_per_frame_dpa``; overrule both.
-
-    Returns
-    -------
-    FrameSequence
-        With length, index, slice, ``calibration`` and ``warnings``.
-
-    Raises
-    ------
-    InputError, OptionError
-        A path cannot be read; a value is outside its limits.
-    """
-    host = host or default_host()
-    sequence = open_inputs(expected_paths(paths), host, options=expected_tables(options))
-    merged = merged_calibration(sequence.calibration, calibration, values, sequence.warnings)
-    sequence.warnings[:] = still_true(sequence.warnings, merged)
-    sequence.warnings += unknown_fractions(merged, host.defect_types())
-    selected: FrameSequence = sequence.calibrated(merged)
-    if frames is not None:
-        selected = selected.select(*parse_frame_range(frames))
-    sequence.warnings += outside_table(merged, selected.indices)
-    return selected
 
 
 class Pipeline:
@@ -159,6 +109,11 @@ class Pipeline:
             (family, choice) for (family, _), choice in zip(named, choices, strict=True)
         ]
         self._build(self._runtime(1))  # so that a wrong name or option shows at once
+
+    def __repr__(self) -> str:
+        names = [choice.alias for family, choice in self.choices if family != "analyses"]
+        analyses = len(self.choices) - len(names)
+        return f"<Pipeline: {', '.join(names)}; {analyses} analyses>"
 
     def _runtime(self, at_a_time: int) -> Runtime:
         threads = self.threads or max(1, available_cores() // at_a_time)
@@ -269,7 +224,7 @@ class Pipeline:
         self,
         folder: str | Path,
         out: str | Path,
-        calibration: Calibration | None = None,
+        calibration: Calibration | Mapping[str, Any] | Path | str | None = None,
         *,
         idle_s: float | None = None,
         update_s: float = 10.0,
@@ -290,7 +245,8 @@ class Pipeline:
         out
             Run folder.
         calibration
-            What is known about the scale; overrules what the first file says.
+            What is known about the scale, as for :func:`defectscope.open`; overrules what the first
+            file says.
         idle_s
             It ends when nothing has come for so long, s; None goes on until Ctrl-C.
         update_s
@@ -298,7 +254,8 @@ class Pipeline:
         said
             Called every five seconds with the :class:`defectscope.pipeline.lag.Lag`.
         progress, masks, **settings
-            As for :meth:`run`; `resume` goes on with a folder that was watched before.
+            As for :meth:`run`; `resume` goes on with a folder that was watched before. Single
+            fields of :class:`Calibration`, such as ``pixel_size_nm=0.372``, overrule `calibration`.
 
         Raises
         ------
@@ -306,7 +263,12 @@ class Pipeline:
             A setting, the folder, or a run to go on with is not as it must be.
         """
         expect_guard()
-        frames = WatchedFolder(Path(folder), self.host, calibration or Calibration())
+        known = [*Calibration.model_fields, DOSE_RATE]
+        values = {name: settings.pop(name) for name in known if name in settings}
+        # What is to be said of it is said where it meets that of the first file.
+        given = given_calibration(Calibration(), calibration, values)
+        frames = WatchedFolder(Path(folder), self.host, given)
+        frames.warnings += unknown_fractions(given, self.host.defect_types())
         warnings = list(self.warnings)
         chosen = self._chosen(settings, masks, warnings)
         if chosen.workers > 1 or chosen.dask is not None:
@@ -336,6 +298,8 @@ class Pipeline:
         runtime = self._runtime(max(chosen.workers, lanes))
         built = self._build(runtime)
         self._check_types(built, warnings)
+        if chosen.workers > 1 or chosen.dask is not None:
+            expect_importable([*built["detectors"], *built.get("postprocessors", [])])
         show = progress or (lambda stage, done, total: None)
         named = [component for family in built.values() for component in family]
         if self.device != "cpu" and not any(n.component.uses_device for n in named):

@@ -41,7 +41,7 @@ OF_FILES = ("pixel_size_nm", "frame_interval_s")
 
 def merged_calibration(
     own: Calibration,
-    calibration: Calibration | Path | str | None,
+    calibration: Calibration | Mapping[str, Any] | Path | str | None,
     values: Mapping[str, Any],
     warnings: list[str],
     *,
@@ -54,7 +54,7 @@ def merged_calibration(
     own
         What is known without anybody's help.
     calibration
-        A calibration, or a TOML file with one.
+        A calibration, its fields by name, or a TOML file with one.
     values
         Fields of a calibration, and ``dose_rate_dpa_per_s`` in place of ``dose_per_frame_dpa``
         where the frame interval is known; None leaves a value as it is.
@@ -70,8 +70,7 @@ def merged_calibration(
     OptionError, FormatError
         A value is no field or outside its limits; the file cannot be read.
     """
-    if isinstance(calibration, str | Path):
-        calibration = Calibration.from_toml(Path(calibration))
+    calibration = None if calibration is None else Calibration.of(calibration)
     merged = given_calibration(own, calibration, values)
     for name, text in NAMES.items():
         if not (of_run or name in OF_FILES):
@@ -120,16 +119,18 @@ def unknown_fractions(calibration: Calibration, known: Collection[str]) -> list[
 
 
 def given_calibration(
-    own: Calibration, calibration: Calibration | Path | str | None, values: Mapping[str, Any]
+    own: Calibration,
+    calibration: Calibration | Mapping[str, Any] | Path | str | None,
+    values: Mapping[str, Any],
 ) -> Calibration:
     """Return the same as :func:`merged_calibration`, without a word about contradictions."""
     known = [*Calibration.model_fields, DOSE_RATE]
     unknown = [name for name in values if name not in known]
     if unknown:
         raise OptionError(f"{unknown[0]!r} is no calibration value; known are: {', '.join(known)}")
-    if isinstance(calibration, str | Path):
-        calibration = Calibration.from_toml(Path(calibration))
-    fields = calibration.model_dump(exclude_unset=True) if calibration else {}
+    fields = (
+        {} if calibration is None else Calibration.of(calibration).model_dump(exclude_unset=True)
+    )
     single = {name: value for name, value in values.items() if value is not None}
     rate = single.pop(DOSE_RATE, None)
     merged = overruled(overruled(own, fields), single, with_rate=rate is not None)

@@ -34,7 +34,18 @@ class Choice:
 
     @classmethod
     def parse(cls, text: str) -> Choice:
-        """Read ``NAME``, ``distribution/NAME`` or ``ALIAS=NAME``."""
+        """Read ``NAME``, ``distribution/NAME`` or ``ALIAS=NAME``.
+
+        Raises
+        ------
+        UsageError
+            It is none of these.
+        """
+        if not isinstance(text, str):
+            raise UsageError(
+                "a component is named by text, NAME, distribution/NAME or ALIAS=NAME, found "
+                f"{text!r}; docs/plugins.md shows how a class of your own gets a name"
+            )
         alias, equals, name = text.partition("=")
         if not equals:
             return cls(text, text.rpartition("/")[2])

@@ -14,16 +14,16 @@ from defectscope.pipeline.parts import read_table
 if TYPE_CHECKING:
     from defectscope.pipeline.results import Result
 
-__all__ = ["given_tracks"]
+__all__ = ["detections_of", "given_tracks"]
 
 
-def given_tracks(path: Path, result: Result) -> pd.DataFrame:
+def given_tracks(tracks: str | Path | pd.DataFrame, result: Result) -> pd.DataFrame:
     """Return the tracks in a table that was linked from the detections of a run.
 
     Parameters
     ----------
-    path
-        A CSV or Parquet file, as ``track`` writes it.
+    tracks
+        A CSV or Parquet file, as ``track`` writes it, or the table itself.
     result
         The run.
 
@@ -35,40 +35,47 @@ def given_tracks(path: Path, result: Result) -> pd.DataFrame:
         It is no table, lacks a column of the detections or ``particle``, has other frames, or a
         particle twice in one.
     """
-    if not path.is_file():
-        raise InputError(f"there is no table of tracks at {path}")
-    try:
-        table = read_table(path)
-    except (OSError, FormatError) as error:
-        # Not what to do about a table of a run: this one is the user's.
-        reason = " ".join(str(error.__cause__ or error).split())
-        raise FormatError(
-            f"the tracks {path} cannot be read as .csv or .parquet: {reason}"
-        ) from error
+    if isinstance(tracks, pd.DataFrame):
+        table, called = tracks, "the tracks"
+    else:
+        table, called = _read(Path(tracks)), f"the tracks {tracks}"
     missing = [name for name in (*DETECTION_COLUMNS, "particle") if name not in table]
     if missing:
         raise FormatError(
-            f"the tracks {path} lack the columns {', '.join(missing)}; link the table of the run: "
-            f"track {_detections(result)}"
+            f"{called} lack the columns {', '.join(missing)}; link the table of the run: "
+            f"track {detections_of(result)}"
         )
     if table["particle"].isna().any() or not table["frame"].isin(result.frames["frame"]).all():
         raise FormatError(
-            f"the tracks {path} have rows without a particle, or of frames that the run lacks; "
-            f"link the table of the run: track {_detections(result)}"
+            f"{called} have rows without a particle, or of frames that the run lacks; "
+            f"link the table of the run: track {detections_of(result)}"
         )
     table = table.astype({**DETECTION_COLUMNS, "particle": "int64"})
     twice = table.duplicated(["frame", "particle"])
     if twice.any():
         particle, frame = table.loc[twice, ["particle", "frame"]].iloc[0]
         raise FormatError(
-            f"the tracks {path} must have each particle once a frame, found particle {particle} "
+            f"{called} must have each particle once a frame, found particle {particle} "
             f"twice in frame {frame}; leave one of the two rows out, or link the table of the run: "
-            f"track {_detections(result)}"
+            f"track {detections_of(result)}"
         )
     return table
 
 
-def _detections(result: Result) -> Path:
+def _read(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise InputError(f"there is no table of tracks at {path}")
+    try:
+        return read_table(path)
+    except (OSError, FormatError) as error:
+        # Not what to do about a table of a run: this one is the user's.
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise FormatError(
+            f"the tracks {path} cannot be read as .csv or .parquet: {reason}"
+        ) from error
+
+
+def detections_of(result: Result) -> Path:
     """Return where the detections of a run are, which is told by ``--format``."""
     found = result.folder / "detections.csv"
     return found if found.is_file() else found.with_suffix(".parquet")

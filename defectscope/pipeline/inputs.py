@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from defectscope.core.base import Reader, Runtime
 from defectscope.core.calibration import Calibration
@@ -275,7 +276,10 @@ class InputSeries(FrameSequence):
                 reader.open()
                 self._opened_readers.add(file.reader)
             sequence = reader.read(file.path)
-        except DefectscopeError:
+        except DefectscopeError as error:
+            # A calibration that is not possible is no fault of an option.
+            if isinstance(error.__cause__, ValidationError):
+                raise ComponentError(_raised(file, error)) from error
             raise
         except OSError as error:
             raise InputError(
@@ -333,7 +337,7 @@ def _check_sequence(file: _File, sequence: Any) -> None:
 
 
 def _pixels(file: _File, pixels: Any) -> NDArray[Any]:
-    if not isinstance(pixels, np.ndarray):
+    if not isinstance(pixels, np.ndarray) or isinstance(pixels, np.ma.MaskedArray):
         raise ComponentError(
             f"reader {file.reader!r} must return frames of {file.path.name} as arrays, found "
             f"{type(pixels).__name__}"

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from defectscope._version import __version__
 from defectscope.core.calibration import Calibration
-from defectscope.core.errors import FormatError, InputError
+from defectscope.core.errors import FormatError, InputError, OptionError
 from defectscope.core.findings import Tables
 from defectscope.core.tables import (
     DETECTION_COLUMNS,
@@ -89,12 +89,11 @@ class Result:
         """Calibration of the series."""
         try:
             return Calibration.model_validate(self._plan.get("calibration", {}))
-        except ValidationError as error:
-            names = ", ".join(".".join(map(str, fault["loc"])) for fault in error.errors())
+        except (OptionError, ValidationError) as error:
             by = (self.info.get("versions") or {}).get("defectscope", "of an unknown version")
             raise FormatError(
                 f"{self.folder / 'run.json'} holds a calibration that defectscope {__version__} "
-                f"does not know ({names or 'no table'}); it was written by defectscope {by}: use "
+                f"does not know ({_fields(error)}); it was written by defectscope {by}: use "
                 "that version, or run again"
             ) from error
 
@@ -214,3 +213,11 @@ class Result:
             return None
         height, width = sides.max().astype(int).tolist()
         return self.masks.pixels((height, width))
+
+
+def _fields(error: Exception) -> str:
+    """Return the names of the fields that are wrong."""
+    found = error if isinstance(error, ValidationError) else error.__cause__
+    assert isinstance(found, ValidationError)
+    faults = found.errors()
+    return ", ".join(".".join(map(str, fault["loc"])) for fault in faults) or "no table"

@@ -1,12 +1,18 @@
-"""Scripts that run again in the processes that they start."""
+"""Scripts that run again in the processes that they start, and what these cannot import."""
 
 from __future__ import annotations
 
 import multiprocessing
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from defectscope.core.errors import UsageError
 
-__all__ = ["GUARD", "expect_guard"]
+if TYPE_CHECKING:
+    from defectscope.pipeline.named import NamedComponent
+
+__all__ = ["GUARD", "expect_guard", "expect_importable"]
 
 GUARD = 'put what a script does below if __name__ == "__main__":'
 
@@ -24,3 +30,22 @@ def expect_guard() -> None:
     # What multiprocessing goes by itself, when such a process is about to start another.
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise UsageError(f"a process that the script started runs the script again; {GUARD}")
+
+
+def expect_importable(components: Iterable[NamedComponent]) -> None:
+    """Refuse to hand components to other processes that cannot import their classes.
+
+    Raises
+    ------
+    UsageError
+        The class of one was typed into a notebook or an interactive session.
+    """
+    if getattr(sys.modules["__main__"], "__file__", None) is not None:
+        return  # a script, which other processes import
+    for named in components:
+        if type(named.component).__module__ == "__main__":
+            raise UsageError(
+                f"the class of {named.alias!r} stands in a notebook or an interactive session, "
+                "where other processes cannot import it; put it into a module, or leave out "
+                "--workers and --dask"
+            )

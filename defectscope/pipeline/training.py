@@ -22,6 +22,7 @@ from defectscope.core.weights import WeightFiles, find_weights, refuse_foreign
 from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.recipes import RecipeData
 from defectscope.pipeline.renaming import check_renames
+from defectscope.pipeline.said import only_warnings
 from defectscope.pipeline.script_guard import expect_guard
 from defectscope.pipeline.training_sets import DatasetData
 from defectscope.plugins.host import PluginHost, default_host
@@ -72,7 +73,7 @@ def train(
     overwrite: bool = False,
     host: PluginHost | None = None,
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
-    say: Callable[[str], None] = lambda text: None,
+    say: Callable[[str], None] | None = None,
 ) -> WeightFiles:
     """Train or fine-tune a detector.
 
@@ -111,7 +112,8 @@ def train(
     host
         Plugins to use; the installed ones by default.
     progress, say
-        Called with (stage, done, total), and with a line about how training goes.
+        Called with (stage, done, total), and with a line about how training goes, such as `print`.
+        Without `say`, the lines that warn come as Python's warnings.
 
     Raises
     ------
@@ -121,6 +123,7 @@ def train(
         `out` exists, or a file beside it that is not of former weights would be lost.
     """
     host = host or default_host()
+    say = say or only_warnings
     out = Path(out)
     if out.suffix != ".safetensors":
         raise UsageError(f"--out must be a .safetensors file, found {out.name}")

@@ -68,10 +68,12 @@ class Catalogue:
         Raises
         ------
         UnknownNameError
-            Nothing of that name is installed; the nearest name is suggested.
+            Nothing of that name is installed, or there is no such family; the nearest name is
+            suggested.
         PluginClashError
             Several plugins offer it; they are named.
         """
+        _check_family(family)
         found = self.matching(family, name)
         if not found:
             names = sorted({entry.name for entry in self.registered(family)})
@@ -91,14 +93,9 @@ class Catalogue:
         UnknownNameError, PluginClashError
             As :meth:`find` does.
         UsageError
-            Several families have it, or `family` is none of them.
+            Several families have it.
         """
         if family is not None:
-            if family not in FAMILIES:
-                raise UsageError(
-                    f"there is no family {family!r}{did_you_mean(family, FAMILIES)}; "
-                    f"the families are: {', '.join(FAMILIES)}"
-                )
             return self.find(family, name)
         families = [family for family in FAMILIES if self.matching(family, name)]
         if len(families) > 1:
@@ -229,6 +226,14 @@ class Catalogue:
             for entry in self.registered("weights")
             if entry.name not in clashing
         }
+
+
+def _check_family(family: str) -> None:
+    if family not in FAMILIES:
+        raise UnknownNameError(
+            f"there is no family {family!r}{did_you_mean(family, FAMILIES)}; "
+            f"the families are: {', '.join(FAMILIES)}"
+        )
 
 
 def _provided_by(name: str, everything: list[Registered]) -> str:

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import pickle
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from defectscope.core.calibration import Calibration
 from defectscope.core.errors import FormatError, OptionError
+from defectscope.core.frames import Frame
 
 # P2, eq. 1: dpa = 0.8534 + frame * 1.6466 / 1175; 1.75 s a frame, 2.6884 px/nm, 75 nm, 4/7 seen.
 SHEN = Calibration(
@@ -83,7 +85,7 @@ def test_one_visible_fraction_holds_for_every_type(number):
     ],
 )
 def test_values_outside_their_limits_are_refused(name, value):
-    with pytest.raises(ValidationError):
+    with pytest.raises(OptionError, match=f"^calibration: {name}.* = .* is not possible: input"):
         Calibration(**{name: value})
     with pytest.raises(OptionError, match=f"^calibration: {name}.* = .* is not possible: input"):
         Calibration().updated(**{name: value})
@@ -108,6 +110,20 @@ def test_updated_leaves_what_is_none_and_changes_a_copy():
 def test_unknown_fields_are_refused_by_name():
     with pytest.raises(OptionError, match="pixelsize"):
         Calibration().updated(pixelsize=1.0)
+    with pytest.raises(OptionError, match=r"no 'pixel_size' \(did you mean 'pixel_size_nm'\?\)"):
+        Calibration(pixel_size=1)
+
+
+def test_a_mapping_of_fields_is_a_calibration():
+    assert Calibration.of({"pixel_size_nm": 0.3}) == Calibration(pixel_size_nm=0.3)
+    assert Calibration.of(SHEN) is SHEN
+    assert Frame(np.eye(8, dtype=np.uint8), calibration={"thickness_nm": 75}).calibration == (
+        Calibration(thickness_nm=75)
+    )
+    with pytest.raises(OptionError, match="pixel_size_nm = -1 is not possible"):
+        Calibration.of({"pixel_size_nm": -1})
+    with pytest.raises(OptionError, match=r"the path of a TOML file; found float"):
+        Calibration.of(0.3)
 
 
 def test_a_calibration_cannot_be_changed():

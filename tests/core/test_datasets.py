@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,15 @@ NOTHING = Instances.empty((10, 10))
 )
 def test_the_stem_is_what_images_are_joined_by(file_name, stem):
     assert LabelledImage(file_name, NOTHING).stem == stem
+
+
+def test_one_line_shows_what_there_is():
+    found = Instances((10, 10), [[0, 0, 4, 4]], defect_types="black dot")
+    images = [LabelledImage("a.png", found), LabelledImage("b.png", NOTHING)]
+    assert repr(Dataset(images)) == "<Dataset: 2 images, 1 instances>"
+    assert repr(Dataset(images, Path("d"), ("black dot",))) == (
+        "<Dataset: 2 images in d, 1 instances of black dot>"
+    )
 
 
 def test_images_by_stem_keep_their_order_and_those_without_instances():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,6 +116,16 @@ def test_a_table_goes_before_the_laws():
     assert not Calibration(frame_times=FrameTimes(frame=(0,), time_s=(0,))).knows_doses
     assert pickle.loads(pickle.dumps(known)) == known
     assert Calibration.model_validate(known.model_dump(mode="json")) == known
+
+
+def test_a_table_may_be_a_data_frame():
+    table = pd.DataFrame({"frame": [0, 2], "time_s": [0.0, 3.0], "note": ["a", "b"]})
+    assert Calibration(frame_times=table).time_s(1) == 1.5
+    assert Calibration().updated(frame_times=table).time_s(2) == 3
+    with pytest.raises(FormatError, match=r"^the table of frame times has 'b' as time_s in row 2"):
+        Calibration(frame_times=table.assign(time_s=table["note"].where(table["frame"] > 0, 1)))
+    with pytest.raises(FormatError, match="needs the columns frame and time_s, dose_dpa or both"):
+        Calibration(frame_times=table[["frame"]])
 
 
 def test_a_calibration_shows_its_table_in_short():

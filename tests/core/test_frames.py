@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defectscope.core.calibration import Calibration
-from defectscope.core.errors import DamagedFrameError, OptionError
+from defectscope.core.errors import DamagedFrameError, OptionError, UsageError
 from defectscope.core.frames import (
     Frame,
     FrameSelection,
@@ -47,6 +48,13 @@ class Memory(FrameSequence):
         self.closed += 1
 
 
+def test_one_line_shows_a_series():
+    frames = Memory([461, 470, 465], Calibration(pixel_size_nm=0.372))
+    assert repr(frames) == "<Memory: 3 frames, indices 461 to 470, 0.372 nm/px>"
+    assert repr(frames[:1]) == "<FrameSelection: 1 frames, indices 461 to 461, 0.372 nm/px>"
+    assert repr(Memory([])) == "<Memory: 0 frames>"
+
+
 class TestFrame:
     @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
     def test_pixels_stay_as_they_were_read(self, dtype):
@@ -78,6 +86,25 @@ class TestFrame:
     def test_what_cannot_be_measured_is_refused(self, pixels, message):
         with pytest.raises(DamagedFrameError, match=f"^movie.tif#3: .*{message}"):
             Frame(pixels, 3, source="movie.tif#3")
+
+    @pytest.mark.parametrize(
+        ("pixels", "message"),
+        [
+            (NUMBERED.tolist(), "must be a numpy array, found list; make one with numpy.asarray"),
+            (np.ma.masked_less(NUMBERED, 3), r"a masked array, .* Pipeline.run\(..., masks="),
+        ],
+    )
+    def test_what_is_no_plain_array_is_refused(self, pixels, message):
+        with pytest.raises(UsageError, match=f"^a.png: the pixels .*{message}"):
+            Frame(pixels, source="a.png")
+
+    def test_the_index_is_a_whole_number(self):
+        assert type(Frame(NUMBERED, np.int64(5)).index) is int
+        with pytest.raises(UsageError, match=r"^a.png: the index must be .*, found 0.5"):
+            Frame(NUMBERED, 0.5, source="a.png")
+
+    def test_the_source_may_be_a_path(self):
+        assert Frame(NUMBERED, source=Path("a.png")).source == "a.png"
 
     def test_a_frame_without_source_is_named_by_its_index(self):
         with pytest.raises(DamagedFrameError, match=r"^frame 12: every pixel"):

@@ -142,6 +142,33 @@ class TestConstruction:
         with pytest.raises(AttributeError):
             full().scores = np.zeros(3)
 
+    def test_what_was_given_may_change_later(self):
+        given = {
+            "boxes": np.array([[0, 0, 4, 4]], np.float32),
+            "scores": np.ones(1, np.float32),
+            "defect_types": np.array(["black dot"]),
+            "ignore": np.zeros(1, bool),
+            "lines": [np.zeros((2, 2))],
+            "measurements": {"x": np.zeros(1)},
+        }
+        found = Instances((8, 8), **given)
+        for name in ("boxes", "scores", "ignore"):
+            given[name][:] = 9
+        given["defect_types"][:] = "x"
+        given["lines"][0][:] = 9
+        given["measurements"]["x"][:] = 9
+        assert found.boxes.tolist() == [[0, 0, 4, 4]]
+        assert (found.scores[0], found.ignore[0], found.measurements["x"][0]) == (1, False, 0)
+        assert found.defect_types[0] == "black dot"
+        assert found.lines[0].sum() == 0
+
+    def test_one_line_shows_what_there_is(self):
+        assert repr(full()) == (
+            f"<Instances: 3 in {SHAPE[1]} x {SHAPE[0]} px; 1 type 0, 1 type 1, 1 type 2; "
+            "with masks, lines, x, y, track_id>"
+        )
+        assert repr(Instances.empty((8, 9))) == "<Instances: 0 in 9 x 8 px>"
+
     def test_more_than_a_hundred(self):
         assert len(Instances(SHAPE, boxes(1000), defect_types="loop")[:]) == 1000
 

@@ -47,6 +47,10 @@ class TestMask:
         with pytest.raises(ValueError, match=f"a mask needs a 2-D bool bitmap, found {found}"):
             Mask(0, 0, bitmap)
 
+    def test_one_line_shows_it(self):
+        shown = repr(Mask(3, 4, np.eye(2, 5, dtype=bool)))
+        assert shown == "<Mask of 2 px in 5 x 2 px at (3, 4)>"
+
     def test_place_and_area(self):
         mask = Mask(3, 5, np.array([[True, False, True], [False, True, False]]))
         assert mask.box == (3, 5, 6, 7)

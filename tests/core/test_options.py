@@ -256,6 +256,15 @@ def test_numbers_stay_numbers_where_one_is_asked_for() -> None:
         validate_options(Texts, {"label": 5}, "images")
 
 
+def test_paths_are_text_where_text_is_asked_for() -> None:
+    found = validate_options(Texts, {"label": Path("a/b"), "folder": Path("a/b")}, "images")
+    assert (found.label, found.folder) == (str(Path("a/b")), Path("a/b"))
+    written = as_written(Texts, {"label": Path("x"), "preset": Path("y"), "other": Path("z")})
+    assert written == {"label": "x", "preset": Path("y"), "other": Path("z")}
+    with pytest.raises(OptionError, match="valid number"):
+        validate_options(Texts, {"share": Path("a/b")}, "images")
+
+
 def test_numbers_of_numpy_become_plain_ones() -> None:
     given = {"count": np.int64(3), "share": np.float32(0.5), "table": {"a": [np.int8(1)]},
              "row": np.arange(2)}  # fmt: skip

@@ -72,6 +72,12 @@ class TestFiles:
             assert found[name].dtype == value.dtype
         assert opened.checked(".onnx").read_bytes() == ONNX
 
+    def test_a_path_may_be_text_and_text_a_path(self, saved):
+        assert WeightFiles.open(str(saved.tensors)) == saved
+        assert read_tensors(str(saved.tensors)).keys() == TENSORS.keys()
+        assert find_weights(saved.tensors, {}) == saved.tensors
+        assert WeightFiles.save(str(saved.tensors), card(), TENSORS, ONNX) == saved
+
     def test_the_card_holds_the_digests_of_the_files(self, saved):
         for suffix, path in (("safetensors", saved.tensors), ("onnx", saved.onnx)):
             assert saved.card.sha256[suffix] == hashlib.sha256(path.read_bytes()).hexdigest()

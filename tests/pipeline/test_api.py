@@ -302,6 +302,11 @@ def test_what_is_no_frame_is_one_sentence(host):
         pipeline.run([])
 
 
+def test_one_line_shows_a_pipeline(host):
+    pipeline = ds.Pipeline("find", ["a=axes"], "by-rank", analyses=[], host=host)
+    assert repr(pipeline) == "<Pipeline: find, a, by-rank; 0 analyses>"
+
+
 def test_a_temporary_result_lives_as_long_as_it_is_held(host):
     result = ds.Pipeline("find", ["axes"], "by-rank", host=host).run(frames_in_memory(), **PLAIN)
     folder = result.folder
@@ -310,6 +315,18 @@ def test_a_temporary_result_lives_as_long_as_it_is_held(host):
     gc.collect()
     assert result.particles["detections"].tolist() == [2, 2, 2]
     del result
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_the_report_on_a_temporary_result_lives_as_long_as_what_names_it(host, series):
+    done = ds.analyze(Pipeline("find", host=host).run(series(2)), host=host)
+    gc.collect()
+    assert done.report.is_file()
+    folder = done.report.parent
+    assert str(folder) in repr(done)
+    assert "Result" not in repr(done)
+    del done
     gc.collect()
     assert not folder.exists()
 

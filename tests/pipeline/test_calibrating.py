@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import defectscope as ds
+from defectscope.core.errors import OptionError
 from defectscope.core.recalibration import recalibrated
 from defectscope.pipeline.calibrating import HALF_A_LAW, merged_calibration, unknown_fractions
 
@@ -98,6 +99,14 @@ def test_what_is_unknown_names_the_options(unknown: ds.Result, tmp_path: Path) -
         "unknown, and so left out: frame interval (times are in frames), dose law; "
         "give --frame-interval, --dose-start and --dose-per-frame to analyze"
     )
+
+
+def test_a_mapping_of_fields_is_overruled_by_single_values() -> None:
+    fields = {"pixel_size_nm": 0.2, "thickness_nm": 80}
+    merged = merged_calibration(ds.Calibration(), fields, {"pixel_size_nm": 0.4}, [])
+    assert merged == ds.Calibration(pixel_size_nm=0.4, thickness_nm=80)
+    with pytest.raises(OptionError, match="pixel_size_nm = -1 is not possible"):
+        merged_calibration(ds.Calibration(), {"pixel_size_nm": -1}, {}, [])
 
 
 def test_what_the_run_knows_is_overruled_with_a_word(known: ds.Result, tmp_path: Path) -> None:

@@ -18,6 +18,11 @@ def test_half_an_alias_is_refused(text):
         Choice.parse(text)
 
 
+def test_a_class_is_no_name():
+    with pytest.raises(UsageError, match=r"named by text, .* found <class 'int'>; docs/plugins"):
+        make_choices(["dark-blobs", int], {})
+
+
 def test_set_overrules_the_file_and_the_alias_overrules_the_name(tmp_path):
     config = tmp_path / "options.toml"
     config.write_text('[blobs]\na = 1\nb = 2\n[big]\nc = "x"\n')

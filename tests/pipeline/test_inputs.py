@@ -544,6 +544,8 @@ class Arrays(ds.Reader):
         if path.stem == "ends":
             raise SystemExit(0)
         assert {"dislocation"} <= self.runtime.defect_types.keys()
+        if path.stem == "unscaled":
+            ds.Calibration(pixel_size_nm=-1)
         return ArrayFrames(path)
 
 
@@ -610,7 +612,7 @@ def test_two_third_parties_for_one_suffix_clash(
 
 def test_a_reader_that_raises_is_named(tmp_path: Path, host: PluginHost, arrays: str) -> None:
     add_reader(host, "lab-formats", arrays, ".npy")
-    for name in ("broken", "raises", "fails", "ends", "quits"):
+    for name in ("broken", "raises", "fails", "ends", "quits", "unscaled"):
         np.save(tmp_path / f"{name}.npy", np.stack([picture(5)] * 2))
     with pytest.raises(ComponentError, match=r"'lab-formats/arrays' failed on broken\.npy: KeyErr"):
         open_inputs([tmp_path / "broken.npy"], host)
@@ -618,6 +620,8 @@ def test_a_reader_that_raises_is_named(tmp_path: Path, host: PluginHost, arrays:
         open_inputs([tmp_path / "raises.npy"], host).read(0)
     with pytest.raises(ComponentError, match=r"failed on ends\.npy: SystemExit: 0 \(it tried"):
         open_inputs([tmp_path / "ends.npy"], host)
+    with pytest.raises(ComponentError, match=r"failed on unscaled\.npy: OptionError: calibration"):
+        open_inputs([tmp_path / "unscaled.npy"], host)
     with pytest.raises(ComponentError, match=r"failed on quits\.npy: SystemExit: 0 \(it tried"):
         open_inputs([tmp_path / "quits.npy"], host).read(0)
     with pytest.raises(DamagedFrameError, match=r"fails\.npy#1: cannot be read: Input/output"):

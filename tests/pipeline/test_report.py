@@ -19,10 +19,11 @@ import defectscope as ds
 from defectscope.core.errors import OptionError, UsageError
 from defectscope.core.findings import KeyNumber
 from defectscope.pipeline import analysing
-from defectscope.pipeline.analysing import analyse_run, selected_tables
+from defectscope.pipeline.analysing import analyse_run
 from defectscope.pipeline.report import number_text
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.runfolder import RunFolder
+from defectscope.pipeline.selected_tables import selected_tables
 from defectscope.plugins.host import default_host
 
 EVIL = "</script><img src=x onerror=alert(1)>"

@@ -149,6 +149,22 @@ def test_a_card_of_another_detector_is_refused(recipe, tmp_path, monkeypatch):
     assert files.card.detector == "heatmap"
 
 
+def test_without_say_what_warns_is_a_warning(recipe, tmp_path, monkeypatch):
+    def talk(self, job):
+        job.say("step 1 of 2")
+        job.say("warning: dots: nothing is found")
+        return weight_files(job.out)
+
+    monkeypatch.setattr(Learner, "train", talk)
+    given = {"out": tmp_path / "x.safetensors", "host": isolated_host(Plugin()), "overwrite": True}
+    with pytest.warns(UserWarning, match="^dots: nothing is found$") as caught:
+        train("learner", recipe, **given)
+    assert len(caught) == 1
+    said = []
+    train("learner", recipe, **given, say=said.append)
+    assert said == ["step 1 of 2", "warning: dots: nothing is found"]
+
+
 def test_what_it_returns_before_training_is_looked_at(recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(Learner, "before", staticmethod(lambda: True))
     message = f"{WHO}must return WeightFiles or None, found bool before it trained"

@@ -289,8 +289,9 @@ def test_the_scale_of_the_files_is_that_of_the_run_and_of_a_resume(host, with_re
     given = {"idle_s": 0.3, "overlay": False, "vote": "2/3"}
     pipeline.watch(folder, tmp_path / "run", Calibration(frame_interval_s=2), **given)
     write(2)
+    fields = {"frame_interval_s": 1}  # which a single value overrules
     result = pipeline.watch(
-        folder, tmp_path / "run", Calibration(frame_interval_s=2), resume=True, **given
+        folder, tmp_path / "run", fields, frame_interval_s=2, resume=True, **given
     )
     assert result.info["plan"]["calibration"]["pixel_size_nm"] == pytest.approx(0.4)
     assert result.frames["time_s"].tolist() == [2, 4]

@@ -477,6 +477,8 @@ def test_find_anywhere(site):
         host.find_anywhere("singel")
     with pytest.raises(ds.UsageError, match=r"no family 'detector' \(did you mean 'detectors'"):
         host.find_anywhere("single", "detector")
+    with pytest.raises(ds.UnknownNameError, match=r"no family 'detector' .*are: defect-types, re"):
+        host.build("detector", "single")
 
 
 COMPONENTS = {

@@ -46,6 +46,33 @@ def project(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
+NOTEBOOK = """
+exec(cell)
+exec(cell)
+import numpy as np
+noise = np.random.default_rng(0).normal(100, 10, (2, 96, 96)).astype("float32")
+frames = [ds.Frame(pixels, index) for index, pixels in enumerate(noise)]
+given = {"overlay": False, "figures": False}
+assert "mean_side_px" in pipeline.run(frames, **given).detections
+try:
+    pipeline.run(frames, "left", workers=2, **given)
+except ds.UsageError as error:
+    print(error)
+"""
+
+
+def test_a_component_of_a_notebook(tmp_path):
+    section = GUIDE.read_text().partition("in a notebook\n")[2].partition("\n## ")[0]
+    (cell,) = re.findall(r"^```python\n(.*?)^```", section, re.S | re.M)
+    done = subprocess.run(
+        [sys.executable, "-c", f"cell = {cell!r}{NOTEBOOK}"], cwd=tmp_path, capture_output=True,
+        text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("the class of 'box-sides' stands in a notebook")
+    assert not (tmp_path / "left").exists()
+
+
 def test_the_entry_point_names_the_plugin(project):
     settings = tomllib.loads((project / "pyproject.toml").read_text())
     assert settings["project"]["entry-points"]["defectscope"] == {
