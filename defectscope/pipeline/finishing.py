@@ -109,7 +109,8 @@ def track_detections(
     step = typical_step(frames["frame"])
     tracks = linked_in_run(folder, named, detections, frames, step, named.component.needs_geometry)
     write_table(folder / f"tracks.{table_format}", tracks)
-    write_table(folder / "particles.csv", particle_table(tracks, calibration, step))
+    particles = particle_table(tracks, calibration, step, readable_frames(frames))
+    write_table(folder / "particles.csv", particles)
 
 
 def linked_in_run(

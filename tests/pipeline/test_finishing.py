@@ -119,6 +119,20 @@ def test_trackers_count_the_frames_that_a_run_looked_at(tmp_path, looked_at, fou
     assert particle["lifetime_s"] == 2.0 * (last - first + 1)
 
 
+def test_damaged_frames_make_no_particle_patchy(tmp_path):
+    from defectscope.plugins.host import default_host
+
+    seen = [0, 1, 5, 9]
+    status = ["ok" if frame in seen else "damaged" for frame in range(10)]
+    pd.DataFrame({"frame": range(10), "status": status}).to_csv(
+        tmp_path / "frames.csv", index=False
+    )
+    pd.DataFrame({"frame": seen, "x": 5.0, "y": 5.0}).to_parquet(tmp_path / "detections.parquet")
+    tracker = default_host().build("trackers", "trackpy", {"memory": 4}, ds.Runtime())
+    track_detections(tmp_path, NamedComponent("trackpy", tracker), ds.Calibration(), "csv")
+    assert pd.read_csv(tmp_path / "particles.csv")["quality"].tolist() == ["good"]
+
+
 @pytest.mark.parametrize("tracker", ["trackpy", "lines"])
 def test_tables_of_csv_without_a_detection_are_linked(tmp_path, tracker):
     from defectscope.plugins.host import default_host
