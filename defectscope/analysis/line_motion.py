@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from defectscope import Analysis, Finding, Tables
+from defectscope import Analysis, Finding, Options, Tables
 from defectscope.analysis.axes import new_figure, series_axis, type_colour
 from defectscope.analysis.line_courses import NO_COURSES, Course, courses
 from defectscope.analysis.scales import untracked
-from defectscope.core.geometry.curvature import curvatures
+from defectscope.core.geometry.curvature import curvatures_inside
 from defectscope.core.geometry.curves import normal_displacement
 from defectscope.core.geometry.polylines import polyline_length, polyline_resample
 
@@ -21,11 +22,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LineMotion"]
+__all__ = ["LineMotion", "LineMotionOptions"]
 
 POINTS = 50
 # Lines that are drawn, those seen longest; of so many each has a colour of its own.
 DRAWN, COLOURS = 12, 6
+
+
+class LineMotionOptions(Options):
+    """Options of the analysis ``line-motion``."""
+
+    end_px: float = Field(
+        7.0, ge=0, description="length at either end of open lines that does not count in their "
+        "curvature, px: half of skeleton-spline.smoothing_px, which straightens it"
+    )  # fmt: skip
 
 
 class LineMotion(Analysis):
@@ -40,6 +50,8 @@ class LineMotion(Analysis):
     that grows has a positive velocity, and a signed curvature of -1/R.
     """
 
+    Options = LineMotionOptions
+    options: LineMotionOptions
     needs_geometry = True
     shapes = ("line",)
 
@@ -88,7 +100,7 @@ class LineMotion(Analysis):
         for line, course, way, gap, apart_s in zip(
             seen, points, moved, gaps, np.diff(times, prepend=np.nan), strict=True
         ):
-            bends = curvatures(polyline_resample(course, POINTS))
+            bends = curvatures_inside(polyline_resample(course, POINTS), self.options.end_px)
             amount, signed = float(np.abs(bends).mean()), float(bends.mean())
             per_frame = way / gap
             rows.append(

@@ -14,6 +14,7 @@ from defectscope.analysis.line_courses import Pileup
 from defectscope.analysis.line_density import LineDensity
 from defectscope.analysis.line_motion import LineMotion
 from defectscope.analysis.line_spacing import LineSpacing, _names
+from defectscope.core.geometry.smoothing import smoothed_curve
 from defectscope.plugins.shipped_types import SHIPPED
 from defectscope.plugins.testing import AnalysisConformance
 
@@ -141,6 +142,19 @@ def test_curvature_is_that_of_a_circle():
     (finding,) = LineMotion(runtime=TYPES).analyse(tables({0: [arc], 1: [arc]}))
     np.testing.assert_allclose(finding.table["curvature_per_px"], 1 / 200, rtol=0.05)
     np.testing.assert_allclose(finding.table["curvature_per_nm"], 1 / 100, rtol=0.05)
+
+
+@pytest.mark.parametrize("length", [20, 30, 60])
+def test_curvature_is_that_of_an_arc_also_where_it_was_smoothed(length):
+    angle = np.linspace(0, length / 60, 2 * length + 1)
+    arc = np.stack([60 * np.cos(angle), 60 * np.sin(angle)], axis=1)
+    smoothed = smoothed_curve(arc, 14.0, count=50)
+    (finding,) = LineMotion(runtime=TYPES).analyse(tables({0: [smoothed], 1: [smoothed]}))
+    for name in ("curvature_per_px", "signed_curvature_per_px"):
+        np.testing.assert_allclose(finding.table[name].abs(), 1 / 60, rtol=0.08)
+    whole = LineMotion(LineMotion.Options(end_px=0), TYPES)
+    (finding,) = whole.analyse(tables({0: [smoothed], 1: [smoothed]}))
+    assert (finding.table["curvature_per_px"] < 0.92 / 60).all()
 
 
 def ring(radius, start=0.0, way=1, x=100.0):
