@@ -103,7 +103,9 @@ class Growth(Analysis):
         for k, particle in enumerate(chosen):
             own = rows[rows["particle"] == particle]
             fits = _drawn(panel, own, axis, size, f"particle {particle}", type_colour(k))
-            records += [_record(particle, fit, size[-2:], unit) for fit in fits]
+            # Laws count from the first sighting that has a size.
+            start = {f"start_{axis}": own[axis].iloc[0]}
+            records += [_record(particle, fit, start, size[-2:], unit) for fit in fits]
         if not records:
             return []
         panel.set(xlabel=LABELS[axis], ylabel=f"Diameter ({size[-2:]})")
@@ -150,8 +152,10 @@ def _drawn(
     return fits
 
 
-def _record(particle: int, fit: GrowthFit, length: str, unit: str) -> dict[str, Any]:
-    record: dict[str, Any] = {"particle": particle, "law": fit.law}
+def _record(
+    particle: int, fit: GrowthFit, start: dict[str, Any], length: str, unit: str
+) -> dict[str, Any]:
+    record: dict[str, Any] = {"particle": particle, "law": fit.law, **start}
     for name, value in fit.parameters.items():
         record |= {name: value, f"{name}_error": fit.errors[name]}
     record |= {"residual": fit.residual, "aicc": fit.aicc}

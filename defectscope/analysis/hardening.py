@@ -7,14 +7,14 @@ several defect types): Δσ = M·α·μ·b·sqrt(ρ·d).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 from scipy import special
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
-from defectscope.analysis.axes import new_figure, series_styles
+from defectscope.analysis.axes import SeriesStyle, new_figure, series_styles
 from defectscope.analysis.counting import LEVEL
 from defectscope.analysis.density import EDGES, Edges, density_table
 from defectscope.analysis.detector_scores import (
@@ -26,11 +26,13 @@ from defectscope.analysis.detector_scores import (
 from defectscope.analysis.scales import NM_IN_M
 from defectscope.analysis.series import SeriesPanel
 from defectscope.analysis.sizes import size_table
+from defectscope.analysis.superposition import ALL_TYPES, Superposition, with_total
 from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
+from defectscope.core.errors import OptionError, did_you_mean
 from defectscope.core.fields import counted_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
@@ -38,13 +40,25 @@ if TYPE_CHECKING:
 __all__ = ["Hardening", "HardeningOptions", "Strength", "barrier_hardening", "hardening_table"]
 
 QUANTITY = "number_density_per_m3"
+STRENGTH = 0.4
+TOTALS = {"quadratic": "the root of the sum of squares of that by each",
+          "linear": "the sum of that by each"}  # fmt: skip
 
 
 class HardeningOptions(DetectorScoreOptions):
     """Constants of the dispersed barrier model; the defaults are those of ferritic steel."""
 
     taylor_factor: float = Field(3.06, gt=0, le=10, description="M, of a texture-free bcc metal")
-    strength: float = Field(0.4, gt=0, le=1, description="α, strength of the obstacles")
+    strength: dict[str, Annotated[float, Field(gt=0, le=1)]] = Field(
+        default={"*": STRENGTH},
+        description='α, strength of the obstacles: one number, or one for each defect type, "*" '
+        f"being those that are not named ({STRENGTH})",
+    )
+    superposition: Superposition = Field(
+        "quadratic",
+        description="how the hardening by several types adds up: quadratic (root of the sum of "
+        "squares), linear (sum)",
+    )
     shear_modulus_gpa: float = Field(82.0, gt=0, le=1000, description="μ, GPa")
     burgers_nm: float = Field(
         0.248, gt=0, le=10, description="b, nm, of the dislocations that glide: a/2⟨111⟩ of iron"
@@ -53,6 +67,15 @@ class HardeningOptions(DetectorScoreOptions):
         0.0, ge=0, description="error that all diameters have in common, nm; P3: 1.7"
     )
     edges: Edges = Field("centres", description=f"how the density is counted; {EDGES}")
+
+    @field_validator("strength", mode="before")
+    @classmethod
+    def _one_number_means_every_type(cls, value: Any) -> Any:
+        return {"*": value} if isinstance(value, int | float) else value
+
+    def strength_of(self, defect_type: str) -> float:
+        """Return α of a defect type."""
+        return self.strength.get(defect_type, self.strength.get("*", STRENGTH))
 
 
 class Strength(NamedTuple):
@@ -68,6 +91,7 @@ def barrier_hardening(
     options: HardeningOptions | None = None,
     density_error_per_m3: ArrayLike = 0.0,
     diameter_error_nm: ArrayLike = 0.0,
+    defect_type: str | Sequence[str] = "*",
 ) -> Strength:
     """Return the hardening by obstacles, Δσ = M·α·μ·b·sqrt(ρ·d).
 
@@ -79,6 +103,8 @@ def barrier_hardening(
         M, α, μ and b.
     density_error_per_m3, diameter_error_nm
         Their standard errors.
+    defect_type
+        One for all, or (n,), of which α may depend.
 
     Notes
     -----
@@ -94,7 +120,10 @@ def barrier_hardening(
             + (np.asarray(diameter_error_nm, float) / diameter) ** 2
             + (common / diameter) ** 2
         )
-    factor = constants.taylor_factor * constants.strength * constants.shear_modulus_gpa * 1e3
+    names = [defect_type] if isinstance(defect_type, str) else defect_type
+    alpha = np.array([constants.strength_of(name) for name in names])
+    alpha = alpha[0] if isinstance(defect_type, str) else alpha
+    factor = constants.taylor_factor * alpha * constants.shear_modulus_gpa * 1e3
     strength = factor * constants.burgers_nm * NM_IN_M * np.sqrt(density * diameter * NM_IN_M)
     return Strength(strength, np.where(density > 0, strength * relative, 0.0))
 
@@ -106,7 +135,7 @@ def hardening_table(
     level: float = LEVEL,
     by_type: ScoresByType | None = None,
 ) -> pd.DataFrame:
-    """Return the hardening of each frame and defect type.
+    """Return the hardening of each frame and defect type, and of all types.
 
     Parameters
     ----------
@@ -127,7 +156,8 @@ def hardening_table(
         ``frame``, ``time_s``, ``dose_dpa``, ``defect_type``, the number density as in
         :func:`defectscope.analysis.density.density_table`, ``mean_nm`` and ``mean_error_nm`` of
         the diameter, and ``hardening_mpa`` with its standard error (``_error``) and limits
-        (``_low``, ``_high``).
+        (``_low``, ``_high``). Where several types have one, each frame has a row ``all types`` more
+        (:func:`defectscope.analysis.superposition.with_total`).
 
     Notes
     -----
@@ -158,7 +188,8 @@ def hardening_table(
     sampled = table.pop("wide").where(np.isfinite).fillna(usual).fillna(0.0)
     diameter, error = table["mean_nm"], table["mean_error_nm"].fillna(0.0)
     rho, rho_error, low, high = (table[name].to_numpy(float) for name in names)
-    found = barrier_hardening(rho, diameter, constants, rho_error, error)
+    types = table["defect_type"].tolist()
+    found = barrier_hardening(rho, diameter, constants, rho_error, error, types)
     # Of none there is no hardening, but of what has no known size it is unknown also then.
     unknown = np.where(diameter.notna(), 0.0, np.nan)
     table["hardening_mpa"] = np.where(rho == 0, unknown, found.mpa)
@@ -166,28 +197,35 @@ def hardening_table(
     common = special.ndtri((1 + level) / 2) * constants.diameter_error_nm
     wide = (np.hypot(sampled, common) / diameter).to_numpy(float)
     middle = np.where(rho > 0, rho, high)
-    strength = barrier_hardening(middle, diameter, constants).mpa
+    strength = barrier_hardening(middle, diameter, constants, defect_type=types).mpa
     with np.errstate(divide="ignore", invalid="ignore"):
         down = np.exp(-np.hypot(np.log(middle / low), wide) / 2)
         table["hardening_mpa_low"] = np.where(low > 0, strength * down, unknown)
         up = np.exp(np.hypot(np.log(high / middle), wide) / 2)
     table["hardening_mpa_high"] = strength * up
-    return table
+    return with_total(table, constants.superposition, constants.diameter_error_nm)
 
 
 class Hardening(Analysis):
-    """Hardening of each defect type against dose, with its limits."""
+    """Hardening by each defect type, and by all, against dose, with its limits."""
 
     Options = HardeningOptions
     options: HardeningOptions
     shapes = ("ellipse",)
 
     def analyse(self, tables: Tables) -> list[Finding]:
-        """Return one finding; none where volume density or sizes are unknown."""
+        """Return one finding; none where volume density or sizes are unknown.
+
+        Raises
+        ------
+        OptionError
+            `strength` names a type that neither is registered nor was found.
+        """
         calibration = tables.calibration
         known = calibration.pixel_size_nm is not None and calibration.thickness_nm is not None
         if not known or "diameter_nm" not in tables.detections:
             return []
+        self._check_names(tables)
         scores = self.options.scores(tables.detector_scores)
         by_type = self.options.scores_by_type(tables.detector_scores_by_type)
         table = hardening_table(tables, self.options, scores, by_type=by_type)
@@ -196,8 +234,12 @@ class Hardening(Analysis):
         figure, (panel,) = new_figure()
         series = SeriesPanel(panel, tables.frames, "95 % limits")
         groups = {str(name): rows for name, rows in table.groupby("defect_type")}
+        single = [name for name in groups if name != ALL_TYPES]
+        styles = series_styles(single, self.runtime.defect_types)
+        if ALL_TYPES in groups:
+            styles[ALL_TYPES] = SeriesStyle("All types", "black")
         numbers = []
-        for name, style in series_styles(groups, self.runtime.defect_types).items():
+        for name, style in styles.items():
             own = groups[name].dropna(subset=["hardening_mpa"])
             y, low, high = (
                 own[f"hardening_mpa{end}"].to_numpy(float) for end in ("", "_low", "_high")
@@ -205,7 +247,8 @@ class Hardening(Analysis):
             series.draw(own, y, low, high, style)
             if len(y):
                 where = series.axis.where(own["frame"].iloc[-1], "in the last frame")
-                text = f"Hardening by {style.title.lower()}s {where}"
+                by = ALL_TYPES if name == ALL_TYPES else f"{style.title.lower()}s"
+                text = f"Hardening by {by} {where}"
                 limits = (low[-1], high[-1]) if np.isfinite(high[-1]) else (None, None)
                 numbers.append(KeyNumber(text, y[-1], "MPa", *limits))
         panel.set_ylabel("Hardening (MPa)")
@@ -213,15 +256,27 @@ class Hardening(Analysis):
         series.legend()
         source = self.options.source(tables)
         uncut = "Densities are corrected for what the rim cuts."
-        notes = (uncut if self.options.edges == "uncut" else "",
-                 detector_note(scores, source, by_type=by_type, names=groups),
-                 detector_note(scores, source, for_counts=False, by_type=by_type, names=groups),
+        total = f"Hardening by all types is {TOTALS[self.options.superposition]}."
+        notes = (total if ALL_TYPES in groups else "",
+                 uncut if self.options.edges == "uncut" else "",
+                 detector_note(scores, source, by_type=by_type, names=single),
+                 detector_note(scores, source, for_counts=False, by_type=by_type, names=single),
                  cut_note(tables.detections[counted_fields(tables).hold(tables.detections)]),
                  field_note(tables))  # fmt: skip
         note = " ".join(filter(None, notes))
         return [
             Finding("hardening", "Dispersed-barrier hardening", table, figure, tuple(numbers), note)
         ]
+
+    def _check_names(self, tables: Tables) -> None:
+        found = tables.detections["defect_type"].dropna().astype(str)
+        known = list(dict.fromkeys([*self.runtime.defect_types, *found, "*"]))
+        for name in self.options.strength:
+            if name not in known:
+                raise OptionError(
+                    f"hardening.strength names {name!r}, which is no known defect type"
+                    f"{did_you_mean(name, known)}; known are: {', '.join(known)}"
+                )
 
     def why_nothing(self, tables: Tables) -> str:
         """Return what the tables lack."""

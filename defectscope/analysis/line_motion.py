@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from defectscope import Analysis, Finding, Tables
+from defectscope import Analysis, Finding, Options, Tables
 from defectscope.analysis.axes import new_figure, series_axis, type_colour
 from defectscope.analysis.line_courses import NO_COURSES, Course, courses
 from defectscope.analysis.scales import untracked
-from defectscope.core.geometry.curvature import curvatures
+from defectscope.core.geometry.curvature import curvatures_inside
 from defectscope.core.geometry.curves import normal_displacement
 from defectscope.core.geometry.polylines import polyline_length, polyline_resample
 
@@ -21,11 +22,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["LineMotion"]
+__all__ = ["LineMotion", "LineMotionOptions"]
 
 POINTS = 50
 # Lines that are drawn, those seen longest; of so many each has a colour of its own.
 DRAWN, COLOURS = 12, 6
+
+
+class LineMotionOptions(Options):
+    """Options of the analysis ``line-motion``."""
+
+    end_px: float = Field(
+        7.0, ge=0, description="length at either end of open lines that does not count in their "
+        "curvature, px: half of skeleton-spline.smoothing_px, which straightens it"
+    )  # fmt: skip
 
 
 class LineMotion(Analysis):
@@ -36,9 +46,12 @@ class LineMotion(Analysis):
     right, as the note says in degrees. Curvature is the mean of its amount, to which the pixels of
     a mask add: a straight line of 60 px has 0.01 / px. The mean with sign, ``signed_curvature``,
     has a tenth of that; it is positive where the ends of a line lie on the side to which positive
-    velocities point.
+    velocities point. Closed lines have no such side: their normals point outwards, so that a circle
+    that grows has a positive velocity, and a signed curvature of -1/R.
     """
 
+    Options = LineMotionOptions
+    options: LineMotionOptions
     needs_geometry = True
     shapes = ("line",)
 
@@ -61,7 +74,7 @@ class LineMotion(Analysis):
         table = pd.DataFrame(rows)
         if table.empty or table["displacement_px"].isna().all():
             return []
-        return [self._finding(table, axis, tables)]
+        return [self._finding(table, _senses(lines, axis), tables)]
 
     def why_nothing(self, tables: Tables) -> str:
         """Return what the tables lack."""
@@ -74,7 +87,10 @@ class LineMotion(Analysis):
     ) -> list[dict[str, Any]]:
         size, known = tables.calibration.pixel_size_nm, tables.calibration
         first = seen[0].points
-        points = [first if _mean_normal(first) @ axis >= 0 else first[::-1]]
+        if _is_closed(first):
+            points = [_outwards(first)]
+        else:
+            points = [first if _mean_normal(first) @ axis >= 0 else first[::-1]]
         for line in seen[1:]:
             points.append(_turned_like(points[-1], line.points))
         moved = [np.nan, *(normal_displacement(a, b) for a, b in pairwise(points))]
@@ -84,7 +100,7 @@ class LineMotion(Analysis):
         for line, course, way, gap, apart_s in zip(
             seen, points, moved, gaps, np.diff(times, prepend=np.nan), strict=True
         ):
-            bends = curvatures(polyline_resample(course, POINTS))
+            bends = curvatures_inside(polyline_resample(course, POINTS), self.options.end_px)
             amount, signed = float(np.abs(bends).mean()), float(bends.mean())
             per_frame = way / gap
             rows.append(
@@ -103,7 +119,7 @@ class LineMotion(Analysis):
             )
         return rows
 
-    def _finding(self, table: pd.DataFrame, axis: NDArray[np.float64], tables: Tables) -> Finding:
+    def _finding(self, table: pd.DataFrame, note: str, tables: Tables) -> Finding:
         column, label = series_axis(tables.frames)
         if column != "frame":
             table = table.merge(tables.frames[["frame", column]], on="frame", how="left")
@@ -128,11 +144,6 @@ class LineMotion(Analysis):
         right.set(xlabel=label, ylabel=f"Mean curvature ({bend[1]})")
         right.set_ylim(bottom=0)
         right.legend(title="particle", frameon=False, fontsize=7, ncols=2)
-        angle = np.degrees(np.arctan2(-axis[1], axis[0]))
-        note = (
-            f"Positive velocities point {angle:.0f}° from the x axis, counted counter-clockwise in "
-            "the image."
-        )
         title = "Velocity and curvature of dislocations"
         return Finding("line-motion", title, table, figure, note=note)
 
@@ -161,8 +172,35 @@ def _common_normal(lines: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
     return axis if (axis[0], axis[1]) > (0.0, 0.0) else -axis
 
 
-def _turned_like(before: np.ndarray, line: np.ndarray) -> np.ndarray:
-    """Return a line that runs the same way as it did before."""
+def _senses(lines: Sequence[Course], axis: NDArray[np.float64]) -> str:
+    """Return to which side positive velocities point, for the note."""
+    closed = [_is_closed(line.points) for line in lines]
+    if all(closed):
+        return "Positive velocities point outwards: all lines are closed."
+    angle = np.degrees(np.arctan2(-axis[1], axis[0]))
+    return (
+        f"Positive velocities point {angle:.0f}° from the x axis, counted counter-clockwise in "
+        f"the image{', and those of closed lines outwards' if any(closed) else ''}."
+    )
+
+
+def _is_closed(line: NDArray[np.float64]) -> bool:
+    return bool((line[0] == line[-1]).all())
+
+
+def _outwards(line: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a line that runs round so that its right side, as y points down, is the outer one."""
+    x, y = (line - line[0]).T
+    return line if (x[:-1] * y[1:] - x[1:] * y[:-1]).sum() <= 0 else line[::-1]
+
+
+def _turned_like(before: NDArray[np.float64], line: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a line that runs the same way as it did before.
+
+    The place at which a closed line begins is anywhere; one that opened goes round as before.
+    """
+    if _is_closed(line) or _is_closed(before):
+        return _outwards(line)
     same = np.hypot(*(line[0] - before[0])) + np.hypot(*(line[-1] - before[-1]))
     turned = np.hypot(*(line[-1] - before[0])) + np.hypot(*(line[0] - before[-1]))
     return line if same <= turned else line[::-1]

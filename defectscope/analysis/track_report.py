@@ -7,7 +7,6 @@ import numpy as np
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import new_figure, type_colour, whole_ticks
 from defectscope.analysis.scales import untracked
-from defectscope.core.frame_steps import typical_step
 from defectscope.core.track_events import track_events
 from defectscope.core.track_quality import track_quality
 
@@ -22,8 +21,8 @@ class TrackReport(Analysis):
         tracks = tables.tracks
         if tracks is None or tracks.empty:
             return []
-        frames = tables.frames["frame"]
-        table = track_quality(tracks, typical_step(frames))
+        looked_at = tables.frames.loc[tables.frames["status"] == "ok", "frame"]
+        table = track_quality(tracks, looked_at=looked_at)
         figure, (left, right) = new_figure(2)
         kinds = table["quality"].value_counts()
         names = [
@@ -42,7 +41,7 @@ class TrackReport(Analysis):
         for axis in (left.yaxis, right.xaxis, right.yaxis):
             whole_ticks(axis)
         rows = len(tracks)
-        events = track_events(tracks, frames[tables.frames["status"] == "ok"])
+        events = track_events(tracks, looked_at)
         # Two that become a new one have a row each.
         once = events.drop_duplicates(["kind", "frame", "other"])
         numbers = (

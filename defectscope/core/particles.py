@@ -11,7 +11,7 @@ from defectscope.core.calibration import Calibration
 from defectscope.core.track_quality import track_quality
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["particle_table"]
 
@@ -22,7 +22,10 @@ USED = (
 
 
 def particle_table(
-    tracks: pd.DataFrame, calibration: Calibration, frame_step: int = 1
+    tracks: pd.DataFrame,
+    calibration: Calibration,
+    frame_step: int = 1,
+    looked_at: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Summarise tracks.
 
@@ -34,6 +37,8 @@ def particle_table(
         For lifetimes in seconds.
     frame_step
         Difference of the indices of two successive frames that were looked at.
+    looked_at
+        Indices of the frames that were looked at and could be read, where that is known.
 
     Returns
     -------
@@ -69,7 +74,7 @@ def particle_table(
         table["lifetime_s"] = _lifetimes_s(first["frame"], last["frame"], calibration)
     elif calibration.frame_interval_s is not None:
         table["lifetime_s"] = table["lifetime_frames"] * calibration.frame_interval_s
-    quality = track_quality(ordered, frame_step)
+    quality = track_quality(ordered, frame_step, looked_at)
     table["detections"] = quality["sightings"].to_numpy()
     table["interpolated"] = quality["interpolated"].to_numpy()
     table["quality"] = quality["quality"].to_numpy()

@@ -26,6 +26,10 @@ OFF_CENTRE = 0.5
 SIGHTINGS = 3
 
 NAMES = ["kind", "frame", "particle", "other", "distance_px", "area_share"]
+# Of tables without rows too: pandas 2.2 warns where one without types is put to another.
+DTYPES = {
+    "frame": int, "particle": int, "other": int, "distance_px": float, "area_share": float,
+}  # fmt: skip
 
 
 def track_events(tracks: pd.DataFrame, looked_at: ArrayLike | None = None) -> pd.DataFrame:
@@ -60,7 +64,7 @@ def track_events(tracks: pd.DataFrame, looked_at: ArrayLike | None = None) -> pd
     size = next((n for n in ("diameter_px", "major_px") if n in tracks), None)
     nothing = pd.DataFrame({name: pd.Series(dtype=float) for name in NAMES})
     if size is None or tracks.empty:
-        return nothing.astype({"kind": "str", "frame": int, "particle": int, "other": int})
+        return nothing.astype({"kind": "str", **DTYPES})
     # Long loops touch at their ends, farther apart than their diameters say.
     reach = "major_px" if "major_px" in tracks else size
     rows = tracks[["frame", "particle", *moving_columns(tracks), size, reach]].copy()
@@ -137,8 +141,7 @@ def _into_new(ended: pd.DataFrame, begun: pd.DataFrame) -> pd.DataFrame:
         if taken.isdisjoint(who := {one["particle"], one["particle_other"], one["other"]}):
             taken |= who
             rows += [one, {**one, "particle": one["particle_other"]}]
-    return pd.DataFrame(rows, columns=NAMES[1:]).astype({"frame": int, "particle": int,
-                                                         "other": int})  # fmt: skip
+    return pd.DataFrame(rows, columns=NAMES[1:]).astype(DTYPES)
 
 
 def _touching(some: pd.DataFrame, others: pd.DataFrame) -> pd.DataFrame:

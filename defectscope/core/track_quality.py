@@ -10,7 +10,7 @@ import pandas as pd
 from defectscope.core.frame_steps import in_steps
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["STUB_SIGHTINGS", "moving_columns", "track_quality"]
 
@@ -28,7 +28,9 @@ def moving_columns(tracks: pd.DataFrame) -> list[str]:
     return corrected if set(corrected) <= set(tracks.columns) else ["x", "y"]
 
 
-def track_quality(tracks: pd.DataFrame, frame_step: int = 1) -> pd.DataFrame:
+def track_quality(
+    tracks: pd.DataFrame, frame_step: int = 1, looked_at: ArrayLike | None = None
+) -> pd.DataFrame:
     """Return how each particle was found.
 
     Parameters
@@ -38,6 +40,9 @@ def track_quality(tracks: pd.DataFrame, frame_step: int = 1) -> pd.DataFrame:
     frame_step
         Difference of the indices of two successive frames that were looked at: gaps and shares
         count these.
+    looked_at
+        Indices of the frames that were looked at and could be read, where that is known: gaps and
+        shares then count these, whatever the step. Those of sightings count among them anyway.
 
     Returns
     -------
@@ -52,12 +57,10 @@ def track_quality(tracks: pd.DataFrame, frame_step: int = 1) -> pd.DataFrame:
     """
     particle, frame = tracks["particle"].to_numpy(), tracks["frame"].to_numpy(np.int64)
     names, rows = np.unique(particle, return_counts=True)
-    present, rank = np.unique(frame, return_inverse=True)
-    frame = in_steps(present, frame_step)[rank]
     order = np.lexsort((frame, particle))
     if "origin" in tracks:
         order = order[(tracks["origin"] != "interpolated").to_numpy()[order]]
-    particle, frame = particle[order], frame[order]
+    particle, frame = particle[order], _places(frame, order, frame_step, looked_at)
     at = tracks[moving_columns(tracks)].to_numpy(float)[order]
     own = np.searchsorted(names, particle)
     same = particle[1:] == particle[:-1]
@@ -90,6 +93,20 @@ def track_quality(tracks: pd.DataFrame, frame_step: int = 1) -> pd.DataFrame:
         "good",
     )
     return table
+
+
+def _places(
+    frames: NDArray[np.int64],
+    sightings: NDArray[np.intp],
+    frame_step: int,
+    looked_at: ArrayLike | None,
+) -> NDArray[np.int64]:
+    """Return the place in the series of the frame of each sighting."""
+    own = frames[sightings]
+    if looked_at is not None:
+        return np.searchsorted(np.union1d(np.asarray(looked_at, np.int64), own), own)
+    present = np.unique(frames)
+    return in_steps(present, frame_step)[np.searchsorted(present, own)]
 
 
 def _largest(values: NDArray[np.float64], of: NDArray[Any], number: int) -> NDArray[np.float64]:

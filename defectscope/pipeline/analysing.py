@@ -21,7 +21,7 @@ from defectscope.pipeline.choices import make_choices
 from defectscope.pipeline.detector_scores import detector_scores, known_by, threshold_of
 from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats
 from defectscope.pipeline.finding_files import write_found
-from defectscope.pipeline.finishing import about_what_was_found, findings_of
+from defectscope.pipeline.finishing import about_what_was_found, findings_of, readable_frames
 from defectscope.pipeline.given_tracks import given_tracks
 from defectscope.pipeline.given_values import expected_paths, expected_tables, several
 from defectscope.pipeline.label_results import run_or_labels
@@ -257,8 +257,8 @@ def _write_report(
     found = report_images(result, host, images)
     particles = None
     if tables.tracks is not None:
-        step = typical_step(tables.frames["frame"])
-        particles = particle_table(tables.tracks, tables.calibration, step)
+        step, looked_at = typical_step(tables.frames["frame"]), readable_frames(tables.frames)
+        particles = particle_table(tables.tracks, tables.calibration, step, looked_at)
     shown = shown_frames(tables, viewer_frames)
     lines = line_courses(result, runtime.defect_types)
     data = page_data(tables, particles, runtime.defect_types, found, shown, lines)

@@ -109,7 +109,8 @@ def track_detections(
     step = typical_step(frames["frame"])
     tracks = linked_in_run(folder, named, detections, frames, step, named.component.needs_geometry)
     write_table(folder / f"tracks.{table_format}", tracks)
-    write_table(folder / "particles.csv", particle_table(tracks, calibration, step))
+    particles = particle_table(tracks, calibration, step, readable_frames(frames))
+    write_table(folder / "particles.csv", particles)
 
 
 def linked_in_run(
@@ -124,18 +125,36 @@ def linked_in_run(
 
     `frames` are the rows of its ``frames.csv``, and `geometry` says whether vertices are shown to
     the tracker; for the others see :func:`linked`. Where the stage carried a particle out of view,
-    no row of it is filled in.
+    no row of it is filled in. Rows that are have the time and dose of their frame.
     """
     vertices = None
     if geometry:
         vertices = read_typed(folder / "geometry.parquet", GEOMETRY_COLUMNS)
     shifts, looked_at = shifts_by_frame(frames), readable_frames(frames)
     tracks = linked_in_specimen(named, detections, vertices, shifts, frame_step, looked_at)
-    if "origin" not in tracks or not {"width_px", "height_px"} <= set(frames.columns):
+    if "origin" not in tracks:
+        return tracks
+    tracks = _at_their_times(tracks, frames)
+    if not {"width_px", "height_px"} <= set(frames.columns):
         return tracks
     sides = frames.drop_duplicates("frame").set_index("frame")[["width_px", "height_px"]]
     out = out_of_view(tracks, *sides.astype(float).reindex(tracks["frame"]).to_numpy().T)
     return tracks[~out].reset_index(drop=True) if out.any() else tracks
+
+
+def _at_their_times(tracks: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
+    """Return tracks in which what was filled in has the time and dose of its frame.
+
+    A tracker knows those of sightings alone, between which a beam may have paused.
+    """
+    filled = (tracks["origin"] == "interpolated").to_numpy(bool)
+    known = frames.drop_duplicates("frame").set_index("frame")
+    names = [name for name in ("time_s", "dose_dpa") if name in tracks and name in known]
+    right = {
+        name: tracks[name].where(~filled, tracks["frame"].map(known[name].astype(float)))
+        for name in names
+    }
+    return tracks.assign(**right)
 
 
 def readable_frames(frames: pd.DataFrame) -> list[int] | None:

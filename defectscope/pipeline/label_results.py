@@ -15,7 +15,6 @@ from defectscope.core.calibration import Calibration
 from defectscope.core.errors import FormatError, UsageError
 from defectscope.core.files import write_json
 from defectscope.core.frame_rows import FrameRows, joined_table
-from defectscope.core.frame_steps import typical_step
 from defectscope.core.frames import Frame, frame_indices
 from defectscope.core.label_measurements import measured
 from defectscope.core.particles import particle_table
@@ -108,7 +107,7 @@ def label_result(dataset: Dataset, path: Path, types: Mapping[str, DefectType]) 
         write_table(folder / "tracks.parquet", tracks)
         write_table(
             folder / "particles.csv",
-            particle_table(tracks, calibration, typical_step(frames["frame"])),
+            particle_table(tracks, calibration, looked_at=frames["frame"]),
         )
     info = {
         "status": "labelled data",

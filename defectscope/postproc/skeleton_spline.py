@@ -10,7 +10,7 @@ from pydantic import Field
 
 from defectscope import Frame, Instances, Options, PostProcessor
 from defectscope.core.defect_types import may_be_line
-from defectscope.core.geometry.curvature import chord_angle_deg, curvatures
+from defectscope.core.geometry.curvature import chord_angle_deg, curvatures_inside
 from defectscope.core.geometry.polylines import polyline_length
 from defectscope.core.geometry.skeletons import skeleton_path
 from defectscope.core.geometry.smoothing import smoothed_curve
@@ -47,8 +47,10 @@ class SkeletonSpline(PostProcessor):
 
     The longest path through the skeleton is kept, a smoothing spline is laid through it, and
     points are taken at equal distances on it (P1: 50). Curvature is the mean of its amount along
-    the line; the steps of a mask's pixels add to it, so that straight lines of 60 px have 0.01 / px
-    and not 0. A closed loop begins and ends at one point; a mask of one pixel has a length of 0.
+    the line, without half of `smoothing_px` at either end of an open one, which smoothing
+    straightens; the steps of a mask's pixels add to it, so that straight lines of 60 px have
+    0.01 / px and not 0. A closed loop begins and ends at one point; a mask of one pixel has a
+    length of 0.
     An instance that has neither mask nor line keeps its place, and its values are empty.
     """
 
@@ -82,7 +84,7 @@ class SkeletonSpline(PostProcessor):
             if not may_be_line(name, types):
                 continue
             lines[k] = self._spline(instances, k, frame.shape)
-            for column, value in _measured(lines[k]).items():
+            for column, value in _measured(lines[k], self.options.smoothing_px / 2).items():
                 known[column][k] = value
         found = instances.with_measurements(known, self.columns)
         return found if instances.lines is None and not n else replace(found, lines=tuple(lines))
@@ -100,10 +102,10 @@ class SkeletonSpline(PostProcessor):
         return np.clip(curve, 0, [shape[1], shape[0]])
 
 
-def _measured(line: NDArray[np.float64]) -> dict[str, float]:
+def _measured(line: NDArray[np.float64], end_px: float) -> dict[str, float]:
     if not len(line):
         return {}
-    bends = np.abs(curvatures(line))
+    bends = np.abs(curvatures_inside(line, end_px))
     # Where a closed line begins it has two points.
     closed = len(line) > 1 and np.array_equal(line[0], line[-1])
     x, y = (line[1:] if closed else line).mean(axis=0)

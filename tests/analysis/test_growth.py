@@ -44,6 +44,26 @@ def test_growth_is_not_against_a_dose_that_some_frames_lack(make_tables):
     assert growth_axis(tables) == ("frame", "frame")
 
 
+@pytest.mark.parametrize(
+    ("known", "start"),
+    [({}, ("start_frame", 7)), ({"frame_interval_s": 2.0}, ("start_time_s", 14.0)),
+     ({"dose_start_dpa": 1.0, "dose_per_frame_dpa": 0.1}, ("start_dose_dpa", 1.7))],
+)  # fmt: skip
+def test_growth_laws_say_from_where_they_count(make_tables, known, start):
+    calibration = Calibration(pixel_size_nm=1, **known)
+    tracks = growing(30).assign(dose_dpa=1 + 0.1 * np.arange(30), time_s=2.0 * np.arange(30))
+    # The particle comes in later, and its first size is not known.
+    tracks = tracks.iloc[5:].assign(particle=3)
+    tracks.loc[tracks["frame"] < 7, "diameter_nm"] = np.nan
+    tables = make_tables({k: [] for k in range(30)}, calibration=calibration, tracks=tracks)
+    laws = next(f for f in Growth().analyse(tables) if f.name == "growth-laws").table
+    linear = laws.set_index("law").loc["linear"]
+    name, value = start
+    assert linear[name] == pytest.approx(value)
+    # With which the law tells the sizes.
+    assert linear["d0_nm"] == pytest.approx(20 + 0.5 * 7, abs=1e-6)
+
+
 def test_a_particle_at_one_place_of_the_axis_has_no_rate():
     rows = growing().assign(dose_dpa=0.1)
     assert growth_rates(rows, "dose_dpa", "diameter_nm").empty

@@ -14,6 +14,7 @@ from defectscope.analysis.line_courses import Pileup
 from defectscope.analysis.line_density import LineDensity
 from defectscope.analysis.line_motion import LineMotion
 from defectscope.analysis.line_spacing import LineSpacing, _names
+from defectscope.core.geometry.smoothing import smoothed_curve
 from defectscope.plugins.shipped_types import SHIPPED
 from defectscope.plugins.testing import AnalysisConformance
 
@@ -141,6 +142,63 @@ def test_curvature_is_that_of_a_circle():
     (finding,) = LineMotion(runtime=TYPES).analyse(tables({0: [arc], 1: [arc]}))
     np.testing.assert_allclose(finding.table["curvature_per_px"], 1 / 200, rtol=0.05)
     np.testing.assert_allclose(finding.table["curvature_per_nm"], 1 / 100, rtol=0.05)
+
+
+@pytest.mark.parametrize("length", [20, 30, 60])
+def test_curvature_is_that_of_an_arc_also_where_it_was_smoothed(length):
+    angle = np.linspace(0, length / 60, 2 * length + 1)
+    arc = np.stack([60 * np.cos(angle), 60 * np.sin(angle)], axis=1)
+    smoothed = smoothed_curve(arc, 14.0, count=50)
+    (finding,) = LineMotion(runtime=TYPES).analyse(tables({0: [smoothed], 1: [smoothed]}))
+    for name in ("curvature_per_px", "signed_curvature_per_px"):
+        np.testing.assert_allclose(finding.table[name].abs(), 1 / 60, rtol=0.08)
+    whole = LineMotion(LineMotion.Options(end_px=0), TYPES)
+    (finding,) = whole.analyse(tables({0: [smoothed], 1: [smoothed]}))
+    assert (finding.table["curvature_per_px"] < 0.92 / 60).all()
+
+
+def ring(radius, start=0.0, way=1, x=100.0):
+    """Return a closed circle that begins anywhere and runs either way."""
+    angle = start + way * np.linspace(0, 2 * np.pi, 121)
+    points = np.stack([x + radius * np.cos(angle), 60 + radius * np.sin(angle)], axis=1)
+    points[-1] = points[0]
+    return points
+
+
+@pytest.mark.parametrize("grows", [1, -1])
+def test_a_closed_line_that_grows_has_a_positive_velocity(grows):
+    rng = np.random.default_rng(3)
+    radii = 30.0 + 2 * grows * np.arange(8)
+    ways, starts = rng.choice([-1, 1], 8), rng.uniform(0, 6, 8)
+    assert len(set(ways[1:])) == 2
+    frames = {
+        f: [ring(r, start, way)]
+        for f, (r, start, way) in enumerate(zip(radii, starts, ways, strict=True))
+    }
+    (finding,) = LineMotion(runtime=TYPES).analyse(tables(frames))
+    speed = finding.table["velocity_px_per_frame"].to_numpy()[1:]
+    np.testing.assert_allclose(speed, 2.0 * grows, atol=0.05)
+    np.testing.assert_allclose(finding.table["signed_curvature_per_px"], -1 / radii, rtol=0.02)
+    assert finding.note == "Positive velocities point outwards: all lines are closed."
+
+
+def test_open_and_closed_lines_have_their_own_senses():
+    frames = {f: [upright(20 + 3.0 * f), ring(30 + 2 * f, f, (-1) ** f, x=200)] for f in range(4)}
+    (finding,) = LineMotion(runtime=TYPES).analyse(tables(frames))
+    speed = finding.table.groupby("particle")["velocity_px_per_frame"].apply(list)
+    np.testing.assert_allclose(speed[0][1:], 3.0, atol=1e-6)
+    np.testing.assert_allclose(speed[1][1:], 2.0, atol=0.05)
+    assert "0° from the x axis" in finding.note
+    assert finding.note.endswith("in the image, and those of closed lines outwards.")
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_closed_line_that_opens_goes_round_as_before(way):
+    opened = [ring(32, 1.0, way)[:-3], ring(34, 1.0, -way)[3:]]
+    (finding,) = LineMotion(runtime=TYPES).analyse(
+        tables({0: [ring(30)], 1: opened[:1], 2: opened[1:]})
+    )
+    np.testing.assert_allclose(finding.table["velocity_px_per_frame"][1:], 2.0, atol=0.1)
 
 
 @pytest.mark.parametrize("analysis", [LineSpacing, LineMotion])

@@ -231,6 +231,8 @@ def test_the_report_counts_merges_and_qualities_under_a_step(make_tables):
         make_tables({}, indices=indices, damaged=[47], tracks=tracks)
     )
     assert quality.table["quality"].tolist() == ["good", "good"]
+    assert quality.table["gaps"].tolist() == [0, 0]
+    assert quality.table["found_share"].tolist() == [1, 1]
     assert {n.label: n.value for n in quality.numbers}["Merges of particles"] == 1
     assert events.table["frame"].tolist() == [50]
 

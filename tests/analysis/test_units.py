@@ -61,6 +61,7 @@ def test_every_quantity_of_tracks_has_its_unit(make_tables, calibration, length,
         f"d0_{length}", f"d0_{length}_error", f"k_{length}_per_{axis}", f"d0_squared_{length}2",
         f"k_{length}2_per_{axis}_error", f"d_infinity_{length}", f"tau_{ends}",
         f"rise_{length}", f"residual_{length}",
+        {"dpa": "start_dose_dpa", "s": "start_time_s"}.get(axis, "start_frame"),
     } <= laws  # fmt: skip
     d = f"d_eff_{length}2_per_{time}"
     assert list(found["diffusion-by-size"]) == [

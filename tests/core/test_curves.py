@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defectscope.core.geometry.curvature import chord_angle_deg, curvatures
+from defectscope.core.geometry.curvature import chord_angle_deg, curvatures, curvatures_inside
 from defectscope.core.geometry.curves import (
     distances_to_curve,
     mean_curve_distance,
@@ -57,6 +57,22 @@ def test_an_arc_has_the_curvature_of_its_circle():
     assert (curvatures(circle(25)[::-1]) < 0).all()
     assert curvatures(STRAIGHT).tolist() == [0, 0]
     assert curvatures([[1, 1]] * 5).tolist() == [0] * 5
+
+
+def test_curvature_inside_leaves_out_the_ends_of_open_curves_only():
+    # 60 px, of which the last 9 are a bow.
+    straight = np.stack([np.arange(0.0, 52), np.zeros(52)], axis=1)
+    bow = circle(10, -np.pi / 2, -0.6, 10)[1:] + np.array([51, 10])
+    curve = np.concatenate([straight, bow])
+    assert np.abs(curvatures_inside(curve, 8)).max() > 0.05
+    assert curvatures_inside(curve, 11).max() == pytest.approx(0)
+    assert len(curvatures_inside(straight, 5)) == 42
+    # The middle third stays, and where no point lies in it all do.
+    assert len(curvatures_inside(straight, 1000)) == 18
+    assert len(curvatures_inside([[0, 0], [1, 0], [2, 1], [30, 2]], 1000)) == 4
+    round_ = circle(25, 0, 2 * np.pi)
+    round_[-1] = round_[0]
+    assert curvatures_inside(round_, 20).tolist() == curvatures(round_).tolist()
 
 
 def test_direction_counts_counter_clockwise_as_seen():

@@ -28,6 +28,14 @@ def test_how_many_sightings_a_merge_needs(track, ending, other, merges):
     assert len(track_events(tracks)) == merges
 
 
+def test_distances_and_areas_are_numbers_whatever_was_found(track):
+    grown = np.where(np.arange(20) < 10, 10.0, BOTH)
+    into = pd.concat([track(0, range(20), 0, grown), track(1, range(10), 9, 8)])
+    for tracks in (into, joined(track), track(0, range(20)), into.iloc[:0]):
+        events = track_events(tracks)
+        assert [events[name].dtype.kind for name in events.columns[1:]] == list("iiiff")
+
+
 def test_a_neighbour_that_does_not_grow_was_passed_over(track):
     tracks = pd.concat([track(0, range(20), 0, 10), track(1, range(10), 9, 8)])
     assert track_events(tracks).empty

@@ -47,3 +47,20 @@ def test_gaps_and_shares_count_the_frames_that_were_looked_at(track):
     assert table["quality"].tolist() == ["good", "good"]
     assert table["longest_gap"].tolist() == [0, 1]
     assert table["found_share"].tolist() == [1, 4 / 5]
+
+
+def test_frames_that_could_not_be_read_are_no_gaps(track):
+    # Every second of 20 frames, of which two were damaged and one is missing; one found nothing.
+    looked_at = [f for f in range(0, 40, 2) if f not in (4, 6, 20)]
+    tracks = pd.concat([track(0, [f for f in looked_at if f != 10]), track(1, [2, 8, 22], 100)])
+    table = track_quality(tracks, 2, looked_at).set_index("particle")
+    assert table["gaps"].tolist() == [1, 1]
+    assert table["longest_gap"].tolist() == [1, 5]
+    assert table["found_share"].tolist() == [16 / 17, 3 / 8]
+    assert table["quality"].tolist() == ["good", "patchy"]
+    # What was filled in was not seen there.
+    damaged = tracks.iloc[:1].assign(frame=4, origin="interpolated")
+    filled = pd.concat([tracks.assign(origin="detector"), damaged])
+    again = track_quality(filled, 2, looked_at).set_index("particle")
+    assert again["found_share"].tolist() == table["found_share"].tolist()
+    assert again["interpolated"].tolist() == [1, 0]

@@ -119,6 +119,20 @@ def test_trackers_count_the_frames_that_a_run_looked_at(tmp_path, looked_at, fou
     assert particle["lifetime_s"] == 2.0 * (last - first + 1)
 
 
+def test_damaged_frames_make_no_particle_patchy(tmp_path):
+    from defectscope.plugins.host import default_host
+
+    seen = [0, 1, 5, 9]
+    status = ["ok" if frame in seen else "damaged" for frame in range(10)]
+    pd.DataFrame({"frame": range(10), "status": status}).to_csv(
+        tmp_path / "frames.csv", index=False
+    )
+    pd.DataFrame({"frame": seen, "x": 5.0, "y": 5.0}).to_parquet(tmp_path / "detections.parquet")
+    tracker = default_host().build("trackers", "trackpy", {"memory": 4}, ds.Runtime())
+    track_detections(tmp_path, NamedComponent("trackpy", tracker), ds.Calibration(), "csv")
+    assert pd.read_csv(tmp_path / "particles.csv")["quality"].tolist() == ["good"]
+
+
 @pytest.mark.parametrize("tracker", ["trackpy", "lines"])
 def test_tables_of_csv_without_a_detection_are_linked(tmp_path, tracker):
     from defectscope.plugins.host import default_host
@@ -145,6 +159,24 @@ def test_gaps_are_filled_in_frames_without_detections(tmp_path, status, filled):
     tracker = default_host().build("trackers", "trackpy", options, ds.Runtime())
     track_detections(tmp_path, NamedComponent("trackpy", tracker), ds.Calibration(), "csv")
     assert sorted(pd.read_csv(tmp_path / "tracks.csv")["frame"]) == filled
+
+
+def test_what_is_filled_in_has_the_time_and_dose_of_its_frame(tmp_path):
+    from defectscope.plugins.host import default_host
+
+    # The beam was off for a long time between the frames 1 and 2.
+    frames = pd.DataFrame({"frame": range(4), "status": "ok", "time_s": [0.0, 1.0, 101.0, 102.0],
+                           "dose_dpa": [0.1, 0.2, 0.2, 0.3]})  # fmt: skip
+    frames.to_csv(tmp_path / "frames.csv", index=False)
+    found = frames.drop(columns="status").assign(x=5.0, y=5.0).iloc[[0, 3]]
+    found.to_parquet(tmp_path / "detections.parquet")
+    options = {"memory": 2, "fill_gaps": True}
+    tracker = default_host().build("trackers", "trackpy", options, ds.Runtime())
+    track_detections(tmp_path, NamedComponent("trackpy", tracker), ds.Calibration(), "csv")
+    tracks = pd.read_csv(tmp_path / "tracks.csv").sort_values("frame")
+    assert tracks["origin"].tolist() == ["detector", *["interpolated"] * 2, "detector"]
+    for name in ("time_s", "dose_dpa"):
+        assert tracks[name].tolist() == frames[name].tolist()
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,17 @@ def test_an_arc_has_its_length_curvature_and_ends(source):
     assert found.units["curvature_per_px"] == "1/px"
 
 
+@pytest.mark.parametrize("smoothing_px", [0.0, 7.0, 14.0])
+@pytest.mark.parametrize("length", [20, 30, 60, 120, 200])
+def test_curvature_of_an_arc_does_not_depend_on_its_length(length, smoothing_px):
+    radius = max(length / 3, 40.0)
+    line = arc(radius, length / radius)[:: max(200 // length, 1)]
+    found = processed(given(lines=[line - line.mean(axis=0) + [80, 60]]), smoothing_px=smoothing_px)
+    values = {name: float(column[0]) for name, column in found.measurements.items()}
+    assert values["curvature_per_px"] * radius == pytest.approx(1, abs=0.08)
+    assert values["largest_curvature_per_px"] * radius == pytest.approx(1, abs=0.2)
+
+
 def test_the_detectors_line_goes_before_its_mask():
     other = np.array([[10.0, 10.0], [50.0, 10.0]])
     found = processed(given([mask_of_line(arc(), 5)], [other]))

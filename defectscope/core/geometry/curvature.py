@@ -11,7 +11,7 @@ from defectscope.core.geometry.angles import undirected_deg
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["chord_angle_deg", "curvatures"]
+__all__ = ["chord_angle_deg", "curvatures", "curvatures_inside"]
 
 
 def curvatures(points: ArrayLike) -> NDArray[np.float64]:
@@ -32,6 +32,30 @@ def curvatures(points: ArrayLike) -> NDArray[np.float64]:
     product = a * b * c
     inner = np.divide(2 * cross, product, out=np.zeros_like(cross), where=product > 0)
     return np.concatenate([inner[:1], inner, inner[-1:]])
+
+
+def curvatures_inside(points: ArrayLike, end_px: float) -> NDArray[np.float64]:
+    """Return the (n,) signed curvature at the points that are not near the ends, 1/px.
+
+    What smooths an open curve straightens its ends, as nothing beyond them holds it. A closed curve
+    has no ends, and all its points count.
+
+    Parameters
+    ----------
+    points
+        (k, 2) in the order of the curve.
+    end_px
+        How near is near; at most a third of the length, so that the middle third is left.
+    """
+    p = np.asarray(points, float).reshape(-1, 2)
+    bends = curvatures(p)
+    if len(p) < 3 or (p[0] == p[-1]).all():
+        return bends
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(p, axis=0).T))])
+    end = min(end_px, along[-1] / 3)
+    inside = (along >= end) & (along <= along[-1] - end)
+    # Few points that lie far apart may all lie in the outer thirds.
+    return bends[inside] if inside.any() else bends
 
 
 def chord_angle_deg(points: ArrayLike) -> float:
