@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from defectscope.analysis.axes import SeriesStyle, axis_note, series_axis, whole_ticks
+from defectscope.analysis.axes import SeriesStyle, axis_note, series_axis, short_names, whole_ticks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,10 @@ class FrameAxis:
             panel.set_xlim(-0.5, len(self._images) - 0.5)
         if self.unrelated and len(self._images) <= MOST_NAMES:
             names = self._images["source" if "source" in self._images else "frame"].astype(str)
-            panel.set_xticks(range(len(names)), names, rotation=30, ha="right", fontsize="small")
+            panel.set_xticks(
+                range(len(names)), short_names(names.tolist()), rotation=30, ha="right",
+                fontsize="small",
+            )  # fmt: skip
         elif self.unrelated or self.column == "frame":
             whole_ticks(panel.xaxis)
 
