@@ -185,8 +185,8 @@ class Hardening(Analysis):
         if table["hardening_mpa"].isna().all():
             return []
         figure, (panel,) = new_figure()
-        series = SeriesPanel(panel, tables.frames, "95 % limits")
         groups = {str(name): rows for name, rows in table.groupby("defect_type")}
+        series = SeriesPanel(panel, tables.frames, "95 % limits", types=len(groups))
         numbers = []
         for name, style in series_styles(groups, self.runtime.defect_types).items():
             own = groups[name].dropna(subset=["hardening_mpa"])

@@ -123,7 +123,8 @@ class SizeDistribution(Analysis):
         edges = np.histogram_bin_edges(sizes, bins=40, range=(0.0, largest)).tolist()
         measured = detections.dropna(subset=[column])
         groups = {str(name): rows for name, rows in measured.groupby("defect_type")}
-        series = SeriesPanel(right, tables.frames, "first to third quartile, about the median")
+        series = SeriesPanel(right, tables.frames, "first to third quartile, about the median",
+                             types=len(groups))  # fmt: skip
         styles = series_styles(groups, self.runtime.defect_types)
         for name, style in styles.items():
             rows, text = groups[name], f"{style.title} ({len(groups[name])})"

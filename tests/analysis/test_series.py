@@ -40,7 +40,7 @@ def frames(number, **columns):
 
 def drawn_panel(table, *, bars=False, types=1):
     _, (panel,) = new_figure()
-    series = SeriesPanel(panel, table, "95 % limits", bars=bars)
+    series = SeriesPanel(panel, table, "95 % limits", bars=bars, types=types)
     rows = table[table["status"] == "ok"]
     for k in range(types):
         y = 10.0 * (k + 1) + np.arange(len(rows))
@@ -117,6 +117,18 @@ def test_a_series_is_a_line_in_a_band_at_its_doses():
     bars = drawn_panel(table, bars=True)
     assert bars.get_title("left") == "Bars: 95 % limits"
     assert len(ends(bars)) == 4
+
+
+@pytest.mark.parametrize("number", [4, 100])
+def test_many_types_have_outlines_marks_and_a_legend_beside_the_panel(number):
+    panel = drawn_panel(frames(number), types=6)
+    assert len(panel.collections) == 0  # filled bands of six would mix their colours
+    assert panel.get_title("left") == "Thin lines: 95 % limits"
+    courses = [line for line in panel.lines if line.get_marker() != "None"]
+    assert len({line.get_marker() for line in courses}) == len(courses) == 6
+    assert panel.get_legend() is None
+    (legend,) = panel.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [f"type {k}" for k in range(6)]
 
 
 def test_what_a_series_has_in_one_frame_only_has_a_bar():
