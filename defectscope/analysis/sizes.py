@@ -136,6 +136,8 @@ class SizeDistribution(Analysis):
         left.set(xlabel=f"Diameter ({unit})", ylabel="Detections")
         left.set_ylim(0, 1.2 * left.get_ylim()[1])
         left.legend(frameon=False, loc="upper right")
+        tail = _tail(sizes, largest, unit)
+        axis_note(left, f"{tail} not shown" if tail else "")
         right.set_ylabel(f"Diameter ({unit})")
         right.set_ylim(bottom=0)
         title = "Sizes: all together, and median and quartiles of each frame"
@@ -143,7 +145,8 @@ class SizeDistribution(Analysis):
                    *_last_means(table, unit, styles, series.axis))  # fmt: skip
         notes = (detector_note(scores, self.options.source(tables), for_counts=False),
                  cut_note(tables.detections),
-                 "The bins of the histogram are in figures/size-histogram.csv.")  # fmt: skip
+                 "The bins of the histogram are in figures/size-histogram.csv.",
+                 f"The histogram leaves out {tail}." if tail else "")  # fmt: skip
         note = " ".join(filter(None, notes))
         found = Finding("size-distribution", title, table, figure, numbers, note)
         bins = _histogram_table(groups, column, edges)
@@ -184,6 +187,12 @@ class SizeDistribution(Analysis):
              f"high_whisker_{unit}": [w.get_ydata()[1] for w in whiskers["whiskers"][1::2]]}
         )  # fmt: skip
         return [Finding("size-boxes", "Sizes in some frames", table, figure)]
+
+
+def _tail(sizes: NDArray[np.float64], largest: float, unit: str) -> str:
+    """Return how many are beyond the histogram; nothing where all are in it."""
+    beyond = int((sizes > largest).sum())
+    return f"{beyond} larger than {largest:.3g} {unit}" if beyond else ""
 
 
 def _box_width(places: NDArray[np.float64]) -> float:

@@ -91,12 +91,16 @@ def test_images_of_several_sizes_are_not_joined():
 
 
 def test_long_names_leave_room_for_the_figure(tmp_path):
-    long = [f"20240311_FeCrAl_300kV_irradiated_area_{k}_{'after ' * k}tilt_BF.tif" for k in range(9)]
+    long = [
+        f"20240311_FeCrAl_300kV_irradiated_area_{k}_{'after ' * k}tilt_BF.tif" for k in range(9)
+    ]
     panel = drawn_panel(frames(9, width_px=[200, *[300] * 8], source=long))
     panel.figure.savefig(tmp_path / "long.png", dpi=40)  # a warning of the layout is an error
     assert max(map(len, names(panel))) <= 24
     assert len(set(names(panel))) == 9
-    assert FrameAxis(frames(2, width_px=[1, 2], source=long[:2])).where(1).startswith(f"in {long[1]}")
+    assert (
+        FrameAxis(frames(2, width_px=[1, 2], source=long[:2])).where(1).startswith(f"in {long[1]}")
+    )
 
 
 def test_many_images_of_several_sizes_are_numbered():

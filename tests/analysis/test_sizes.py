@@ -191,14 +191,18 @@ def test_the_histogram_of_a_few_shows_them_all(make_tables, drawn, sizes):
     finding, _ = SizeDistribution().analyse(make_tables({0: loops(*sizes)}))
     left, _ = drawn(finding)
     assert histogram(left) == len(sizes)
+    assert left.get_title("left") == ""
 
 
 def test_the_far_tail_of_many_does_not_squeeze_the_histogram(make_tables, drawn):
     sizes = [*np.linspace(5, 15, 998), 900.0, 5000.0]
-    finding, _ = SizeDistribution().analyse(make_tables({0: loops(*sizes)}))
+    finding, bins = SizeDistribution().analyse(make_tables({0: loops(*sizes)}))
     left, _ = drawn(finding)
     assert left.get_xlim()[1] < 20
-    assert histogram(left) >= 0.99 * len(sizes)
+    assert histogram(left) == bins.table["count"].sum() == len(sizes) - 4
+    # What is not in it is said: the legend counts all.
+    assert left.get_title("left") == "4 larger than 15 nm not shown"
+    assert finding.note.endswith("The histogram leaves out 4 larger than 15 nm.")
 
 
 def test_the_figure_shows_the_table(make_tables, drawn):
