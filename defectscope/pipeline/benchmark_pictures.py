@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -27,7 +28,7 @@ Colour = tuple[int, int, int]
 FOUND, FALSE_ALARM, MISSED, IGNORED = (86, 180, 233), (255, 94, 0), (240, 228, 66), (170, 170, 170)
 LEAST_WIDTH_PX, MOST_WIDTH_PX, MOST_ZOOM = 640, 1400, 8
 LINE_PX, GAP_PX, HEADER_PX, TITLE_PX, FOOTER_PX = 2, 8, 58, 28, 34
-FONT_PX = 17
+FONT_PX = 15
 # cv2 takes sub-pixel coordinates as integers with this many fractional bits.
 SHIFT = 4
 
@@ -136,6 +137,13 @@ def _trace(
     cv2.polylines(picture, [fixed], closed, colour, LINE_PX, cv2.LINE_AA, SHIFT)
 
 
+def _font() -> ImageFont.FreeTypeFont:
+    # Pillow's own has no dash and no letter beyond ASCII; Matplotlib brings one that does.
+    from matplotlib import get_data_path
+
+    return ImageFont.truetype(str(Path(get_data_path(), "fonts/ttf/DejaVuSans.ttf")), FONT_PX)
+
+
 def _framed(
     panels: Sequence[tuple[str, NDArray[np.uint8]]],
     header: Sequence[str],
@@ -147,7 +155,7 @@ def _framed(
     total = len(panels) * (width + GAP_PX) - GAP_PX
     canvas = Image.new("RGB", (total, top + height + FOOTER_PX), "black")
     draw = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(FONT_PX)
+    font = _font()
     for row, text in enumerate(header):
         draw.text((6, 6 + 25 * row), text, "white", font)
     for column, (text, picture) in enumerate(panels):

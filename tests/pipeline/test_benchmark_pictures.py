@@ -115,6 +115,14 @@ def test_pictures_are_neither_tiny_nor_huge(shape):
     assert 250 <= drawn.shape[1] <= 2 * 1400 + GAP_PX
 
 
+def test_names_are_written_with_all_their_letters():
+    nothing, grey = ds.Instances.empty(SHAPE), np.full(SHAPE, 90, np.uint8)
+    pictures = [comparison_picture(grey, nothing, nothing, 0.15, letter) for letter in "éüµ–␀"]
+    heads = [picture[:HEADER_PX].tobytes() for picture in pictures]
+    # One that a font lacks is drawn as the same box as any other that it lacks.
+    assert len(set(heads)) == 5
+
+
 def test_lines_are_drawn_as_lines():
     line = np.array([[20.0, 90.0], [140.0, 30.0]])
     true = ds.Instances(SHAPE, [[20, 30, 140, 90]], defect_types="line", lines=[line])
