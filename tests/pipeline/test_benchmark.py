@@ -261,7 +261,7 @@ def test_types_have_the_names_that_were_asked_for_on_both_sides(folder):
 def test_pictures_show_what_was_scored_under_its_new_name(folder, tmp_path, monkeypatch):
     drawn = []
 
-    def keep(pixels, predicted, true, iou, title):
+    def keep(pixels, predicted, true, iou, title, lines):
         drawn.append(predicted)
         return np.zeros((4, 4, 3), np.uint8)
 
