@@ -169,7 +169,7 @@ class SeriesPanel:
         # Marks of different types stand at different frames, where there are many of these.
         every = -(-len(x) // MOST_MARKS)
         marks = {"marker": self._mark(), "markevery": (len(self._titles) % every, every)}
-        panel.plot(x, y, linewidth=1.4, **marks, **(look | {"markersize": 4}))
+        panel.plot(x, y, linewidth=1.4, **(look | marks | {"markersize": 4}))
 
     def _mark(self) -> str:
         return MARKS[(len(self._titles) - 1) % len(MARKS)] if self._crowded else "o"

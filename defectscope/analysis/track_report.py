@@ -41,7 +41,7 @@ class TrackReport(Analysis):
         left.set(ylabel="Particles")
         whole_ticks(left.yaxis)
         if right:
-            _draw_gaps(*right, longest)
+            _draw_gaps(right[0], longest)
         else:
             axis_note(left, "No track has a gap")
         rows = len(tracks)
