@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from defectscope.core.series_column import series_column
@@ -21,6 +22,7 @@ __all__ = [
     "new_figure",
     "series_axis",
     "series_styles",
+    "short_names",
     "type_colour",
     "whole_ticks",
 ]
@@ -28,6 +30,8 @@ __all__ = [
 LABELS = {"dose_dpa": "Dose (dpa)", "time_s": "Time (s)", "frame": "Frame"}
 # Okabe and Ito's palette, for types that are not registered or share a colour with another.
 PALETTE = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#d55e00", "#0072b2")
+# Of a longer name there is no room below an axis.
+LONGEST_NAME = 24
 
 
 class SeriesStyle(NamedTuple):
@@ -71,6 +75,33 @@ def whole_ticks(axis: Axis) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return names of images that find room below an axis.
+
+    Where one is too long, all lose the words that they begin and end with alike; what is still
+    too long loses its middle.
+    """
+    if max(map(len, names), default=0) <= LONGEST_NAME:
+        return list(names)
+    # A number is not cut in two: 0012 is not 12 where another is 0112.
+    start = re.sub(r"[^\W_]+$", "", _common_start(names))
+    rest = [name.removeprefix(start) for name in names]
+    end = _common_start([name[::-1] for name in rest])[::-1]
+    end = re.sub(r"^[^\W_]+", "", end)
+    differing = [name.removesuffix(end) for name in rest]
+    shown = differing if all(differing) else list(names)
+    half = (LONGEST_NAME - 1) // 2
+    return [
+        name if len(name) <= LONGEST_NAME else f"{name[:half]}…{name[-half:]}" for name in shown
+    ]
+
+
+def _common_start(names: Sequence[str]) -> str:
+    first, last = min(names), max(names)
+    differ = (k for k, (a, b) in enumerate(zip(first, last, strict=False)) if a != b)
+    return first[: next(differ, len(first))]
 
 
 def type_colour(position: int) -> str:

@@ -189,7 +189,8 @@ class DefectClasses(Analysis):
         error = [table["fraction"] - table["fraction_low"],
                  table["fraction_high"] - table["fraction"]]  # fmt: skip
         panels[0].bar(places, table["fraction"], color=colours, yerr=np.array(error), capsize=3)
-        panels[0].set(ylabel="Fraction of those found", ylim=(0, 1.05))
+        everywhere = " in all frames" if (tables.frames["status"] == "ok").sum() > 1 else ""
+        panels[0].set(ylabel=f"Fraction of those found{everywhere}", ylim=(0, 1.05))
         again = _seen_again(tables)
         narrow = ", too narrow for a series" if again else ""
         axis_note(panels[0], f"Bars: 95 % limits{narrow}")
@@ -198,10 +199,10 @@ class DefectClasses(Analysis):
             unit = size[-2:]
             panels[1].bar(places, table[size], color=colours, capsize=3,
                           yerr=table[f"mean_error_{unit}"].fillna(0.0))  # fmt: skip
-            panels[1].set(ylabel=f"Mean diameter ({unit})")
+            panels[1].set(ylabel=f"Mean diameter{everywhere} ({unit})")
             axis_note(panels[1], f"Bars: standard errors{narrow}")
             numbers = tuple(
-                KeyNumber(f"Mean diameter, {title}", row[size], unit,
+                KeyNumber(f"Mean diameter{everywhere}, {title}", row[size], unit,
                           *(() if again else _known_limits(row, size)))
                 for title, row in zip(titles, table.to_dict("records"), strict=True)
             )  # fmt: skip

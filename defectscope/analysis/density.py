@@ -231,9 +231,9 @@ class NumberDensity(Analysis):
                 quantity, label = name, text
         figure, (panel,) = new_figure()
         panel.set_ylabel(label)
-        series = SeriesPanel(panel, tables.frames, "95 % limits")
         groups = {str(name): rows for name, rows in table.groupby("defect_type")}
         by_type = {} if ALL in groups else by_type
+        series = SeriesPanel(panel, tables.frames, "95 % limits", types=len(groups))
         styles = series_styles(groups, self.runtime.defect_types)
         for name, style in styles.items():
             rows = groups[name]

@@ -232,12 +232,12 @@ class Hardening(Analysis):
         if table["hardening_mpa"].isna().all():
             return []
         figure, (panel,) = new_figure()
-        series = SeriesPanel(panel, tables.frames, "95 % limits")
         groups = {str(name): rows for name, rows in table.groupby("defect_type")}
         single = [name for name in groups if name != ALL_TYPES]
         styles = series_styles(single, self.runtime.defect_types)
         if ALL_TYPES in groups:
             styles[ALL_TYPES] = SeriesStyle("All types", "black")
+        series = SeriesPanel(panel, tables.frames, "95 % limits", types=len(groups))
         numbers = []
         for name, style in styles.items():
             own = groups[name].dropna(subset=["hardening_mpa"])

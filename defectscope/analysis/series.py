@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from defectscope.analysis.axes import SeriesStyle, axis_note, series_axis, whole_ticks
+from defectscope.analysis.axes import SeriesStyle, axis_note, series_axis, short_names, whole_ticks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +19,9 @@ __all__ = ["FrameAxis", "SeriesPanel"]
 FEW, MOST_NAMES = 40, 12
 # Beside each other: from one defect type to the next, in distances of two images.
 APART = 0.12
+# Bands of more types than these mix their colours, and their legend needs a place of its own.
+MOST_BANDS = 3
+MARKS, MOST_MARKS = "osD^vPX", 12
 
 
 class FrameAxis:
@@ -81,7 +84,10 @@ class FrameAxis:
             panel.set_xlim(-0.5, len(self._images) - 0.5)
         if self.unrelated and len(self._images) <= MOST_NAMES:
             names = self._images["source" if "source" in self._images else "frame"].astype(str)
-            panel.set_xticks(range(len(names)), names, rotation=30, ha="right", fontsize="small")
+            panel.set_xticks(
+                range(len(names)), short_names(names.tolist()), rotation=30, ha="right",
+                fontsize="small",
+            )  # fmt: skip
         elif self.unrelated or self.column == "frame":
             whole_ticks(panel.xaxis)
 
@@ -99,16 +105,20 @@ class SeriesPanel:
         What bands and bars are, such as ``95 % limits``; stands above the panel.
     bars
         Whether error bars are wanted in a series, too.
+    types
+        How many defect types are drawn; of many, bands are outlines and marks differ.
     """
 
     def __init__(
-        self, panel: Axes, frames: pd.DataFrame, limits: str, *, bars: bool = False
+        self, panel: Axes, frames: pd.DataFrame, limits: str, *, bars: bool = False, types: int = 1
     ) -> None:
         self.axis = FrameAxis(frames)
         self._panel, self._band = panel, self.axis.is_series and not bars
+        self._crowded = types > MOST_BANDS
         self._titles: list[str] = []
         self.axis.label(panel)
-        axis_note(panel, f"{'Band' if self._band else 'Bars'}: {limits}")
+        shown = "Thin lines" if self._crowded else "Band"
+        axis_note(panel, f"{shown if self._band else 'Bars'}: {limits}")
 
     def draw(
         self, rows: pd.DataFrame, y: ArrayLike, low: ArrayLike, high: ArrayLike, style: SeriesStyle
@@ -129,8 +139,7 @@ class SeriesPanel:
         look: dict[str, Any] = {"color": style.colour, "label": style.title, "markersize": 3}
         self._titles.append(style.title)
         if self._band and len(x) > 1:
-            panel.fill_between(x, below, above, color=style.colour, alpha=0.25, linewidth=0)
-            panel.plot(x, value, marker="o" if len(x) < FEW else "", linewidth=1, **look)
+            self._draw_band(x, value, below, above, look)
             return
         order = len(self._titles)
         if self.axis.single:
@@ -141,13 +150,40 @@ class SeriesPanel:
         reach = np.maximum(np.stack([value - below, above - value]), 0.0)
         reach = np.where(np.isfinite(reach), reach, np.nan)
         joined = "-" if self.axis.is_series else "none"
-        panel.errorbar(x, value, reach, marker="o", linestyle=joined, linewidth=1, capsize=3,
-                       **look)  # fmt: skip
+        panel.errorbar(x, value, reach, marker=self._mark(), linestyle=joined, linewidth=1,
+                       capsize=3, **look)  # fmt: skip
         if self.axis.single:
             panel.set_xticks(range(order), self._titles, rotation=20 if order > 3 else 0)
             panel.set_xlim(-0.6, order - 0.4)
 
+    def _draw_band(
+        self, x: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray, look: dict[str, Any]
+    ) -> None:
+        panel, colour = self._panel, look["color"]
+        if not self._crowded:
+            panel.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
+            panel.plot(x, y, marker="o" if len(x) < FEW else "", linewidth=1, **look)
+            return
+        for side in (low, high):
+            panel.plot(x, side, color=colour, alpha=0.5, linewidth=0.5)
+        # Marks of different types stand at different frames, where there are many of these.
+        every = -(-len(x) // MOST_MARKS)
+        marks = {"marker": self._mark(), "markevery": (len(self._titles) % every, every)}
+        panel.plot(x, y, linewidth=1.4, **(look | marks | {"markersize": 4}))
+
+    def _mark(self) -> str:
+        return MARKS[(len(self._titles) - 1) % len(MARKS)] if self._crowded else "o"
+
     def legend(self) -> None:
         """Name the colours, where nothing else does."""
-        if self._titles and not self.axis.single:
+        if not self._titles or self.axis.single:
+            return
+        figure = self._panel.get_figure()
+        if self._crowded and figure is not None:
+            handles, titles = self._panel.get_legend_handles_labels()
+            figure.legend(
+                handles, titles, loc="outside lower center", ncols=3, frameon=False,
+                fontsize="small",
+            )  # fmt: skip
+        else:
             self._panel.legend(frameon=False)

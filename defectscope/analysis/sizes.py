@@ -17,7 +17,8 @@ from defectscope.analysis.detector_scores import (
     spread_of,
 )
 from defectscope.analysis.scales import size_column
-from defectscope.analysis.series import FrameAxis, SeriesPanel
+from defectscope.analysis.series import SeriesPanel
+from defectscope.analysis.size_boxes import size_boxes
 from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
 
 if TYPE_CHECKING:
@@ -25,10 +26,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["SizeDistribution", "size_table"]
+    from defectscope.analysis.series import FrameAxis
 
-# Frames of which boxes are drawn.
-MOST_BOXES = 12
+__all__ = ["SizeDistribution", "size_table"]
 
 
 def size_table(
@@ -96,6 +96,20 @@ def size_table(
     return merged[["frame", "time_s", "dose_dpa", *(c for c in table if c != "frame")]]
 
 
+def _medians(
+    groups: Mapping[str, pd.DataFrame], column: str, styles: Mapping[str, SeriesStyle]
+) -> list[KeyNumber]:
+    """Return the median of each type; that of several types together is of none of them."""
+    return [
+        KeyNumber(
+            f"Median diameter of all {len(rows)} measured detections"
+            + (f", {styles[name].title}" if len(groups) > 1 else ""),
+            *(float(rows[column].median()), column[-2:]),
+        )
+        for name, rows in groups.items()
+    ]
+
+
 def _last_means(
     table: pd.DataFrame, unit: str, styles: Mapping[str, SeriesStyle], axis: FrameAxis
 ) -> list[KeyNumber]:
@@ -134,7 +148,8 @@ class SizeDistribution(Analysis):
         edges = np.histogram_bin_edges(sizes, bins=40, range=(0.0, largest)).tolist()
         measured = detections.dropna(subset=[column])
         groups = {str(name): rows for name, rows in measured.groupby("defect_type")}
-        series = SeriesPanel(right, tables.frames, "first to third quartile, about the median")
+        series = SeriesPanel(right, tables.frames, "first to third quartile, about the median",
+                             types=len(groups))  # fmt: skip
         styles = series_styles(groups, self.runtime.defect_types)
         for name, style in styles.items():
             rows, text = groups[name], f"{style.title} ({len(groups[name])})"
@@ -146,62 +161,33 @@ class SizeDistribution(Analysis):
         left.set(xlabel=f"Diameter ({unit})", ylabel="Detections")
         left.set_ylim(0, 1.2 * left.get_ylim()[1])
         left.legend(frameon=False, loc="upper right")
+        tail = _tail(sizes, largest, unit)
+        axis_note(left, f"{tail} not shown" if tail else "")
         right.set_ylabel(f"Diameter ({unit})")
         right.set_ylim(bottom=0)
         title = "Sizes: all together, and median and quartiles of each frame"
-        numbers = (KeyNumber("Median diameter", float(np.median(sizes)), unit),
+        numbers = (*_medians(groups, column, styles),
                    *_last_means(table, unit, styles, series.axis))  # fmt: skip
         notes = (detector_note(scores, self.options.source(tables), for_counts=False,
                                by_type=by_type, names=groups),
                  cut_note(tables.detections),
-                 "The bins of the histogram are in figures/size-histogram.csv.")  # fmt: skip
+                 "The bins of the histogram are in figures/size-histogram.csv.",
+                 f"The histogram leaves out {tail}." if tail else "")  # fmt: skip
         note = " ".join(filter(None, notes))
         found = Finding("size-distribution", title, table, figure, numbers, note)
         bins = _histogram_table(groups, column, edges)
         histogram = Finding("size-histogram", "Diameters of all, in bins", bins)
-        return [found, *self._boxes(measured, FrameAxis(tables.frames), column), histogram]
+        return [found, *size_boxes(groups, styles, series.axis, column), histogram]
 
     def why_nothing(self, tables: Tables) -> str:
         """Return what the tables lack."""
         return "no sizes were measured; choose a post-processor for the run"
 
-    def _boxes(self, measured: pd.DataFrame, axis: FrameAxis, column: str) -> list[Finding]:
-        """Return box plots of some frames (P2, Fig. 5)."""
-        frames = np.unique(measured["frame"].to_numpy())
-        places = axis.places(pd.DataFrame({"frame": frames}))
-        # Where dose or time is not known, nobody knows where a box belongs.
-        frames, places = frames[np.isfinite(places)], places[np.isfinite(places)]
-        if len(frames) < 2:
-            return []
-        which = np.unique(np.linspace(0, len(frames) - 1, MOST_BOXES).round().astype(int))
-        chosen, places = frames[which], places[which]
-        groups = [measured[measured["frame"] == frame] for frame in chosen]
-        figure, (panel,) = new_figure()
-        axis.label(panel)
-        whiskers = panel.boxplot(
-            [g[column] for g in groups], positions=places, widths=_box_width(places),
-            manage_ticks=False, flierprops={"markersize": 2},
-        )  # fmt: skip
-        panel.set_ylabel(f"Diameter ({column[-2:]})")
-        panel.set_ylim(bottom=0)
-        axis_note(panel, "Box: quartiles; whiskers: 1.5 times the box at most")
-        unit = column[-2:]
-        table = pd.DataFrame(
-            {"frame": chosen, "count": [len(g) for g in groups],
-             f"median_{unit}": [line.get_ydata()[0] for line in whiskers["medians"]],
-             f"first_quartile_{unit}": [g[column].quantile(0.25) for g in groups],
-             f"third_quartile_{unit}": [g[column].quantile(0.75) for g in groups],
-             f"low_whisker_{unit}": [w.get_ydata()[1] for w in whiskers["whiskers"][::2]],
-             f"high_whisker_{unit}": [w.get_ydata()[1] for w in whiskers["whiskers"][1::2]]}
-        )  # fmt: skip
-        return [Finding("size-boxes", "Sizes in some frames", table, figure)]
 
-
-def _box_width(places: NDArray[np.float64]) -> float:
-    """Return a width at which boxes are apart, but visible where two are close."""
-    if len(places) < 2:
-        return 0.5
-    return max(0.6 * float(np.diff(places).min()), float(np.ptp(places)) / 60)
+def _tail(sizes: NDArray[np.float64], largest: float, unit: str) -> str:
+    """Return how many are beyond the histogram; nothing where all are in it."""
+    beyond = int((sizes > largest).sum())
+    return f"{beyond} larger than {largest:.3g} {unit}" if beyond else ""
 
 
 def _histogram_table(

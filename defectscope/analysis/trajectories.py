@@ -157,7 +157,13 @@ def _draw_map(panel: Axes, paths: pd.DataFrame, lifetimes: pd.DataFrame, tables:
         drawn.set_rasterized(len(paths) > MOST_VECTORS)
     figure = panel.get_figure()
     assert figure is not None
-    whole_ticks(figure.colorbar(lines, ax=panel, label="First frame").ax.yaxis)
+    bar = figure.colorbar(lines, ax=panel, label="First frame")
+    if first.min() < first.max():
+        whole_ticks(bar.ax.yaxis)
+    else:  # a scale about the only one would name frames in which none begins
+        for drawn in (lines, dots):
+            drawn.set_clim(first[0] - 0.5, first[0] + 0.5)
+        bar.set_ticks([first[0]], labels=[f"{first[0]:.0f}"])
     scale, frames = scale_of(tables.calibration), tables.frames
     width, height = (scale.length * float(frames[n].max()) for n in ("width_px", "height_px"))
     unit = scale.length_unit

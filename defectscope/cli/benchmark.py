@@ -149,6 +149,7 @@ def _show(found: Benchmark) -> None:
         over = ", limits over whole sequences" if "sequences" in drawn else ""
         title = f"{name}: {_holdings(dataset, lines)}, IoU at least {found.info['iou']:g}{over}"
         console.print(_accuracy(title, lines))
+        console.print(_sizes(f"{name}: numbers and sizes", lines))
         if any(line.row()["line_score"] is not None for line in lines):
             console.print(_lines(f"{name}: lines (P1's score; 95 % limits)", lines))
         where = f"{found.info['device']}, {plural(found.info['threads'], 'thread')}"
@@ -174,8 +175,7 @@ def _shown(value: float | None, digits: int = 3, factor: float = 1, unit: str = 
 
 
 def _accuracy(title: str, lines: Sequence[Line]) -> Table:
-    table = score_table(title, "detector", "F1", "95 % limits", "precision", "recall",
-                   "count error", "size error", "smallest found, true px")  # fmt: skip
+    table = score_table(title, "detector", "F1", "95 % limits", "precision", "recall")
     for line in lines:
         row = line.row()
         low, high = row["f1_low"], row["f1_high"]
@@ -185,6 +185,18 @@ def _accuracy(title: str, lines: Sequence[Line]) -> Table:
             "–" if low is None else f"{low:.3f}–{high:.3f}",
             _shown(row["precision"]),
             _shown(row["recall"]),
+        )
+    return table
+
+
+def _sizes(title: str, lines: Sequence[Line]) -> Table:
+    table = score_table(title, "detector", "count error", "mean |count error| a frame",
+                        "mean |median size error| a frame", "smallest found, true px")  # fmt: skip
+    for line in lines:
+        row = line.row()
+        table.add_row(
+            line.detector,
+            "–" if row["count_error"] is None else f"{100 * row['count_error']:+.1f} %",
             _shown(row["count_error_per_frame"], 1, 100, " %"),
             _shown(row["median_side_error_per_frame"], 1, 100, " %"),
             ", ".join(_shown(row[f"smallest_{of}_side_px"], 1) for of in ("found", "true")),

@@ -300,7 +300,10 @@ def summarise(result: Result) -> None:
     for name in ("diameter_nm", "diameter_px"):
         if name in whole and whole[name].notna().any():
             unit = name.rpartition("_")[2]
-            say(f"median diameter {whole[name].median():.2f} {unit}")
+            medians = whole.groupby("defect_type")[name].median().dropna()
+            of = {kind: f" of {kind}" if len(medians) > 1 else "" for kind in medians.index}
+            texts = (f"{median:.2f} {unit}{of[kind]}" for kind, median in medians.items())
+            say(f"median diameter {', '.join(texts)}")
             break
     if result.particles is not None:
         life = result.particles["lifetime_frames"]

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "MOST_DISTANCE_PX", "LineMatch", "LineScores", "lies_along", "line_distances", "match_lines",
-    "score_lines",
+    "MOST_DISTANCE_PX", "LineMatch", "LineScores", "excused_lines", "lies_along", "line_distances",
+    "match_lines", "score_lines",
 ]  # fmt: skip
 
 MOST_DISTANCE_PX = 5.0
@@ -192,8 +192,8 @@ def score_lines(
     """
     predicted = [line for line in predicted if len(line)]
     true = [line for line in true if len(line)]
-    if ignored or unknown is not None:
-        predicted = _not_excused(predicted, true, ignored, unknown, most_distance_px)
+    gone = excused_lines(predicted, true, ignored, unknown, most_distance_px)
+    predicted = [line for k, line in enumerate(predicted) if k not in gone]
     match = match_lines(predicted, true, most_distance_px)
     merges, splits = np.zeros(len(predicted), int), np.zeros(len(true), int)
     for i, j in _close_pairs(predicted, true, LIES_ON_PX):
@@ -210,18 +210,20 @@ def score_lines(
     )
 
 
-def _not_excused(
-    predicted: list[NDArray[np.float64]],
-    true: list[NDArray[np.float64]],
-    ignored: Sequence[NDArray[np.float64]],
-    unknown: NDArray[np.bool_] | None,
-    most_distance_px: float,
-) -> list[NDArray[np.float64]]:
-    """Return what was found without what matches an ignored line, and no other.
+def excused_lines(
+    predicted: Sequence[NDArray[np.float64]],
+    true: Sequence[NDArray[np.float64]],
+    ignored: Sequence[NDArray[np.float64]] = (),
+    unknown: NDArray[np.bool_] | None = None,
+    most_distance_px: float = MOST_DISTANCE_PX,
+) -> set[int]:
+    """Return the positions of found lines that are no invention, though they match no other.
 
-    An ignored line may have been found in pieces: what lies along one goes too, however many. So
-    does what lies where nothing is known.
+    An ignored line may have been found in pieces: what lies along one is excused, however many. So
+    is what lies where nothing is known. Parameters are those of :func:`score_lines`.
     """
+    if not ignored and unknown is None:
+        return set()
     taken = set(match_lines(predicted, true, most_distance_px).predicted.tolist())
     alone = [k for k in range(len(predicted)) if k not in taken]
     rest = [predicted[k] for k in alone]
@@ -231,7 +233,7 @@ def _not_excused(
             gone.add(alone[i])
     if unknown is not None:
         gone.update(k for k in alone if _lies_in(predicted[k], unknown))
-    return [line for k, line in enumerate(predicted) if k not in gone]
+    return gone
 
 
 def _lies_on(part: NDArray[np.float64], whole: NDArray[np.float64]) -> bool:

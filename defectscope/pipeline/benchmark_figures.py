@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from defectscope.core.findings import Finding
+from defectscope.pipeline.benchmark_styles import Style, detector_styles
 from defectscope.pipeline.line_figures import line_findings
 from defectscope.pipeline.noise_figures import noise_findings
 
@@ -20,10 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["benchmark_findings"]
 
-# Okabe and Ito's palette, which the colour-blind can tell apart, and marks for print.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-MARKS = "osD^vPX"
-DASHES = ("-", "--", "-.", ":")
 COLUMNS = 3
 PANEL_IN = (4.6, 3.6)
 
@@ -46,13 +43,16 @@ def benchmark_findings(
     finished = [li for li in lines if li.scores is not None and li.dataset not in spoilt]
     if not finished:
         return []
+    styles = detector_styles(line.detector for line in lines)
     title = f"F1 over the least score of a detection, IoU at least {iou:g}"
     findings = [
-        _curves("f1-over-iou", "F1 over the overlap that a match needs", "iou", finished, iou),
-        _curves("f1-over-score", title, "score", finished, None),
-        _speed("speed-against-f1", f"Speed against F1, IoU at least {iou:g}", finished),
+        _curves(
+            "f1-over-iou", "F1 over the overlap that a match needs", "iou", finished, styles, iou
+        ),
+        _curves("f1-over-score", title, "score", finished, styles, None),
+        _speed("speed-against-f1", f"Speed against F1, IoU at least {iou:g}", finished, styles),
     ]
-    return findings + line_findings(finished) + noise_findings(noise, iou)
+    return findings + line_findings(finished, styles) + noise_findings(noise, iou, styles)
 
 
 def _panels(lines: Sequence[Line], title: str) -> tuple[Figure, dict[str, Axes]]:
@@ -76,27 +76,28 @@ def _panels(lines: Sequence[Line], title: str) -> tuple[Figure, dict[str, Axes]]
     return figure, panels
 
 
-class _Style(NamedTuple):
-    """How the curves and points of one detector look; lines that coincide stay apart."""
-
-    colour: str
-    mark: str
-    dash: str
+def _limits(shown: str, lines: Sequence[Line]) -> list[str]:
+    """Return what bands or bars are, where there are any."""
+    known = any(line.row()["f1_low"] is not None for line in lines)
+    return [f"{shown}: 95 % limits"] if known else []
 
 
-def _styles(lines: Sequence[Line]) -> dict[str, _Style]:
-    names = dict.fromkeys(line.detector for line in lines)
-    return {
-        name: _Style(*(of[k % len(of)] for of in (COLOURS, MARKS, DASHES)))
-        for k, name in enumerate(names)
-    }
+def _explained(title: str, notes: Sequence[str]) -> str:
+    return f"{title}\n({'; '.join(notes)})" if notes else title
 
 
 def _curves(
-    name: str, title: str, column: str, lines: Sequence[Line], marked: float | None
+    name: str,
+    title: str,
+    column: str,
+    lines: Sequence[Line],
+    styles: Mapping[str, Style],
+    marked: float | None,
 ) -> Finding:
-    figure, panels = _panels(lines, title)
-    styles = _styles(lines)
+    notes = _limits("shaded", lines)
+    if marked is not None:
+        notes.append(f"dotted: {marked:g}, that of the other figures")
+    figure, panels = _panels(lines, _explained(title, notes))
     tables = []
     for line in lines:
         assert line.scores is not None
@@ -122,9 +123,8 @@ def _curves(
     return Finding(name, title, pd.concat(tables, ignore_index=True), figure)
 
 
-def _speed(name: str, title: str, lines: Sequence[Line]) -> Finding:
-    figure, panels = _panels(lines, title)
-    styles = _styles(lines)
+def _speed(name: str, title: str, lines: Sequence[Line], styles: Mapping[str, Style]) -> Finding:
+    figure, panels = _panels(lines, _explained(title, _limits("bars", lines)))
     rows = []
     for line in lines:
         row = line.row()
@@ -142,8 +142,17 @@ def _speed(name: str, title: str, lines: Sequence[Line]) -> Finding:
     for axes in panels.values():
         axes.set_xlabel("Frames a second")
         _logarithmic(axes)
-        if axes.get_legend_handles_labels()[1]:
-            axes.legend(frameon=False, fontsize=8, loc="lower right")
+    # Points may be anywhere in a panel: the legend stands outside.
+    handles = {
+        label: handle
+        for axes in panels.values()
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    if handles:
+        figure.legend(
+            handles.values(), handles.keys(), loc="outside lower center", frameon=False, fontsize=8,
+            ncols=min(2 * COLUMNS, 2 * len(panels)),
+        )  # fmt: skip
     names = ["detector", "dataset", "f1", "f1_low", "f1_high", "frames_per_s",
              "latency_median_ms", "peak_memory_mib"]  # fmt: skip
     return Finding(name, title, pd.DataFrame(rows)[names], figure)

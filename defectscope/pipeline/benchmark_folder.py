@@ -123,6 +123,7 @@ class BenchmarkFolder:
                 data.truth.images[positions[stem]].instances,
                 line.scores.evaluation.iou,
                 f"{line.detector} on {line.dataset}, {_with_score(rows[row])}",
+                None if math.isnan(_line_score(rows[row])) else self.host.defect_types(),
             )
             name = NOT_IN_FILE_NAMES.sub("-", f"{line.detector}-{line.dataset}-{stem}.png")
             write_png(self.path / WORST / name, picture)
@@ -143,7 +144,12 @@ class BenchmarkFolder:
             write_finding(self.path / FIGURES, finding)
 
 
+def _line_score(frame: dict[Any, Any]) -> float:
+    score = frame.get("line_score")
+    return math.nan if score is None else float(score)
+
+
 def _with_score(frame: dict[Any, Any]) -> str:
     """Return a frame's name, with the score that ranked it where the picture does not say it."""
-    name, score = str(frame["name"]), frame.get("line_score", math.nan)
+    name, score = str(frame["name"]), _line_score(frame)
     return name if math.isnan(score) else f"{name} (score of lines {score:.3f})"

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
-from defectscope.core.matching import match_instances
+from defectscope.core.label_measurements import with_courses
 from defectscope.core.metrics import count_matches
+from defectscope.pipeline.line_evaluation import line_positions
+from defectscope.pipeline.outcomes import Outcome, Outcomes, box_outcomes, with_lines
 from defectscope.pipeline.overlay import to_display
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from defectscope.core.defect_types import DefectType
     from defectscope.core.instances import Instances
 
 __all__ = ["comparison_picture", "worst_frames"]
@@ -24,10 +28,15 @@ __all__ = ["comparison_picture", "worst_frames"]
 Colour = tuple[int, int, int]
 
 # Of Okabe and Ito's palette, as bright as on a grey image they must be.
-FOUND, FALSE_ALARM, MISSED, IGNORED = (86, 180, 233), (255, 94, 0), (240, 228, 66), (170, 170, 170)
+COLOURS: dict[Outcome, Colour] = {
+    Outcome.FOUND: (86, 180, 233),
+    Outcome.FALSE_ALARM: (255, 94, 0),
+    Outcome.MISSED: (240, 228, 66),
+    Outcome.NOT_COUNTED: (170, 170, 170),
+}
 LEAST_WIDTH_PX, MOST_WIDTH_PX, MOST_ZOOM = 640, 1400, 8
 LINE_PX, GAP_PX, HEADER_PX, TITLE_PX, FOOTER_PX = 2, 8, 58, 28, 34
-FONT_PX = 17
+FONT_PX = 15
 # cv2 takes sub-pixel coordinates as integers with this many fractional bits.
 SHIFT = 4
 
@@ -53,7 +62,12 @@ def worst_frames(per_frame: pd.DataFrame, count: int) -> list[int]:
 
 
 def comparison_picture(
-    pixels: NDArray[Any], predicted: Instances, true: Instances, iou: float, title: str
+    pixels: NDArray[Any],
+    predicted: Instances,
+    true: Instances,
+    iou: float,
+    title: str,
+    lines: Mapping[str, DefectType] | None = None,
 ) -> NDArray[np.uint8]:
     """Return an RGB picture of truth and prediction side by side, with legend and scores.
 
@@ -67,29 +81,27 @@ def comparison_picture(
         Overlap that a match needs.
     title
         What stands above it.
+    lines
+        Registered defect types: lines are drawn without boxes and coloured by the matching that
+        scores lines. Without them all goes by boxes.
     """
-    match = match_instances(predicted, true, iou)
-    excused = np.setdiff1d(np.arange(len(predicted)), [*match.predicted, *match.spurious])
-    ignored = np.flatnonzero(true.ignore)
-    zoom = _zoom(pixels.shape[1])
-    left = _drawn(
-        pixels, zoom, [(true, ignored, IGNORED), (true, match.true, FOUND),
-                       (true, match.missed, MISSED)],
-    )  # fmt: skip
-    right = _drawn(
-        pixels, zoom, [(predicted, excused, IGNORED), (true, match.missed, MISSED),
-                       (predicted, match.predicted, FOUND),
-                       (predicted, match.spurious, FALSE_ALARM)],
-    )  # fmt: skip
-    counted = int((~true.ignore).sum())
-    legend = [
-        (FOUND, f"found ({len(match.true)})"),
-        (MISSED, f"missed ({len(match.missed)})"),
-        (FALSE_ALARM, f"false alarm ({len(match.spurious)})"),
-    ]
-    if len(ignored) or len(excused):
-        legend.append((IGNORED, f"not counted ({len(ignored)} true, {len(excused)} found)"))
     scores = count_matches(predicted, true, iou)
+    outcomes = box_outcomes(predicted, true, iou)
+    bare: tuple[Sequence[int], Sequence[int]] = ((), ())
+    if lines is not None:
+        predicted, true = with_courses(predicted, lines), with_courses(true, lines)
+        outcomes = with_lines(outcomes, predicted, true, lines)
+        bare = line_positions(predicted, lines), line_positions(true, lines)
+    zoom = _zoom(pixels.shape[1])
+    found, there = (_Side(predicted, outcomes.predicted, bare[0]),
+                    _Side(true, outcomes.true, bare[1]))  # fmt: skip
+    left, right = (_background(pixels, zoom) for _ in range(2))
+    for outcome in (Outcome.NOT_COUNTED, Outcome.FOUND, Outcome.MISSED):
+        there.draw(left, outcome, zoom)
+    found.draw(right, Outcome.NOT_COUNTED, zoom)
+    there.draw(right, Outcome.MISSED, zoom)
+    for outcome in (Outcome.FOUND, Outcome.FALSE_ALARM):
+        found.draw(right, outcome, zoom)
     shown = [
         f"{name} {'–' if value is None else f'{value:.3f}'}"
         for name, value in (
@@ -97,10 +109,24 @@ def comparison_picture(
         )
     ]  # fmt: skip
     return _framed(
-        [(f"Truth: {counted}", left), (f"Found: {len(predicted)}", right)],
-        [title, f"{'   '.join(shown)}   (IoU at least {iou:g})"],
-        legend,
+        [(f"Truth: {len(true) - true.ignore.sum()}", left), (f"Found: {len(predicted)}", right)],
+        [title, f"Boxes, IoU at least {iou:g}:   {'   '.join(shown)}"],
+        _legend(outcomes, "" if lines is None else "; lines by their distance"),
     )
+
+
+def _legend(outcomes: Outcomes, how: str) -> list[tuple[Colour, str]]:
+    found, there = outcomes.predicted.tolist(), outcomes.true.tolist()
+    legend = [
+        (COLOURS[Outcome.FOUND], f"found ({there.count(Outcome.FOUND)})"),
+        (COLOURS[Outcome.MISSED], f"missed ({there.count(Outcome.MISSED)})"),
+        (COLOURS[Outcome.FALSE_ALARM], f"false alarm ({found.count(Outcome.FALSE_ALARM)})"),
+    ]
+    left_out = [side.count(Outcome.NOT_COUNTED) for side in (there, found)]
+    if any(left_out):
+        text = f"not counted ({left_out[0]} true, {left_out[1]} found)"
+        legend.append((COLOURS[Outcome.NOT_COUNTED], text))
+    return [*legend[:-1], (legend[-1][0], legend[-1][1] + how)]
 
 
 def _zoom(width: int) -> float:
@@ -109,23 +135,31 @@ def _zoom(width: int) -> float:
     return float(min(MOST_ZOOM, -(-LEAST_WIDTH_PX // width)))
 
 
-def _drawn(
-    pixels: NDArray[Any],
-    zoom: float,
-    groups: Iterable[tuple[Instances, NDArray[np.intp], Colour]],
-) -> NDArray[np.uint8]:
+def _background(pixels: NDArray[Any], zoom: float) -> NDArray[np.uint8]:
     grey = to_display(pixels)
     if zoom != 1:
         how = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
         grey = np.asarray(cv2.resize(grey, None, fx=zoom, fy=zoom, interpolation=how))
-    picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
-    for instances, positions, colour in groups:
-        for k in positions.tolist():
-            x0, y0, x1, y1 = instances.boxes[k].tolist()
-            _trace(picture, np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]), zoom, colour, True)
+    return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+class _Side(NamedTuple):
+    """Truth or prediction; `bare` are the positions of lines that are drawn without a box."""
+
+    instances: Instances
+    outcomes: NDArray[np.object_]
+    bare: Sequence[int]
+
+    def draw(self, picture: NDArray[np.uint8], outcome: Outcome, zoom: float) -> None:
+        """Draw all of one outcome."""
+        colour, instances = COLOURS[outcome], self.instances
+        for k in np.flatnonzero(self.outcomes == outcome).tolist():
+            if k not in self.bare:
+                x0, y0, x1, y1 = instances.boxes[k].tolist()
+                corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+                _trace(picture, corners, zoom, colour, True)
             if instances.lines is not None and len(instances.lines[k]):
                 _trace(picture, instances.lines[k], zoom, colour, False)
-    return picture
 
 
 def _trace(
@@ -134,6 +168,13 @@ def _trace(
     # Our pixel (0, 0) has its centre at 0.5; cv2 puts it at 0.
     fixed = np.round((zoom * points - 0.5) * 2**SHIFT).astype(np.int32).reshape(-1, 1, 2)
     cv2.polylines(picture, [fixed], closed, colour, LINE_PX, cv2.LINE_AA, SHIFT)
+
+
+def _font() -> ImageFont.FreeTypeFont:
+    # Pillow's own has no dash and no letter beyond ASCII; Matplotlib brings one that does.
+    from matplotlib import get_data_path
+
+    return ImageFont.truetype(str(Path(get_data_path(), "fonts/ttf/DejaVuSans.ttf")), FONT_PX)
 
 
 def _framed(
@@ -147,7 +188,7 @@ def _framed(
     total = len(panels) * (width + GAP_PX) - GAP_PX
     canvas = Image.new("RGB", (total, top + height + FOOTER_PX), "black")
     draw = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(FONT_PX)
+    font = _font()
     for row, text in enumerate(header):
         draw.text((6, 6 + 25 * row), text, "white", font)
     for column, (text, picture) in enumerate(panels):

@@ -77,6 +77,7 @@ class Line:
             "best_least_score_f1": best.get("f1"),
             "true_count": sizes.get("true_count"),
             "predicted_count": sizes.get("predicted_count"),
+            "count_error": sizes.get("count_error"),
             "count_error_per_frame": sizes.get("mean_absolute_count_error_per_frame"),
             "median_side_error_per_frame": sizes.get("median_side_error_per_frame"),
             "smallest_found_side_px": sizes.get("smallest_found_side_px"),

@@ -5,7 +5,7 @@ After P1 (Govind et al.), Fig. 9a and b.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +13,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from defectscope.core.findings import Finding
+from defectscope.pipeline.benchmark_styles import DASHES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from defectscope.pipeline.benchmark_results import Line
+    from defectscope.pipeline.benchmark_styles import Style
 
 __all__ = ["line_findings", "scores_over_number"]
 
@@ -25,18 +27,20 @@ __all__ = ["line_findings", "scores_over_number"]
 STEP = 5
 
 
-def line_findings(lines: Sequence[Line]) -> list[Finding]:
+def line_findings(lines: Sequence[Line], styles: Mapping[str, Style]) -> list[Finding]:
     """Return the figures, each with the table behind it; none where no detector has lines.
 
     Parameters
     ----------
     lines
         One for each detector and dataset, without those that failed.
+    styles
+        Of each detector.
     """
     scored = [line for line in lines if line.row()["line_score"] is not None]
     if not scored:
         return []
-    return [_matrix(scored), _over_number(scored)]
+    return [_matrix(scored), _over_number(scored, styles)]
 
 
 def _matrix(lines: Sequence[Line]) -> Finding:
@@ -90,30 +94,36 @@ def scores_over_number(line: Line) -> pd.DataFrame:
                 "least_lines": (k - 1) * STEP + 1,
                 "most_lines": k * STEP,
                 "frames": len(part),
+                "mean_lines": true / len(part),
                 "score": quality / true,
                 "precision": matched / found if found else np.nan,
                 "recall": matched / true,
             }
         )
-    columns = ["least_lines", "most_lines", "frames", "score", "precision", "recall"]
+    columns = ["least_lines", "most_lines", "frames", "mean_lines", "score", "precision", "recall"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _over_number(lines: Sequence[Line]) -> Finding:
-    title = "Lines: score against the number of lines in a frame"
+def _over_number(lines: Sequence[Line], styles: Mapping[str, Style]) -> Finding:
+    title = f"Lines: score against the number of lines in a frame, frames in steps of {STEP} lines"
     figure = Figure(figsize=(10, 3.8), dpi=150, layout="constrained")
     figure.suptitle(title, fontsize=10)
     panels = [figure.add_subplot(1, 2, k + 1) for k in range(2)]
     tables = []
+    datasets = list(dict.fromkeys(line.dataset for line in lines))
     for line in lines:
         table = scores_over_number(line)
         tables.append(table.assign(detector=line.detector, dataset=line.dataset))
-        middle = (table["least_lines"] + table["most_lines"]) / 2
+        style = styles[line.detector]
+        dash = DASHES[datasets.index(line.dataset) % len(DASHES)]
         label = f"{line.detector}, {line.dataset}"
         for axes, name in zip(panels, ("score", "precision"), strict=True):
-            axes.plot(middle, table[name], marker="o", markersize=3.5, linewidth=1.2, label=label)
+            axes.plot(
+                table["mean_lines"], table[name], dash, marker=style.mark, color=style.colour,
+                markersize=3.5, linewidth=1.2, label=label,
+            )  # fmt: skip
     for axes, name in zip(panels, ("Score (P1)", "Precision"), strict=True):
-        axes.set(xlabel="True lines in a frame", ylabel=name, ylim=(0, 1.02))
+        axes.set(xlabel="True lines in a frame, mean of the step", ylabel=name, ylim=(0, 1.02))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.25, linewidth=0.6)
     panels[0].legend(frameon=False, fontsize=7)

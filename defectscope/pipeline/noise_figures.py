@@ -13,11 +13,11 @@ from defectscope.pipeline.noisy_frames import NOISES, UNITS
 
 if TYPE_CHECKING:
     from defectscope.pipeline.benchmark_results import Line
+    from defectscope.pipeline.benchmark_styles import Style
 
 __all__ = ["noise_findings", "noise_table"]
 
 COLUMNS = ["detector", "dataset", "of", "noise", "level", "f1", "f1_low", "f1_high", "lost"]
-MARKS = "osD^vPX"
 
 
 def noise_table(lines: Sequence[Line], datasets: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -52,7 +52,9 @@ def noise_table(lines: Sequence[Line], datasets: Sequence[Mapping[str, Any]]) ->
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def noise_findings(table: pd.DataFrame | None, iou: float) -> list[Finding]:
+def noise_findings(
+    table: pd.DataFrame | None, iou: float, styles: Mapping[str, Style]
+) -> list[Finding]:
     """Return the figure with its table; none without noisy frames.
 
     Parameters
@@ -61,6 +63,8 @@ def noise_findings(table: pd.DataFrame | None, iou: float) -> list[Finding]:
         See :func:`noise_table`.
     iou
         Overlap that a match needs.
+    styles
+        Of each detector.
     """
     if table is None or table["f1"].notna().sum() == 0:
         return []
@@ -74,22 +78,23 @@ def noise_findings(table: pd.DataFrame | None, iou: float) -> list[Finding]:
             axes.spines[["top", "right"]].set_visible(False)
             axes.grid(alpha=0.25, linewidth=0.6)
             own = table[(table["of"] == source) & table["noise"].isin(["", kind])]
-            _draw(axes, own, ["none", *(f"{level:g}" for level in NOISES[kind])])
+            _draw(axes, own, ["none", *(f"{level:g}" for level in NOISES[kind])], styles)
             axes.set_title(f"{source}: {kind}", fontsize=9)
             axes.set_xlabel(UNITS[kind], fontsize=8)
             axes.set_ylabel("F1")
     return [Finding("f1-over-noise", title, table, figure)]
 
 
-def _draw(axes: Any, table: pd.DataFrame, labels: list[str]) -> None:
-    for k, (detector, own) in enumerate(table.groupby("detector", sort=False)):
+def _draw(axes: Any, table: pd.DataFrame, labels: list[str], styles: Mapping[str, Style]) -> None:
+    for detector, own in table.groupby("detector", sort=False):
+        style = styles[str(detector)]
         shown = own.assign(label=["none" if pd.isna(v) else f"{v:g}" for v in own["level"]])
         shown = shown.set_index("label").reindex(labels)[["f1", "f1_low", "f1_high"]].astype(float)
         places = range(len(labels))
-        axes.plot(places, shown["f1"], f"-{MARKS[k % len(MARKS)]}", color=f"C{k}", label=detector,
-                  linewidth=1.5, markersize=4)  # fmt: skip
-        axes.fill_between(places, shown["f1_low"], shown["f1_high"], color=f"C{k}", alpha=0.15,
-                          linewidth=0)  # fmt: skip
+        axes.plot(places, shown["f1"], f"-{style.mark}", color=style.colour,
+                  label=detector, linewidth=1.5, markersize=4)  # fmt: skip
+        axes.fill_between(places, shown["f1_low"], shown["f1_high"], color=style.colour,
+                          alpha=0.15, linewidth=0)  # fmt: skip
     axes.set_xticks(range(len(labels)), labels)
     axes.set_ylim(0, 1.02)
     axes.legend(frameon=False, fontsize=8, loc="lower left")

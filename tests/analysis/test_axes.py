@@ -15,6 +15,7 @@ from defectscope.analysis.axes import (
     new_figure,
     series_axis,
     series_styles,
+    short_names,
     type_colour,
     whole_ticks,
 )
@@ -140,3 +141,26 @@ def test_titles_of_shipped_types_can_be_drawn(kind, tmp_path):
     panel.legend()
     # A glyph that the font lacks is a warning, and so an error here.
     figure.savefig(tmp_path / "figure.png")
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["a.png", "b.png"], ["a.png", "b.png"]),
+        (
+            [f"20240311_FeCrAl_300kV_area_{k:04}_BF.tif" for k in (12, 112)],
+            ["0012", "0112"],
+        ),
+        (
+            ["a-foil-that-was-thinned-for-long.tif", "b-foil-that-was-thinned-for-long.tif"],
+            ["a", "b"],
+        ),
+        # One that is the beginning of the other would be left without a name.
+        (["a-foil-thinned-for-long-", "a-foil-thinned-for-long-x"],
+         ["a-foil-thinned-for-long-", "a-foil-thin…-for-long-x"]),
+        (["x" * 20 + "é" * 20 + "y" * 20], ["x" * 11 + "…" + "y" * 11]),
+        ([], []),
+    ],
+)  # fmt: skip
+def test_long_names_are_short_where_they_differ(names, short):
+    assert short_names(names) == short

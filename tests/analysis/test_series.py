@@ -40,7 +40,7 @@ def frames(number, **columns):
 
 def drawn_panel(table, *, bars=False, types=1):
     _, (panel,) = new_figure()
-    series = SeriesPanel(panel, table, "95 % limits", bars=bars)
+    series = SeriesPanel(panel, table, "95 % limits", bars=bars, types=types)
     rows = table[table["status"] == "ok"]
     for k in range(types):
         y = 10.0 * (k + 1) + np.arange(len(rows))
@@ -90,6 +90,19 @@ def test_images_of_several_sizes_are_not_joined():
     assert panel.get_legend() is not None
 
 
+def test_long_names_leave_room_for_the_figure(tmp_path):
+    long = [
+        f"20240311_FeCrAl_300kV_irradiated_area_{k}_{'after ' * k}tilt_BF.tif" for k in range(9)
+    ]
+    panel = drawn_panel(frames(9, width_px=[200, *[300] * 8], source=long))
+    panel.figure.savefig(tmp_path / "long.png", dpi=40)  # a warning of the layout is an error
+    assert max(map(len, names(panel))) <= 24
+    assert len(set(names(panel))) == 9
+    assert (
+        FrameAxis(frames(2, width_px=[1, 2], source=long[:2])).where(1).startswith(f"in {long[1]}")
+    )
+
+
 def test_many_images_of_several_sizes_are_numbered():
     panel = drawn_panel(frames(30, width_px=[200, 300] * 15))
     ticks = panel.get_xticks()
@@ -108,6 +121,18 @@ def test_a_series_is_a_line_in_a_band_at_its_doses():
     bars = drawn_panel(table, bars=True)
     assert bars.get_title("left") == "Bars: 95 % limits"
     assert len(ends(bars)) == 4
+
+
+@pytest.mark.parametrize("number", [4, 100])
+def test_many_types_have_outlines_marks_and_a_legend_beside_the_panel(number):
+    panel = drawn_panel(frames(number), types=6)
+    assert len(panel.collections) == 0  # filled bands of six would mix their colours
+    assert panel.get_title("left") == "Thin lines: 95 % limits"
+    courses = [line for line in panel.lines if line.get_marker() != "None"]
+    assert len({line.get_marker() for line in courses}) == len(courses) == 6
+    assert panel.get_legend() is None
+    (legend,) = panel.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [f"type {k}" for k in range(6)]
 
 
 def test_what_a_series_has_in_one_frame_only_has_a_bar():

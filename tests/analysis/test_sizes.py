@@ -105,6 +105,14 @@ def test_the_error_of_the_mean_covers_what_a_poor_detector_does():
     assert bare < 25
 
 
+def test_few_frames_are_drawn_of_many_types(make_tables, drawn):
+    found = {k: [(f"type {t}", 3.0 + t) for t in range(9)] for k in range(20)}
+    _, boxes, _ = SizeDistribution().analyse(make_tables(found))
+    drawn(boxes)
+    assert len(boxes.table) == 36
+    assert set(boxes.table["frame"]) == {0, 6, 13, 19}
+
+
 @pytest.mark.parametrize("known", ["times", "tracks", "nothing", "one-frame"])
 def test_means_over_a_series_have_no_limits(make_tables, drawn, known):
     frames = 1 if known == "one-frame" else 3
@@ -118,6 +126,8 @@ def test_means_over_a_series_have_no_limits(make_tables, drawn, known):
     (number,) = finding.numbers
     series = known in ("times", "tracks")
     assert (number.low is None, number.high is None) == (series, series)
+    everywhere = "" if known == "one-frame" else " in all frames"
+    assert number.label == f"Mean diameter{everywhere}, {LOOP}"
     assert ("the same defect is counted in many frames" in finding.note) == series
     for panel in drawn(finding):
         assert panel.get_title("left").endswith("too narrow for a series") == series
@@ -191,14 +201,18 @@ def test_the_histogram_of_a_few_shows_them_all(make_tables, drawn, sizes):
     finding, _ = SizeDistribution().analyse(make_tables({0: loops(*sizes)}))
     left, _ = drawn(finding)
     assert histogram(left) == len(sizes)
+    assert left.get_title("left") == ""
 
 
 def test_the_far_tail_of_many_does_not_squeeze_the_histogram(make_tables, drawn):
     sizes = [*np.linspace(5, 15, 998), 900.0, 5000.0]
-    finding, _ = SizeDistribution().analyse(make_tables({0: loops(*sizes)}))
+    finding, bins = SizeDistribution().analyse(make_tables({0: loops(*sizes)}))
     left, _ = drawn(finding)
     assert left.get_xlim()[1] < 20
-    assert histogram(left) >= 0.99 * len(sizes)
+    assert histogram(left) == bins.table["count"].sum() == len(sizes) - 4
+    # What is not in it is said: the legend counts all.
+    assert left.get_title("left") == "4 larger than 15 nm not shown"
+    assert finding.note.endswith("The histogram leaves out 4 larger than 15 nm.")
 
 
 def test_the_figure_shows_the_table(make_tables, drawn):
@@ -207,10 +221,18 @@ def test_the_figure_shows_the_table(make_tables, drawn):
     runtime = Runtime(defect_types=types)
     finding, boxes, _ = SizeDistribution(None, runtime).analyse(make_tables(found))
     assert boxes.name == "size-boxes"
-    drawn(boxes)
-    # All four sizes of a frame, whatever their types: 3, 8, 10 and 15 nm in the first one.
-    assert boxes.table["median_nm"].tolist() == [9, 10, 11]
-    assert boxes.table["low_whisker_nm"].tolist() == [3, 3, 3]
+    (panel,) = drawn(boxes)
+    assert boxes.table["defect_type"].tolist() == [DOT, LOOP] * 3
+    assert boxes.table["median_nm"].tolist() == [3, 10, 3, 11, 3, 12]
+    assert boxes.table["low_whisker_nm"].tolist() == [3, 8, 3, 9, 3, 10]
+    assert len({patch.get_facecolor() for patch in panel.patches}) == 2
+    (legend,) = boxes.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["Black dot", "Dislocation loop"]
+    # A median of dots and loops together would be the size of neither.
+    assert [(number.label, number.value) for number in finding.numbers[:2]] == [
+        ("Median diameter of all 3 measured detections, Black dot", 3),
+        ("Median diameter of all 9 measured detections, Dislocation loop", 11),
+    ]
     left, right = drawn(finding)
     labels = [text.get_text() for text in left.get_legend().get_texts()]
     assert labels == ["Black dot (3)", "Dislocation loop (9)"]

@@ -237,6 +237,14 @@ def test_the_report_counts_merges_and_qualities_under_a_step(make_tables):
     assert events.table["frame"].tolist() == [50]
 
 
+def test_gaps_are_drawn_where_there_are_some(make_tables, drawn):
+    rows = pd.DataFrame({"frame": range(8), "particle": 0, "x": 5.0, "y": 5.0})
+    for tracks, panels, note in ((rows, 1, "No track has a gap"), (rows.drop(index=3), 2, "")):
+        finding = TrackReport().analyse(make_tables({}, indices=range(8), tracks=tracks))[0]
+        drawn_panels = drawn(finding)
+        assert (len(drawn_panels), drawn_panels[0].get_title("left")) == (panels, note)
+
+
 def test_hardening_of_nothing_is_as_uncertain_as_its_density(make_tables, drawn):
     tables = make_tables({0: [LOOP] * 9, 1: [], 2: []})
     (finding,) = Hardening().analyse(tables)

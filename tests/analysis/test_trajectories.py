@@ -152,6 +152,13 @@ def test_the_map_shows_every_path_in_the_order_of_time(make_tables, drawn):
     assert finding.figure.axes[2].get_ylabel() == "First frame"
 
 
+def test_the_colours_name_no_frame_in_which_none_begins(make_tables, drawn):
+    finding, *_ = analyse(make_tables, lived((3, 5), (3, 8)))
+    panel, _, bar = drawn(finding)
+    assert [text.get_text() for text in bar.get_yticklabels()] == ["3"]
+    assert [drawn.get_clim() for drawn in panel.collections] == [(2.5, 3.5)] * 2
+
+
 @pytest.mark.parametrize("longest", [1, 2, MOST_BINS, MOST_BINS + 1, 54, 700])
 def test_every_bin_holds_as_many_whole_frames(make_tables, drawn, longest):
     paths = {k: [(0, 1.0, 1.0), (k, 2.0, 2.0)] for k in range(1, longest)} | {0: [(0, 1.0, 1.0)]}

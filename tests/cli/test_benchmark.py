@@ -159,6 +159,7 @@ def test_the_scores_are_those_of_evaluate(made, data):
         for score in ("precision", "recall", "f1"):
             assert table.loc[name, score] == scores["overall"][score]
         sizes = scores["sizes"]
+        assert table.loc[name, "count_error"] == sizes["count_error"]
         assert (
             table.loc[name, "count_error_per_frame"]
             == (sizes["mean_absolute_count_error_per_frame"])
@@ -185,6 +186,9 @@ def test_the_tables_tell_what_was_measured(made):
     for text in ("loops: 2 frames, 16 defects, IoU at least 0.15", f"{row['f1']:.3f}", "failed"):
         assert text in done.stdout
     assert "…" not in done.stdout
+    # One is of the number in all frames, the other says how frames differ.
+    assert f"{100 * row['count_error']:+.1f} %" in done.stdout
+    assert "mean |count error| a frame" in done.stdout
     info = json.loads((folder / "benchmark.json").read_text())
     assert info["status"] == "complete"
     assert {"cpu", "cores"} <= info["machine"].keys()

@@ -332,7 +332,7 @@ def test_ctrl_c_while_the_end_is_written_says_that_the_run_is_complete(
 def test_sizes_that_are_unknown_have_no_median(capsys):
     frames = pd.DataFrame({"status": ["ok"]})
     for size in (np.nan, 8.0):
-        found = pd.DataFrame({"diameter_nm": [size, np.nan]})
+        found = pd.DataFrame({"diameter_nm": [size, np.nan], "defect_type": "black dot"})
         summarise(SimpleNamespace(frames=frames, detections=found, info={"damaged_frames": []},
                                   particles=None, folder="run"))  # fmt: skip
         said = capsys.readouterr().err
@@ -344,11 +344,16 @@ def test_sizes_that_are_unknown_have_no_median(capsys):
 def test_the_median_is_that_of_whole_sizes(capsys):
     frames = pd.DataFrame({"status": ["ok"]})
     found = pd.DataFrame({"diameter_nm": [2.0, 8.0, 9.0], "fit": [0, 0, 1], "at_rim": [1, 0, 1]})
-    summarise(SimpleNamespace(frames=frames, detections=found, info={"damaged_frames": []},
-                              particles=None, folder="run"))  # fmt: skip
-    said = capsys.readouterr().err
-    assert "3 detections" in said
-    assert "median diameter 8.50 nm" in said
+    for types, text in (
+        (["black dot"] * 3, "median diameter 8.50 nm\n"),
+        (["a", "a", "b"], "median diameter 8.00 nm of a, 9.00 nm of b\n"),
+    ):
+        found["defect_type"] = types
+        summarise(SimpleNamespace(frames=frames, detections=found, info={"damaged_frames": []},
+                                  particles=None, folder="run"))  # fmt: skip
+        said = capsys.readouterr().err
+        assert "3 detections" in said
+        assert text in said
 
 
 def test_one_damaged_frame_among_good_ones(stack, tmp_path):

@@ -19,7 +19,9 @@ from defectscope.pipeline.benchmark_folder import BenchmarkFolder
 from defectscope.pipeline.benchmark_process import FrameMeasurement, Measurement
 from defectscope.pipeline.benchmark_results import Benchmark, Line
 from defectscope.pipeline.benchmark_scores import score_line
+from defectscope.pipeline.benchmark_styles import detector_styles
 from defectscope.pipeline.labels import save_dataset
+from defectscope.pipeline.line_figures import line_findings
 from defectscope.plugins.host import PluginHost, default_host
 
 HOST = default_host()
@@ -62,7 +64,8 @@ def test_a_row_by_hand():
     assert row["read_median_ms"] == pytest.approx(2)
     assert (row["startup_s"], row["warm_up_s"]) == (0.75, 0.1)
     assert (row["peak_memory_mib"], row["memory_rise_mib"]) == (90, 50)
-    assert (row["true_count"], row["predicted_count"], row["count_error_per_frame"]) == (4, 2, 0.5)
+    assert (row["true_count"], row["predicted_count"]) == (4, 2)
+    assert (row["count_error"], row["count_error_per_frame"]) == (-0.5, 0.5)
     assert row["error"] is None
 
 
@@ -107,12 +110,63 @@ def test_a_curve_is_its_table():
     np.testing.assert_array_equal(curve.get_ydata(), finding.table["f1"])
 
 
+def test_figures_say_what_bands_bars_and_lines_are():
+    titles = [f.figure.get_suptitle() for f in benchmark_findings([finished()], 0.15)]
+    assert titles == [
+        "F1 over the overlap that a match needs\n"
+        "(shaded: 95 % limits; dotted: 0.15, that of the other figures)",
+        "F1 over the least score of a detection, IoU at least 0.15\n(shaded: 95 % limits)",
+        "Speed against F1, IoU at least 0.15\n(bars: 95 % limits)",
+    ]
+    # One frame has no limits.
+    titles = [f.figure.get_suptitle() for f in benchmark_findings([finished(frames=1)], 0.15)]
+    assert not any("limits" in title for title in titles)
+
+
+def test_the_legend_of_points_covers_none_of_them():
+    lines = [finished(d, s) for s in "ab" for d in ("one", "two")]
+    figure = benchmark_findings(lines, 0.15)[2].figure
+    assert [axes.get_legend() for axes in figure.axes] == [None, None]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["one", "two"]
+
+
+def upright(*places):
+    """Lines of 40 px at these x."""
+    lines = [np.array([[x, 20.0], [x, 60.0]]) for x in places]
+    boxes = [[x - 1, 20, x + 1, 60] for x in places]
+    return ds.Instances(SHAPE, boxes, defect_types="dislocation", lines=lines)
+
+
+def test_scores_of_lines_stand_at_the_mean_number_of_their_frames():
+    truth = labelled(*(upright(*range(4, 4 + 9 * n, 9)) for n in (6, 8, 9)))
+    lines = [
+        Line(name, "set", score_line(found, truth, 0.15, HOST))
+        for name, found in (("poor", labelled(*[upright(4)] * 3)), ("good", truth))
+    ]
+    other = finished("other")
+    *_, finding = line_findings(lines, detector_styles(["other", "poor", "good"]))
+    assert finding.table["mean_lines"].tolist() == [23 / 3] * 2
+    assert finding.table["least_lines"].tolist() == [6, 6]
+    assert "steps of 5 lines" in finding.figure.get_suptitle()
+    curves = finding.figure.axes[0].get_lines()
+    assert [curve.get_xdata().tolist() for curve in curves] == [[23 / 3]] * 2
+    # As in the other figures of the benchmark.
+    findings = {f.name: f for f in benchmark_findings([other, *lines], 0.15)}
+    colours = [
+        {c.get_label().partition(",")[0]: c.get_color() for c in axes.get_lines() if c.get_label()}
+        for axes in (findings[name].figure.axes[-1] for name in
+                     ("f1-over-score", "line-score-over-number"))
+    ]  # fmt: skip
+    assert colours[0]["poor"] == colours[1]["poor"] != colours[1]["good"] == colours[0]["good"]
+
+
 def test_a_detector_without_a_score_is_left_out_of_the_picture_only():
     nothing = [ds.Instances.empty(SHAPE)] * 2
     scores = score_line(labelled(*nothing), labelled(*nothing), 0.15, HOST)
     finding = benchmark_findings([replace(finished(), scores=scores)], 0.15)[2]
     assert len(finding.table) == 1
-    assert finding.figure.axes[0].get_legend() is None
+    assert finding.figure.legends == []
 
 
 @pytest.mark.parametrize("present", ["benchmark", "other", "unfinished", "file", "nothing"])
@@ -265,7 +319,7 @@ def test_types_have_the_names_that_were_asked_for_on_both_sides(folder):
 def test_pictures_show_what_was_scored_under_its_new_name(folder, tmp_path, monkeypatch):
     drawn = []
 
-    def keep(pixels, predicted, true, iou, title):
+    def keep(pixels, predicted, true, iou, title, lines):
         drawn.append(predicted)
         return np.zeros((4, 4, 3), np.uint8)
 

@@ -8,17 +8,18 @@ import pytest
 
 import defectscope as ds
 from defectscope.pipeline.benchmark_pictures import (
-    FALSE_ALARM,
-    FOUND,
+    COLOURS,
     GAP_PX,
     HEADER_PX,
-    IGNORED,
-    MISSED,
     TITLE_PX,
     comparison_picture,
     worst_frames,
 )
+from defectscope.pipeline.outcomes import Outcome
+from defectscope.plugins.shipped_types import SHIPPED
 
+FOUND, MISSED = COLOURS[Outcome.FOUND], COLOURS[Outcome.MISSED]
+FALSE_ALARM, IGNORED = COLOURS[Outcome.FALSE_ALARM], COLOURS[Outcome.NOT_COUNTED]
 SHAPE = (120, 160)
 TOP = HEADER_PX + TITLE_PX
 ZOOM = 4  # of frames of 160 px
@@ -115,6 +116,14 @@ def test_pictures_are_neither_tiny_nor_huge(shape):
     assert 250 <= drawn.shape[1] <= 2 * 1400 + GAP_PX
 
 
+def test_names_are_written_with_all_their_letters():
+    nothing, grey = ds.Instances.empty(SHAPE), np.full(SHAPE, 90, np.uint8)
+    pictures = [comparison_picture(grey, nothing, nothing, 0.15, letter) for letter in "éüµ–␀"]
+    heads = [picture[:HEADER_PX].tobytes() for picture in pictures]
+    # One that a font lacks is drawn as the same box as any other that it lacks.
+    assert len(set(heads)) == 5
+
+
 def test_lines_are_drawn_as_lines():
     line = np.array([[20.0, 90.0], [140.0, 30.0]])
     true = ds.Instances(SHAPE, [[20, 30, 140, 90]], defect_types="line", lines=[line])
@@ -122,3 +131,34 @@ def test_lines_are_drawn_as_lines():
     drawn = comparison_picture(grey, true, true, 0.15, "line")
     centre = drawn[TOP + ZOOM * 60, ZOOM * 80 - 6 : ZOOM * 80 + 6]
     assert (centre == FOUND).all(axis=1).any()
+
+
+def steep(*places, **more):
+    """Upright lines of 80 px at these x, in boxes of 2 px."""
+    lines = [np.array([[x, 20.0], [x, 100.0]]) for x in places]
+    boxes = [[x - 1, 20, x + 1, 100] for x in places]
+    return ds.Instances(SHAPE, boxes, defect_types="dislocation", lines=lines, **more)
+
+
+def test_lines_have_the_colours_of_their_own_matching():
+    types = {kind.name: kind for kind in SHIPPED}
+    grey = np.full(SHAPE, 90, np.uint8)
+    true = steep(20, 60, 100, ignore=[False, False, True])
+    found = steep(23, 80, 103)  # no box overlaps
+    by_boxes = comparison_picture(grey, found, true, 0.15, "lines")
+    by_lines = comparison_picture(grey, found, true, 0.15, "lines", types)
+
+    def colour(picture, panel, x):
+        place = panel * (ZOOM * SHAPE[1] + GAP_PX) + ZOOM * x
+        return tuple(int(v) for v in picture[TOP + ZOOM * 60, place - 1])
+
+    places = [(0, 20), (0, 60), (0, 100), (1, 23), (1, 80), (1, 103)]
+    assert [colour(by_lines, *place) for place in places] == [
+        FOUND, MISSED, IGNORED, FOUND, FALSE_ALARM, IGNORED,
+    ]  # fmt: skip
+    assert [colour(by_boxes, *place) for place in places[:4]] == [
+        MISSED, MISSED, IGNORED, FALSE_ALARM,
+    ]  # fmt: skip
+    # Their boxes are not drawn.
+    assert colour(by_lines, 0, 19) == (90, 90, 90)
+    assert colour(by_boxes, 0, 19) == MISSED

@@ -88,7 +88,7 @@ def test_without_noisy_frames_there_is_no_table_and_no_figure():
     table = noise_table([], [{"name": "set", "noise": None}])
     assert list(table.columns) == COLUMNS
     assert not len(table)
-    assert noise_findings(table, 0.15) == []
+    assert noise_findings(table, 0.15, {}) == []
 
 
 def test_a_benchmark_gives_f1_at_every_level_and_what_is_lost(tmp_path, monkeypatch):
