@@ -22,11 +22,15 @@ __all__ = [
     "ScaleBar",
     "captioned",
     "colour_of",
+    "drawing_scale",
     "scale_bar",
     "write_text",
     "write_types",
 ]
 
+# Heights, widths and letters here are for pictures up to about this wide, which a screen shows
+# whole; a wider one is seen reduced, and has all of it larger. 2048 px is the first to need it.
+DRAWN_FOR_PX = 1365
 ROW_PX = 20
 # One row for the frame, one for colours and scale.
 CAPTION_PX = 2 * ROW_PX
@@ -42,6 +46,11 @@ class ScaleBar(NamedTuple):
 
     length_px: float
     text: str
+
+
+def drawing_scale(width_px: int) -> int:
+    """Return how many times lines and letters are larger on a picture of this width."""
+    return max(1, round(width_px / DRAWN_FOR_PX))
 
 
 def scale_bar(width_px: int, pixel_size_nm: float | None) -> ScaleBar | None:
@@ -102,8 +111,9 @@ def captioned(
         How many particles there are: without what is too short a track, and with what was filled
         in. None where nothing was tracked.
     """
-    strip = np.zeros((CAPTION_PX, picture.shape[1], 3), np.uint8)
-    end = write_text(strip, frame_text(frame, count, unseen, tracked), 4, 0)
+    scale = drawing_scale(picture.shape[1])
+    strip = np.zeros((scale * CAPTION_PX, picture.shape[1], 3), np.uint8)
+    end = write_text(strip, frame_text(frame, count, unseen, tracked), 4 * scale, 0)
     ends = [end, write_types(strip, types, names, 1)]
     _draw_bar(strip, scale_bar(frame.shape[1], frame.calibration.pixel_size_nm), zoom, ends)
     return np.vstack([strip, picture])
@@ -113,11 +123,13 @@ def write_types(
     strip: NDArray[np.uint8], types: Mapping[str, DefectType], names: Sequence[str], row: int
 ) -> int:
     """Write into a row of a strip what the colours of types mean; return where there is room."""
-    x, top = 4, row * ROW_PX + (ROW_PX - SWATCH_PX) // 2
+    scale = drawing_scale(strip.shape[1])
+    swatch, gap = scale * SWATCH_PX, scale * GAP_PX
+    x, top = 4 * scale, scale * (row * ROW_PX + (ROW_PX - SWATCH_PX) // 2)
     for name in names:
-        strip[top : top + SWATCH_PX, x : x + SWATCH_PX] = colour_of(types, name)
+        strip[top : top + swatch, x : x + swatch] = colour_of(types, name)
         text = _plain_title(types, name)
-        x = write_text(strip, text, x + SWATCH_PX + GAP_PX, row) + 2 * GAP_PX
+        x = write_text(strip, text, x + swatch + gap, row) + 2 * gap
     return x
 
 
@@ -136,23 +148,25 @@ def _draw_bar(
     """
     if bar is None:
         return
+    scale = drawing_scale(strip.shape[1])
     length, text = round(zoom * bar.length_px), bar.text.replace("µ", "u")
-    right = strip.shape[1] - GAP_PX
-    start = right - length - GAP_PX - _width(text)
+    right = strip.shape[1] - scale * GAP_PX
+    start = right - length - scale * GAP_PX - _width(text, scale)
     for row in (1, 0):
         if start >= ends[row]:
             write_text(strip, text, start, row)
-            middle = row * ROW_PX + ROW_PX // 2
-            strip[middle - 1 : middle + 2, right - length : right] = TEXT
+            top = scale * (row * ROW_PX + ROW_PX // 2 - 1)
+            strip[top : top + 3 * scale, right - length : right] = TEXT
             return
 
 
-def _width(text: str) -> int:
-    return int(cv2.getTextSize(text, LETTERS, LETTER_SIZE, 1)[0][0])
+def _width(text: str, scale: int) -> int:
+    return int(cv2.getTextSize(text, LETTERS, scale * LETTER_SIZE, scale)[0][0])
 
 
 def write_text(strip: NDArray[np.uint8], text: str, x: int, row: int) -> int:
     """Write into a row of a strip, and return where the text ends."""
-    place = (x, (row + 1) * ROW_PX - 6)
-    cv2.putText(strip, text, place, LETTERS, LETTER_SIZE, TEXT, 1, cv2.LINE_AA)
-    return x + _width(text)
+    scale = drawing_scale(strip.shape[1])
+    place = (x, scale * ((row + 1) * ROW_PX - 6))
+    cv2.putText(strip, text, place, LETTERS, scale * LETTER_SIZE, TEXT, scale, cv2.LINE_AA)
+    return x + _width(text, scale)

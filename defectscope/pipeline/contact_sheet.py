@@ -10,7 +10,13 @@ import numpy as np
 
 from defectscope.core.geometry.ellipses import ellipse_points
 from defectscope.core.geometry.polylines import polyline_length, polyline_resample
-from defectscope.pipeline.caption import ROW_PX, colour_of, write_text, write_types
+from defectscope.pipeline.caption import (
+    ROW_PX,
+    colour_of,
+    drawing_scale,
+    write_text,
+    write_types,
+)
 from defectscope.pipeline.overlay import to_display
 
 if TYPE_CHECKING:
@@ -127,7 +133,7 @@ def contact_sheet(
 def _legend(
     truths: Sequence[Instances], types: Mapping[str, DefectType], width: int
 ) -> NDArray[np.uint8]:
-    strip = np.zeros((ROW_PX, width, 3), np.uint8)
+    strip = np.zeros((ROW_PX * drawing_scale(width), width, 3), np.uint8)
     names = sorted({str(name) for truth in truths for name in truth.defect_types})
     end = write_types(strip, types, names, 0)
     if any(truth.ignore.any() for truth in truths):

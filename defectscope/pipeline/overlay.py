@@ -13,7 +13,8 @@ import pandas as pd
 
 from defectscope.core.errors import InputError, InputGoneError
 from defectscope.core.files import atomic_path
-from defectscope.pipeline.caption import CAPTION_PX, captioned, colour_of
+from defectscope.pipeline.caption import CAPTION_PX, captioned, colour_of, drawing_scale
+from defectscope.pipeline.marks import draw_number, draw_outline, draw_tails
 from defectscope.pipeline.overlay_video import OverlayVideo, usable_encoder
 from defectscope.pipeline.regions import frame_to_show
 from defectscope.pipeline.run_lines import line_courses
@@ -33,9 +34,6 @@ TAIL_FRAMES = 25
 STILLS = 3
 # Smaller frames are drawn enlarged: numbers of particles must stay readable.
 SMALL_FRAME_PX, ENLARGED = 700, 2
-# cv2 takes sub-pixel coordinates as integers with this many fractional bits.
-SHIFT = 4
-LABEL_SCALE, LABEL_SCALE_ENLARGED = 0.32, 0.42
 # What was not looked at is shown at this part of its brightness.
 UNSEEN_LIGHT = 0.5
 NO_ENCODER = (
@@ -83,7 +81,7 @@ def write_overlays(
     note(list(stills.values()))
     width, height = int(table["width_px"].max()), int(table["height_px"].max())
     zoom = overlay_zoom(width)
-    size = (zoom * width, zoom * height + CAPTION_PX)
+    size = (zoom * width, zoom * height + CAPTION_PX * drawing_scale(zoom * width))
     rate = FRAMES_A_SECOND if len(good) > 40 else 4
     encoder = usable_encoder(size, rate)
     if encoder is None and NO_ENCODER not in warnings:
@@ -160,7 +158,7 @@ def draw_overlay(
     unseen: NDArray[np.bool_] | None = None,
     count: int | None = None,
 ) -> NDArray[np.uint8]:
-    """Return a (zoom·H + 40, zoom·W, 3) RGB picture of a frame with what was found in it.
+    """Return an RGB picture of a frame with what was found in it, zoom·W wide, under a strip.
 
     Parameters
     ----------
@@ -191,14 +189,14 @@ def draw_overlay(
     if zoom > 1:
         grey = np.asarray(cv2.resize(grey, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC))
     picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
-    for tail in tails or []:
-        points = _fixed(zoom * np.array([(x, y) for _, x, y in tail]))
-        cv2.polylines(picture, [points], False, (255, 255, 0), 1, cv2.LINE_AA, SHIFT)
+    draw_tails(picture, tails or [], zoom)
     courses = lines or {}
     for row in found.to_dict("records"):
         colour = colour_of(types, str(row["defect_type"]))
         course = courses.get(int(row.get("detection", -1)))
-        _draw_one(picture, row, colour, zoom, course)
+        draw_outline(picture, row, colour, zoom, course)
+        if "particle" in row:
+            draw_number(picture, row, zoom, course)
     if names is None:
         names = sorted(found["defect_type"].astype(str).unique())
     tracked = len(found) if "particle" in found and count is not None else None
@@ -206,45 +204,6 @@ def draw_overlay(
         picture, frame, len(found) if count is None else count, types, names, zoom,
         unseen is not None, tracked,
     )  # fmt: skip
-
-
-def _draw_one(
-    picture: NDArray[Any],
-    row: Mapping[Any, Any],
-    colour: tuple[int, ...],
-    zoom: int,
-    course: NDArray[np.float64] | None,
-) -> None:
-    major, minor, angle = (row.get(name) for name in ("major_px", "minor_px", "angle_deg"))
-    beside = np.array([row["x_max"], row["y_min"]])
-    if course is not None:
-        cv2.polylines(picture, [_fixed(zoom * course)], False, colour, 1, cv2.LINE_AA, SHIFT)
-        # A number at the corner of a box that nobody sees belongs to nothing.
-        beside = course[course[:, 0].argmax()]
-    elif all(value is not None and np.isfinite(value) for value in (major, minor, angle)):
-        centre = _fixed(zoom * np.array([[row["x"], row["y"]]]))[0, 0].tolist()
-        axes = [round(zoom * float(v or 0) / 2 * 2**SHIFT) for v in (major, minor)]
-        # cv2 turns clockwise, our angles counter-clockwise as seen.
-        cv2.ellipse(
-            picture, centre, axes, -float(angle or 0), 0, 360, colour, 1, cv2.LINE_AA, SHIFT
-        )
-    else:
-        corners = _fixed(
-            zoom * np.array([[row["x_min"], row["y_min"]], [row["x_max"], row["y_max"]]])
-        )
-        first, second = corners[:, 0].tolist()
-        cv2.rectangle(picture, first, second, colour, 1, cv2.LINE_AA, SHIFT)
-    if "particle" in row:
-        place = (int(zoom * beside[0]) + 1, int(zoom * beside[1]) + 4)
-        scale = LABEL_SCALE if zoom == 1 else LABEL_SCALE_ENLARGED
-        text = str(int(row["particle"]))
-        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 0), 1,
-                    cv2.LINE_AA)  # fmt: skip
-
-
-def _fixed(points: NDArray[Any]) -> NDArray[np.int32]:
-    # Our pixel (0, 0) has its centre at 0.5; cv2 puts it at 0.
-    return np.asarray(np.round((points - 0.5) * 2**SHIFT), np.int32).reshape(-1, 1, 2)
 
 
 def write_png(path: Path, picture: NDArray[np.uint8]) -> None:

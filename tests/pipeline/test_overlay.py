@@ -484,3 +484,29 @@ def test_nothing_half_written_stays_behind(run, series, monkeypatch):
         write_overlays(frames, result, {}, lambda *_: None, [], lambda names: None)
     names = {path.name for path in result.folder.iterdir()}
     assert not any("overlay" in name for name in names)
+
+
+@pytest.mark.parametrize(("width", "scale"), [(120, 1), (2047, 1), (2048, 2), (4096, 3)])
+def test_on_wide_frames_everything_is_drawn_larger(width, scale):
+    known = ds.Calibration(pixel_size_nm=0.5)
+    frames = [ds.Frame(np.eye(90, width, dtype=np.uint8), calibration=c)
+              for c in (known, ds.Calibration())]  # fmt: skip
+    found = line_row(particle=8)
+    line = {0: np.array([[10.0, 40.5], [50.0, 40.5]])}
+    tail = [[(0, 10.5, 70.0), (1, 50.5, 70.0)]]
+    height = scale * CAPTION_PX
+    picture = draw([found], frames[0], lines=line, tails=tail)
+    assert picture.shape == (90 + height, width, 3)
+    # The course and the tail; OpenCV smooths both edges over a pixel or so more.
+    for top in (30, 60):
+        bright = picture[height + top : height + top + 20, 20, 1].max(initial=0)
+        thick = picture[height + top : height + top + 20, 20, 1].sum() / bright
+        assert scale - 0.1 < thick < scale + 2.8
+    # A swatch, the scale bar and a number are as many times as large.
+    assert (picture[:height] == rgb("#00ff40")).all(axis=2).sum() == 100 * scale**2
+    if width > 120:
+        bar = (picture[:height] != draw([found], frames[1])[:height]).any(axis=2)
+        assert bar[:, -6 * scale - 1].sum() == 3 * scale
+    plain = draw([line_row()], frames[0], lines=line, tails=tail)
+    rows = np.nonzero((plain != picture).any(axis=(1, 2)))[0]
+    assert np.ptp(rows) + 1 == pytest.approx(8 * scale, abs=1 + scale)
