@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -13,12 +13,17 @@ from defectscope.pipeline.caption import drawing_scale
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["draw_number", "draw_outline", "draw_tails", "fixed_point"]
+__all__ = ["draw_numbers", "draw_outline", "draw_tails", "fixed_point"]
 
 # cv2 takes sub-pixel coordinates as integers with this many fractional bits.
 SHIFT = 4
 LABEL_SCALE, LABEL_SCALE_ENLARGED = 0.32, 0.42
-YELLOW = (255, 255, 0)
+LETTERS = cv2.FONT_HERSHEY_SIMPLEX
+# Yellow alone cannot be seen on bright frames.
+YELLOW, RIM = (255, 255, 0), (0, 0, 0)
+
+# A row of a table, and the course (k, 2) of its line or None.
+Drawn: TypeAlias = "tuple[Mapping[Any, Any], NDArray[np.float64] | None]"
 
 
 def fixed_point(points: NDArray[Any]) -> NDArray[np.int32]:
@@ -55,20 +60,53 @@ def draw_outline(
         cv2.rectangle(picture, first, second, colour, thick, cv2.LINE_AA, SHIFT)
 
 
-def draw_number(
-    picture: NDArray[Any], row: Mapping[Any, Any], zoom: int, course: NDArray[np.float64] | None
-) -> None:
-    """Write the number of a particle beside its box, or beside its course where it has one."""
-    beside = np.array([row["x_max"], row["y_min"]])
-    if course is not None:
-        # A number at the corner of a box that nobody sees belongs to nothing.
-        beside = course[course[:, 0].argmax()]
+def draw_numbers(picture: NDArray[np.uint8], drawn: Sequence[Drawn], zoom: int) -> None:
+    """Write numbers of particles beside their boxes, or beside their courses where they have one.
+
+    Parameters
+    ----------
+    picture
+        (zoom·H, zoom·W, 3) RGB, which is written on.
+    drawn
+        Rows of a table of tracks, each with the course (k, 2) of a line or None.
+    zoom
+        How many times the frame is enlarged.
+    """
     thick = drawing_scale(picture.shape[1])
-    place = (int(zoom * beside[0]) + thick, int(zoom * beside[1]) + 4 * thick)
     size = thick * (LABEL_SCALE if zoom == 1 else LABEL_SCALE_ENLARGED)
-    text = str(int(row["particle"]))
-    letters = cv2.FONT_HERSHEY_SIMPLEX
-    cv2.putText(picture, text, place, letters, size, YELLOW, thick, cv2.LINE_AA)
+    texts = []
+    for row, course in drawn:
+        right, left = (row["x_max"], row["y_min"]), (row["x_min"], row["y_min"])
+        if course is not None:
+            # A number at the corner of a box that nobody sees belongs to nothing.
+            right, left = course[course[:, 0].argmax()], course[course[:, 0].argmin()]
+        text = str(int(row["particle"]))
+        beside = zoom * np.array([right, left])
+        texts.append((text, _whole_inside(picture.shape, text, size, thick, beside)))
+    # Letters that are drawn bolder are no rim: OpenCV 5 takes a thickness for a weight of its font.
+    rim = np.zeros(picture.shape[:2], np.uint8)
+    for text, place in texts:
+        cv2.putText(rim, text, place, LETTERS, size, 255, thick, cv2.LINE_AA)
+    rim = np.asarray(cv2.dilate(rim, np.ones((2 * thick + 1, 2 * thick + 1))), np.uint8)
+    picture -= np.minimum(picture, rim[..., None])
+    for text, place in texts:
+        cv2.putText(picture, text, place, LETTERS, size, YELLOW, thick, cv2.LINE_AA)
+
+
+def _whole_inside(
+    shape: tuple[int, ...], text: str, size: float, thick: int, beside: NDArray[np.float64]
+) -> tuple[int, int]:
+    """Return where a text begins: right of the first place, else left of the second."""
+    width, height = cv2.getTextSize(text, LETTERS, size, thick)[0]
+    right, left = beside.astype(int).tolist()
+    # One more for the rim.
+    last = shape[1] - width - thick
+    x, y = right[0] + thick, right[1] + 4 * thick
+    if x > last:
+        x, y = left[0] - width - thick, left[1] + 4 * thick
+    # Between the rims of the frame, also where a box is as wide as that.
+    x, y = max(min(x, last), thick), max(min(y, shape[0] - 1 - thick), height + thick)
+    return x, y
 
 
 def draw_tails(
@@ -76,6 +114,7 @@ def draw_tails(
 ) -> None:
     """Draw where particles came from; each tail holds (frame, x, y), the latest last."""
     thick = drawing_scale(picture.shape[1])
-    for tail in tails:
-        points = fixed_point(zoom * np.array([(x, y) for _, x, y in tail]))
-        cv2.polylines(picture, [points], False, YELLOW, thick, cv2.LINE_AA, SHIFT)
+    points = [fixed_point(zoom * np.array([(x, y) for _, x, y in tail])) for tail in tails]
+    # All rims first: none may cut another tail.
+    for colour, width in ((RIM, 2 * thick), (YELLOW, thick)):
+        cv2.polylines(picture, points, False, colour, width, cv2.LINE_AA, SHIFT)

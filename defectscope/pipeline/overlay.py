@@ -14,7 +14,7 @@ import pandas as pd
 from defectscope.core.errors import InputError, InputGoneError
 from defectscope.core.files import atomic_path
 from defectscope.pipeline.caption import CAPTION_PX, captioned, colour_of, drawing_scale
-from defectscope.pipeline.marks import draw_number, draw_outline, draw_tails
+from defectscope.pipeline.marks import draw_numbers, draw_outline, draw_tails
 from defectscope.pipeline.overlay_video import OverlayVideo, usable_encoder
 from defectscope.pipeline.regions import frame_to_show
 from defectscope.pipeline.run_lines import line_courses
@@ -190,13 +190,13 @@ def draw_overlay(
         grey = np.asarray(cv2.resize(grey, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC))
     picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
     draw_tails(picture, tails or [], zoom)
-    courses = lines or {}
-    for row in found.to_dict("records"):
-        colour = colour_of(types, str(row["defect_type"]))
-        course = courses.get(int(row.get("detection", -1)))
-        draw_outline(picture, row, colour, zoom, course)
-        if "particle" in row:
-            draw_number(picture, row, zoom, course)
+    drawn = [(row, (lines or {}).get(int(row.get("detection", -1))))
+             for row in found.to_dict("records")]  # fmt: skip
+    for row, course in drawn:
+        draw_outline(picture, row, colour_of(types, str(row["defect_type"])), zoom, course)
+    # Above all outlines: a number that another defect crosses cannot be read.
+    if len(drawn) and "particle" in found:
+        draw_numbers(picture, drawn, zoom)
     if names is None:
         names = sorted(found["defect_type"].astype(str).unique())
     tracked = len(found) if "particle" in found and count is not None else None

@@ -263,6 +263,51 @@ def test_particles_bear_their_number_beside_the_box(zoom):
     assert (texts[0] != texts[1]).any()
 
 
+def yellow(picture):
+    """Return the (k, 2) places y, x of letters and tails, which are smoothed."""
+    red, green, blue = np.moveaxis(picture[CAPTION_PX:].astype(int), 2, 0)
+    return np.argwhere((red - blue > 110) & (abs(red - green) < 0.2 * (red - blue)))
+
+
+@pytest.mark.parametrize("zoom", [1, 2])
+@pytest.mark.parametrize("place", [(110, 45), (60, 2), (118, 88), (3, 3), (118, 2)])
+def test_numbers_are_whole_also_at_the_rim_of_the_frame(place, zoom):
+    middle = yellow(draw([row(particle=247)], zoom=zoom))
+    there = yellow(draw([row(*place, particle=247)], zoom=zoom))
+    assert len(middle) > 10
+    # Digit for digit the same.
+    np.testing.assert_array_equal(there - there.min(axis=0), middle - middle.min(axis=0))
+    y, x = (there.mean(axis=0) / zoom).tolist()
+    assert abs(y - place[1]) < 16
+    assert abs(x - place[0]) < 32
+
+
+def test_the_number_of_a_line_at_the_right_rim_stands_left_of_it():
+    points = np.array([[90.0, 65.0], [119.0, 20.0]])
+    places = yellow(draw([line_row(particle=247)], lines={0: points}))
+    assert places[:, 1].max() < 90
+    assert abs(places[:, 0].mean() - 65) < 8
+
+
+def test_numbers_and_tails_are_seen_on_bright_frames():
+    pixels = np.full(SHAPE, 255, np.uint8)
+    pixels[0, 0] = 254
+    bright, tail = ds.Frame(pixels, 7), [[(5, 20.0, 30.0), (7, 40.0, 60.0)]]
+    for picture in (draw([row(particle=8)], bright), draw(frame=bright, tails=tail)):
+        inner = picture[CAPTION_PX:]
+        near = cv2.dilate((inner.max(axis=2) < 60).astype(np.uint8), np.ones((5, 5)))
+        places = yellow(picture)
+        assert len(places) > 4
+        assert near[tuple(places.T)].all()
+
+
+def test_numbers_lie_above_the_outlines_of_others():
+    one, other = row(particle=247), row(80.0, 40.0, 30.0, 16.0, particle=8, detection=1)
+    whole = {tuple(place) for place in yellow(draw([one])).tolist()}
+    both = {tuple(place) for place in yellow(draw([one, other])).tolist()}
+    assert whole <= both
+
+
 def test_tails_show_where_particles_came_from():
     picture = draw(tails=[[(5, 20.0, 30.0), (6, 40.0, 30.0), (7, 40.0, 60.0)]])
     places = coloured(picture)
