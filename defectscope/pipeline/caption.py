@@ -90,6 +90,7 @@ def captioned(
     zoom: int,
     unseen: bool = False,
     tracked: int | None = None,
+    dashed: bool = False,
 ) -> NDArray[np.uint8]:
     """Return a picture with its strip above, which hides no defect.
 
@@ -110,11 +111,15 @@ def captioned(
     tracked
         How many particles there are: without what is too short a track, and with what was filled
         in. None where nothing was tracked.
+    dashed
+        Whether what was filled in is dashed here or in another frame.
     """
     scale = drawing_scale(picture.shape[1])
     strip = np.zeros((scale * CAPTION_PX, picture.shape[1], 3), np.uint8)
     end = write_text(strip, frame_text(frame, count, unseen, tracked), 4 * scale, 0)
     ends = [end, write_types(strip, types, names, 1)]
+    if dashed:
+        ends[1] = write_text(strip, "dashed: filled in", ends[1], 1)
     _draw_bar(strip, scale_bar(frame.shape[1], frame.calibration.pixel_size_nm), zoom, ends)
     return np.vstack([strip, picture])
 

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 
 from defectscope.core.geometry.ellipses import ellipse_points
-from defectscope.core.geometry.polylines import polyline_length, polyline_resample
 from defectscope.pipeline.caption import (
     ROW_PX,
     colour_of,
@@ -17,6 +16,7 @@ from defectscope.pipeline.caption import (
     write_text,
     write_types,
 )
+from defectscope.pipeline.marks import draw_line
 from defectscope.pipeline.overlay import to_display
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ __all__ = ["contact_sheet", "draw_truth"]
 # points, whether closed
 Outline: TypeAlias = "tuple[NDArray[np.float64], bool]"
 
-SHIFT = 4
-DASH_PX = 3.0
 ELLIPSE_COLUMNS = ("x", "y", "major_px", "minor_px", "angle_deg")
 
 
@@ -60,20 +58,9 @@ def draw_truth(
         grey = np.asarray(cv2.resize(grey, (width, height), interpolation=how))
     picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
     for k, (points, closed) in enumerate(_outlines(truth)):
-        strokes = _dashes(zoom * points, closed) if truth.ignore[k] else [zoom * points]
-        fixed = [np.round((s - 0.5) * 2**SHIFT).astype(np.int32).reshape(-1, 1, 2) for s in strokes]
         colour = colour_of(types, str(truth.defect_types[k]))
-        cv2.polylines(picture, fixed, closed and not truth.ignore[k], colour, 1, cv2.LINE_AA, SHIFT)
+        draw_line(picture, zoom * points, closed, colour, dashed=bool(truth.ignore[k]))
     return picture
-
-
-def _dashes(points: NDArray[np.float64], closed: bool) -> list[NDArray[np.float64]]:
-    """Return every other piece of an outline, (2, 2) each."""
-    if closed:
-        points = np.concatenate([points, points[:1]])
-    count = max(1, round(polyline_length(points) / (2 * DASH_PX)))
-    ends = polyline_resample(points, 2 * count + 1)
-    return list(np.stack([ends[:-1:2], ends[1::2]], axis=1))
 
 
 def _outlines(truth: Instances) -> list[Outline]:

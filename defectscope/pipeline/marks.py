@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import cv2
 import numpy as np
 
+from defectscope.core.geometry.ellipses import ellipse_points
+from defectscope.core.geometry.polylines import polyline_length, polyline_resample
 from defectscope.pipeline.caption import drawing_scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["draw_numbers", "draw_outline", "draw_tails", "fixed_point"]
+__all__ = ["FILLED_IN", "draw_line", "draw_numbers", "draw_outline", "draw_tails"]
 
 # cv2 takes sub-pixel coordinates as integers with this many fractional bits.
 SHIFT = 4
+DASH_PX = 3.0
+# Of an ellipse; at 64 corners large ones are off by a pixel.
+RIM_POINTS = 128
+FILLED_IN = "interpolated"
 LABEL_SCALE, LABEL_SCALE_ENLARGED = 0.32, 0.42
 LETTERS = cv2.FONT_HERSHEY_SIMPLEX
 # Yellow alone cannot be seen on bright frames.
@@ -26,38 +32,59 @@ YELLOW, RIM = (255, 255, 0), (0, 0, 0)
 Drawn: TypeAlias = "tuple[Mapping[Any, Any], NDArray[np.float64] | None]"
 
 
-def fixed_point(points: NDArray[Any]) -> NDArray[np.int32]:
-    """Return (k, 2) places in px as (k, 1, 2) integers that OpenCV draws at with `SHIFT`."""
+def draw_line(
+    picture: NDArray[np.uint8],
+    points: NDArray[np.float64],
+    closed: bool,
+    colour: tuple[int, ...],
+    thick: int = 1,
+    dashed: bool = False,
+) -> None:
+    """Draw a line through (k, 2) places x, y in px of the picture."""
+    strokes = _dashes(points, closed, thick * DASH_PX) if dashed else [points]
+    fixed = [_fixed(stroke) for stroke in strokes]
+    cv2.polylines(picture, fixed, closed and not dashed, colour, thick, cv2.LINE_AA, SHIFT)
+
+
+def _dashes(
+    points: NDArray[np.float64], closed: bool, length_px: float
+) -> list[NDArray[np.float64]]:
+    """Return every other piece of an outline, (2, 2) each."""
+    if closed:
+        points = np.concatenate([points, points[:1]])
+    count = max(1, round(polyline_length(points) / (2 * length_px)))
+    ends = polyline_resample(points, 2 * count + 1)
+    return list(np.stack([ends[:-1:2], ends[1::2]], axis=1))
+
+
+def _fixed(points: NDArray[Any]) -> NDArray[np.int32]:
     # Our pixel (0, 0) has its centre at 0.5; cv2 puts it at 0.
     return np.asarray(np.round((points - 0.5) * 2**SHIFT), np.int32).reshape(-1, 1, 2)
 
 
 def draw_outline(
-    picture: NDArray[Any],
+    picture: NDArray[np.uint8],
     row: Mapping[Any, Any],
     colour: tuple[int, ...],
     zoom: int,
     course: NDArray[np.float64] | None,
 ) -> None:
-    """Draw the course of a line, else the ellipse, else the box of a row of a table."""
-    thick = drawing_scale(picture.shape[1])
-    major, minor, angle = (row.get(name) for name in ("major_px", "minor_px", "angle_deg"))
+    """Draw the course of a line, else the ellipse, else the box of a row of a table.
+
+    What a tracker or a vote filled in is dashed: no detector saw it there.
+    """
+    axes = [row.get(name) for name in ("major_px", "minor_px", "angle_deg")]
+    known = [float(value) for value in axes if value is not None and np.isfinite(value)]
+    closed = course is None
     if course is not None:
-        points = fixed_point(zoom * course)
-        cv2.polylines(picture, [points], False, colour, thick, cv2.LINE_AA, SHIFT)
-    elif all(value is not None and np.isfinite(value) for value in (major, minor, angle)):
-        centre = fixed_point(zoom * np.array([[row["x"], row["y"]]]))[0, 0].tolist()
-        axes = [round(zoom * float(v or 0) / 2 * 2**SHIFT) for v in (major, minor)]
-        # cv2 turns clockwise, our angles counter-clockwise as seen.
-        cv2.ellipse(
-            picture, centre, axes, -float(angle or 0), 0, 360, colour, thick, cv2.LINE_AA, SHIFT
-        )
+        points = course
+    elif len(known) == len(axes):
+        points = ellipse_points(float(row["x"]), float(row["y"]), *known, count=RIM_POINTS)
     else:
-        corners = fixed_point(
-            zoom * np.array([[row["x_min"], row["y_min"]], [row["x_max"], row["y_max"]]])
-        )
-        first, second = corners[:, 0].tolist()
-        cv2.rectangle(picture, first, second, colour, thick, cv2.LINE_AA, SHIFT)
+        x0, y0, x1, y1 = (float(row[name]) for name in ("x_min", "y_min", "x_max", "y_max"))
+        points = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+    dashed = row.get("origin") == FILLED_IN
+    draw_line(picture, zoom * points, closed, colour, drawing_scale(picture.shape[1]), dashed)
 
 
 def draw_numbers(picture: NDArray[np.uint8], drawn: Sequence[Drawn], zoom: int) -> None:
@@ -114,7 +141,7 @@ def draw_tails(
 ) -> None:
     """Draw where particles came from; each tail holds (frame, x, y), the latest last."""
     thick = drawing_scale(picture.shape[1])
-    points = [fixed_point(zoom * np.array([(x, y) for _, x, y in tail])) for tail in tails]
+    points = [_fixed(zoom * np.array([(x, y) for _, x, y in tail])) for tail in tails]
     # All rims first: none may cut another tail.
     for colour, width in ((RIM, 2 * thick), (YELLOW, thick)):
         cv2.polylines(picture, points, False, colour, width, cv2.LINE_AA, SHIFT)

@@ -14,7 +14,7 @@ import pandas as pd
 from defectscope.core.errors import InputError, InputGoneError
 from defectscope.core.files import atomic_path
 from defectscope.pipeline.caption import CAPTION_PX, captioned, colour_of, drawing_scale
-from defectscope.pipeline.marks import draw_numbers, draw_outline, draw_tails
+from defectscope.pipeline.marks import FILLED_IN, draw_numbers, draw_outline, draw_tails
 from defectscope.pipeline.overlay_video import OverlayVideo, usable_encoder
 from defectscope.pipeline.regions import frame_to_show
 from defectscope.pipeline.run_lines import line_courses
@@ -112,6 +112,7 @@ def _pictures(
     counts = result.detections["frame"].value_counts()
     lines = line_courses(result, types)
     names = sorted(rows["defect_type"].astype(str).unique())
+    dashed = _any_filled(rows)
     tails: dict[int, list[tuple[int, float, float]]] = {}
     for position in positions.tolist():
         try:
@@ -128,8 +129,12 @@ def _pictures(
         yield position, draw_overlay(
             frame, found, types, lines.get(frame.index), recent, zoom,
             names=names, unseen=unseen_pixels(frame.shape, result.roi, masked),
-            count=int(counts.get(frame.index, 0)),
+            count=int(counts.get(frame.index, 0)), dashed=dashed,
         )  # fmt: skip
+
+
+def _any_filled(rows: pd.DataFrame) -> bool:
+    return "origin" in rows and bool((rows["origin"] == FILLED_IN).any())
 
 
 def _grow_tails(
@@ -157,6 +162,7 @@ def draw_overlay(
     names: Sequence[str] | None = None,
     unseen: NDArray[np.bool_] | None = None,
     count: int | None = None,
+    dashed: bool | None = None,
 ) -> NDArray[np.uint8]:
     """Return an RGB picture of a frame with what was found in it, zoom·W wide, under a strip.
 
@@ -182,6 +188,9 @@ def draw_overlay(
     count
         How many defects were found, where `found` are rows of tracks, which may be fewer or more;
         the number of rows by default.
+    dashed
+        Whether the strip above explains dashes, which what was filled in has; by default where any
+        of `found` was.
     """
     grey = to_display(frame.pixels)
     if unseen is not None:
@@ -202,7 +211,7 @@ def draw_overlay(
     tracked = len(found) if "particle" in found and count is not None else None
     return captioned(
         picture, frame, len(found) if count is None else count, types, names, zoom,
-        unseen is not None, tracked,
+        unseen is not None, tracked, _any_filled(found) if dashed is None else dashed,
     )  # fmt: skip
 
 

@@ -89,6 +89,26 @@ def test_ellipses_lie_where_they_were_measured(angle, zoom):
     assert gaps.max() < 1.2
 
 
+@pytest.mark.parametrize("width", [240, 2048])
+@pytest.mark.parametrize("shape", ["ellipse", "box", "line"])
+def test_what_was_filled_in_is_dashed_and_explained(shape, width):
+    frame = ds.Frame(np.eye(120, width, dtype=np.uint8))
+    one = row() if shape == "ellipse" else line_row()
+    lines = {0: np.array([[10.0, 45.5], [70.0, 45.5]])} if shape == "line" else None
+    pictures = [draw([one | {"origin": origin}], frame, lines=lines)
+                for origin in ("detector", "human", "interpolated")]  # fmt: skip
+    seen, human, filled = (len(coloured(picture[20:])) for picture in pictures)
+    assert seen == human
+    assert 0.3 * seen < filled < 0.85 * seen
+    height = CAPTION_PX * (1 if width < 2048 else 2)
+    strips = [picture[:height] for picture in pictures]
+    assert (strips[0] == strips[1]).all()
+    assert strips[2].sum() > 1.2 * strips[0].sum()
+    # Of a run, in every frame: what is explained must not flicker.
+    explained = draw([one | {"origin": "detector"}], frame, lines=lines, dashed=True)
+    np.testing.assert_array_equal(explained[:height], strips[2])
+
+
 @pytest.mark.parametrize("zoom", [1, 2])
 def test_there_is_no_shift_by_half_a_pixel(zoom):
     for x, y in ((60.0, 45.0), (60.5, 45.5), (60.25, 44.75)):
@@ -215,6 +235,17 @@ def test_the_number_is_that_of_detections_also_where_tracks_are_drawn(run, serie
     stub.tracks = stub.detections.iloc[:4].assign(particle=[0, 1, 2, 0])
     write_overlays(series(2), stub, {}, lambda *_: None, [], lambda names: None)
     assert said[4:] == [(3, 3), (3, 1)]
+
+
+def test_rows_that_a_tracker_filled_in_are_dashed_in_every_picture(run, series, monkeypatch):
+    result = run(series(3))
+    asked = []
+    monkeypatch.setattr(overlay, "draw_overlay", lambda *_, **named: asked.append(named["dashed"])
+                        or np.zeros((8, 8, 3), np.uint8))  # fmt: skip
+    for origins in (["detector"], ["detector", "interpolated"]):
+        result.tracks["origin"] = np.resize(origins, len(result.tracks))
+        write_overlays(series(3), result, {}, lambda *_: None, [], lambda names: None)
+    assert asked == [False] * 3 + [True] * 3
 
 
 def test_the_strip_explains_the_colours():
