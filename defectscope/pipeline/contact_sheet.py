@@ -9,15 +9,10 @@ import cv2
 import numpy as np
 
 from defectscope.core.geometry.ellipses import ellipse_points
-from defectscope.pipeline.caption import (
-    ROW_PX,
-    colour_of,
-    drawing_scale,
-    write_text,
-    write_types,
-)
+from defectscope.pipeline.caption import colour_of, type_parts
 from defectscope.pipeline.marks import draw_line
 from defectscope.pipeline.overlay import to_display
+from defectscope.pipeline.strip import draw_strip, rows_needed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,9 +115,7 @@ def contact_sheet(
 def _legend(
     truths: Sequence[Instances], types: Mapping[str, DefectType], width: int
 ) -> NDArray[np.uint8]:
-    strip = np.zeros((ROW_PX * drawing_scale(width), width, 3), np.uint8)
     names = sorted({str(name) for truth in truths for name in truth.defect_types})
-    end = write_types(strip, types, names, 0)
-    if any(truth.ignore.any() for truth in truths):
-        write_text(strip, "dashed: ignore", end, 0)
-    return strip
+    ignored = any(truth.ignore.any() for truth in truths)
+    said = [type_parts(types, names, "ignore" if ignored else "")]
+    return draw_strip(said, None, width, rows_needed(said, None, width))

@@ -10,7 +10,7 @@ import numpy as np
 
 from defectscope.core.geometry.ellipses import ellipse_points
 from defectscope.core.geometry.polylines import polyline_length, polyline_resample
-from defectscope.pipeline.caption import drawing_scale
+from defectscope.pipeline.strip import drawing_scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,12 +74,12 @@ def draw_outline(
     What a tracker or a vote filled in is dashed: no detector saw it there.
     """
     axes = [row.get(name) for name in ("major_px", "minor_px", "angle_deg")]
-    known = [float(value) for value in axes if value is not None and np.isfinite(value)]
     closed = course is None
     if course is not None:
         points = course
-    elif len(known) == len(axes):
-        points = ellipse_points(float(row["x"]), float(row["y"]), *known, count=RIM_POINTS)
+    elif all(value is not None and np.isfinite(value) for value in axes):
+        x, y, major, minor, angle = (float(v or 0) for v in (row["x"], row["y"], *axes))
+        points = ellipse_points(x, y, major, minor, angle, RIM_POINTS)
     else:
         x0, y0, x1, y1 = (float(row[name]) for name in ("x_min", "y_min", "x_max", "y_max"))
         points = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
