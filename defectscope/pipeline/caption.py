@@ -1,58 +1,47 @@
-"""The strip above a frame: index, count, time and dose; what colours mean, and a scale bar."""
+"""What the strip above a frame says: index, count, time, dose, colours, and a scale bar."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
+from defectscope.pipeline.strip import ROW_PX, Part, ScaleBar
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+    from defectscope.core.calibration import Calibration
     from defectscope.core.defect_types import DefectType
-    from defectscope.core.frames import Frame
 
 __all__ = [
     "CAPTION_PX",
+    "CAPTION_ROWS",
     "FALLBACK_COLOUR",
-    "ROW_PX",
-    "ScaleBar",
-    "captioned",
     "colour_of",
+    "frame_parts",
     "scale_bar",
-    "write_text",
-    "write_types",
+    "type_parts",
 ]
 
-ROW_PX = 20
-# One row for the frame, one for colours and scale.
-CAPTION_PX = 2 * ROW_PX
-TEXT, GAP_PX, SWATCH_PX = (255, 255, 255), 6, 10
-LETTERS, LETTER_SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
+# At least one row for the frame, one for colours and scale.
+CAPTION_ROWS = 2
+CAPTION_PX = CAPTION_ROWS * ROW_PX
 FALLBACK_COLOUR = "#e69f00"
 # A scale bar is about this part of the width of a frame.
 BAR_SHARE = 0.2
 
 
-class ScaleBar(NamedTuple):
-    """A length that is easy to read, in px of the frame, and its text."""
+def scale_bar(width_px: int, pixel_size_nm: float | None, zoom: int = 1) -> ScaleBar | None:
+    """Return a bar of 1, 2 or 5 times a power of ten, at most a fifth of the width; or None.
 
-    length_px: float
-    text: str
-
-
-def scale_bar(width_px: int, pixel_size_nm: float | None) -> ScaleBar | None:
-    """Return a bar of 1, 2 or 5 times a power of ten, at most a fifth of the width; or None."""
+    Its length is in px of a picture of the frame that is enlarged `zoom` times.
+    """
     if pixel_size_nm is None:
         return None
     longest = BAR_SHARE * width_px * pixel_size_nm
     power = 10.0 ** math.floor(math.log10(longest))
     length = max(step * power for step in (1, 2, 5) if step * power <= longest)
     text = f"{length / 1000:g} µm" if length >= 1000 else f"{length:g} nm"
-    return ScaleBar(length / pixel_size_nm, text)
+    return ScaleBar(zoom * length / pixel_size_nm, text)
 
 
 def colour_of(types: Mapping[str, DefectType], name: str) -> tuple[int, ...]:
@@ -61,98 +50,37 @@ def colour_of(types: Mapping[str, DefectType], name: str) -> tuple[int, ...]:
     return tuple(int(text[k : k + 2], 16) for k in (1, 3, 5))
 
 
-def frame_text(frame: Frame, count: int, unseen: bool, tracked: int | None = None) -> str:
-    """Return what is said of a frame, as far as it is known."""
-    time, dose = frame.calibration.time_s(frame.index), frame.calibration.dose_dpa(frame.index)
-    found = f"n = {count}" if tracked is None else f"n = {count}, {tracked} tracked"
-    parts = [f"frame {frame.index}", found]
-    parts += [] if time is None else [f"{time:.2f} s"]
-    parts += [] if dose is None else [f"{dose:.3f} dpa"]
-    parts += ["dark: not looked at"] if unseen else []
-    return "   ".join(parts)
-
-
-def captioned(
-    picture: NDArray[Any],
-    frame: Frame,
-    count: int,
-    types: Mapping[str, DefectType],
-    names: Sequence[str],
-    zoom: int,
-    unseen: bool = False,
-    tracked: int | None = None,
-) -> NDArray[np.uint8]:
-    """Return a picture with its strip above, which hides no defect.
+def frame_parts(
+    index: int, calibration: Calibration, count: int, unseen: bool, tracked: int | None = None
+) -> list[Part]:
+    """Return what is said of a frame, as far as it is known.
 
     Parameters
     ----------
-    picture
-        (zoom·H, zoom·W, 3) RGB.
-    frame
-        For index, calibration and width.
+    index
+        Of the frame.
+    calibration
+        For its time and dose.
     count
         How many defects were found.
-    types, names
-        Registered defect types, and the names of those to explain.
-    zoom
-        How many times the frame is enlarged.
     unseen
         Whether a part is darkened because nothing was looked for there.
     tracked
         How many particles there are: without what is too short a track, and with what was filled
         in. None where nothing was tracked.
     """
-    strip = np.zeros((CAPTION_PX, picture.shape[1], 3), np.uint8)
-    end = write_text(strip, frame_text(frame, count, unseen, tracked), 4, 0)
-    ends = [end, write_types(strip, types, names, 1)]
-    _draw_bar(strip, scale_bar(frame.shape[1], frame.calibration.pixel_size_nm), zoom, ends)
-    return np.vstack([strip, picture])
+    time, dose = calibration.time_s(index), calibration.dose_dpa(index)
+    parts = [f"frame {index}"]
+    parts += [f"n = {count}" if tracked is None else f"n = {count}, {tracked} tracked"]
+    parts += [] if time is None else [f"{time:.2f} s"]
+    parts += [] if dose is None else [f"{dose:.3f} dpa"]
+    parts += ["dark: not looked at"] if unseen else []
+    return [Part(text) for text in parts]
 
 
-def write_types(
-    strip: NDArray[np.uint8], types: Mapping[str, DefectType], names: Sequence[str], row: int
-) -> int:
-    """Write into a row of a strip what the colours of types mean; return where there is room."""
-    x, top = 4, row * ROW_PX + (ROW_PX - SWATCH_PX) // 2
-    for name in names:
-        strip[top : top + SWATCH_PX, x : x + SWATCH_PX] = colour_of(types, name)
-        text = _plain_title(types, name)
-        x = write_text(strip, text, x + SWATCH_PX + GAP_PX, row) + 2 * GAP_PX
-    return x
-
-
-def _plain_title(types: Mapping[str, DefectType], name: str) -> str:
-    # OpenCV's letters have no brackets of crystallography.
-    title = types[name].title if name in types else name
-    return title.replace("⟨", "<").replace("⟩", ">")
-
-
-def _draw_bar(
-    strip: NDArray[np.uint8], bar: ScaleBar | None, zoom: int, ends: Sequence[int]
-) -> None:
-    """Draw a scale bar at the right end of the lower row, else of the upper, where there is room.
-
-    `ends` says where the texts of both rows end.
-    """
-    if bar is None:
-        return
-    length, text = round(zoom * bar.length_px), bar.text.replace("µ", "u")
-    right = strip.shape[1] - GAP_PX
-    start = right - length - GAP_PX - _width(text)
-    for row in (1, 0):
-        if start >= ends[row]:
-            write_text(strip, text, start, row)
-            middle = row * ROW_PX + ROW_PX // 2
-            strip[middle - 1 : middle + 2, right - length : right] = TEXT
-            return
-
-
-def _width(text: str) -> int:
-    return int(cv2.getTextSize(text, LETTERS, LETTER_SIZE, 1)[0][0])
-
-
-def write_text(strip: NDArray[np.uint8], text: str, x: int, row: int) -> int:
-    """Write into a row of a strip, and return where the text ends."""
-    place = (x, (row + 1) * ROW_PX - 6)
-    cv2.putText(strip, text, place, LETTERS, LETTER_SIZE, TEXT, 1, cv2.LINE_AA)
-    return x + _width(text)
+def type_parts(
+    types: Mapping[str, DefectType], names: Sequence[str], dashes: str = ""
+) -> list[Part]:
+    """Return what the colours of types mean, and what dashes do if that is given."""
+    parts = [Part(types[n].title if n in types else n, colour_of(types, n)) for n in names]
+    return [*parts, Part(f"dashed: {dashes}")] if dashes else parts

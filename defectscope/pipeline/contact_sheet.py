@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 
 from defectscope.core.geometry.ellipses import ellipse_points
-from defectscope.core.geometry.polylines import polyline_length, polyline_resample
-from defectscope.pipeline.caption import ROW_PX, colour_of, write_text, write_types
+from defectscope.pipeline.caption import colour_of, type_parts
+from defectscope.pipeline.marks import draw_line
 from defectscope.pipeline.overlay import to_display
+from defectscope.pipeline.strip import draw_strip, rows_needed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,8 +25,6 @@ __all__ = ["contact_sheet", "draw_truth"]
 # points, whether closed
 Outline: TypeAlias = "tuple[NDArray[np.float64], bool]"
 
-SHIFT = 4
-DASH_PX = 3.0
 ELLIPSE_COLUMNS = ("x", "y", "major_px", "minor_px", "angle_deg")
 
 
@@ -54,20 +53,9 @@ def draw_truth(
         grey = np.asarray(cv2.resize(grey, (width, height), interpolation=how))
     picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
     for k, (points, closed) in enumerate(_outlines(truth)):
-        strokes = _dashes(zoom * points, closed) if truth.ignore[k] else [zoom * points]
-        fixed = [np.round((s - 0.5) * 2**SHIFT).astype(np.int32).reshape(-1, 1, 2) for s in strokes]
         colour = colour_of(types, str(truth.defect_types[k]))
-        cv2.polylines(picture, fixed, closed and not truth.ignore[k], colour, 1, cv2.LINE_AA, SHIFT)
+        draw_line(picture, zoom * points, closed, colour, dashed=bool(truth.ignore[k]))
     return picture
-
-
-def _dashes(points: NDArray[np.float64], closed: bool) -> list[NDArray[np.float64]]:
-    """Return every other piece of an outline, (2, 2) each."""
-    if closed:
-        points = np.concatenate([points, points[:1]])
-    count = max(1, round(polyline_length(points) / (2 * DASH_PX)))
-    ends = polyline_resample(points, 2 * count + 1)
-    return list(np.stack([ends[:-1:2], ends[1::2]], axis=1))
 
 
 def _outlines(truth: Instances) -> list[Outline]:
@@ -127,9 +115,7 @@ def contact_sheet(
 def _legend(
     truths: Sequence[Instances], types: Mapping[str, DefectType], width: int
 ) -> NDArray[np.uint8]:
-    strip = np.zeros((ROW_PX, width, 3), np.uint8)
     names = sorted({str(name) for truth in truths for name in truth.defect_types})
-    end = write_types(strip, types, names, 0)
-    if any(truth.ignore.any() for truth in truths):
-        write_text(strip, "dashed: ignore", end, 0)
-    return strip
+    ignored = any(truth.ignore.any() for truth in truths)
+    said = [type_parts(types, names, "ignore" if ignored else "")]
+    return draw_strip(said, None, width, rows_needed(said, None, width))

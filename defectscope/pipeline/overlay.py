@@ -13,29 +13,38 @@ import pandas as pd
 
 from defectscope.core.errors import InputError, InputGoneError
 from defectscope.core.files import atomic_path
-from defectscope.pipeline.caption import CAPTION_PX, captioned, colour_of
+from defectscope.pipeline.caption import (
+    CAPTION_ROWS,
+    colour_of,
+    frame_parts,
+    scale_bar,
+    type_parts,
+)
+from defectscope.pipeline.marks import FILLED_IN, draw_numbers, draw_outline, draw_tails
 from defectscope.pipeline.overlay_video import OverlayVideo, usable_encoder
 from defectscope.pipeline.regions import frame_to_show
 from defectscope.pipeline.run_lines import line_courses
+from defectscope.pipeline.strip import ROW_PX, draw_strip, drawing_scale, rows_needed
 from defectscope.pipeline.unseen import unseen_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from defectscope.core.calibration import Calibration
     from defectscope.core.defect_types import DefectType
     from defectscope.core.frames import Frame, FrameSequence
     from defectscope.pipeline.results import Result
+    from defectscope.pipeline.strip import Part
 
 __all__ = ["draw_overlay", "to_display", "write_overlays", "write_png"]
 
 FRAMES_A_SECOND = 15
 TAIL_FRAMES = 25
 STILLS = 3
-# Smaller frames are drawn enlarged: numbers of particles must stay readable.
+# Smaller frames are drawn enlarged: numbers of particles must stay readable. Frames so small that
+# the strip above would lack room are enlarged to this width, but not beyond this height.
 SMALL_FRAME_PX, ENLARGED = 700, 2
-# cv2 takes sub-pixel coordinates as integers with this many fractional bits.
-SHIFT = 4
-LABEL_SCALE, LABEL_SCALE_ENLARGED = 0.32, 0.42
+LEAST_WIDTH_PX, MOST_HEIGHT_PX = 600, 1400
 # What was not looked at is shown at this part of its brightness.
 UNSEEN_LIGHT = 0.5
 NO_ENCODER = (
@@ -57,9 +66,11 @@ def to_display(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(stretched, np.uint8)
 
 
-def overlay_zoom(width_px: int) -> int:
-    """Return how many times frames of this width are enlarged."""
-    return ENLARGED if width_px <= SMALL_FRAME_PX else 1
+def overlay_zoom(width_px: int, height_px: int) -> int:
+    """Return how many times frames of this size are enlarged."""
+    if width_px > SMALL_FRAME_PX:
+        return 1
+    return max(ENLARGED, min(-(-LEAST_WIDTH_PX // width_px), MOST_HEIGHT_PX // height_px))
 
 
 def write_overlays(
@@ -82,8 +93,9 @@ def write_overlays(
     stills = {k: f"overlay_{frames.indices[k]:06d}.png" for k in shown}
     note(list(stills.values()))
     width, height = int(table["width_px"].max()), int(table["height_px"].max())
-    zoom = overlay_zoom(width)
-    size = (zoom * width, zoom * height + CAPTION_PX)
+    zoom = overlay_zoom(width, height)
+    strip_rows = _strip_rows(frames.calibration, rows, result, types, good, zoom)
+    size = (zoom * width, zoom * height + strip_rows * ROW_PX * drawing_scale(zoom * width))
     rate = FRAMES_A_SECOND if len(good) > 40 else 4
     encoder = usable_encoder(size, rate)
     if encoder is None and NO_ENCODER not in warnings:
@@ -93,13 +105,36 @@ def write_overlays(
         if encoder is not None:
             temporary = stack.enter_context(atomic_path(result.folder / "overlay.mp4"))
             video = stack.enter_context(OverlayVideo(temporary, size, rate, encoder))
-        pictures = _pictures(frames, rows, result, types, good, zoom)
+        pictures = _pictures(frames, rows, result, types, good, zoom, strip_rows)
         for done, (position, picture) in enumerate(pictures, start=1):
             if video is not None:
                 video.write(picture)
             if position in stills:
                 write_png(result.folder / "figures" / stills[position], picture)
             progress("overlay", done, len(good))
+
+
+def _strip_rows(
+    calibration: Calibration,
+    rows: pd.DataFrame,
+    result: Result,
+    types: Mapping[str, DefectType],
+    positions: NDArray[np.intp],
+    zoom: int,
+) -> int:
+    """Return how many rows the fullest strip has: frames of a video must not jump."""
+    legend = type_parts(types, _names(rows), _dashes(rows))
+    unseen = result.roi is not None or bool(result.masks)
+    counts = result.detections["frame"].value_counts()
+    tracked = rows["frame"].value_counts() if "particle" in rows else None
+    most = CAPTION_ROWS
+    shown = result.frames[["frame", "width_px"]].iloc[positions].astype(int)
+    for frame, width in shown.to_numpy().tolist():
+        particles = None if tracked is None else int(tracked.get(frame, 0))
+        said = frame_parts(frame, calibration, int(counts.get(frame, 0)), unseen, particles)
+        bar = scale_bar(width, calibration.pixel_size_nm, zoom)
+        most = max(most, rows_needed([said, legend], bar, zoom * width))
+    return most
 
 
 def _pictures(
@@ -109,11 +144,12 @@ def _pictures(
     types: Mapping[str, DefectType],
     positions: NDArray[np.intp],
     zoom: int,
+    strip_rows: int,
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     by_frame = dict(tuple(rows.groupby("frame")))
     counts = result.detections["frame"].value_counts()
     lines = line_courses(result, types)
-    names = sorted(rows["defect_type"].astype(str).unique())
+    legend = type_parts(types, _names(rows), _dashes(rows))
     tails: dict[int, list[tuple[int, float, float]]] = {}
     for position in positions.tolist():
         try:
@@ -129,9 +165,19 @@ def _pictures(
         masked = result.masks.pixels(frame.shape) if result.masks else None
         yield position, draw_overlay(
             frame, found, types, lines.get(frame.index), recent, zoom,
-            names=names, unseen=unseen_pixels(frame.shape, result.roi, masked),
-            count=int(counts.get(frame.index, 0)),
+            legend=legend, unseen=unseen_pixels(frame.shape, result.roi, masked),
+            count=int(counts.get(frame.index, 0)), strip_rows=strip_rows,
         )  # fmt: skip
+
+
+def _names(rows: pd.DataFrame) -> list[str]:
+    return sorted(rows["defect_type"].astype(str).unique())
+
+
+def _dashes(rows: pd.DataFrame) -> str:
+    """Return what dashes mean among rows, or nothing where there are none."""
+    filled = "origin" in rows and (rows["origin"] == FILLED_IN).any()
+    return "filled in" if filled else ""
 
 
 def _grow_tails(
@@ -156,11 +202,12 @@ def draw_overlay(
     tails: list[list[tuple[int, float, float]]] | None = None,
     zoom: int = 1,
     *,
-    names: Sequence[str] | None = None,
+    legend: Sequence[Part] | None = None,
     unseen: NDArray[np.bool_] | None = None,
     count: int | None = None,
+    strip_rows: int = CAPTION_ROWS,
 ) -> NDArray[np.uint8]:
-    """Return a (zoom·H + 40, zoom·W, 3) RGB picture of a frame with what was found in it.
+    """Return an RGB picture of a frame with what was found in it, zoom·W wide, under a strip.
 
     Parameters
     ----------
@@ -177,74 +224,40 @@ def draw_overlay(
         Recent positions of each particle, as (frame, x, y).
     zoom
         How many times the frame is enlarged.
-    names
-        Defect types that the strip above explains; those of `found` by default.
+    legend
+        What the strip above explains; colours and dashes of `found` by default.
     unseen
         (H, W) bool, True where nothing was looked for: shown darker. Or None.
     count
         How many defects were found, where `found` are rows of tracks, which may be fewer or more;
         the number of rows by default.
+    strip_rows
+        Rows of the strip; what they have no room for is left out.
     """
     grey = to_display(frame.pixels)
     if unseen is not None:
         grey = np.where(unseen, UNSEEN_LIGHT * grey, grey).astype(np.uint8)
     if zoom > 1:
         grey = np.asarray(cv2.resize(grey, None, fx=zoom, fy=zoom, interpolation=cv2.INTER_CUBIC))
-    picture = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
-    for tail in tails or []:
-        points = _fixed(zoom * np.array([(x, y) for _, x, y in tail]))
-        cv2.polylines(picture, [points], False, (255, 255, 0), 1, cv2.LINE_AA, SHIFT)
-    courses = lines or {}
-    for row in found.to_dict("records"):
-        colour = colour_of(types, str(row["defect_type"]))
-        course = courses.get(int(row.get("detection", -1)))
-        _draw_one(picture, row, colour, zoom, course)
-    if names is None:
-        names = sorted(found["defect_type"].astype(str).unique())
+    picture = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
+    draw_tails(picture, tails or [], zoom)
+    drawn = [(row, (lines or {}).get(int(row.get("detection", -1))))
+             for row in found.to_dict("records")]  # fmt: skip
+    for row, course in drawn:
+        draw_outline(picture, row, colour_of(types, str(row["defect_type"])), zoom, course)
+    # Above all outlines: a number that another defect crosses cannot be read.
+    if len(drawn) and "particle" in found:
+        draw_numbers(picture, drawn, zoom)
     tracked = len(found) if "particle" in found and count is not None else None
-    return captioned(
-        picture, frame, len(found) if count is None else count, types, names, zoom,
+    said = frame_parts(
+        frame.index, frame.calibration, len(found) if count is None else count,
         unseen is not None, tracked,
     )  # fmt: skip
-
-
-def _draw_one(
-    picture: NDArray[Any],
-    row: Mapping[Any, Any],
-    colour: tuple[int, ...],
-    zoom: int,
-    course: NDArray[np.float64] | None,
-) -> None:
-    major, minor, angle = (row.get(name) for name in ("major_px", "minor_px", "angle_deg"))
-    beside = np.array([row["x_max"], row["y_min"]])
-    if course is not None:
-        cv2.polylines(picture, [_fixed(zoom * course)], False, colour, 1, cv2.LINE_AA, SHIFT)
-        # A number at the corner of a box that nobody sees belongs to nothing.
-        beside = course[course[:, 0].argmax()]
-    elif all(value is not None and np.isfinite(value) for value in (major, minor, angle)):
-        centre = _fixed(zoom * np.array([[row["x"], row["y"]]]))[0, 0].tolist()
-        axes = [round(zoom * float(v or 0) / 2 * 2**SHIFT) for v in (major, minor)]
-        # cv2 turns clockwise, our angles counter-clockwise as seen.
-        cv2.ellipse(
-            picture, centre, axes, -float(angle or 0), 0, 360, colour, 1, cv2.LINE_AA, SHIFT
-        )
-    else:
-        corners = _fixed(
-            zoom * np.array([[row["x_min"], row["y_min"]], [row["x_max"], row["y_max"]]])
-        )
-        first, second = corners[:, 0].tolist()
-        cv2.rectangle(picture, first, second, colour, 1, cv2.LINE_AA, SHIFT)
-    if "particle" in row:
-        place = (int(zoom * beside[0]) + 1, int(zoom * beside[1]) + 4)
-        scale = LABEL_SCALE if zoom == 1 else LABEL_SCALE_ENLARGED
-        text = str(int(row["particle"]))
-        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 0), 1,
-                    cv2.LINE_AA)  # fmt: skip
-
-
-def _fixed(points: NDArray[Any]) -> NDArray[np.int32]:
-    # Our pixel (0, 0) has its centre at 0.5; cv2 puts it at 0.
-    return np.asarray(np.round((points - 0.5) * 2**SHIFT), np.int32).reshape(-1, 1, 2)
+    if legend is None:
+        legend = type_parts(types, _names(found), _dashes(found))
+    bar = scale_bar(frame.shape[1], frame.calibration.pixel_size_nm, zoom)
+    # Above, where it hides no defect.
+    return np.vstack([draw_strip([said, legend], bar, picture.shape[1], strip_rows), picture])
 
 
 def write_png(path: Path, picture: NDArray[np.uint8]) -> None:

@@ -12,8 +12,14 @@ import pytest
 
 import defectscope as ds
 from defectscope.core.geometry.ellipses import ellipse_distances, ellipse_points
-from defectscope.pipeline import caption, overlay, overlay_video
-from defectscope.pipeline.caption import CAPTION_PX, FALLBACK_COLOUR, frame_text, scale_bar
+from defectscope.pipeline import overlay, overlay_video
+from defectscope.pipeline.caption import (
+    CAPTION_PX,
+    FALLBACK_COLOUR,
+    frame_parts,
+    scale_bar,
+    type_parts,
+)
 from defectscope.pipeline.overlay import (
     draw_overlay,
     overlay_zoom,
@@ -21,6 +27,7 @@ from defectscope.pipeline.overlay import (
     write_overlays,
 )
 from defectscope.pipeline.overlay_video import Encoder
+from defectscope.pipeline.strip import ROW_PX, Part, ScaleBar, draw_strip, rows_needed
 from defectscope.plugins.testing import isolated_host
 
 TYPES = {
@@ -87,6 +94,27 @@ def test_ellipses_lie_where_they_were_measured(angle, zoom):
     rim = ellipse_points(*shape, count=40)
     gaps = np.linalg.norm(rim[:, None] - places[None], axis=2).min(axis=1)
     assert gaps.max() < 1.2
+
+
+@pytest.mark.parametrize("width", [240, 2048])
+@pytest.mark.parametrize("shape", ["ellipse", "box", "line"])
+def test_what_was_filled_in_is_dashed_and_explained(shape, width):
+    frame = ds.Frame(np.eye(120, width, dtype=np.uint8))
+    one = row() if shape == "ellipse" else line_row()
+    lines = {0: np.array([[10.0, 45.5], [70.0, 45.5]])} if shape == "line" else None
+    pictures = [draw([one | {"origin": origin}], frame, lines=lines)
+                for origin in ("detector", "human", "interpolated")]  # fmt: skip
+    seen, human, filled = (len(coloured(picture[20:])) for picture in pictures)
+    assert seen == human
+    assert 0.3 * seen < filled < 0.85 * seen
+    height = CAPTION_PX * (1 if width < 2048 else 2)
+    strips = [picture[:height] for picture in pictures]
+    assert (strips[0] == strips[1]).all()
+    assert strips[2].sum() > 1.2 * strips[0].sum()
+    # Of a run, in every frame: what is explained must not flicker.
+    legend = type_parts(TYPES, [one["defect_type"]], "filled in")
+    explained = draw([one | {"origin": "detector"}], frame, lines=lines, legend=legend)
+    np.testing.assert_array_equal(explained[:height], strips[2])
 
 
 @pytest.mark.parametrize("zoom", [1, 2])
@@ -191,35 +219,58 @@ def test_what_was_not_looked_at_is_darker():
     inner = draw(unseen=unseen)[CAPTION_PX:]
     assert (inner[:30, 5] == 60).all()
     assert (inner[30:] == 120).all()
-    text = frame_text(grey_frame(), 0, unseen=True)
-    assert text == "frame 7   n = 0   dark: not looked at"
+    assert said_of(grey_frame(), 0, True) == "frame 7   n = 0   dark: not looked at"
+
+
+def said_of(frame, *given):
+    return "   ".join(part.text for part in frame_parts(frame.index, frame.calibration, *given))
 
 
 def test_the_strip_says_what_is_known_of_a_frame():
     known = ds.Calibration(frame_interval_s=1.75, dose_start_dpa=1, dose_per_frame_dpa=0.1)
     frame = grey_frame(calibration=known)
-    assert frame_text(frame, 84, unseen=False) == "frame 7   n = 84   12.25 s   1.700 dpa"
-    assert frame_text(grey_frame(), 84, unseen=False) == "frame 7   n = 84"
-    tracked = frame_text(grey_frame(), 84, unseen=False, tracked=80)
-    assert tracked == "frame 7   n = 84, 80 tracked"
+    assert said_of(frame, 84, False) == "frame 7   n = 84   12.25 s   1.700 dpa"
+    assert said_of(grey_frame(), 84, False) == "frame 7   n = 84"
+    assert said_of(grey_frame(), 84, False, 80) == "frame 7   n = 84, 80 tracked"
 
 
 def test_the_number_is_that_of_detections_also_where_tracks_are_drawn(run, series, monkeypatch):
     said = []
-    monkeypatch.setattr(caption, "frame_text", lambda *given: said.append(given[1::2]) or "")
+    monkeypatch.setattr(overlay, "frame_parts", lambda *given: said.append(given[2::2]) or [])
+
+    def numbers():
+        # Of each frame once to see how much room they need, once to write them.
+        first, second = said[: len(said) // 2], said[len(said) // 2 :]
+        said.clear()
+        assert first == second
+        return first
+
     run(series(2))
-    assert said == [(3, 3), (3, 3)]
+    assert numbers() == [(3, 3), (3, 3)]
     result = run(series(2), tracker=None, overwrite=True)
-    assert said[2:] == [(3, None), (3, None)]
+    assert numbers() == [(3, None), (3, None)]
     stub = ds.load_run(result.folder)
     stub.tracks = stub.detections.iloc[:4].assign(particle=[0, 1, 2, 0])
     write_overlays(series(2), stub, {}, lambda *_: None, [], lambda names: None)
-    assert said[4:] == [(3, 3), (3, 1)]
+    assert numbers() == [(3, 3), (3, 1)]
+
+
+def test_rows_that_a_tracker_filled_in_are_dashed_in_every_picture(run, series, monkeypatch):
+    result = run(series(3))
+    asked = []
+    monkeypatch.setattr(overlay, "draw_overlay", lambda *_, **named: asked.append(named["legend"])
+                        or np.zeros((8, 8, 3), np.uint8))  # fmt: skip
+    for origins in (["detector"], ["detector", "interpolated"]):
+        result.tracks["origin"] = np.resize(origins, len(result.tracks))
+        write_overlays(series(3), result, {}, lambda *_: None, [], lambda names: None)
+    explained = [Part("dashed: filled in") in legend for legend in asked]
+    assert explained == [False] * 3 + [True] * 3
 
 
 def test_the_strip_explains_the_colours():
     wide = ds.Frame(np.eye(90, 400, dtype=np.uint8))
-    strip = draw(frame=wide, names=["line", "loop"])[:CAPTION_PX]
+    legend = type_parts(TYPES, ["line", "loop"])
+    strip = draw(frame=wide, legend=legend)[:CAPTION_PX]
     assert (strip == rgb("#00ff40")).all(axis=2).sum() == 100
     assert (strip == rgb("#e69f00")).all(axis=2).sum() == 100
     # Of a single frame, those that it has.
@@ -261,6 +312,51 @@ def test_particles_bear_their_number_beside_the_box(zoom):
         assert x.min() >= row()["x_max"] - 1
         assert x.max() <= row()["x_max"] + 12
     assert (texts[0] != texts[1]).any()
+
+
+def yellow(picture):
+    """Return the (k, 2) places y, x of letters and tails, which are smoothed."""
+    red, green, blue = np.moveaxis(picture[CAPTION_PX:].astype(int), 2, 0)
+    return np.argwhere((red - blue > 110) & (abs(red - green) < 0.2 * (red - blue)))
+
+
+@pytest.mark.parametrize("zoom", [1, 2])
+@pytest.mark.parametrize("place", [(110, 45), (60, 2), (118, 88), (3, 3), (118, 2)])
+def test_numbers_are_whole_also_at_the_rim_of_the_frame(place, zoom):
+    middle = yellow(draw([row(particle=247)], zoom=zoom))
+    there = yellow(draw([row(*place, particle=247)], zoom=zoom))
+    assert len(middle) > 10
+    # Digit for digit the same.
+    np.testing.assert_array_equal(there - there.min(axis=0), middle - middle.min(axis=0))
+    y, x = (there.mean(axis=0) / zoom).tolist()
+    assert abs(y - place[1]) < 16
+    assert abs(x - place[0]) < 32
+
+
+def test_the_number_of_a_line_at_the_right_rim_stands_left_of_it():
+    points = np.array([[90.0, 65.0], [119.0, 20.0]])
+    places = yellow(draw([line_row(particle=247)], lines={0: points}))
+    assert places[:, 1].max() < 90
+    assert abs(places[:, 0].mean() - 65) < 8
+
+
+def test_numbers_and_tails_are_seen_on_bright_frames():
+    pixels = np.full(SHAPE, 255, np.uint8)
+    pixels[0, 0] = 254
+    bright, tail = ds.Frame(pixels, 7), [[(5, 20.0, 30.0), (7, 40.0, 60.0)]]
+    for picture in (draw([row(particle=8)], bright), draw(frame=bright, tails=tail)):
+        inner = picture[CAPTION_PX:]
+        near = cv2.dilate((inner.max(axis=2) < 60).astype(np.uint8), np.ones((5, 5)))
+        places = yellow(picture)
+        assert len(places) > 4
+        assert near[tuple(places.T)].all()
+
+
+def test_numbers_lie_above_the_outlines_of_others():
+    one, other = row(particle=247), row(80.0, 40.0, 30.0, 16.0, particle=8, detection=1)
+    whole = {tuple(place) for place in yellow(draw([one])).tolist()}
+    both = {tuple(place) for place in yellow(draw([one, other])).tolist()}
+    assert whole <= both
 
 
 def test_tails_show_where_particles_came_from():
@@ -328,7 +424,7 @@ def test_the_video_shows_every_good_frame(run, series):
     result = run(series(6, damaged=(1, 4)))
     pictures = decoded(result.folder / "overlay.mp4")
     assert len(pictures) == 4
-    assert {picture.shape for picture in pictures} == {(2 * 48 + CAPTION_PX, 2 * 64, 3)}
+    assert {picture.shape for picture in pictures} == {(10 * 48 + CAPTION_PX, 10 * 64, 3)}
     stills = sorted(path.name for path in (result.folder / "figures").glob("*.png"))
     assert stills == ["overlay_000000.png", "overlay_000002.png", "overlay_000005.png"]
     # The first good frame is 0, the last 5; H.264 loses a little.
@@ -343,7 +439,7 @@ def test_a_still_is_the_picture_of_its_frame(run, series, host):
     frames = series(2)
     result = run(frames, tracker=None)
     rows = result.detections[result.detections["frame"] == 1]
-    expected = draw_overlay(frames[1], rows, host.defect_types(), zoom=2)
+    expected = draw_overlay(frames[1], rows, host.defect_types(), zoom=10)
     shown = still(result.folder / "figures/overlay_000001.png")
     np.testing.assert_array_equal(shown, expected)
 
@@ -358,13 +454,62 @@ def test_tracks_are_drawn_with_their_tails(run, series):
     assert yellow[1] == 0
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "zoom"),
+    [(64, 48, 10), (130, 130, 5), (300, 300, 2), (700, 700, 2), (701, 500, 1), (60, 700, 2),
+     (60, 350, 4), (1, 1, 600)],
+)  # fmt: skip
+def test_small_frames_are_enlarged_until_the_strip_has_room(width, height, zoom):
+    assert overlay_zoom(width, height) == zoom
+
+
+def test_a_strip_has_the_rows_that_its_parts_need():
+    words = [Part("frame 7"), Part("n = 84"), Part("0.000 dpa")]
+    colours = [Part("Loop", (255, 0, 0)), Part("Line", (0, 255, 0))]
+    bar = ScaleBar(40.0, "20 nm")
+    widths = (600, 150, 90)
+    needed = [rows_needed([words, colours], bar, width) for width in widths]
+    assert needed[0] == 2
+    assert needed == sorted(needed)
+    for width, rows in zip(widths, needed, strict=True):
+        strip = draw_strip([words, colours], bar, width, rows)
+        assert strip.shape == (rows * ROW_PX, width, 3)
+        for _, colour in colours:
+            assert (strip == colour).all(axis=2).sum() == 100
+        assert (strip == 255).all(axis=2).sum(axis=1).max() >= 40
+        # Nothing is cut by the right edge.
+        assert strip[:, -1].max() == 0
+    assert rows_needed([], None, 90) == 1
+
+
+def test_what_does_not_fit_is_left_out_whole():
+    words = [Part("frame 7"), Part("0.000 dpa")]
+    whole = draw_strip([words], None, 200, 1)
+    end = int(np.nonzero(whole.any(axis=(0, 2)))[0].max())
+    narrow = draw_strip([words], None, end - 10, 1)
+    np.testing.assert_array_equal(narrow, draw_strip([words[:1]], None, end - 10, 1))
+    assert not draw_strip([words], ScaleBar(9.0, "20 nm"), 20, 2).any()
+
+
+def test_all_frames_of_a_run_have_the_strip_of_the_fullest(run, series, host):
+    result = run(series(2))
+    types = {f"type {k}": ds.DefectType(f"type {k}", f"Defects of kind {k}", "ellipse")
+             for k in range(9)}  # fmt: skip
+    result.tracks["defect_type"] = np.resize(list(types), len(result.tracks))
+    write_overlays(series(2), result, types, lambda *_: None, [], lambda names: None)
+    shapes = {picture.shape for picture in decoded(result.folder / "overlay.mp4")}
+    ((height, width, _),) = shapes
+    assert width == 640
+    assert height > 480 + CAPTION_PX
+
+
 @pytest.mark.parametrize("shape", [(33, 41), (21, 701)])
 def test_odd_sides_are_padded_to_even_ones(run, shape):
     rng = np.random.default_rng(0)
     frames = [ds.Frame(rng.integers(0, 4000, shape, dtype=np.uint16), k) for k in range(3)]
     result = run(frames)
-    zoom = overlay_zoom(shape[1])
-    assert zoom == (2 if shape[1] == 41 else 1)
+    zoom = overlay_zoom(shape[1], shape[0])
+    assert zoom == (15 if shape[1] == 41 else 1)
     pictures = decoded(result.folder / "overlay.mp4")
     height, width = zoom * shape[0] + CAPTION_PX, zoom * shape[1]
     assert [p.shape for p in pictures] == [(height + height % 2, width + width % 2, 3)] * 3
@@ -374,7 +519,7 @@ def test_odd_sides_are_padded_to_even_ones(run, shape):
 def test_frames_of_several_sizes_share_one_video(run, series):
     result = run(series(3, odd=1), tracker=None, mixed_sizes=True)
     pictures = decoded(result.folder / "overlay.mp4")
-    assert [p.shape for p in pictures] == [(2 * 50 + CAPTION_PX, 128, 3)] * 3
+    assert [p.shape for p in pictures] == [(10 * 50 + CAPTION_PX, 640, 3)] * 3
     assert pictures[0][-3:].max() < 40  # the smaller frame ends earlier
 
 
@@ -385,7 +530,7 @@ def test_region_and_masks_of_a_run_are_shown(run, series):
     plain = still(run(series(1), tracker=None, overwrite=True).folder / name)
     ratio = shown[CAPTION_PX:].astype(float) / np.maximum(plain[CAPTION_PX:], 1)
     bright = plain[CAPTION_PX:].min(axis=2) > 100
-    for x0, x1, light in ((0, 16, 0.5), (24, 76, 1.0), (84, 128, 0.5)):
+    for x0, x1, light in ((0, 80, 0.5), (120, 380, 1.0), (420, 640, 0.5)):
         assert np.median(ratio[:, x0:x1][bright[:, x0:x1]]) == pytest.approx(light, abs=0.05)
 
 
@@ -456,7 +601,7 @@ def test_lines_of_a_run_are_drawn(series, tmp_path, monkeypatch, registered):
         series(2), tmp_path / "run", figures=False
     )
     shown = still(result.folder / "figures/overlay_000000.png")
-    x, y = 2 * 32, 2 * 24 + CAPTION_PX
+    x, y = 10 * 32, 10 * 24 + CAPTION_PX
     middle = shown[y - 2 : y + 2, x - 2 : x + 2].reshape(-1, 3).astype(int)
     colour = TYPES["line"].colour if registered else FALLBACK_COLOUR
     assert np.abs(middle - rgb(colour)).max(axis=1).min() < 30
@@ -484,3 +629,29 @@ def test_nothing_half_written_stays_behind(run, series, monkeypatch):
         write_overlays(frames, result, {}, lambda *_: None, [], lambda names: None)
     names = {path.name for path in result.folder.iterdir()}
     assert not any("overlay" in name for name in names)
+
+
+@pytest.mark.parametrize(("width", "scale"), [(120, 1), (2047, 1), (2048, 2), (4096, 3)])
+def test_on_wide_frames_everything_is_drawn_larger(width, scale):
+    known = ds.Calibration(pixel_size_nm=0.5)
+    frames = [ds.Frame(np.eye(90, width, dtype=np.uint8), calibration=c)
+              for c in (known, ds.Calibration())]  # fmt: skip
+    found = line_row(particle=8)
+    line = {0: np.array([[10.0, 40.5], [50.0, 40.5]])}
+    tail = [[(0, 10.5, 70.0), (1, 50.5, 70.0)]]
+    height = scale * CAPTION_PX
+    picture = draw([found], frames[0], lines=line, tails=tail)
+    assert picture.shape == (90 + height, width, 3)
+    # The course and the tail; OpenCV smooths both edges over a pixel or so more.
+    for top in (30, 60):
+        bright = picture[height + top : height + top + 20, 20, 1].max(initial=0)
+        thick = picture[height + top : height + top + 20, 20, 1].sum() / bright
+        assert scale - 0.1 < thick < scale + 2.8
+    # A swatch, the scale bar and a number are as many times as large.
+    assert (picture[:height] == rgb("#00ff40")).all(axis=2).sum() == 100 * scale**2
+    if width > 120:
+        bar = (picture[:height] != draw([found], frames[1])[:height]).any(axis=2)
+        assert bar[:, -6 * scale - 1].sum() == 3 * scale
+    plain = draw([line_row()], frames[0], lines=line, tails=tail)
+    rows = np.nonzero((plain != picture).any(axis=(1, 2)))[0]
+    assert np.ptp(rows) + 1 == pytest.approx(8 * scale, abs=1 + scale)

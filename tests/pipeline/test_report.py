@@ -382,6 +382,49 @@ def test_the_page_works_in_a_browser(run, host, tmp_path):
     ]  # fmt: skip
 
 
+AS_LARGE = """
+  const stage = document.getElementById("stage");
+  const inside = (node) => {
+    const [own, all] = [node.getBoundingClientRect(), stage.getBoundingClientRect()];
+    return own.left >= all.left && own.right <= all.right && own.top >= all.top - 1
+        && own.bottom <= all.bottom;
+  };
+  const look = () => {
+    const texts = [...stage.querySelectorAll("text")], shape = stage.querySelector("ellipse, rect");
+    const size = texts[0].getAttribute("font-size") * stage.clientWidth / frames[0].width;
+    say([stage.clientWidth, size.toFixed(2), texts.length, texts.every(inside),
+         shape.getAttribute("stroke-width"), getComputedStyle(shape).vectorEffect].join(" "));
+  };
+  frames[0].found[0].box = [frames[0].width - 9, 0, frames[0].width, 8];
+  frames[0].found[0].particle = 1234;
+  frames[0].found[1].box = [10, frames[0].height - 2, 20, frames[0].height];
+  document.getElementById("names").click();
+  look();
+  document.body.style.maxWidth = "200px";
+  dispatchEvent(new Event("resize"));
+  look();
+"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+@pytest.mark.parametrize("larger", [1, 64])
+def test_lines_and_numbers_are_as_large_on_the_screen_whatever_the_frame(
+    run, host, tmp_path, larger
+):
+    page = analyse_run(run, host, ["number-density"], out=tmp_path).report.read_text(
+        encoding="utf-8"
+    )
+    height, width = 48, 64
+    text = f'"width":{width},"height":{height}'
+    assert text in page
+    page = page.replace(text, f'"width":{larger * width},"height":{larger * height}')
+    wide, narrow = (said.split() for said in probed(page, AS_LARGE, tmp_path))
+    # A frame is shown at most six times as large, and then no wider than the page.
+    assert int(wide[0]) == 6 * width if larger == 1 else 6 * width < int(wide[0]) <= 1180
+    assert int(narrow[0]) == 200
+    assert wide[1:] == narrow[1:] == ["11.00", "3", "true", "1.5", "non-scaling-stroke"]
+
+
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 def test_the_page_says_what_it_leaves_out(run, host, tmp_path):
     page = analyse_run(run, host, ["number-density"], out=tmp_path).report.read_text(

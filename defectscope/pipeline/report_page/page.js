@@ -20,9 +20,26 @@ const shown = (value) => {
 // Frames that can be stepped through.
 const frames = data.frames;
 let current = 0, timer = null;
+// Small frames are shown at most this many times as large, large ones as wide as the page.
+const MOST_ENLARGED = 6;
+// Numbers of particles, above all outlines: right of their boxes, or left where the frame ends.
+// `unit` is the length of a pixel of the screen in pixels of the frame, in which the layer is drawn.
+const drawNumbers = (frame, layer, unit) => {
+  const size = 11 * unit, rim = { stroke: "#000", "stroke-width": 3 * unit, "stroke-linejoin": "round", "paint-order": "stroke" };
+  for (const found of frame.found) {
+    if (found.particle === null) continue;
+    const [left, top, right] = found.box, highest = size, lowest = frame.height - 3 * unit;
+    const y = Math.max(highest, Math.min(lowest, top + 4 * unit));
+    const text = make("text", { x: right + 2 * unit, y, fill: "#ff0", "font-size": size, ...rim }, String(found.particle), SVG);
+    layer.append(text);
+    const width = text.getComputedTextLength() + 2 * unit, last = frame.width - width;
+    if (right + 2 * unit > last) text.setAttribute("x", Math.max(2 * unit, Math.min(last, left - width)));
+  }
+};
 const drawFrame = () => {
   const frame = frames[current], stage = byId("stage");
   stage.replaceChildren();
+  for (const name of ["stage", "legend"]) byId(name).style.maxWidth = `${MOST_ENLARGED * frame.width}px`;
   if (frame.image) stage.append(make("img", { src: frame.image, alt: "frame " + frame.frame }));
   else stage.style.aspectRatio = frame.width + " / " + frame.height;
   const layer = make("svg", { viewBox: `0 0 ${frame.width} ${frame.height}` }, undefined, SVG);
@@ -33,8 +50,8 @@ const drawFrame = () => {
     layer.append(part);
   }
   for (const found of byId("outlines").checked ? frame.found : []) {
-    const style = { fill: "none", stroke: data.colours[found.type], "stroke-width": 1.2,
-      "stroke-dasharray": found.origin === "detector" ? "none" : "3 2" };
+    const style = { fill: "none", stroke: data.colours[found.type], "stroke-width": 1.5, "vector-effect": "non-scaling-stroke",
+      "stroke-dasharray": found.origin === "detector" ? "none" : "4 3" };
     const shape = found.line !== null
       ? make("polyline", { points: found.line.join(" "), ...style }, undefined, SVG)
       : found.major === null
@@ -43,10 +60,9 @@ const drawFrame = () => {
     const number = found.particle === null ? "" : `particle ${found.particle}, `;
     shape.append(make("title", {}, `${number}${data.types[found.type]}, ${found.origin}`, SVG));
     layer.append(shape);
-    if (byId("names").checked && found.particle !== null)
-      layer.append(make("text", { x: found.box[2] + 1, y: found.box[1] + 4, fill: "#ff0", "font-size": 11 }, String(found.particle), SVG));
   }
   stage.append(layer);
+  if (byId("names").checked) drawNumbers(frame, layer, frame.width / (stage.clientWidth || frame.width));
   byId("slider").value = current;
   const at = (frame.time_s === null ? "" : `, ${frame.time_s.toFixed(2)} s`)
     + (frame.dose_dpa === null ? "" : `, ${frame.dose_dpa.toFixed(3)} dpa`);
@@ -82,6 +98,8 @@ if (frames.length) {
     if (timer) { clearInterval(timer); timer = null; } else timer = setInterval(() => step(1), 250);
     byId("play").textContent = timer ? "stop" : "play";
   });
+  // Numbers are as large on the screen whatever the width of the page.
+  window.addEventListener("resize", drawFrame);
   drawFrame();
 }
 
