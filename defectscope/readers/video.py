@@ -52,17 +52,27 @@ class VideoFrames(FrameSequence):
         if count == 0:
             self.close()
             raise InputError(f"{path.name} is a video without any frame")
-        if self._decoder.streams > 1:
-            warn_once(
-                self.warnings, f"the file holds {self._decoder.streams} videos; the first is used"
-            )
         if announced > count:
             warn_once(
                 self.warnings,
                 f"the video announces {announced} frames and holds {count}; it may be cut off",
             )
+        self._warn_about_stream()
         self.indices = tuple(range(count))
         self.names = tuple(f"{path.name}#{k}" for k in range(count))
+
+    def _warn_about_stream(self) -> None:
+        decoder = self._decoder
+        if decoder.streams > 1:
+            warn_once(self.warnings, f"the file holds {decoder.streams} videos; the first is used")
+        if decoder.uneven_steps is not None:
+            shortest, longest = decoder.uneven_steps
+            warn_once(
+                self.warnings,
+                "the video's own times are uneven (the longest step between frames is "
+                f"{longest:.3g} usual ones, the shortest {shortest:.3g}); frames may have been "
+                "dropped, and counting them does not tell the time: see --frame-times",
+            )
 
     def read(self, position: int) -> NDArray[Any]:
         """Return the pixels of one frame, or raise DamagedFrameError."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
+import numpy as np
 
 from defectscope import InputError
 
@@ -46,6 +47,19 @@ class VideoIndex:
         """
         k = bisect.bisect_right(self.key_positions, wanted)
         return current <= wanted and (k == 0 or self.key_positions[k - 1] <= current)
+
+    def uneven_steps(self) -> tuple[float, float] | None:
+        """Return the shortest and the longest step between frames, in usual ones.
+
+        None where all are alike within half a step. Containers round times to their unit, so that
+        they are rarely alike to the last digit.
+        """
+        steps = np.diff(np.array(self.times, np.int64))
+        if steps.size == 0:
+            return None
+        usual = float(np.median(steps))
+        shortest, longest = float(steps.min()) / usual, float(steps.max()) / usual
+        return (shortest, longest) if shortest < 0.5 or longest > 1.5 else None
 
 
 def build_index(path: Path) -> VideoIndex | None:
@@ -87,6 +101,8 @@ class VideoDecoder:
         Number of frames that the container announces; 0 where it does not.
     streams
         Number of video streams.
+    uneven_steps
+        What :meth:`VideoIndex.uneven_steps` tells, None also where the times are not known.
 
     Raises
     ------
@@ -104,10 +120,13 @@ class VideoDecoder:
         self.streams, self.announced = len(videos), videos[0].frames
         self._index_is_built = False
         self.count = self.announced
+        self.uneven_steps: tuple[float, float] | None = None
         if path.stat().st_size <= INDEX_AT_ONCE_BYTES or self.announced == 0:
             index = self._built_index()
             self.count = self._counted() if index is None else len(index.times)
-            self.announced -= 0 if index is None else min(self.announced, index.discarded)
+            if index is not None:
+                self.announced -= min(self.announced, index.discarded)
+                self.uneven_steps = index.uneven_steps()
 
     def frame(self, position: int) -> av.VideoFrame | None:
         """Return a frame, or None where the stream has no such frame.
