@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange
 
 from defectscope import DamagedFrameError, FrameSequence, InputError, Reader
 from defectscope.readers.pixels import COLOURS, grey_pixels, warn_once
@@ -23,7 +24,11 @@ COLOUR_TEST_PX = 64
 
 
 class VideoReader(Reader):
-    """Frames of a video in grey: the luminance over its full range, at full bit depth."""
+    """Frames of a video in grey: the luminance at full bit depth.
+
+    It is spread over all values where the video says that its range is limited, and left as it is
+    stored where it says nothing.
+    """
 
     def read(self, path: Path) -> VideoFrames:
         """Return the frames of `path`.
@@ -101,6 +106,10 @@ class VideoFrames(FrameSequence):
         if kind.is_rgb or kind.has_palette:
             colours = frame.to_ndarray(format="rgb48le" if deep else "rgb24")
             return grey_pixels(colours, name, [])  # what there is to say was said above
+        if frame.color_range == ColorRange.UNSPECIFIED:
+            # FFmpeg would take it for a limited one (16 to 235), stretch it and clip the rest, as
+            # the cores of dark defects, where the camera in fact used all values.
+            frame.color_range = ColorRange.JPEG
         grey = frame.to_ndarray(format="gray16le" if deep else "gray")
         return grey_pixels(grey, name, self.warnings)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -107,9 +108,47 @@ def test_every_order_gives_the_same_frames(tmp_path: Path, name: str) -> None:
     assert frames.warnings == []
 
 
+def write_ramp(path: Path, pix_fmt: str, said: ColorRange) -> Path:
+    """Write a video whose luminance takes all 256 values, and say of what range it is."""
+    frame = av.VideoFrame(256, 64, pix_fmt)
+    for plane in frame.planes:
+        plane.update(bytes([128]) * plane.buffer_size)
+    packed = pix_fmt == "yuyv422"
+    stored = np.full((64, frame.planes[0].line_size), 128, np.uint8)
+    stored[:, : 512 if packed else 256 : 2 if packed else 1] = np.arange(256)
+    frame.planes[0].update(stored.tobytes())
+    frame.color_range = said
+    with av.open(str(path), "w") as container:
+        codec = "rawvideo" if packed else "ffv1"
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 256, 64, pix_fmt
+        stream.codec_context.color_range = said
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
 def test_limited_range_is_spread_over_all_values(tmp_path: Path) -> None:
-    with opened(write_video(tmp_path / "a.mp4", "libx264", "yuv420p")) as frames:
-        assert (frames.read(3).min(), frames.read(3).max()) == (0, 255)
+    with opened(write_ramp(tmp_path / "a.mkv", "yuv420p", ColorRange.MPEG)) as frames:
+        expected = np.clip((np.arange(256) - 16) * 255 / 219, 0, 255)
+        assert frames.read(0)[9] == pytest.approx(expected, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "said"),
+    [
+        ("yuv420p", ColorRange.UNSPECIFIED),
+        ("yuv422p", ColorRange.UNSPECIFIED),
+        ("yuyv422", ColorRange.UNSPECIFIED),
+        ("yuv420p", ColorRange.JPEG),
+    ],
+)
+def test_a_range_of_which_the_video_says_nothing_is_not_clipped(
+    tmp_path: Path, pix_fmt: str, said: ColorRange
+) -> None:
+    suffix = "mkv" if pix_fmt.endswith("p") else "avi"
+    with opened(write_ramp(tmp_path / f"a.{suffix}", pix_fmt, said)) as frames:
+        assert np.array_equal(frames.read(0)[9], np.arange(256))
 
 
 def test_10_bit_video_keeps_its_depth(tmp_path: Path) -> None:
@@ -119,8 +158,13 @@ def test_10_bit_video_keeps_its_depth(tmp_path: Path) -> None:
         assert number_in(pixels) == 3
 
 
-@pytest.mark.parametrize(("codec", "pix_fmt"), [("libx264", "yuv420p"), ("rawvideo", "bgr24")])
-def test_real_colours_are_announced_once(tmp_path: Path, codec: str, pix_fmt: str) -> None:
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "grey"),
+    [("libx264", "yuv420p", 16 + 60 * 219 / 255), ("rawvideo", "bgr24", 60)],
+)
+def test_real_colours_are_announced_once(
+    tmp_path: Path, codec: str, pix_fmt: str, grey: float
+) -> None:
     path = tmp_path / "a.avi"
     red = np.zeros((64, 64, 3), np.uint8)
     red[8:, :, 0] = 200
@@ -133,7 +177,7 @@ def test_real_colours_are_announced_once(tmp_path: Path, codec: str, pix_fmt: st
         container.mux(stream.encode(None))
     with opened(path) as frames:
         for position in range(3):
-            assert frames.read(position)[40, 40] == pytest.approx(60, abs=6)
+            assert int(frames.read(position)[40, 40]) == pytest.approx(grey, abs=6)
         assert frames.warnings == [COLOURS]
 
 
