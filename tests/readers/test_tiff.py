@@ -253,6 +253,32 @@ def test_cmyk_is_refused(tmp_path: Path) -> None:
         frames.read(0)
 
 
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("samples", [2, 3, 4])
+def test_channels_are_neither_mixed_nor_left_out(tmp_path: Path, samples: int, planar: str) -> None:
+    stored = np.stack(STACK[:samples], axis=-1 if planar == "contig" else 0)
+    tifffile.imwrite(
+        tmp_path / "a.tif", stored, photometric="minisblack", planarconfig=planar, metadata=None,
+        extrasamples=["unspecified"] * (samples - 1),
+    )  # fmt: skip
+    with opened(tmp_path / "a.tif") as frames, pytest.raises(DamagedFrameError) as caught:
+        frames.read(0)
+    assert f"found {samples} values for each pixel that are no colours" in str(caught.value)
+
+
+@pytest.mark.parametrize("extra", [["unassalpha"], ["unspecified", "unspecified"]])
+def test_grey_with_alpha_or_written_three_times(tmp_path: Path, extra: list[str]) -> None:
+    others = STACK[1] if extra == ["unassalpha"] else STACK[0]
+    stored = np.dstack([STACK[0], *[others] * len(extra)])
+    tifffile.imwrite(
+        tmp_path / "a.tif", stored, photometric="minisblack", planarconfig="contig",
+        extrasamples=extra,
+    )  # fmt: skip
+    with opened(tmp_path / "a.tif") as frames:
+        assert states(frames, STACK[:1]) == "."
+        assert frames.warnings == []
+
+
 @pytest.mark.parametrize("kind", ["int8", "int16", "float32", "float64", "uint32", "bool"])
 def test_dtypes(tmp_path: Path, kind: str) -> None:
     stored = (STACK[:2] - 100).astype(kind)
