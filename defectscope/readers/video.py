@@ -11,6 +11,7 @@ from av.video.reformatter import ColorRange
 
 from defectscope import DamagedFrameError, FrameSequence, InputError, Reader
 from defectscope.readers.pixels import COLOURS, grey_pixels, warn_once
+from defectscope.readers.scale import sizes_differ
 from defectscope.readers.video_decoder import VideoDecoder
 
 if TYPE_CHECKING:
@@ -70,6 +71,14 @@ class VideoFrames(FrameSequence):
         decoder = self._decoder
         if decoder.streams > 1:
             warn_once(self.warnings, f"the file holds {decoder.streams} videos; the first is used")
+        aspect = decoder.pixel_aspect
+        if aspect is not None and sizes_differ(float(aspect), 1):
+            warn_once(
+                self.warnings,
+                f"the pixels of the video are not square: {aspect.numerator}:{aspect.denominator} "
+                "(width to height); they are measured as if they were, so convert it to square "
+                "pixels first",
+            )
         if decoder.uneven_steps is not None:
             shortest, longest = decoder.uneven_steps
             warn_once(

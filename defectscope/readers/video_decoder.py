@@ -101,6 +101,8 @@ class VideoDecoder:
         Number of frames that the container announces; 0 where it does not.
     streams
         Number of video streams.
+    pixel_aspect
+        Width of a pixel by its height; None where the file does not say.
     uneven_steps
         What :meth:`VideoIndex.uneven_steps` tells, None also where the times are not known.
 
@@ -118,6 +120,7 @@ class VideoDecoder:
         self._index: VideoIndex | None = None
         videos = self._opened().streams.video
         self.streams, self.announced = len(videos), videos[0].frames
+        self.pixel_aspect = videos[0].sample_aspect_ratio or None
         self._index_is_built = False
         self.count = self.announced
         self.uneven_steps: tuple[float, float] | None = None

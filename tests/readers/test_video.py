@@ -38,13 +38,21 @@ def number_in(pixels: np.ndarray) -> int:
 
 
 def write_video(
-    path: Path, codec: str, pix_fmt: str, source: str = "gray", top: int = 255, b_frames: int = 0
+    path: Path,
+    codec: str,
+    pix_fmt: str,
+    source: str = "gray",
+    top: int = 255,
+    b_frames: int = 0,
+    aspect: Fraction | None = None,
 ) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pix_fmt
         stream.gop_size = 10
         stream.codec_context.max_b_frames = b_frames
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
         for number in range(COUNT):
             pixels = picture(number, top)
             if source == "rgb24":
@@ -215,6 +223,16 @@ def test_a_video_of_varying_rate(tmp_path: Path) -> None:
 )
 def test_uneven_steps(times: tuple[int, ...], expected: tuple[float, float] | None) -> None:
     assert VideoIndex(times, (0,), 0).uneven_steps() == expected
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+@pytest.mark.parametrize("aspect", [Fraction(16, 11), Fraction(1)])
+def test_pixels_that_are_not_square(tmp_path: Path, name: str, aspect: Fraction) -> None:
+    path = write_video(tmp_path / name, "libx264", "yuv420p", aspect=aspect)
+    with opened(path) as frames:
+        assert frames.read(0).shape == (HEIGHT, WIDTH)
+        said = ["not square: 16:11 (width to height)" in text for text in frames.warnings]
+        assert said == ([True] if aspect != 1 else [])
 
 
 def test_large_files_are_not_read_twice_at_the_start(
