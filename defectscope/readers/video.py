@@ -10,7 +10,7 @@ import numpy as np
 from av.video.reformatter import ColorRange
 
 from defectscope import DamagedFrameError, FrameSequence, InputError, Reader
-from defectscope.readers.pixels import COLOURS, grey_pixels, warn_once
+from defectscope.readers.pixels import COLOURS, TURNED, grey_pixels, warn_once
 from defectscope.readers.scale import sizes_differ
 from defectscope.readers.video_decoder import VideoDecoder
 
@@ -101,6 +101,8 @@ class VideoFrames(FrameSequence):
             raise DamagedFrameError(f"{name}: the video ends, or is damaged, before this frame")
         if frame.is_corrupt:
             raise DamagedFrameError(f"{name}: the data of this frame are damaged")
+        if getattr(frame, "rotation", 0):  # old versions of PyAV do not tell
+            warn_once(self.warnings, TURNED)
         return self._grey(frame, name)
 
     def _grey(self, frame: av.VideoFrame, name: str) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from defectscope import DamagedFrameError, InputError
 from defectscope.readers import video_decoder
-from defectscope.readers.pixels import COLOURS
+from defectscope.readers.pixels import COLOURS, TURNED
 from defectscope.readers.video import VideoFrames, VideoReader
 from defectscope.readers.video_decoder import VideoIndex
 
@@ -233,6 +234,20 @@ def test_pixels_that_are_not_square(tmp_path: Path, name: str, aspect: Fraction)
         assert frames.read(0).shape == (HEIGHT, WIDTH)
         said = ["not square: 16:11 (width to height)" in text for text in frames.warnings]
         assert said == ([True] if aspect != 1 else [])
+
+
+def test_a_video_to_be_shown_turned(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", "libx264", "yuv420p")
+    data = bytearray(path.read_bytes())
+    # The matrix of the track header (version 0) that phones write when held upright.
+    start = data.index(b"tkhd") + 4 + 4 + 20 + 16
+    matrix = (0, 1 << 16, 0, -1 << 16, 0, 0, HEIGHT << 16, 0, 1 << 30)
+    data[start : start + 36] = struct.pack(">9i", *matrix)
+    path.write_bytes(data)
+    with opened(path) as frames:
+        assert frames.read(0).shape == (HEIGHT, WIDTH)
+        frames.read(1)
+        assert frames.warnings == [TURNED]
 
 
 def test_large_files_are_not_read_twice_at_the_start(
