@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
-import numpy as np
 
 from defectscope import InputError
+from defectscope.readers.scale import uneven_steps
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -47,19 +47,6 @@ class VideoIndex:
         """
         k = bisect.bisect_right(self.key_positions, wanted)
         return current <= wanted and (k == 0 or self.key_positions[k - 1] <= current)
-
-    def uneven_steps(self) -> tuple[float, float] | None:
-        """Return the shortest and the longest step between frames, in usual ones.
-
-        None where all are alike within half a step. Containers round times to their unit, so that
-        they are rarely alike to the last digit.
-        """
-        steps = np.diff(np.array(self.times, np.int64))
-        if steps.size == 0:
-            return None
-        usual = float(np.median(steps))
-        shortest, longest = float(steps.min()) / usual, float(steps.max()) / usual
-        return (shortest, longest) if shortest < 0.5 or longest > 1.5 else None
 
 
 def build_index(path: Path) -> VideoIndex | None:
@@ -104,7 +91,7 @@ class VideoDecoder:
     pixel_aspect
         Width of a pixel by its height; None where the file does not say.
     uneven_steps
-        What :meth:`VideoIndex.uneven_steps` tells, None also where the times are not known.
+        What :func:`uneven_steps` tells of the times, None also where the times are not known.
 
     Raises
     ------
@@ -129,7 +116,7 @@ class VideoDecoder:
             self.count = self._counted() if index is None else len(index.times)
             if index is not None:
                 self.announced -= min(self.announced, index.discarded)
-                self.uneven_steps = index.uneven_steps()
+                self.uneven_steps = uneven_steps(index.times)
 
     def frame(self, position: int) -> av.VideoFrame | None:
         """Return a frame, or None where the stream has no such frame.

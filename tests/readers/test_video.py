@@ -211,21 +211,6 @@ def test_a_video_of_varying_rate(tmp_path: Path) -> None:
         assert "--frame-times" in warning
 
 
-@pytest.mark.parametrize(
-    ("times", "expected"),
-    [
-        ((0,), None),
-        ((0, 40, 80, 120, 160), None),
-        ((0, 1, 2, 4, 5, 6), (1, 2)),  # a frame was dropped
-        ((0, 16, 33, 50, 66, 83), None),  # 60 a second, rounded to ms
-        ((0, 100, 200, 300, 2300, 2400), (1, 20)),
-        ((0, 100, 200, 210, 310, 400), (0.1, 1)),
-    ],
-)
-def test_uneven_steps(times: tuple[int, ...], expected: tuple[float, float] | None) -> None:
-    assert VideoIndex(times, (0,), 0).uneven_steps() == expected
-
-
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 @pytest.mark.parametrize("aspect", [Fraction(16, 11), Fraction(1)])
 def test_pixels_that_are_not_square(tmp_path: Path, name: str, aspect: Fraction) -> None:
