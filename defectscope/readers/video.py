@@ -52,7 +52,7 @@ class VideoFrames(FrameSequence):
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         self.warnings = []
-        self._is_colour: bool | None = None
+        self._is_colour = False
         self._decoder = VideoDecoder(path, threads)
         count, announced = self._decoder.count, self._decoder.announced
         if count == 0:
@@ -110,10 +110,10 @@ class VideoFrames(FrameSequence):
         deep = max(component.bits for component in kind.components) > 8
         if kind.name.startswith("gray"):
             return grey_pixels(frame.to_ndarray(), name, self.warnings)
-        if self._is_colour is None:
-            self._is_colour = _has_colours(frame)
-            if self._is_colour:
-                warn_once(self.warnings, COLOURS)
+        # An overlay may appear in any frame; once one was found there is no more to say.
+        if not self._is_colour and _has_colours(frame):
+            self._is_colour = True
+            warn_once(self.warnings, COLOURS)
         if kind.is_rgb or kind.has_palette:
             colours = frame.to_ndarray(format="rgb48le" if deep else "rgb24")
             return grey_pixels(colours, name, [])  # what there is to say was said above

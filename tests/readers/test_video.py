@@ -190,6 +190,24 @@ def test_real_colours_are_announced_once(
         assert frames.warnings == [COLOURS]
 
 
+@pytest.mark.parametrize(("codec", "pix_fmt"), [("libx264", "yuv420p"), ("ffv1", "bgr0")])
+def test_colours_that_appear_later_are_announced(tmp_path: Path, codec: str, pix_fmt: str) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pix_fmt
+        for number in range(4):
+            pixels = np.dstack([picture(number)] * 3)
+            if number >= 2:
+                pixels[10:40, 10:40] = (255, 0, 0)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    with opened(path) as frames:
+        for number, said in enumerate([[], [], [COLOURS], [COLOURS]]):
+            frames.read(number)
+            assert frames.warnings == said
+
+
 def test_a_video_of_varying_rate(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
     times = np.cumsum(np.random.default_rng(0).integers(10, 900, COUNT))
