@@ -202,7 +202,15 @@ def _imagej_axes(file: TiffFile, warnings: list[str]) -> tuple[Axis, Axis] | Non
     x_unit = _unescaped(str(metadata["unit"]))
     axes = _resolution(file, x_unit, _unescaped(str(metadata.get("yunit", x_unit))))
     printed = axes is not None and (in_nanometres(1, x_unit) or 0) >= PRINTING_UNIT_NM
-    return None if printed and not _is_microscopic(axes) else axes
+    if axes is None or (printed and not _is_microscopic(axes)):
+        return None
+    if axes[0][0] == axes[1][0] == 1 and in_nanometres(1, x_unit) is not None:
+        warn_once(
+            warnings,
+            f"the file gives exactly 1 {x_unit} for each pixel, which programs also write where "
+            "they do not know; check it",
+        )
+    return axes
 
 
 def _resolution_axes(file: TiffFile, warnings: list[str]) -> tuple[Axis, Axis] | None:

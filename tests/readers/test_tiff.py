@@ -372,6 +372,27 @@ def test_scale_of_imagej(
         assert size == (None if expected is None else pytest.approx(expected, rel=1e-5))
 
 
+@pytest.mark.parametrize(
+    ("unit", "options", "cautioned"),
+    [
+        ("nm", {}, True),  # what tifffile then writes
+        ("nm", {"resolution": (1.0, 1.0)}, True),
+        ("\\u00B5m", {}, True),
+        ("nm", {"resolution": (1.25, 1.25)}, False),
+        ("pixel", {}, False),
+        ("inch", {}, False),
+    ],
+)
+def test_one_unit_a_pixel_may_be_no_scale(
+    tmp_path: Path, unit: str, options: dict[str, Any], cautioned: bool
+) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK[0], imagej=True, metadata={"unit": unit}, **options)
+    with opened(path) as frames:
+        said = ["exactly 1 " in text and "check it" in text for text in frames.warnings]
+        assert said == ([True] if cautioned else [])
+
+
 def test_imagej_pixels_that_are_not_square(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, STACK[0], imagej=True, metadata={"unit": "nm"}, resolution=(2.0, 4.0))
