@@ -1,4 +1,4 @@
-"""What PNG and JPEG files say beside their pixels: how the image is to be turned.
+"""What PNG and JPEG files say beside their pixels: how the image is to be turned, how many it is.
 
 Files are taken to be whole; see :mod:`defectscope.readers.images`.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-__all__ = ["PNG_SIGNATURE", "orientation"]
+__all__ = ["PNG_SIGNATURE", "announced_images", "orientation"]
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 EXIF_IN_JPEG = b"Exif\0\0"
@@ -30,6 +30,20 @@ def orientation(data: bytes) -> int:
     except struct.error:  # what is damaged in it says nothing
         return UPRIGHT
     return found if 1 <= found <= 8 else UPRIGHT
+
+
+def announced_images(data: bytes) -> int:
+    """Return how many images an animated PNG file announces; 1 for any other file.
+
+    Parameters
+    ----------
+    data
+        The file.
+    """
+    for kind, content in _png_chunks(data):
+        if kind == b"acTL" and len(content) >= 4:
+            return int.from_bytes(content[:4], "big")
+    return 1
 
 
 def _exif(data: bytes) -> bytes:

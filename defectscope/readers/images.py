@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from defectscope import DamagedFrameError, FrameSequence, Reader
-from defectscope.readers.image_metadata import PNG_SIGNATURE, orientation
+from defectscope.readers.image_metadata import PNG_SIGNATURE, announced_images, orientation
 from defectscope.readers.pixels import TURNED, grey_pixels, warn_once
 
 if TYPE_CHECKING:
@@ -78,9 +78,19 @@ class ImageFile(FrameSequence):
         pixels = np.asarray(stored)
         if pixels.ndim == 3 and pixels.shape[2] >= 3:
             pixels = pixels[..., 2::-1]  # OpenCV's order is B, G, R, alpha
+        self._warn_about(data)
+        return grey_pixels(pixels, name, self.warnings)
+
+    def _warn_about(self, data: bytes) -> None:
+        count = announced_images(data)
+        if count > 1:
+            warn_once(
+                self.warnings,
+                f"the file is an animated PNG of {count} images; the first is used, so save each "
+                "as a file of its own",
+            )
         if orientation(data) != 1:
             warn_once(self.warnings, TURNED)
-        return grey_pixels(pixels, name, self.warnings)
 
 
 def _fault(data: bytes) -> str | None:

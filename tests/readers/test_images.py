@@ -148,6 +148,17 @@ def test_a_damaged_orientation_says_nothing(tmp_path: Path, grey: np.ndarray) ->
         assert frames.warnings in ([], [TURNED])
 
 
+@pytest.mark.parametrize("count", [1, 7])
+def test_an_animated_png(tmp_path: Path, grey: np.ndarray, count: int) -> None:
+    path = written(tmp_path / "a.png", grey)
+    data = path.read_bytes()
+    path.write_bytes(data[:33] + chunk(b"acTL", struct.pack(">II", count, 0)) + data[33:])
+    frames = opened(path)
+    frames.read(0)
+    said = ["animated PNG of 7 images; the first is used" in text for text in frames.warnings]
+    assert said == ([True] if count > 1 else [])
+
+
 def test_progressive_jpeg(tmp_path: Path, grey: np.ndarray) -> None:
     path = tmp_path / "a.jpg"
     assert cv2.imwrite(str(path), grey, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
