@@ -54,6 +54,7 @@ def build_index(path: Path) -> VideoIndex | None:
     times, keys, discarded = [], [], 0
     with _open(path) as container:
         stream = container.streams.video[0]
+        is_reordered = "avi" in container.format.name and stream.codec_context.has_b_frames
         for packet in container.demux(stream):
             if packet.is_discard:
                 discarded += 1
@@ -63,6 +64,10 @@ def build_index(path: Path) -> VideoIndex | None:
                 times.append(packet.pts)
                 if packet.is_keyframe:
                     keys.append(packet.pts)
+    # AVI files hold no times. Of H.264 FFmpeg counts the pictures as they are stored, which is
+    # another order than that in which they are shown, where some are predicted from later ones.
+    if is_reordered and times == sorted(times):
+        return None
     times.sort()
     place = {time: position for position, time in enumerate(times)}
     if len(place) < len(times) or _first_time(path) not in place:

@@ -82,6 +82,7 @@ LOSSY = {
     "h264.mkv": ("libx264", "yuv420p", 3),
     "h264.mov": ("libx264", "yuvj420p", 0),
     "mpeg4.avi": ("mpeg4", "yuv420p", 2),
+    "h264.avi": ("libx264", "yuv420p", 3),
     "mjpeg.avi": ("mjpeg", "yuvj420p", 0),
     "vp9.webm": ("libvpx-vp9", "yuv420p", 0),
 }
