@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tifffile import PHOTOMETRIC, TiffFile, TiffFileError, TiffPage
+from tifffile import EXTRASAMPLE, PHOTOMETRIC, TiffFile, TiffFileError, TiffPage
 
 from defectscope.core.errors import DamagedFrameError
 
@@ -22,6 +22,8 @@ NOT_GREY_OR_RGB = {
     PHOTOMETRIC.ITULAB: "ITU L*a*b*",
     PHOTOMETRIC.CFA: "those of a colour filter array",
 }
+WITH_COLOURS = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR, PHOTOMETRIC.PALETTE)
+ALPHA = (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
 
 
 # A thumbnail stands beside a few images, never in a long stack, whose pages are not all looked at.
@@ -62,8 +64,8 @@ def page_pixels(page: Any, stored: NDArray[Any], name: str, *, with_palette: boo
     Raises
     ------
     DamagedFrameError
-        The colours are of a kind that cannot be turned to grey without a colour profile, or the
-        page is no 2-D image.
+        The colours are of a kind that cannot be turned to grey without a colour profile, the page
+        has several values for each pixel that are no colours, or it is no 2-D image.
     """
     colours = NOT_GREY_OR_RGB.get(page.photometric)
     if colours is not None:
@@ -71,6 +73,8 @@ def page_pixels(page: Any, stored: NDArray[Any], name: str, *, with_palette: boo
             f"{name}: expected grey or RGB values, found {colours}; convert the image first"
         )
     pixels = _samples_last(stored, page.axes, name)
+    if pixels.ndim == 3 and page.photometric not in WITH_COLOURS:
+        _refuse_channels(pixels, page, name)
     if page.photometric == PHOTOMETRIC.PALETTE and with_palette:
         return _through_palette(pixels, np.asarray(page.colormap))
     if page.photometric == PHOTOMETRIC.MINISWHITE:
@@ -101,6 +105,22 @@ def _samples_last(stored: NDArray[Any], axes: str, name: str) -> NDArray[Any]:
             f"{name}: expected a 2-D image on each page, found the axes {axes} of {stored.shape}"
         )
     return np.moveaxis(pixels, 0, 2) if left == "SYX" else pixels
+
+
+def _refuse_channels(pixels: NDArray[Any], page: Any, name: str) -> None:
+    """Refuse several grey values for each pixel, unless they are alike or the second is alpha.
+
+    They are channels, such as those of several detectors: mixed or left out, they would mislead.
+    """
+    samples = pixels.shape[2]
+    has_alpha = bool(page.extrasamples) and page.extrasamples[-1] in ALPHA
+    channels = pixels[..., : samples - has_alpha]
+    if (channels[..., 1:] != channels[..., :1]).any():
+        raise DamagedFrameError(
+            f"{name}: expected a grey or an RGB image (with or without alpha), found {samples} "
+            "values for each pixel that are no colours; save the one to be analysed as an image "
+            "of its own"
+        )
 
 
 def _through_palette(indices: NDArray[Any], palette: NDArray[Any]) -> NDArray[Any]:

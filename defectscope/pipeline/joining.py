@@ -105,7 +105,8 @@ def _of_one_size(predicted: LabelledImage, true: LabelledImage) -> tuple[Instanc
         )
         raise UsageError(
             f"{true.file_name} is {expected} (width, height) in the truth but {found} in the "
-            "prediction; they cannot be compared"
+            "prediction; they cannot be compared; look whether one of the images was "
+            "cropped, scaled, or turned (EXIF)"
         )
     return (
         replace(predicted.instances, image_shape=shape),

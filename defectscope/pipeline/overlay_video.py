@@ -87,6 +87,7 @@ class OverlayVideo:
 
     def __init__(self, path: Path, size: tuple[int, int], rate: int, encoder: Encoder) -> None:
         import av
+        from av.video.reformatter import ColorRange, Colorspace
 
         self._av = av
         self._width, self._height = _even(size)
@@ -94,6 +95,10 @@ class OverlayVideo:
         self._container = av.open(f"file:{path}", "w", format="mp4")
         self._stream: Any = self._container.add_stream(encoder.name, rate=Fraction(rate))
         _set_up(self._stream, encoder, (self._width, self._height), rate)
+        # Said in the file, so that nobody has to guess how to turn it back: luminance of 16 to 235
+        # and the colours of BT.601, as FFmpeg makes them of RGB. H.264 names the two together.
+        context: Any = self._stream.codec_context
+        context.color_range, context.colorspace = ColorRange.MPEG, Colorspace.ITU601
 
     def write(self, picture: NDArray[np.uint8]) -> None:
         """Add one RGB picture."""

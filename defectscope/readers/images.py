@@ -11,14 +11,15 @@ import cv2
 import numpy as np
 
 from defectscope import DamagedFrameError, FrameSequence, Reader
-from defectscope.readers.pixels import grey_pixels
+from defectscope.readers.image_metadata import PNG_SIGNATURE, announced_images, orientation
+from defectscope.readers.pixels import TURNED, grey_pixels, warn_once
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["ImageFile", "ImageReader"]
 
-PNG, JPEG, BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"
+PNG, JPEG, BMP = PNG_SIGNATURE, b"\xff\xd8\xff", b"BM"
 # A marker of a JPEG file: neither a stuffed 0xFF of the compressed data nor a restart marker.
 JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
 JPEG_END = 0xD9
@@ -77,7 +78,19 @@ class ImageFile(FrameSequence):
         pixels = np.asarray(stored)
         if pixels.ndim == 3 and pixels.shape[2] >= 3:
             pixels = pixels[..., 2::-1]  # OpenCV's order is B, G, R, alpha
+        self._warn_about(data)
         return grey_pixels(pixels, name, self.warnings)
+
+    def _warn_about(self, data: bytes) -> None:
+        count = announced_images(data)
+        if count > 1:
+            warn_once(
+                self.warnings,
+                f"the file is an animated PNG of {count} images; the first is used, so save each "
+                "as a file of its own",
+            )
+        if orientation(data) != 1:
+            warn_once(self.warnings, TURNED)
 
 
 def _fault(data: bytes) -> str | None:

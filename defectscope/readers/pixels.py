@@ -25,7 +25,7 @@ from defectscope import DamagedFrameError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["COLOURS", "ROUNDED", "grey_pixels", "warn_once"]
+__all__ = ["COLOURS", "ROUNDED", "TURNED", "grey_pixels", "warn_once"]
 
 KEPT = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 FLOAT32_INTEGERS = 2**24
@@ -36,6 +36,10 @@ COLOURS = (
 ROUNDED = (
     "the image holds integers beyond 2^24, which float32 cannot hold exactly; "
     "they are rounded to 24 significant bits"
+)
+TURNED = (
+    "the file asks to be shown turned or mirrored (by EXIF, or the display matrix of a video); "
+    "it is read as it is stored, so other programs may show it, and give positions in it, otherwise"
 )
 
 

@@ -5,11 +5,20 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from defectscope.readers.pixels import warn_once
 
-__all__ = ["in_nanometres", "in_seconds", "note_unknown_unit", "sizes_differ", "square_pixel_nm"]
+__all__ = [
+    "in_nanometres",
+    "in_seconds",
+    "note_unknown_unit",
+    "sizes_differ",
+    "square_pixel_nm",
+    "uneven_steps",
+]
 
 TOLERANCE = 0.01
 # Units go without the s of a plural, and metre is spelled meter.
@@ -165,3 +174,27 @@ def sizes_differ(first: float | None, second: float | None) -> bool:
     if first is None or second is None:
         return first is not second
     return abs(first - second) > TOLERANCE * max(first, second)
+
+
+def uneven_steps(times: Sequence[float], within: float = 0.5) -> tuple[float, float] | None:
+    """Return the shortest and the longest step from time to time, in usual ones.
+
+    Parameters
+    ----------
+    times
+        In their order.
+    within
+        Up to what part of the usual step the steps may differ from it. Files round times to their
+        unit, so that they are rarely alike to the last digit.
+
+    Returns
+    -------
+    (float, float) or None
+        None where all steps are alike.
+    """
+    steps = np.diff(np.asarray(times))
+    usual = float(np.median(steps)) if steps.size else 0.0
+    if usual <= 0:
+        return None
+    shortest, longest = float(steps.min()) / usual, float(steps.max()) / usual
+    return (shortest, longest) if shortest < 1 - within or longest > 1 + within else None

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from defectscope import Calibration
+from defectscope.readers.ome_times import UNKNOWN_INTERVAL, ome_interval
 from defectscope.readers.pixels import warn_once
 from defectscope.readers.scale import (
     in_nanometres,
@@ -42,7 +43,6 @@ PRINTED_NM = 1e3
 RESOLVED_NM = 1e-3
 # Images of different magnification are put together by hand; a recording has one.
 MOST_PAGES_COMPARED = 64
-UNKNOWN_INTERVAL = "the frame interval is"
 
 Axis = tuple[float, str | None]
 
@@ -121,19 +121,11 @@ def frame_interval(file: TiffFile, warnings: list[str]) -> float | None:
     file
         An open file.
     warnings
-        Where to say that it is none of the experiment, or has a unit that is not known.
+        Where to say that it is none of the experiment, varies, or has a unit that is not known.
     """
     if file.is_imagej and file.imagej_metadata:
         return _imagej_interval(file.imagej_metadata, warnings)
-    given = {
-        (_number(element.attrib["TimeIncrement"]), element.attrib.get("TimeIncrementUnit", "s"))
-        for element in ome_pixels(file)
-        if "TimeIncrement" in element.attrib
-    }
-    for _, unit in given:
-        note_unknown_unit(unit, UNKNOWN_INTERVAL, warnings)
-    intervals = {in_seconds(*interval) for interval in given}
-    return intervals.pop() if len(intervals) == 1 else None
+    return ome_interval(ome_pixels(file), warnings)
 
 
 def _imagej_interval(metadata: dict[str, Any], warnings: list[str]) -> float | None:
@@ -210,7 +202,15 @@ def _imagej_axes(file: TiffFile, warnings: list[str]) -> tuple[Axis, Axis] | Non
     x_unit = _unescaped(str(metadata["unit"]))
     axes = _resolution(file, x_unit, _unescaped(str(metadata.get("yunit", x_unit))))
     printed = axes is not None and (in_nanometres(1, x_unit) or 0) >= PRINTING_UNIT_NM
-    return None if printed and not _is_microscopic(axes) else axes
+    if axes is None or (printed and not _is_microscopic(axes)):
+        return None
+    if axes[0][0] == axes[1][0] == 1 and in_nanometres(1, x_unit) is not None:
+        warn_once(
+            warnings,
+            f"the file gives exactly 1 {x_unit} for each pixel, which programs also write where "
+            "they do not know; check it",
+        )
+    return axes
 
 
 def _resolution_axes(file: TiffFile, warnings: list[str]) -> tuple[Axis, Axis] | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import av
 
 from defectscope import InputError
+from defectscope.readers.scale import uneven_steps
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -53,6 +54,7 @@ def build_index(path: Path) -> VideoIndex | None:
     times, keys, discarded = [], [], 0
     with _open(path) as container:
         stream = container.streams.video[0]
+        is_reordered = "avi" in container.format.name and stream.codec_context.has_b_frames
         for packet in container.demux(stream):
             if packet.is_discard:
                 discarded += 1
@@ -62,6 +64,10 @@ def build_index(path: Path) -> VideoIndex | None:
                 times.append(packet.pts)
                 if packet.is_keyframe:
                     keys.append(packet.pts)
+    # AVI files hold no times. Of H.264 FFmpeg counts the pictures as they are stored, which is
+    # another order than that in which they are shown, where some are predicted from later ones.
+    if is_reordered and times == sorted(times):
+        return None
     times.sort()
     place = {time: position for position, time in enumerate(times)}
     if len(place) < len(times) or _first_time(path) not in place:
@@ -87,6 +93,10 @@ class VideoDecoder:
         Number of frames that the container announces; 0 where it does not.
     streams
         Number of video streams.
+    pixel_aspect
+        Width of a pixel by its height; None where the file does not say.
+    uneven_steps
+        What :func:`uneven_steps` tells of the times, None also where the times are not known.
 
     Raises
     ------
@@ -102,12 +112,16 @@ class VideoDecoder:
         self._index: VideoIndex | None = None
         videos = self._opened().streams.video
         self.streams, self.announced = len(videos), videos[0].frames
+        self.pixel_aspect = videos[0].sample_aspect_ratio or None
         self._index_is_built = False
         self.count = self.announced
+        self.uneven_steps: tuple[float, float] | None = None
         if path.stat().st_size <= INDEX_AT_ONCE_BYTES or self.announced == 0:
             index = self._built_index()
             self.count = self._counted() if index is None else len(index.times)
-            self.announced -= 0 if index is None else min(self.announced, index.discarded)
+            if index is not None:
+                self.announced -= min(self.announced, index.discarded)
+                self.uneven_steps = uneven_steps(index.times)
 
     def frame(self, position: int) -> av.VideoFrame | None:
         """Return a frame, or None where the stream has no such frame.

@@ -435,6 +435,14 @@ def test_the_video_shows_every_good_frame(run, series):
         assert int(np.argmin(others)) == position
 
 
+def test_the_video_is_read_back_with_all_its_contrast(run, series):
+    path = run(series(2)).folder / "overlay.mp4"
+    with ds.open(path) as frames:
+        read = frames.read(1)
+    colours = decoded(path)[1] @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(read - colours).mean() < 1
+
+
 def test_a_still_is_the_picture_of_its_frame(run, series, host):
     frames = series(2)
     result = run(frames, tracker=None)

@@ -14,7 +14,7 @@ import pytest
 
 from defectscope import DamagedFrameError
 from defectscope.readers.images import ImageFile, ImageReader
-from defectscope.readers.pixels import COLOURS
+from defectscope.readers.pixels import COLOURS, TURNED
 
 
 @pytest.fixture
@@ -111,6 +111,54 @@ def test_a_cut_off_jpeg_with_a_preview_is_damaged(tmp_path: Path, grey: np.ndarr
         opened(path).read(0)
 
 
+def exif(orientation: int, order: str) -> bytes:
+    mark = {"<": b"II", ">": b"MM"}[order]
+    entries = [(0x0100, 4, 1, 90), (0x0112, 3, 1, orientation)]
+    listed = struct.pack(f"{order}HHII", *entries[0]) + struct.pack(f"{order}HHIHH", *entries[1], 0)
+    return mark + struct.pack(f"{order}HIH", 42, 8, 2) + listed + bytes(4)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 99])
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_an_image_to_be_shown_turned(
+    tmp_path: Path, grey: np.ndarray, suffix: str, order: str, orientation: int
+) -> None:
+    path = written(tmp_path / f"a{suffix}", grey)
+    data, said = path.read_bytes(), exif(orientation, order)
+    if suffix == ".jpg":
+        segment = b"Exif\0\0" + said
+        marker = b"\xff\xe1" + struct.pack(">H", len(segment) + 2)
+        path.write_bytes(data[:2] + marker + segment + data[2:])
+    else:
+        path.write_bytes(data[:33] + chunk(b"eXIf", said) + data[33:])
+    frames = opened(path)
+    assert frames.read(0).shape == grey.shape
+    frames.read(0)
+    assert frames.warnings == ([TURNED] if orientation in (3, 6) else [])
+
+
+def test_a_damaged_orientation_says_nothing(tmp_path: Path, grey: np.ndarray) -> None:
+    path = written(tmp_path / "a.png", grey)
+    data = path.read_bytes()
+    for length in range(34):
+        path.write_bytes(data[:33] + chunk(b"eXIf", exif(6, "<")[:length]) + data[33:])
+        frames = opened(path)
+        assert frames.read(0).shape == grey.shape
+        assert frames.warnings in ([], [TURNED])
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_an_animated_png(tmp_path: Path, grey: np.ndarray, count: int) -> None:
+    path = written(tmp_path / "a.png", grey)
+    data = path.read_bytes()
+    path.write_bytes(data[:33] + chunk(b"acTL", struct.pack(">II", count, 0)) + data[33:])
+    frames = opened(path)
+    frames.read(0)
+    said = ["animated PNG of 7 images; the first is used" in text for text in frames.warnings]
+    assert said == ([True] if count > 1 else [])
+
+
 def test_progressive_jpeg(tmp_path: Path, grey: np.ndarray) -> None:
     path = tmp_path / "a.jpg"
     assert cv2.imwrite(str(path), grey, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
@@ -186,16 +234,14 @@ def test_frames_of_a_real_video(real_data: Any) -> None:
     assert (frame.shape, frame.pixels.dtype) == ((710, 1120), np.uint8)
 
 
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 def png(
     rows: np.ndarray, bits: int, colour_type: int, extra: tuple[bytes, bytes] | None = None
 ) -> bytes:
     """Write a PNG by hand: OpenCV writes neither palettes nor empty images."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
-
     header = struct.pack(">IIBBBBB", rows.shape[1], rows.shape[0], bits, colour_type, 0, 0, 0)
     body = b"".join(b"\0" + row.tobytes() for row in rows)
     middle = chunk(*extra) if extra else b""

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from defectscope import DamagedFrameError
 from defectscope.readers.pixels import COLOURS, ROUNDED, grey_pixels
-from defectscope.readers.scale import in_nanometres, sizes_differ, square_pixel_nm
+from defectscope.readers.scale import in_nanometres, sizes_differ, square_pixel_nm, uneven_steps
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=6)
 EXACT = ("u1", "u2", "f4", "i1", "i2", "f2", ">u2", ">i2", ">f4")
@@ -181,3 +181,19 @@ def test_sizes_differ_is_symmetric(a: float, b: float) -> None:
     assert sizes_differ(a, a * 1.02)
     assert sizes_differ(a, None)
     assert not sizes_differ(None, None)
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ((0,), None),
+        ((0, 0, 0), None),
+        ((0, 40, 80, 120, 160), None),
+        ((0, 1, 2, 4, 5, 6), (1, 2)),  # a frame was dropped
+        ((0, 16, 33, 50, 66, 83), None),  # 60 a second, rounded to ms
+        ((0, 100, 200, 300, 2300, 2400), (1, 20)),
+        ((0, 100, 200, 210, 310, 400), (0.1, 1)),
+    ],
+)
+def test_uneven_steps(times: tuple[int, ...], expected: tuple[float, float] | None) -> None:
+    assert uneven_steps(times) == expected

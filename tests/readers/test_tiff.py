@@ -253,6 +253,32 @@ def test_cmyk_is_refused(tmp_path: Path) -> None:
         frames.read(0)
 
 
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("samples", [2, 3, 4])
+def test_channels_are_neither_mixed_nor_left_out(tmp_path: Path, samples: int, planar: str) -> None:
+    stored = np.stack(STACK[:samples], axis=-1 if planar == "contig" else 0)
+    tifffile.imwrite(
+        tmp_path / "a.tif", stored, photometric="minisblack", planarconfig=planar, metadata=None,
+        extrasamples=["unspecified"] * (samples - 1),
+    )  # fmt: skip
+    with opened(tmp_path / "a.tif") as frames, pytest.raises(DamagedFrameError) as caught:
+        frames.read(0)
+    assert f"found {samples} values for each pixel that are no colours" in str(caught.value)
+
+
+@pytest.mark.parametrize("extra", [["unassalpha"], ["unspecified", "unspecified"]])
+def test_grey_with_alpha_or_written_three_times(tmp_path: Path, extra: list[str]) -> None:
+    others = STACK[1] if extra == ["unassalpha"] else STACK[0]
+    stored = np.dstack([STACK[0], *[others] * len(extra)])
+    tifffile.imwrite(
+        tmp_path / "a.tif", stored, photometric="minisblack", planarconfig="contig",
+        extrasamples=extra,
+    )  # fmt: skip
+    with opened(tmp_path / "a.tif") as frames:
+        assert states(frames, STACK[:1]) == "."
+        assert frames.warnings == []
+
+
 @pytest.mark.parametrize("kind", ["int8", "int16", "float32", "float64", "uint32", "bool"])
 def test_dtypes(tmp_path: Path, kind: str) -> None:
     stored = (STACK[:2] - 100).astype(kind)
@@ -344,6 +370,27 @@ def test_scale_of_imagej(
     with opened(path) as frames:
         size = frames[0].calibration.pixel_size_nm
         assert size == (None if expected is None else pytest.approx(expected, rel=1e-5))
+
+
+@pytest.mark.parametrize(
+    ("unit", "options", "cautioned"),
+    [
+        ("nm", {}, True),  # what tifffile then writes
+        ("nm", {"resolution": (1.0, 1.0)}, True),
+        ("\\u00B5m", {}, True),
+        ("nm", {"resolution": (1.25, 1.25)}, False),
+        ("pixel", {}, False),
+        ("inch", {}, False),
+    ],
+)
+def test_one_unit_a_pixel_may_be_no_scale(
+    tmp_path: Path, unit: str, options: dict[str, Any], cautioned: bool
+) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK[0], imagej=True, metadata={"unit": unit}, **options)
+    with opened(path) as frames:
+        said = ["exactly 1 " in text and "check it" in text for text in frames.warnings]
+        assert said == ([True] if cautioned else [])
 
 
 def test_imagej_pixels_that_are_not_square(tmp_path: Path) -> None:

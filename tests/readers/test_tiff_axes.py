@@ -177,6 +177,38 @@ def test_time_between_frames(
         assert frames.warnings == []
 
 
+@pytest.mark.parametrize(
+    ("times", "unit", "expected"),
+    [
+        ((0.0, 2.01, 4.0), "s", 2.0),
+        ((500.0, 1000.0, 1500.0), "ms", 0.5),
+        ((0.0, 0.0, 0.0), "s", None),
+        ((0.0, 1.0, 2.0), "reference frame", None),
+    ],
+)
+def test_the_times_of_planes_in_ome(
+    tmp_path: Path, times: tuple[float, ...], unit: str, expected: float | None
+) -> None:
+    path = tmp_path / "a.ome.tif"
+    # Channel 2 follows a little later.
+    delta = [time + late for time in times for late in (0, 0.3)]
+    write(path, PLANES[:, 0, :2], "TCYX", "ome", Plane={"DeltaT": delta, "DeltaTUnit": [unit] * 6})
+    with opened(path, channel=2) as frames:
+        found = frames.calibration.frame_interval_s
+        assert found == (expected and pytest.approx(expected))
+        assert frames.warnings == []
+
+
+def test_uneven_times_of_planes_in_ome(tmp_path: Path) -> None:
+    path = tmp_path / "a.ome.tif"
+    write(path, PLANES[:, 0, 0], "TYX", "ome", Plane={"DeltaT": [0.0, 1.0, 7.0]})
+    with opened(path) as frames:
+        assert frames.calibration.frame_interval_s is None
+        (warning,) = frames.warnings
+    assert "uneven (steps of 1 to 6 s); the frame interval is left unknown" in warning
+    assert "--frame-times" in warning
+
+
 def test_time_between_slices_and_of_imported_videos_is_left_aside(tmp_path: Path) -> None:
     write(tmp_path / "z.tif", PLANES[:, 0, 0], "ZYX", "imagej", finterval=1.75)
     write(tmp_path / "v.tif", PLANES[:, 0, 0], "TYX", "imagej", finterval=0.04, fps=25.0)

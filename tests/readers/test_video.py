@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defectscope import DamagedFrameError, InputError
 from defectscope.readers import video_decoder
-from defectscope.readers.pixels import COLOURS
+from defectscope.readers.pixels import COLOURS, TURNED
 from defectscope.readers.video import VideoFrames, VideoReader
 from defectscope.readers.video_decoder import VideoIndex
 
@@ -37,13 +39,21 @@ def number_in(pixels: np.ndarray) -> int:
 
 
 def write_video(
-    path: Path, codec: str, pix_fmt: str, source: str = "gray", top: int = 255, b_frames: int = 0
+    path: Path,
+    codec: str,
+    pix_fmt: str,
+    source: str = "gray",
+    top: int = 255,
+    b_frames: int = 0,
+    aspect: Fraction | None = None,
 ) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pix_fmt
         stream.gop_size = 10
         stream.codec_context.max_b_frames = b_frames
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
         for number in range(COUNT):
             pixels = picture(number, top)
             if source == "rgb24":
@@ -72,6 +82,7 @@ LOSSY = {
     "h264.mkv": ("libx264", "yuv420p", 3),
     "h264.mov": ("libx264", "yuvj420p", 0),
     "mpeg4.avi": ("mpeg4", "yuv420p", 2),
+    "h264.avi": ("libx264", "yuv420p", 3),
     "mjpeg.avi": ("mjpeg", "yuvj420p", 0),
     "vp9.webm": ("libvpx-vp9", "yuv420p", 0),
 }
@@ -107,9 +118,47 @@ def test_every_order_gives_the_same_frames(tmp_path: Path, name: str) -> None:
     assert frames.warnings == []
 
 
+def write_ramp(path: Path, pix_fmt: str, said: ColorRange) -> Path:
+    """Write a video whose luminance takes all 256 values, and say of what range it is."""
+    frame = av.VideoFrame(256, 64, pix_fmt)
+    for plane in frame.planes:
+        plane.update(bytes([128]) * plane.buffer_size)
+    packed = pix_fmt == "yuyv422"
+    stored = np.full((64, frame.planes[0].line_size), 128, np.uint8)
+    stored[:, : 512 if packed else 256 : 2 if packed else 1] = np.arange(256)
+    frame.planes[0].update(stored.tobytes())
+    frame.color_range = said
+    with av.open(str(path), "w") as container:
+        codec = "rawvideo" if packed else "ffv1"
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 256, 64, pix_fmt
+        stream.codec_context.color_range = said
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
 def test_limited_range_is_spread_over_all_values(tmp_path: Path) -> None:
-    with opened(write_video(tmp_path / "a.mp4", "libx264", "yuv420p")) as frames:
-        assert (frames.read(3).min(), frames.read(3).max()) == (0, 255)
+    with opened(write_ramp(tmp_path / "a.mkv", "yuv420p", ColorRange.MPEG)) as frames:
+        expected = np.clip((np.arange(256) - 16) * 255 / 219, 0, 255)
+        assert frames.read(0)[9] == pytest.approx(expected, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "said"),
+    [
+        ("yuv420p", ColorRange.UNSPECIFIED),
+        ("yuv422p", ColorRange.UNSPECIFIED),
+        ("yuyv422", ColorRange.UNSPECIFIED),
+        ("yuv420p", ColorRange.JPEG),
+    ],
+)
+def test_a_range_of_which_the_video_says_nothing_is_not_clipped(
+    tmp_path: Path, pix_fmt: str, said: ColorRange
+) -> None:
+    suffix = "mkv" if pix_fmt.endswith("p") else "avi"
+    with opened(write_ramp(tmp_path / f"a.{suffix}", pix_fmt, said)) as frames:
+        assert np.array_equal(frames.read(0)[9], np.arange(256))
 
 
 def test_10_bit_video_keeps_its_depth(tmp_path: Path) -> None:
@@ -119,8 +168,13 @@ def test_10_bit_video_keeps_its_depth(tmp_path: Path) -> None:
         assert number_in(pixels) == 3
 
 
-@pytest.mark.parametrize(("codec", "pix_fmt"), [("libx264", "yuv420p"), ("rawvideo", "bgr24")])
-def test_real_colours_are_announced_once(tmp_path: Path, codec: str, pix_fmt: str) -> None:
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "grey"),
+    [("libx264", "yuv420p", 16 + 60 * 219 / 255), ("rawvideo", "bgr24", 60)],
+)
+def test_real_colours_are_announced_once(
+    tmp_path: Path, codec: str, pix_fmt: str, grey: float
+) -> None:
     path = tmp_path / "a.avi"
     red = np.zeros((64, 64, 3), np.uint8)
     red[8:, :, 0] = 200
@@ -133,8 +187,26 @@ def test_real_colours_are_announced_once(tmp_path: Path, codec: str, pix_fmt: st
         container.mux(stream.encode(None))
     with opened(path) as frames:
         for position in range(3):
-            assert frames.read(position)[40, 40] == pytest.approx(60, abs=6)
+            assert int(frames.read(position)[40, 40]) == pytest.approx(grey, abs=6)
         assert frames.warnings == [COLOURS]
+
+
+@pytest.mark.parametrize(("codec", "pix_fmt"), [("libx264", "yuv420p"), ("ffv1", "bgr0")])
+def test_colours_that_appear_later_are_announced(tmp_path: Path, codec: str, pix_fmt: str) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pix_fmt
+        for number in range(4):
+            pixels = np.dstack([picture(number)] * 3)
+            if number >= 2:
+                pixels[10:40, 10:40] = (255, 0, 0)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
+        container.mux(stream.encode(None))
+    with opened(path) as frames:
+        for number, said in enumerate([[], [], [COLOURS], [COLOURS]]):
+            frames.read(number)
+            assert frames.warnings == said
 
 
 def test_a_video_of_varying_rate(tmp_path: Path) -> None:
@@ -153,6 +225,33 @@ def test_a_video_of_varying_rate(tmp_path: Path) -> None:
         assert len(frames) == COUNT
         for number in [*range(COUNT), 20, 4, 22]:
             assert number_in(frames.read(number)) == number
+        (warning,) = frames.warnings
+        assert "the video's own times are uneven (the longest step" in warning
+        assert "--frame-times" in warning
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+@pytest.mark.parametrize("aspect", [Fraction(16, 11), Fraction(1)])
+def test_pixels_that_are_not_square(tmp_path: Path, name: str, aspect: Fraction) -> None:
+    path = write_video(tmp_path / name, "libx264", "yuv420p", aspect=aspect)
+    with opened(path) as frames:
+        assert frames.read(0).shape == (HEIGHT, WIDTH)
+        said = ["not square: 16:11 (width to height)" in text for text in frames.warnings]
+        assert said == ([True] if aspect != 1 else [])
+
+
+def test_a_video_to_be_shown_turned(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", "libx264", "yuv420p")
+    data = bytearray(path.read_bytes())
+    # The matrix of the track header (version 0) that phones write when held upright.
+    start = data.index(b"tkhd") + 4 + 4 + 20 + 16
+    matrix = (0, 1 << 16, 0, -1 << 16, 0, 0, HEIGHT << 16, 0, 1 << 30)
+    data[start : start + 36] = struct.pack(">9i", *matrix)
+    path.write_bytes(data)
+    with opened(path) as frames:
+        assert frames.read(0).shape == (HEIGHT, WIDTH)
+        frames.read(1)
+        assert frames.warnings == [TURNED]
 
 
 def test_large_files_are_not_read_twice_at_the_start(
