@@ -28,7 +28,7 @@ from defectscope.analysis.series import SeriesPanel
 from defectscope.analysis.sizes import size_table
 from defectscope.analysis.superposition import ALL_TYPES, Superposition, with_total
 from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
-from defectscope.core.errors import OptionError, did_you_mean
+from defectscope.core.errors import did_you_mean
 from defectscope.core.fields import counted_fields
 
 if TYPE_CHECKING:
@@ -214,18 +214,11 @@ class Hardening(Analysis):
     shapes = ("ellipse",)
 
     def analyse(self, tables: Tables) -> list[Finding]:
-        """Return one finding; none where volume density or sizes are unknown.
-
-        Raises
-        ------
-        OptionError
-            `strength` names a type that neither is registered nor was found.
-        """
+        """Return one finding; none where volume density or sizes are unknown."""
         calibration = tables.calibration
         known = calibration.pixel_size_nm is not None and calibration.thickness_nm is not None
         if not known or "diameter_nm" not in tables.detections:
             return []
-        self._check_names(tables)
         scores = self.options.scores(tables.detector_scores)
         by_type = self.options.scores_by_type(tables.detector_scores_by_type)
         table = hardening_table(tables, self.options, scores, by_type=by_type)
@@ -257,7 +250,7 @@ class Hardening(Analysis):
         source = self.options.source(tables)
         uncut = "Densities are corrected for what the rim cuts."
         total = f"Hardening by all types is {TOTALS[self.options.superposition]}."
-        notes = (total if ALL_TYPES in groups else "",
+        notes = (total if ALL_TYPES in groups else "", self._not_found(single),
                  uncut if self.options.edges == "uncut" else "",
                  detector_note(scores, source, by_type=by_type, names=single),
                  detector_note(scores, source, for_counts=False, by_type=by_type, names=single),
@@ -268,15 +261,14 @@ class Hardening(Analysis):
             Finding("hardening", "Dispersed-barrier hardening", table, figure, tuple(numbers), note)
         ]
 
-    def _check_names(self, tables: Tables) -> None:
-        found = tables.detections["defect_type"].dropna().astype(str)
-        known = list(dict.fromkeys([*self.runtime.defect_types, *found, "*"]))
-        for name in self.options.strength:
-            if name not in known:
-                raise OptionError(
-                    f"hardening.strength names {name!r}, which is no known defect type"
-                    f"{did_you_mean(name, known)}; known are: {', '.join(known)}"
-                )
+    def _not_found(self, names: Sequence[str]) -> str:
+        """Return which strengths were given in vain, as where a type is misspelt."""
+        known = ["*", *names]
+        vain = [name for name in self.options.strength if name not in known]
+        if not vain:
+            return ""
+        meant = did_you_mean(vain[0], known) if len(vain) == 1 else ""
+        return f"hardening.strength names types that were not found: {', '.join(vain)}{meant}."
 
     def why_nothing(self, tables: Tables) -> str:
         """Return what the tables lack."""

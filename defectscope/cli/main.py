@@ -20,7 +20,7 @@ import click
 
 from defectscope._version import __version__
 from defectscope.core.errors import DefectscopeError
-from defectscope.core.interrupts import HANGUP, heeded_signals
+from defectscope.core.interrupts import heeded_signals, ignore_hangup
 
 __all__ = ["cli", "main"]
 
@@ -172,10 +172,8 @@ def cli() -> None:
     """Find, measure and follow crystalline defects in TEM and STEM images and videos."""
 
 
-def _stop(number: int, *_: Any) -> NoReturn:
-    if number == HANGUP:
-        # Told once more, it must not interrupt what is kept for its sake.
-        signal.signal(number, signal.SIG_IGN)
+def _stop(*_: Any) -> NoReturn:
+    ignore_hangup()
     raise KeyboardInterrupt
 
 

@@ -7,7 +7,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["HANGUP", "ctrl_c_ignored", "deaf_to_terminal", "heeded_signals", "uninterrupted"]
+__all__ = [
+    "HANGUP", "ctrl_c_ignored", "deaf_to_terminal", "heeded_signals", "ignore_hangup",
+    "uninterrupted",
+]  # fmt: skip
 
 # The terminal is closed, as where a connection is lost. A shell tells all of its programs, and
 # the kernel may tell them once more. Windows has none.
@@ -30,6 +33,15 @@ def heeded_signals() -> list[signal.Signals]:
     return [number for number in STOPPING if signal.getsignal(number) not in deaf]
 
 
+def ignore_hangup() -> None:
+    """Ignore from now on that the terminal is closed: the program is being stopped already.
+
+    Told of it once more, it must not break off what it keeps for that sake.
+    """
+    if HANGUP is not None:
+        signal.signal(HANGUP, signal.SIG_IGN)
+
+
 def deaf_to_terminal() -> None:
     """Ignore, in a process that works for another, what the other one decides about."""
     for number in OF_TERMINAL:
@@ -38,15 +50,19 @@ def deaf_to_terminal() -> None:
 
 @contextmanager
 def ctrl_c_ignored() -> Iterator[None]:
-    """Let processes be started that Ctrl-C does not reach: their parent decides what to do."""
+    """Let processes be started that Ctrl-C does not reach, nor the end of their terminal.
+
+    Their parent decides what to do. Children that Python starts by itself are among them.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    former = {number: signal.signal(number, signal.SIG_IGN) for number in OF_TERMINAL}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, former or signal.SIG_DFL)
+        for number, handler in former.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 @contextmanager
@@ -64,5 +80,7 @@ def uninterrupted() -> Iterator[None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
+    if HANGUP in waiting:
+        ignore_hangup()
     if waiting:
         raise KeyboardInterrupt

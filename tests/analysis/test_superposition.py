@@ -16,7 +16,6 @@ from defectscope.analysis.hardening import (
     hardening_table,
 )
 from defectscope.analysis.superposition import with_total
-from defectscope.core.errors import OptionError
 from defectscope.core.options import parse_assignment, validate_options
 from defectscope.plugins.shipped_types import SHIPPED
 
@@ -127,11 +126,15 @@ def test_endless_limits_and_types_without_hardening():
     pd.testing.assert_frame_equal(with_total(alone), alone)
 
 
-def test_a_strength_of_no_known_type_is_an_error(make_tables):
+def test_a_strength_of_a_type_that_was_not_found_is_said(make_tables):
     tables = make_tables({0: found(3)})
     wrong = Hardening(HardeningOptions(strength={"black-dot": 0.2}), TYPES)
-    with pytest.raises(OptionError, match=r"hardening\.strength names 'black-dot'.*'black dot'"):
-        wrong.analyse(tables)
+    (finding,) = wrong.analyse(tables)
+    said = (
+        "hardening.strength names types that were not found: black-dot (did you mean 'black dot'?)."
+    )
+    assert said in finding.note
     rows_ = tables.detections.replace({"defect_type": {DOT: "mine"}})
-    own = Hardening(HardeningOptions(strength={"mine": 0.2}), TYPES)
-    assert own.analyse(replace(tables, detections=rows_))
+    own = Hardening(HardeningOptions(strength={"mine": 0.2, "*": 0.4}), TYPES)
+    (finding,) = own.analyse(replace(tables, detections=rows_))
+    assert "not found" not in finding.note

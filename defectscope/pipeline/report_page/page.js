@@ -51,7 +51,7 @@ const drawFrame = () => {
   }
   for (const found of byId("outlines").checked ? frame.found : []) {
     const style = { fill: "none", stroke: data.colours[found.type], "stroke-width": 1.5, "vector-effect": "non-scaling-stroke",
-      "stroke-dasharray": found.origin === "detector" ? "none" : "4 3" };
+      "stroke-dasharray": found.origin === "interpolated" ? "4 3" : "none" };
     const shape = found.line !== null
       ? make("polyline", { points: found.line.join(" "), ...style }, undefined, SVG)
       : found.major === null
