@@ -60,10 +60,13 @@ class DetectorScoreOptions(Options):
         return merged
 
     def scores_by_type(self, known: ScoresByType) -> ScoresByType:
-        """Return those of each type, over those known; both given are those of all types."""
+        """Return those of each type, over those known; both given are those of all types.
+
+        One given alone says nothing of a type of which the other is not known.
+        """
         if None not in (self.precision, self.recall):
             return {}
-        return {name: self.scores(own) for name, own in known.items()}
+        return {name: self.scores(own) if own else {} for name, own in known.items()}
 
     def source(self, tables: Tables) -> str:
         """Return where precision and recall come from, as a clause."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from defectscope.analysis.defect_classes import DefectClasses
 from defectscope.analysis.density import NumberDensity
-from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note
+from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, spread_of
 from defectscope.analysis.hardening import Hardening
 from defectscope.analysis.sizes import SizeDistribution
 from defectscope.analysis.swelling import Swelling
@@ -82,6 +83,21 @@ def test_scores_of_all_types_together_correct_no_single_one(two_types):
     sizes = SizeDistribution().analyse(tables)[0]
     assert "0.283 times the spread" in sizes.note
     assert "of all types together" in sizes.note
+
+
+def test_one_score_given_alone_does_not_make_the_other_1(two_types):
+    given = DetectorScoreOptions(precision=0.9)
+    tables = two_types(**{"dislocation-loop": OWN | {"recall": 0.5}, "black-dot": {}})
+    by_type = given.scores_by_type(tables.detector_scores_by_type)
+    assert (by_type["dislocation-loop"]["recall"], by_type["black-dot"]) == (0.5, {})
+    together = given.scores(TOGETHER)
+    assert spread_of("black-dot", together, by_type) == pytest.approx(np.hypot(0.1, 0.2))
+    (finding,) = NumberDensity(NumberDensity.Options(precision=0.9)).analyse(tables)
+    ratio = finding.table["true_count"] / finding.table["count"]
+    assert dict(zip(finding.table["defect_type"], ratio, strict=True)) == {
+        "black-dot": 1.0, "dislocation-loop": pytest.approx(1.8)
+    }  # fmt: skip
+    assert "of black-dot are not multiplied" in finding.note
 
 
 def test_where_nothing_was_found_all_types_together_count(make_tables):
