@@ -69,6 +69,15 @@ def test_a_type_is_corrected_by_its_own_precision_and_recall(two_types, analysis
     assert "of black-dot are not multiplied" in note
 
 
+def test_true_fractions_are_those_of_the_densities(two_types):
+    (finding,) = DefectClasses().analyse(two_types(**{"dislocation-loop": OWN, "black-dot": {}}))
+    density = finding.table["areal_density_per_m2"]
+    assert finding.table["true_fraction"].tolist() == pytest.approx(density / density.sum())
+    assert finding.note.startswith("Fractions are of those found")
+    (alike,) = DefectClasses().analyse(two_types(**{"dislocation-loop": OWN, "black-dot": OWN}))
+    assert "true_fraction" not in alike.table
+
+
 def test_scores_of_all_types_together_correct_no_single_one(two_types):
     tables = two_types(**{"dislocation-loop": {}, "black-dot": {}})
     (finding,) = NumberDensity().analyse(tables)
