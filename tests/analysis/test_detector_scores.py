@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from defectscope.analysis.defect_classes import DefectClasses
@@ -12,7 +13,7 @@ from defectscope.analysis.density import NumberDensity
 from defectscope.analysis.detector_scores import DetectorScoreOptions, detector_note, spread_of
 from defectscope.analysis.hardening import Hardening
 from defectscope.analysis.sizes import SizeDistribution
-from defectscope.analysis.swelling import Swelling
+from defectscope.analysis.swelling import Swelling, swelling_table
 from defectscope.core.errors import OptionError
 from defectscope.core.options import validate_options
 
@@ -123,18 +124,38 @@ def test_sizes_have_the_spread_of_their_type(two_types):
     assert "hold 0.283 (black-dot), 0.412 (dislocation-loop) times the spread" in finding.note
 
 
-def test_swelling_is_corrected_where_all_cavities_are_of_one_type(make_tables):
-    found = {0: [("void", 8.0), ("void", 12.0)]}
-    tables = replace(make_tables(found), detector_scores=TOGETHER, detector_source="by its card")
-    known = replace(tables, detector_scores_by_type={"void": OWN, "bubble": {}})
-    (plain,), (finding,) = (
-        Swelling().analyse(t) for t in (replace(tables, detector_scores={}), known)
+def test_swelling_weights_the_cavities_of_each_type(make_tables):
+    names = ("void", "bubble")
+    tables = make_tables({0: [("void", 8.0), ("void", 12.0), ("bubble", 10.0), ("bubble", 4.0)]})
+    own = {"void": OWN, "bubble": OWN | {"recall": 0.9}}
+    found = tables.detections["defect_type"]
+    alone = [
+        swelling_table(replace(tables, detections=tables.detections[found == name]), names)
+        for name in names
+    ]
+    both = swelling_table(tables, names, TOGETHER, by_type=own)
+    assert both["swelling"][0] == pytest.approx(
+        1.5 * alone[0]["swelling"][0] + alone[1]["swelling"][0], rel=1e-2
     )
-    ratio = finding.table["swelling"] / plain.table["swelling"]
-    assert ratio.tolist() == pytest.approx([1.5], rel=1e-2)
-    both = make_tables({0: [("void", 8.0), ("bubble", 12.0)]})
-    by_type = {"void": OWN, "bubble": OWN}
-    (finding,) = Swelling().analyse(
-        replace(both, detector_scores=TOGETHER, detector_scores_by_type=by_type)
+    # Of a single type, its own are those of all.
+    one = replace(tables, detections=tables.detections[found == "void"])
+    pd.testing.assert_frame_equal(
+        swelling_table(one, names, TOGETHER, by_type=own), swelling_table(one, names, OWN)
     )
+    known = replace(tables, detector_scores=TOGETHER, detector_scores_by_type=own)
+    (finding,) = Swelling().analyse(known)
+    assert "of bubble are multiplied by 1.000" in finding.note
+    assert "of void are multiplied by 1.500" in finding.note
+    assert "0.141 (bubble), 0.412 (void) times the spread" in finding.note
+
+
+def test_swelling_without_scores_of_its_types_has_the_spread_of_all_together(make_tables):
+    names, by_type = ("void", "bubble"), {"void": {}, "bubble": {}}
+    tables = make_tables({0: [("void", 8.0), ("bubble", 12.0)], 1: []})
+    known = replace(tables, detector_scores=TOGETHER, detector_scores_by_type=by_type)
+    (finding,) = Swelling().analyse(known)
+    exact = {"precision": 0.8, "recall": 0.8}
+    pd.testing.assert_frame_equal(finding.table, swelling_table(tables, names, exact))
+    assert (finding.table["swelling_error"] > swelling_table(tables, names)["swelling_error"])[0]
     assert "are not multiplied" in finding.note
+    assert "0.283 times the spread" in finding.note
