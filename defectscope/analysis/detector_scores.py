@@ -151,7 +151,7 @@ def _spread_note(
     held = ", ".join(f"{share:.3f}" + (f" ({n})" if n else "") for n, share in shares.items())
     together = " of all types together" if by_type else ""
     known = (
-        f"precision and recall of each type ({source})"
+        f"precision and recall of each type ({source}){_of_others(by_type or {}, shares)}"
         if "" not in shares
         else _said(scores, source) + together
     )
@@ -160,6 +160,12 @@ def _spread_note(
         "assumed is that missed and invented defects differ from those found by at most the "
         "spread s."
     )
+
+
+def _of_others(by_type: ScoresByType, names: Iterable[str]) -> str:
+    """Return for which types those of all together stand in, as a clause; or nothing."""
+    others = ", ".join(name for name in names if not by_type.get(name))
+    return f", of all types together for {others}" if others else ""
 
 
 def _said(scores: Mapping[str, float], source: str) -> str:

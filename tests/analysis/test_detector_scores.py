@@ -122,6 +122,11 @@ def test_sizes_have_the_spread_of_their_type(two_types):
     tables = two_types(**{"dislocation-loop": OWN, "black-dot": {}})
     finding = SizeDistribution().analyse(tables)[0]
     assert "hold 0.283 (black-dot), 0.412 (dislocation-loop) times the spread" in finding.note
+    assert "each type (by its card), of all types together for black-dot; assumed" in finding.note
+    finding = SizeDistribution().analyse(two_types(**{"dislocation-loop": OWN, "black-dot": OWN}))[
+        0
+    ]
+    assert "of each type (by its card); assumed" in finding.note
 
 
 def test_swelling_weights_the_cavities_of_each_type(make_tables):
