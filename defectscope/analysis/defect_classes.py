@@ -28,13 +28,11 @@ from defectscope.core.fields import counted_fields
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from defectscope import Calibration
-
 __all__ = ["DefectClasses", "class_table"]
 
 OF_THOSE_FOUND = (
-    "Fractions are of those found; true_fraction in the table allows for the different visible "
-    "fractions of the types."
+    "Fractions are of those found; true_fraction in the table allows for what differs between the "
+    "types: visible fractions, precision and recall."
 )
 AGAIN = (
     "In this series the same defect is counted in many frames, so that errors and limits in the "
@@ -75,8 +73,8 @@ def class_table(
         pixel size ``areal_density_per_m2`` and its error (that of counting, and of precision and
         recall). Both are divided by the visible fraction and multiplied by precision / recall, as
         in :func:`defectscope.analysis.density.density_table`; ``count`` and ``fraction`` are of
-        what was found. Where the visible fractions f of the types differ, there is
-        ``true_fraction``, (n/f) / Σ(n/f), without limits.
+        what was found. Where visible fractions f, or precision p and recall r, differ between the
+        types, there is ``true_fraction``, (n·p/(r·f)) / Σ(n·p/(r·f)), without limits.
 
     Notes
     -----
@@ -92,7 +90,7 @@ def class_table(
     fields = counted_fields(tables)
     found = with_whole_sizes(tables.detections[fields.hold(tables.detections)])
     size = size_column(found)
-    total_px, rows = float(fields.areas_px.sum()), []
+    total_px, rows, weights = float(fields.areas_px.sum()), [], []
     nm = tables.calibration.pixel_size_nm
     for name, own in found.groupby("defect_type", sort=True):
         by_detector = spread_of(str(name), scores, by_type)
@@ -122,15 +120,18 @@ def class_table(
             row["areal_density_per_m2"] = n * density
             row["areal_density_per_m2_error"] = density * np.hypot(np.sqrt(n), n * factor_error)
         rows.append(row)
-    return _with_true_fractions(pd.DataFrame(rows), tables.calibration)
+        weights.append(true)
+    return _with_true_fractions(pd.DataFrame(rows), weights)
 
 
-def _with_true_fractions(table: pd.DataFrame, calibration: Calibration) -> pd.DataFrame:
-    """Return the table with the share of each type of all there is, where that is another."""
-    visible = np.array([calibration.visible(str(n)) for n in table.get("defect_type", ())], float)
-    if len(set(visible)) < 2:
+def _with_true_fractions(table: pd.DataFrame, weights: list[float]) -> pd.DataFrame:
+    """Return the table with the share of each type of all there is, where that is another.
+
+    `weights` says of each type how many there are for one that was found.
+    """
+    if len(set(weights)) < 2:
         return table
-    number = table["count"].to_numpy(float) / visible
+    number = table["count"].to_numpy(float) * weights
     table.insert(list(table).index("count") + 1, "true_fraction", number / number.sum())
     return table
 

@@ -60,10 +60,13 @@ class DetectorScoreOptions(Options):
         return merged
 
     def scores_by_type(self, known: ScoresByType) -> ScoresByType:
-        """Return those of each type, over those known; both given are those of all types."""
+        """Return those of each type, over those known; both given are those of all types.
+
+        One given alone says nothing of a type of which the other is not known.
+        """
         if None not in (self.precision, self.recall):
             return {}
-        return {name: self.scores(own) for name, own in known.items()}
+        return {name: self.scores(own) if own else {} for name, own in known.items()}
 
     def source(self, tables: Tables) -> str:
         """Return where precision and recall come from, as a clause."""
@@ -148,7 +151,7 @@ def _spread_note(
     held = ", ".join(f"{share:.3f}" + (f" ({n})" if n else "") for n, share in shares.items())
     together = " of all types together" if by_type else ""
     known = (
-        f"precision and recall of each type ({source})"
+        f"precision and recall of each type ({source}){_of_others(by_type or {}, shares)}"
         if "" not in shares
         else _said(scores, source) + together
     )
@@ -157,6 +160,12 @@ def _spread_note(
         "assumed is that missed and invented defects differ from those found by at most the "
         "spread s."
     )
+
+
+def _of_others(by_type: ScoresByType, names: Iterable[str]) -> str:
+    """Return for which types those of all together stand in, as a clause; or nothing."""
+    others = ", ".join(name for name in names if not by_type.get(name))
+    return f", of all types together for {others}" if others else ""
 
 
 def _said(scores: Mapping[str, float], source: str) -> str:

@@ -10,12 +10,14 @@ from pydantic import Field
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import SeriesStyle, new_figure, type_colour
-from defectscope.analysis.counting import LEVEL, detection_factor, detection_spread, scaled_limits
+from defectscope.analysis.counting import LEVEL, detection_factor, scaled_limits
 from defectscope.analysis.detector_scores import (
     DetectorScoreOptions,
+    ScoresByType,
     detector_note,
     field_note,
     scores_of,
+    spread_of,
 )
 from defectscope.analysis.series import SeriesPanel
 from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
@@ -60,6 +62,7 @@ def swelling_table(
     defect_types: tuple[str, ...],
     scores: Mapping[str, float] | None = None,
     level: float = LEVEL,
+    by_type: ScoresByType | None = None,
 ) -> pd.DataFrame:
     """Return the swelling of each frame.
 
@@ -73,6 +76,8 @@ def swelling_table(
         ``precision`` and ``recall`` of the detector and their errors, where they are known.
     level
         Probability of the limits.
+    by_type
+        Those of each defect type of a detector of several: see ``Tables.detector_scores_by_type``.
 
     Returns
     -------
@@ -85,15 +90,15 @@ def swelling_table(
     The volume V_c of the cavities is multiplied by f = p/r, as counts are, for precision p and
     recall r. Its standard error is that of a sum over a number of cavities that varies as counts
     do, sqrt(Σ v²); relative errors of p and r, and n·f·s·hypot(1 - p, 1 - r) for the mean volume, s
-    being the standard deviation of the n volumes in the frame, are added in quadrature. Swelling
+    being the standard deviation of the n volumes in the frame, are added in quadrature. With scores
+    by type these are f, n, s, p and r of each type; types that have none of their own stand
+    together, with f = 1 and the spread by p and r of all types. Swelling
     varies as V²/(V - V_c)² times V_c/V. Limits are those of as many equal cavities as have the same
     relative error, (Σ v)²/Σ v²; where none was seen, of cavities of the series' Σ v²/Σ v.
     Cavities without a diameter count, as do those of which the rim left too little for one (see
     :func:`defectscope.analysis.whole_sizes.with_whole_sizes`), and have in the mean the volume of
     the others of their type in the frame, or of those of the series where it has none.
     """
-    known = scores or {}
-    factor, factor_error = detection_factor(known)
     nm, thickness = tables.calibration.pixel_size_nm, tables.calibration.thickness_nm
     assert nm is not None
     assert thickness is not None
@@ -102,28 +107,22 @@ def swelling_table(
     found = _cavities(tables, defect_types)
     found = with_whole_sizes(found[fields.hold(found)])
     row = fields.rows(found)
-    seen = np.array([tables.calibration.visible(str(n)) for n in found["defect_type"]], float)
     volume, square = _volumes(found, row)
-    number = np.bincount(row, minlength=len(frames))
-    total = np.asarray(np.bincount(row, volume / seen, minlength=len(frames)), float)
-    squares = np.bincount(row, square / seen**2, minlength=len(frames))
-    # n²s² with m - 1 in the variance, of m measured ones; rounding must not make it negative.
-    excess = np.maximum(number * squares - total**2, 0)
-    measured = np.bincount(row[found["diameter_nm"].notna()], minlength=len(frames))
-    among = excess * np.where(measured > 1, measured / np.maximum(measured - 1, 1), 1.0)
-    # Relative, of all but the number of cavities.
+    factor = {name: detection_factor(scores_of(name, scores, by_type))[0] for name in defect_types}
+    visible = tables.calibration.visible
+    weight = np.array([factor[n] / visible(n) for n in found["defect_type"].astype(str)], float)
+    volume, square = volume * weight, square * weight**2
+    total = np.asarray(np.bincount(row, volume, minlength=len(frames)), float)
+    squares = np.bincount(row, square, minlength=len(frames))
+    other = _detector_errors(found.assign(row=row, volume=volume, square=square),
+                             len(frames), scores, by_type)  # fmt: skip
+    spread = np.sqrt(squares + (total * other) ** 2)
     usual = squares.sum() / total.sum() if total.sum() else np.nan
-    other = np.hypot(
-        factor_error,
-        np.sqrt(among) * detection_spread(known) / np.where(total > 0, total, np.inf),
-    )
-    spread = factor * np.sqrt(squares + (total * other) ** 2)
     weight = np.divide(squares, total, out=np.full(len(total), usual), where=total > 0)
-    low, high = scaled_limits(total / weight, factor * weight, other, level)
-    total = factor * total
+    low, high = scaled_limits(total / weight, weight, other, level)
     foil = fields.areas_px * nm**2 * thickness
     table = frames[["frame", "time_s", "dose_dpa"]].reset_index(drop=True)
-    table["count"] = number
+    table["count"] = np.bincount(row, minlength=len(frames))
     table["swelling"] = swelling_of(total, foil)
     with np.errstate(divide="ignore", invalid="ignore"):
         table["swelling_error"] = spread * foil / (foil - total) ** 2
@@ -148,6 +147,40 @@ def _volumes(
     return both["volume"].to_numpy(), both["square"].to_numpy()
 
 
+def _detector_errors(
+    found: pd.DataFrame,
+    frames: int,
+    scores: Mapping[str, float] | None,
+    by_type: ScoresByType | None,
+) -> NDArray[np.float64]:
+    """Return the relative error (frames,) of the volume by what is known of the detector.
+
+    `found` has the ``row`` of each cavity's frame, its weighted ``volume`` and the ``square``.
+    """
+    # Types without scores of their own are one population, as all are of a detector of one type.
+    own = found["defect_type"].map(lambda n: n if (by_type or {}).get(str(n)) else "")
+    total, variance, usual = np.zeros(frames), np.zeros(frames), 0.0
+    for name, part in found.groupby(own):
+        n, measured = (
+            np.bincount(rows["row"], minlength=frames)
+            for rows in (part, part[part["diameter_nm"].notna()])
+        )
+        volume, squares = (
+            np.bincount(part["row"], part[c], minlength=frames) for c in ("volume", "square")
+        )
+        # n²s² with m - 1 in the variance, of m measured ones; rounding must not make it negative.
+        among = np.maximum(n * squares - volume**2, 0)
+        among *= np.where(measured > 1, measured / np.maximum(measured - 1, 1), 1.0)
+        factor_error = detection_factor(scores_of(str(name), scores, by_type))[1]
+        variance += (volume * factor_error) ** 2
+        variance += among * spread_of(str(name), scores, by_type) ** 2
+        total += volume
+        usual += (volume.sum() * factor_error) ** 2
+    # A frame without cavities has the error of p/r that the series has.
+    none = np.full(frames, np.sqrt(usual) / total.sum() if total.sum() else 0.0)
+    return np.asarray(np.divide(np.sqrt(variance), total, out=none, where=total > 0))
+
+
 class Swelling(Analysis):
     """Swelling by cavities against dose."""
 
@@ -163,8 +196,9 @@ class Swelling(Analysis):
             return []
         if with_whole_sizes(cavities)["diameter_nm"].isna().all():
             return []
-        scores, note = self._scores(tables, sorted(cavities["defect_type"].unique()))
-        table = swelling_table(tables, self.options.defect_types, scores)
+        scores = self.options.scores(tables.detector_scores)
+        by_type = self.options.scores_by_type(tables.detector_scores_by_type)
+        table = swelling_table(tables, self.options.defect_types, scores, by_type=by_type)
         if table.empty:
             return []
         figure, (panel,) = new_figure()
@@ -179,8 +213,9 @@ class Swelling(Analysis):
         number = KeyNumber(f"Swelling {where}", y[-1], "%", *limits)
         title = "Swelling by cavities"
         source = self.options.source(tables)
-        notes = (note,
-                 detector_note(scores, source, False, "mean volumes"),
+        types = sorted(cavities["defect_type"].astype(str).unique())
+        notes = (detector_note(scores, source, by_type=by_type, names=types),
+                 detector_note(scores, source, False, "mean volumes", by_type=by_type, names=types),
                  cut_note(cavities[counted_fields(tables).hold(cavities)]),
                  field_note(tables))  # fmt: skip
         return [
@@ -188,19 +223,6 @@ class Swelling(Analysis):
                 "cavity-swelling", title, table, figure, (number,), " ".join(filter(None, notes))
             )
         ]
-
-    def _scores(self, tables: Tables, names: list[str]) -> tuple[Mapping[str, float], str]:
-        """Return by what volumes are corrected, and what is to be said of it.
-
-        Those of a detector of several types are corrected where one of them is all cavities.
-        """
-        known, by_type = tables.detector_scores, tables.detector_scores_by_type
-        scores, by_type = self.options.scores(known), self.options.scores_by_type(by_type)
-        if by_type and len(names) > 1:
-            by_type = {name: {} for name in names}
-        source = self.options.source(tables)
-        note = detector_note(scores, source, by_type=by_type, names=names)
-        return scores_of(names[0], scores, by_type), note
 
     def why_nothing(self, tables: Tables) -> str:
         """Return what the tables lack."""

@@ -136,7 +136,11 @@ def known_by(known: DetectorScores, tables: Tables) -> Tables:
     )  # fmt: skip
 
 
-def unequal_scores(analyses: Mapping[str, Any], known: Mapping[str, float]) -> list[str]:
+def unequal_scores(
+    analyses: Mapping[str, Any],
+    known: Mapping[str, float],
+    by_type: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
+) -> list[str]:
     """Return what to say where analyses whose numbers stand together take different scores.
 
     Parameters
@@ -145,26 +149,37 @@ def unequal_scores(analyses: Mapping[str, Any], known: Mapping[str, float]) -> l
         Options by alias; those without `precision` and `recall` take none.
     known
         What the detector is known by, where nothing is given.
+    by_type
+        What one of several types is known by, instead: what is given is that of all types.
     """
-    alike: dict[tuple[float, ...], list[str]] = {}
+    alike: dict[tuple[float | None, ...], list[str]] = {}
     given = False
     for alias, options in analyses.items():
         if all(isinstance(getattr(options, n, ""), int | float | None) for n in NAMES):
             own = [getattr(options, name) for name in NAMES]
             given = given or own != [None, None]
-            taken = (known.get(n, 1.0) if v is None else v for n, v in zip(NAMES, own, strict=True))
+            usual = [None if by_type else known.get(name, 1.0) for name in NAMES]
+            taken = (u if v is None else v for u, v in zip(usual, own, strict=True))
             alike.setdefault(tuple(taken), []).append(alias)
     if not given or len(alike) < 2:
         return []
     groups = "; ".join(
-        f"{precision:.3g} and {recall:.3g} in {', '.join(aliases)}"
-        for (precision, recall), aliases in alike.items()
+        f"{_said(taken, any(by_type.values()))} in {', '.join(aliases)}"
+        for taken, aliases in alike.items()
     )
     return [
         f"precision and recall of the detector differ between analyses ({groups}), so that their "
         "numbers do not fit together; give all the same, with --set NAME.precision and "
         "--set NAME.recall"
     ]
+
+
+def _said(taken: Sequence[float | None], known: bool) -> str:
+    """Return precision and recall in words; None is that of each type, if `known` at all."""
+    if set(taken) == {None}:
+        return "those of each type" if known else "none"
+    own = "that of each type" if known else "none"
+    return " and ".join(own if value is None else f"{value:.3g}" for value in taken)
 
 
 def _scores_side_by_side(scores: Any) -> Mapping[str, Any] | None:

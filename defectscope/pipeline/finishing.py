@@ -256,7 +256,7 @@ def findings_of(
         if findings:
             options[named.alias] = named.component.options
         yield from ((named, finding) for finding in findings)
-    warnings += unequal_scores(options, tables.detector_scores)
+    warnings += unequal_scores(options, tables.detector_scores, tables.detector_scores_by_type)
     progress("figures", len(analyses), len(analyses))
 
 

@@ -58,6 +58,25 @@ def test_analyses_that_take_other_scores_than_others_are_named():
     assert unequal_scores(same, card) == []
 
 
+def test_scores_of_each_type_are_others_than_those_given_for_all():
+    def options(precision=None, recall=None):
+        return SimpleNamespace(precision=precision, recall=recall)
+
+    card = {"precision": 0.85, "recall": 0.9}
+    by_type = {"loop": {"precision": 0.9, "recall": 0.6}, "dot": {}}
+    plain = {"density": options(), "types": options()}
+    assert unequal_scores(plain, card, by_type) == []
+    # Those of the card for all types together are no exception.
+    (text,) = unequal_scores({**plain, "density": options(0.85, 0.9)}, card, by_type)
+    assert "(0.85 and 0.9 in density; those of each type in types)" in text
+    (text,) = unequal_scores({**plain, "density": options(0.85)}, card, by_type)
+    assert "(0.85 and that of each type in density; those of each type in types)" in text
+    (text,) = unequal_scores({**plain, "density": options(0.85, 0.9)}, card, {"loop": {}})
+    assert "(0.85 and 0.9 in density; none in types)" in text
+    same = {"density": options(0.85, 0.9), "types": options(0.85, 0.9)}
+    assert unequal_scores(same, card, by_type) == []
+
+
 @pytest.mark.parametrize(
     ("changed", "text"),
     [
