@@ -14,6 +14,7 @@ __all__ = [
     "SeriesNotes",
     "broken_numbering",
     "listed",
+    "name_pattern",
     "one_after_the_other",
     "still_true",
     "without_frames",
@@ -155,10 +156,9 @@ def broken_numbering(names: Sequence[str], paths: Sequence[Path]) -> str | None:
     counts = f"{NOT_BY_NUMBERS}; if they should count by them, "
     others = [name for name, s in zip(names, stems, strict=True) if s != stem]
     if others:
-        pattern = f"{stem} and a number" if stem else "a number"
         does, it = ("does", "it") if len(others) == 1 else ("do", "them")
         return (
-            f"{listed(others)} {does} not fit the names of the {fitting} other files ({pattern}), "
+            f"{listed(others)} {does} not fit the names of the {fitting} other files ({name_pattern(stem)}), "
             f"{counts}take {it} out or rename {it}"
         )
     by_number: dict[int, list[str]] = {}
@@ -177,6 +177,13 @@ def _numbered_stems(named: Iterable[tuple[str, int]]) -> list[str]:
     # Times of day and seconds with a point: their last part begins again without a new series.
     kinds = {re.sub(r"\d+", "0", s) if CLOCK.search(s) else s: s for s in reversed(stems)}
     return sorted(kinds.values())
+
+
+def name_pattern(stem: str) -> str:
+    """Return how the files of a series are named, whose names have this stem beside a number."""
+    if "…" in stem:
+        return stem
+    return f"{stem} and a number" if stem else "a number"
 
 
 def without_frames(names: Sequence[str]) -> str:

@@ -208,6 +208,12 @@ def test_what_else_lies_in_a_folder(tmp_path: Path, host: PluginHost) -> None:
             "count by them, take them out or rename them",
         ),
         (
+            ["img (1).png", "img (2).png", "dark.png"],
+            "dark.png does not fit the names of the 2 other files (img (…)), so frames count "
+            "from 0 and not by the numbers in the names; if they should count by them, take it out "
+            "or rename it",
+        ),
+        (
             ["1.png", "2.png", "dark.png"],
             "dark.png does not fit the names of the 2 other files (a number), so frames count "
             "from 0 and not by the numbers in the names; if they should count by them, take it out "

@@ -138,7 +138,7 @@ def test_another_stem_is_said_once(watched):
     later()
     assert series.indices == (1, 2, 3)
     (text,) = series.warnings
-    assert "b_2.png is not named as the first file, a_ and a number" in text
+    assert "b_2.png is not named like the first file (a_ and a number)" in text
 
 
 def test_text_after_the_number_is_part_of_the_stem(watched):
@@ -149,7 +149,32 @@ def test_text_after_the_number_is_part_of_the_stem(watched):
     later()
     assert series.indices == (7, 9, 10)
     (text,) = series.warnings
-    assert "frame_0010_DF.png is not named as the first file, frame_…_BF and a number" in text
+    assert "frame_0010_DF.png is not named like the first file (frame_…_BF) and gets" in text
+
+
+def test_no_file_is_left_out_for_a_number_of_another_series(watched):
+    folder, series, later = watched
+    for name in ("a_1.png", "a_2.png", "b_1.png", "c_300.png"):
+        (folder / name).write_bytes(picture(1))
+    later()
+    assert later() == 4
+    assert series.indices == (1, 2, 3, 4)
+    for name in ("a_3.png", "a_4.png", "a_9.png", "a_10.png"):
+        (folder / name).write_bytes(picture(1))
+    later()
+    assert later() == 4
+    assert series.indices == (1, 2, 3, 4, 5, 6, 9, 10)
+    assert len(series.warnings) == 1
+
+
+def test_units_in_names_are_no_indices(watched):
+    folder, series, later = watched
+    for name in ("300kV_a.png", "300kV_b.png"):
+        (folder / name).write_bytes(picture(1))
+    later()
+    later()
+    assert series.indices == (0, 1)
+    assert series.warnings == []
 
 
 def test_no_index_is_too_large_for_a_table(watched):
