@@ -34,11 +34,14 @@ class VideoIndex:
         Positions of the frames that decode without others.
     discarded
         Number of pictures in the file that are not to be shown.
+    rounding
+        To how many units the container rounds times that it was given.
     """
 
     times: tuple[int, ...]
     key_positions: tuple[int, ...]
     discarded: int
+    rounding: int = 0
 
     def is_near(self, current: int, wanted: int) -> bool:
         """Return whether decoding on from `current` reaches `wanted` sooner than seeking.
@@ -54,6 +57,8 @@ def build_index(path: Path) -> VideoIndex | None:
     times, keys, discarded = [], [], 0
     with _open(path) as container:
         stream = container.streams.video[0]
+        # Matroska counts in ms, other containers in parts of the time between frames.
+        rounding = int("matroska" in container.format.name)
         is_reordered = "avi" in container.format.name and stream.codec_context.has_b_frames
         for packet in container.demux(stream):
             if packet.is_discard:
@@ -72,7 +77,8 @@ def build_index(path: Path) -> VideoIndex | None:
     place = {time: position for position, time in enumerate(times)}
     if len(place) < len(times) or _first_time(path) not in place:
         return None
-    return VideoIndex(tuple(times), tuple(sorted(place[time] for time in keys)), discarded)
+    positions = tuple(sorted(place[time] for time in keys))
+    return VideoIndex(tuple(times), positions, discarded, rounding)
 
 
 class VideoDecoder:
@@ -121,7 +127,7 @@ class VideoDecoder:
             self.count = self._counted() if index is None else len(index.times)
             if index is not None:
                 self.announced -= min(self.announced, index.discarded)
-                self.uneven_steps = uneven_steps(index.times)
+                self.uneven_steps = uneven_steps(index.times, index.rounding)
 
     def frame(self, position: int) -> av.VideoFrame | None:
         """Return a frame, or None where the stream has no such frame.

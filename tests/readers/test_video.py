@@ -46,9 +46,10 @@ def write_video(
     top: int = 255,
     b_frames: int = 0,
     aspect: Fraction | None = None,
+    rate: int = 25,
 ) -> Path:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25)
+        stream = container.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pix_fmt
         stream.gop_size = 10
         stream.codec_context.max_b_frames = b_frames
@@ -228,6 +229,13 @@ def test_a_video_of_varying_rate(tmp_path: Path) -> None:
         (warning,) = frames.warnings
         assert "the video's own times are uneven (the longest step" in warning
         assert "--frame-times" in warning
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
+def test_a_fast_camera_is_even_in_time(tmp_path: Path, name: str) -> None:
+    path = write_video(tmp_path / name, "mpeg4", "yuv420p", rate=800)
+    with opened(path) as frames:
+        assert frames.warnings == []
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
