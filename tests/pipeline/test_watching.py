@@ -130,6 +130,21 @@ def test_the_first_file_says_the_scale_and_is_overruled(tmp_path, given_nm):
     assert all("but 0.5 nm/px was given" in text for text in overruled)
 
 
+@pytest.mark.parametrize("given_nm", [None, 1.0])
+def test_a_size_that_is_given_is_not_called_unsure(tmp_path, given_nm):
+    clock = Clock()
+    series = WatchedFolder(
+        tmp_path, default_host(), Calibration(frame_interval_s=2, pixel_size_nm=given_nm), clock
+    )
+    for number in (1, 2):
+        pixels = np.random.default_rng(number).integers(0, 256, (48, 64), dtype=np.uint8)
+        tifffile.imwrite(tmp_path / f"f{number}.tif", pixels, imagej=True, metadata={"unit": "nm"})
+    series.poll()
+    clock.now += SETTLED_S
+    assert series.poll() == 2
+    assert ["exactly 1 nm" in text for text in series.warnings] == [True] * (given_nm is None)
+
+
 def test_another_stem_is_said_once(watched):
     folder, series, later = watched
     for name in ("a_1.png", "b_2.png", "c_3.png"):
