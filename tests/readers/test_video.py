@@ -6,6 +6,7 @@ import pickle
 import struct
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -117,6 +118,30 @@ def test_every_order_gives_the_same_frames(tmp_path: Path, name: str) -> None:
     assert np.array_equal(copy.read(18), in_order[18])
     copy.close()
     assert frames.warnings == []
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_avi_files_with_pictures_in_another_order_have_an_index(
+    tmp_path: Path, codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.avi", codec, "yuv420p", b_frames=2)
+    index = video_decoder.build_index(path)
+    assert index is not None
+    assert len(index.times) == COUNT
+    assert len(index.key_positions) >= 3
+    looked_at = []
+    with opened(path) as frames:
+        frames.read(29)
+        decode = video_decoder.VideoDecoder._decode
+
+        def counting(self: Any, **options: Any) -> Any:
+            for frame in decode(self, **options):
+                looked_at.append(frame.pts)
+                yield frame
+
+        monkeypatch.setattr(video_decoder.VideoDecoder, "_decode", counting)
+        assert number_in(frames.read(24)) == 24
+    assert len(looked_at) <= 12
 
 
 def write_ramp(path: Path, pix_fmt: str, said: ColorRange) -> Path:
