@@ -12,7 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from defectscope.core.errors import FormatError, OptionError, did_you_mean
 from defectscope.core.frame_times import FrameTimes
 
-__all__ = ["Calibration"]
+__all__ = ["UNSURE_SIZE", "Calibration"]
+
+# Ends what a reader says of a pixel size that may be none; it is dropped where one is given.
+UNSURE_SIZE = "which programs also write where they do not know; check it"
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -270,8 +270,10 @@ def what_was_selected(frames: FrameSequence) -> str:
 
 # The number is followed at most by the first part of a suffix in two parts: img005.ome.tif.
 _STEM_AND_NUMBER = re.compile(r"(.*?)(\d+)((?:\.[A-Za-z]+)?)")
-# Text follows the only number: img (5).png, as Windows names files, and frame_0005_BF.png.
-_NUMBER_INSIDE = re.compile(r"(\D*)(\d+)(\D+)")
+# Text follows the only number: img (5).png, as Windows names files, and frame_0005_BF.png. Letters
+# that follow directly are a unit (300kV, 5min), and a date counts nothing either.
+_DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)"
+_NUMBER_INSIDE = re.compile(rf"(\D*)(?!{_DATE})(\d+)([\W_]\D*)")
 FRAME_RANGE = (
     "frames must be given as FIRST:STOP or FIRST:STOP:STEP with STEP at least 1 (461:661 selects "
     "frame indices 461 to 660)"
@@ -282,7 +284,8 @@ LARGEST_INDEX = 2**63 - 1  # tables hold frame indices as int64
 def stem_and_number(stem: str) -> tuple[str, int] | None:
     """Return what is named beside the number of a file name, and the number.
 
-    That is the number at the end, or the only one; where text follows it, ``…`` is in its place.
+    That is the number at the end, or the only one where no letter follows it directly; where text
+    follows it, ``…`` is in its place.
     `stem` is the name without its last suffix; None where it has no such number, or too large a
     one.
     """
@@ -300,11 +303,13 @@ def frame_indices(stems: Sequence[str]) -> tuple[int, ...]:
 
     The number in the name, where every name is the same text and one number, at the end or the
     only one, and no number comes twice (``Frame461`` and ``img (461)`` are 461); else the position
-    from 0.
+    from 0. Of a single file only a number at the end counts: nothing else says that it counts.
     """
     found = [known for known in map(stem_and_number, stems) if known is not None]
     numbers = tuple(number for _, number in found)
     one_stem = len({stem for stem, _ in found}) == 1
+    if len(stems) == 1 and one_stem and "…" in found[0][0]:
+        return (0,)
     if one_stem and len(numbers) == len(stems) == len(set(numbers)):
         return numbers
     return tuple(range(len(stems)))

@@ -24,6 +24,10 @@ NOT_GREY_OR_RGB = {
 }
 WITH_COLOURS = (PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR, PHOTOMETRIC.PALETTE)
 ALPHA = (EXTRASAMPLE.ASSOCALPHA, EXTRASAMPLE.UNASSALPHA)
+SECOND_LEFT_OUT = (
+    "there are two grey values for each pixel, and the file does not say what the second is; the "
+    "first is used: save the second as an image of its own if that is meant"
+)
 
 
 # A thumbnail stands beside a few images, never in a long stack, whose pages are not all looked at.
@@ -47,7 +51,9 @@ def _is_thumbnail(file: TiffFile, number: int) -> bool:
     return isinstance(page, TiffPage) and page.is_reduced
 
 
-def page_pixels(page: Any, stored: NDArray[Any], name: str, *, with_palette: bool) -> NDArray[Any]:
+def page_pixels(
+    page: Any, stored: NDArray[Any], name: str, warnings: list[str], *, with_palette: bool
+) -> NDArray[Any]:
     """Return the values of a page as (H, W) grey values or (H, W, samples) colours.
 
     Parameters
@@ -58,6 +64,8 @@ def page_pixels(page: Any, stored: NDArray[Any], name: str, *, with_palette: boo
         As tifffile decodes them.
     name
         Source of the frame, for messages.
+    warnings
+        Where to say, once, that a second value of each pixel is left out.
     with_palette
         Whether to apply the page's palette. ImageJ's is for display only: the values are the data.
 
@@ -74,7 +82,7 @@ def page_pixels(page: Any, stored: NDArray[Any], name: str, *, with_palette: boo
         )
     pixels = _samples_last(stored, page.axes, name)
     if pixels.ndim == 3 and page.photometric not in WITH_COLOURS:
-        _refuse_channels(pixels, page, name)
+        pixels = _one_channel(pixels, page, name, warnings)
     if page.photometric == PHOTOMETRIC.PALETTE and with_palette:
         return _through_palette(pixels, np.asarray(page.colormap))
     if page.photometric == PHOTOMETRIC.MINISWHITE:
@@ -107,20 +115,26 @@ def _samples_last(stored: NDArray[Any], axes: str, name: str) -> NDArray[Any]:
     return np.moveaxis(pixels, 0, 2) if left == "SYX" else pixels
 
 
-def _refuse_channels(pixels: NDArray[Any], page: Any, name: str) -> None:
-    """Refuse several grey values for each pixel, unless they are alike or the second is alpha.
+def _one_channel(pixels: NDArray[Any], page: Any, name: str, warnings: list[str]) -> NDArray[Any]:
+    """Return the grey values, with alpha where there is any; refuse several that differ.
 
     They are channels, such as those of several detectors: mixed or left out, they would mislead.
+    Programs also write transparency as one extra value without its kind, so that is only said.
     """
     samples = pixels.shape[2]
     has_alpha = bool(page.extrasamples) and page.extrasamples[-1] in ALPHA
     channels = pixels[..., : samples - has_alpha]
-    if (channels[..., 1:] != channels[..., :1]).any():
+    if not (channels[..., 1:] != channels[..., :1]).any():
+        return pixels
+    if samples > 2:
         raise DamagedFrameError(
             f"{name}: expected a grey or an RGB image (with or without alpha), found {samples} "
             "values for each pixel that are no colours; save the one to be analysed as an image "
             "of its own"
         )
+    if SECOND_LEFT_OUT not in warnings:
+        warnings.append(SECOND_LEFT_OUT)
+    return pixels[..., 0]
 
 
 def _through_palette(indices: NDArray[Any], palette: NDArray[Any]) -> NDArray[Any]:

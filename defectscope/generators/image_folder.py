@@ -200,7 +200,7 @@ def _decode_tiff(data: bytes, path: Path) -> NDArray[Any]:
             f"{path} is a stack of {count} images; expected one image a file: save them apart"
         )
     # The same grey as where the image is analysed.
-    return page_pixels(page, stored, str(path), with_palette=not imagej)
+    return page_pixels(page, stored, str(path), [], with_palette=not imagej)
 
 
 def _one_channel(pixels: NDArray[Any], path: Path) -> NDArray[Any]:

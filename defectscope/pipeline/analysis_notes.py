@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from defectscope.core.calibration import UNSURE_SIZE
 from defectscope.pipeline.calibrating import HALF_A_LAW
 from defectscope.pipeline.input_notes import still_true
 from defectscope.pipeline.run_status import said_of_incomplete
@@ -29,6 +30,8 @@ def said_of_run(result: Result, tables: Tables) -> list[str]:
     calibration = tables.calibration
     of_run = [text for text in result.warnings if text != HALF_A_LAW]
     of_run = still_true(of_run, calibration, result.mixed_sizes)
+    if calibration.pixel_size_nm != result.calibration.pixel_size_nm:
+        of_run = [text for text in of_run if not text.endswith(UNSURE_SIZE)]
     found = [
         *said_of_incomplete(result),
         *of_run,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from defectscope.core.calibration import Calibration
+from defectscope.core.calibration import UNSURE_SIZE, Calibration
 from defectscope.core.errors import OptionError, did_you_mean
 from defectscope.pipeline.plausibility import implausible
 from defectscope.pipeline.time_tables import DOSE_RATE, overruled, with_doses
@@ -60,7 +60,7 @@ def merged_calibration(
         where the frame interval is known; None leaves a value as it is.
     warnings
         Where to say what was overruled, by more than 1 %, what is only half known, and what is
-        hardly meant.
+        hardly meant. That the pixel size of the files is unsure is dropped where one is given.
     of_run
         Whether `own` is that of a run, in which nothing is overruled without a word. Of files only
         pixel size and frame interval are.
@@ -93,6 +93,9 @@ def merged_calibration(
     given = given | {name for name, value in values.items() if value is not None}
     if of_run and not given & {"dose_per_frame_dpa", DOSE_RATE}:
         warnings += _dose_stays(own, merged)
+    sizes = (calibration and calibration.pixel_size_nm, values.get("pixel_size_nm"))
+    if sizes != (None, None):
+        warnings[:] = [text for text in warnings if not text.endswith(UNSURE_SIZE)]
     half = (merged.dose_start_dpa is None) != (merged.dose_per_frame_dpa is None)
     if half and not merged.knows_doses:
         warnings.append(HALF_A_LAW)

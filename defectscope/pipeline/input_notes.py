@@ -14,6 +14,7 @@ __all__ = [
     "SeriesNotes",
     "broken_numbering",
     "listed",
+    "name_pattern",
     "one_after_the_other",
     "still_true",
     "without_frames",
@@ -32,8 +33,14 @@ NO_INTERVAL = (
     "unless it is given (--frame-interval)"
 )
 
-# What lies before the last part of a time of day, or of a number with a point.
-CLOCK = re.compile(r"\d\D+\d|\d\.$")
+# What lies before the last number of a time: digits and separators alone (20240501_), two more
+# numbers with nothing but separators and units after them (at 10.00. or 10h01m), those that Gatan's
+# programs write, or a number with a point.
+_TO_NEXT = r"(?:[hms]|[hms]?[\W_]+|[\W_]*at[\W_]*)"
+CLOCK = re.compile(
+    rf"^[\d_\-. ]*\d[_\-. ]*$|\d{_TO_NEXT}\d+{_TO_NEXT}$|hour_?\d+_?minute_?\d+_?second_|\d\.$",
+    re.IGNORECASE,
+)
 NOT_BY_NUMBERS = "so frames count from 0 and not by the numbers in the names"
 
 
@@ -145,21 +152,23 @@ def broken_numbering(names: Sequence[str], paths: Sequence[Path]) -> str | None:
     numbered = [stem_and_number(path.stem) for path in paths]
     stems = [None if parts is None else parts[0] for parts in numbered]
     ways = _numbered_stems({parts for parts in numbered if parts is not None})
-    if len(ways) > 1:
-        shown = listed([s if "…" in s else f"{s}…" if s else "numbers alone" for s in ways])
-        return f"the files are numbered in {len(ways)} ways ({shown}), {NOT_BY_NUMBERS}: {GOES_ON}"
     known = Counter(stem for stem in stems if stem is not None)
     stem, fitting = max(known.items(), key=lambda item: item[1], default=("", 0))
-    if fitting < 2 or 2 * fitting <= len(paths):
+    most = 2 * fitting > len(paths)
+    if len(ways) > 1 and not most:
+        shown = listed([s if "…" in s else f"{s}…" if s else "numbers alone" for s in ways])
+        return f"the files are numbered in {len(ways)} ways ({shown}), {NOT_BY_NUMBERS}: {GOES_ON}"
+    parts_of_times = {s for s in known if _kind(s) == _kind(stem)}
+    if fitting < 2 or not most or len(parts_of_times) > 1:
         return None
     counts = f"{NOT_BY_NUMBERS}; if they should count by them, "
     others = [name for name, s in zip(names, stems, strict=True) if s != stem]
     if others:
-        pattern = f"{stem} and a number" if stem else "a number"
+        apart = ", and run recordings of their own apart" if len(ways) > 1 else ""
         does, it = ("does", "it") if len(others) == 1 else ("do", "them")
         return (
-            f"{listed(others)} {does} not fit the names of the {fitting} other files ({pattern}), "
-            f"{counts}take {it} out or rename {it}"
+            f"{listed(others)} {does} not fit the names of the {fitting} other files "
+            f"({name_pattern(stem)}), {counts}take {it} out or rename {it}{apart}"
         )
     by_number: dict[int, list[str]] = {}
     for name, parts in zip(names, numbered, strict=True):
@@ -174,9 +183,19 @@ def _numbered_stems(named: Iterable[tuple[str, int]]) -> list[str]:
     """Return one stem of each series of names: those that come with two numbers or more."""
     counts = Counter(stem for stem, _ in named)
     stems = sorted(stem for stem, count in counts.items() if count > 1)
-    # Times of day and seconds with a point: their last part begins again without a new series.
-    kinds = {re.sub(r"\d+", "0", s) if CLOCK.search(s) else s: s for s in reversed(stems)}
-    return sorted(kinds.values())
+    return sorted({_kind(s): s for s in reversed(stems)}.values())
+
+
+def _kind(stem: str) -> str:
+    """Return what stems of one series share: the last part of a time begins again in it."""
+    return re.sub(r"\d+", "0", stem) if CLOCK.search(stem) else stem
+
+
+def name_pattern(stem: str) -> str:
+    """Return how the files of a series are named, whose names have this stem beside a number."""
+    if "…" in stem:
+        return stem
+    return f"{stem} and a number" if stem else "a number"
 
 
 def without_frames(names: Sequence[str]) -> str:

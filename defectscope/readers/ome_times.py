@@ -14,8 +14,8 @@ from defectscope.readers.scale import in_seconds, note_unknown_unit, uneven_step
 __all__ = ["UNKNOWN_INTERVAL", "ome_interval"]
 
 UNKNOWN_INTERVAL = "the frame interval is"
-# Times of planes are measured ones, which differ a little.
-JITTER = 0.1
+# Times of planes are measured and rounded ones: each may be that part of the interval off.
+MOST_OFF = 0.5
 
 
 def ome_interval(pixels: Sequence[ElementTree.Element], warnings: list[str]) -> float | None:
@@ -49,7 +49,8 @@ def _interval_of_planes(pixels: ElementTree.Element, warnings: list[str]) -> flo
     interval = (ordered[-1] - ordered[0]) / (len(ordered) - 1)
     if not math.isfinite(sum(ordered)) or interval <= 0:
         return None
-    if uneven_steps(ordered, JITTER) is None:
+    off = np.asarray(ordered) - ordered[0] - interval * np.arange(len(ordered))
+    if uneven_steps(ordered) is None and np.abs(off).max() < MOST_OFF * interval:
         return interval
     steps = np.diff(ordered)
     warn_once(

@@ -176,25 +176,25 @@ def sizes_differ(first: float | None, second: float | None) -> bool:
     return abs(first - second) > TOLERANCE * max(first, second)
 
 
-def uneven_steps(times: Sequence[float], within: float = 0.5) -> tuple[float, float] | None:
+def uneven_steps(times: Sequence[float], rounding: float = 0) -> tuple[float, float] | None:
     """Return the shortest and the longest step from time to time, in usual ones.
 
     Parameters
     ----------
     times
         In their order.
-    within
-        Up to what part of the usual step the steps may differ from it. Files round times to their
-        unit, so that they are rarely alike to the last digit.
+    rounding
+        By how much a step may be off besides, where the times were rounded to that.
 
     Returns
     -------
     (float, float) or None
-        None where all steps are alike.
+        None where all steps are alike: within half of the usual one and `rounding`.
     """
     steps = np.diff(np.asarray(times))
     usual = float(np.median(steps)) if steps.size else 0.0
     if usual <= 0:
         return None
     shortest, longest = float(steps.min()) / usual, float(steps.max()) / usual
+    within = 0.5 + rounding / usual
     return (shortest, longest) if shortest < 1 - within or longest > 1 + within else None

@@ -209,7 +209,8 @@ class TiffFrames(FrameSequence):
         return self._grey(page, page.asarray(maxworkers=self._threads), name)
 
     def _grey(self, page: TiffPage | TiffFrame, stored: NDArray[Any], name: str) -> NDArray[Any]:
-        pixels = page_pixels(page.keyframe, stored, name, with_palette=not self._is_imagej)
+        palette = not self._is_imagej
+        pixels = page_pixels(page.keyframe, stored, name, self.warnings, with_palette=palette)
         return grey_pixels(pixels, name, self.warnings)
 
     def _opened(self) -> TiffFile:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from defectscope import Calibration
+from defectscope.core.calibration import UNSURE_SIZE
 from defectscope.readers.ome_times import UNKNOWN_INTERVAL, ome_interval
 from defectscope.readers.pixels import warn_once
 from defectscope.readers.scale import (
@@ -207,8 +208,7 @@ def _imagej_axes(file: TiffFile, warnings: list[str]) -> tuple[Axis, Axis] | Non
     if axes[0][0] == axes[1][0] == 1 and in_nanometres(1, x_unit) is not None:
         warn_once(
             warnings,
-            f"the file gives exactly 1 {x_unit} for each pixel, which programs also write where "
-            "they do not know; check it",
+            f"the file gives exactly 1 {x_unit} for each pixel, {UNSURE_SIZE}",
         )
     return axes
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,21 +26,35 @@ INDEX_AT_ONCE_BYTES = 2 * 2**30
 
 @dataclass(frozen=True)
 class VideoIndex:
-    """Where the frames of a video are, found without decoding.
+    """Where the frames of a video are.
 
     Parameters
     ----------
     times
-        Presentation times of all frames in order, in units of the stream's time base.
+        Times of all frames in the order in which they are shown, in units of the stream's time
+        base. They increase, except in AVI files with pictures that are stored in another order.
     key_positions
         Positions of the frames that decode without others.
     discarded
         Number of pictures in the file that are not to be shown.
+    rounding
+        To how many units the container rounds times that it was given.
     """
 
     times: tuple[int, ...]
     key_positions: tuple[int, ...]
     discarded: int
+    rounding: int = 0
+
+    @cached_property
+    def increases(self) -> bool:
+        """Whether each time is later than the one before."""
+        return all(before < after for before, after in pairwise(self.times))
+
+    def key_time(self, wanted: int) -> int:
+        """Return the time from which to decode up to a position."""
+        k = bisect.bisect_right(self.key_positions, wanted)
+        return self.times[self.key_positions[k - 1] if k else 0]
 
     def is_near(self, current: int, wanted: int) -> bool:
         """Return whether decoding on from `current` reaches `wanted` sooner than seeking.
@@ -54,6 +70,8 @@ def build_index(path: Path) -> VideoIndex | None:
     times, keys, discarded = [], [], 0
     with _open(path) as container:
         stream = container.streams.video[0]
+        # Matroska counts in ms, other containers in parts of the time between frames.
+        rounding = int("matroska" in container.format.name)
         is_reordered = "avi" in container.format.name and stream.codec_context.has_b_frames
         for packet in container.demux(stream):
             if packet.is_discard:
@@ -65,14 +83,17 @@ def build_index(path: Path) -> VideoIndex | None:
                 if packet.is_keyframe:
                     keys.append(packet.pts)
     # AVI files hold no times. Of H.264 FFmpeg counts the pictures as they are stored, which is
-    # another order than that in which they are shown, where some are predicted from later ones.
+    # another order than that in which they are shown, where some are predicted from later ones:
+    # only decoding tells it.
     if is_reordered and times == sorted(times):
-        return None
-    times.sort()
+        times = _decoded_times(path)
+    else:
+        times.sort()
     place = {time: position for position, time in enumerate(times)}
     if len(place) < len(times) or _first_time(path) not in place:
         return None
-    return VideoIndex(tuple(times), tuple(sorted(place[time] for time in keys)), discarded)
+    positions = tuple(sorted(place[time] for time in keys if time in place))
+    return VideoIndex(tuple(times), positions, discarded, rounding)
 
 
 class VideoDecoder:
@@ -121,7 +142,7 @@ class VideoDecoder:
             self.count = self._counted() if index is None else len(index.times)
             if index is not None:
                 self.announced -= min(self.announced, index.discarded)
-                self.uneven_steps = uneven_steps(index.times)
+                self.uneven_steps = uneven_steps(sorted(index.times), index.rounding)
 
     def frame(self, position: int) -> av.VideoFrame | None:
         """Return a frame, or None where the stream has no such frame.
@@ -162,23 +183,26 @@ class VideoDecoder:
             return None
         wanted = index.times[position]
         if self._frames is not None and index.is_near(self._next, position):
-            frame = self._decoded_up_to(wanted)
+            frame = self._decoded_up_to(wanted, index)
             if frame is not None:
                 return frame
         container = self._opened()
-        container.seek(wanted, stream=container.streams.video[0], backward=True)
+        start = wanted if index.increases else index.key_time(position)
+        container.seek(start, stream=container.streams.video[0], backward=True)
         self._frames = self._decode(tolerant=True)
-        frame = self._decoded_up_to(wanted)
+        frame = self._decoded_up_to(wanted, index)
         if frame is None:  # the container led past it: its table of key frames is wrong
             self.close()
             self._frames = self._decode(tolerant=True)
-            frame = self._decoded_up_to(wanted)
+            frame = self._decoded_up_to(wanted, index)
         return frame
 
-    def _decoded_up_to(self, wanted: int) -> av.VideoFrame | None:
+    def _decoded_up_to(self, wanted: int, index: VideoIndex) -> av.VideoFrame | None:
         for frame in self._frames or ():
-            if frame.pts is not None and frame.pts >= wanted:
-                return frame if frame.pts == wanted else None
+            if frame.pts == wanted:
+                return frame
+            if frame.pts is not None and frame.pts > wanted and index.increases:
+                return None
         return None
 
     def _counted_up_to(self, position: int) -> av.VideoFrame | None:
@@ -254,6 +278,19 @@ def _open(path: Path) -> InputContainer:
         container.close()
         raise InputError(f"{path.name} is compressed in a way that FFmpeg cannot decode")
     return container
+
+
+def _decoded_times(path: Path) -> list[int]:
+    """Return the times of all frames as they come out of the decoder; none where one has none."""
+    with _open(path) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        try:
+            times = [frame.pts for frame in container.decode(stream)]
+        except av.FFmpegError:
+            return []
+    known = [time for time in times if time is not None]
+    return known if len(known) == len(times) else []
 
 
 def _first_time(path: Path) -> int | None:

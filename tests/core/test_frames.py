@@ -281,6 +281,18 @@ class TestIndices:
             (["a5b", "ab6"], (0, 1)),
             (["run2_5_BF", "run2_6_BF"], (0, 1)),
             (["img5 (1)", "img5 (2)"], (0, 1)),
+            (["Image_0001_Camera", "Image_0003_Camera"], (1, 3)),
+            (["0001-BF", "0003-BF"], (1, 3)),
+            # ... but units and dates count nothing, and one file alone says nothing of it.
+            (["50kx", "100kx", "200kx"], (0, 1, 2)),
+            (["Au 5min", "Au 10min"], (0, 1)),
+            (["Au 5µm", "Au 10µm"], (0, 1)),
+            (["300kV_a", "300kV_b"], (0, 1)),
+            (["Fig3a", "Fig4a"], (0, 1)),
+            (["20240501_BF", "20240502_BF"], (0, 1)),
+            (["20241301_BF", "20241302_BF"], (20241301, 20241302)),
+            (["sample 300kV BF"], (0,)),
+            (["sample (300) BF"], (0,)),
             ([], ()),
         ],
     )

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 import defectscope as ds
 from defectscope.core.errors import OptionError
@@ -114,6 +115,25 @@ def test_what_the_run_knows_is_overruled_with_a_word(known: ds.Result, tmp_path:
     done = ds.analyze(known, out=tmp_path, pixel_size_nm=0.2, thickness_nm=80.1, **more)
     said = "the run has 0.4 nm/px, but 0.2 nm/px was given and is used"
     assert [text for text in done.warnings if "the run has" in text] == [said]
+
+
+def test_a_size_that_is_given_is_not_called_unsure(tmp_path: Path) -> None:
+    pixels = np.full((60, 80), 200, np.uint8)
+    pixels[10:22, 10:22] = 20
+    tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, metadata={"unit": "nm"})
+
+    def unsure(warnings: list[str]) -> bool:
+        return any("exactly 1 nm" in text for text in warnings)
+
+    assert not unsure(ds.open(tmp_path, pixel_size_nm=1.0).warnings)
+    assert not unsure(ds.open(tmp_path, calibration={"pixel_size_nm": 0.4}).warnings)
+    frames = ds.open(tmp_path, frame_interval_s=1.0)
+    assert unsure(frames.warnings)
+    pipeline = ds.Pipeline("dark-blobs", ["watershed-ellipse"], analyses=[])
+    done = pipeline.run(frames, tmp_path / "run", overlay=False, figures=False)
+    more = {"report": False, "analyses": ["number-density"]}
+    assert unsure(ds.analyze(done, out=tmp_path / "as-it-is", **more).warnings)
+    assert not unsure(ds.analyze(done, out=tmp_path / "b", pixel_size_nm=0.4, **more).warnings)
 
 
 def test_a_visible_fraction_of_the_run_is_overruled_with_a_word() -> None:

@@ -208,6 +208,12 @@ def test_what_else_lies_in_a_folder(tmp_path: Path, host: PluginHost) -> None:
             "count by them, take them out or rename them",
         ),
         (
+            ["img (1).png", "img (2).png", "dark.png"],
+            "dark.png does not fit the names of the 2 other files (img (…)), so frames count "
+            "from 0 and not by the numbers in the names; if they should count by them, take it out "
+            "or rename it",
+        ),
+        (
             ["1.png", "2.png", "dark.png"],
             "dark.png does not fit the names of the 2 other files (a number), so frames count "
             "from 0 and not by the numbers in the names; if they should count by them, take it out "
@@ -227,6 +233,22 @@ def test_what_else_lies_in_a_folder(tmp_path: Path, host: PluginHost) -> None:
             ["Frame1.jpg", "Frame2.jpg", "frame10.jpg", "frame11.jpg", "3.jpg", "4.jpg"],
             "the files are numbered in 3 ways (numbers alone, Frame… and frame…), "
             f"so frames count from 0 and not by the numbers in the names: {GOES_ON}",
+        ),
+        (
+            ["S2 run1_f1.png", "S2 run1_f2.png", "S2 run2_f1.png", "S2 run2_f2.png"],
+            "the files are numbered in 2 ways (S2 run1_f… and S2 run2_f…), so "
+            f"frames count from 0 and not by the numbers in the names: {GOES_ON}",
+        ),
+        (
+            ["r1_s1_1.png", "r1_s1_2.png", "r1_s2_1.png", "r1_s2_2.png"],
+            "the files are numbered in 2 ways (r1_s1_… and r1_s2_…), so "
+            f"frames count from 0 and not by the numbers in the names: {GOES_ON}",
+        ),
+        (
+            ["frame_1.png", "frame_2.png", "frame_3.png", "ref 5.png", "ref 7.png"],
+            "ref 5.png and ref 7.png do not fit the names of the 3 other files (frame_ and a "
+            "number), so frames count from 0 and not by the numbers in the names; if they should "
+            "count by them, take them out or rename them, and run recordings of their own apart",
         ),
     ],
 )
@@ -249,6 +271,13 @@ def test_stray_files_that_end_the_numbering_are_named(
         # One series each, though the last part of a time begins again.
         ["10-00-01.png", "10-00-31.png", "10-01-01.png", "10-01-31.png"],
         ["t0.1.png", "t0.6.png", "t1.1.png", "t1.6.png"],
+        ["10-00-01.png", "10-00-31.png", "10-01-01.png"],
+        ["20240501_123045.png", "20240501_123145.png", "20240502_0.png", "20240502_1.png"],
+        ["12_345.png", "12_845.png", "13_345.png", "13_845.png"],
+        ["1230_15.png", "1230_45.png", "1231_15.png", "1231_45.png"],
+        ["a 10h01m05.png", "a 10h01m35.png", "a 10h02m05.png", "a 10h02m35.png"],
+        [f"a 2024-05-01 at {h}.{m}.png" for h in (10, 11) for m in (10, 30)],
+        [f"a_Hour_00_Minute_00_Second_0{s}_Frame_{k}.png" for s in (0, 1) for k in (0, 1)],
     ],
 )
 def test_names_without_a_broken_series_need_no_word(

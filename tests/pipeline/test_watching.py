@@ -130,6 +130,21 @@ def test_the_first_file_says_the_scale_and_is_overruled(tmp_path, given_nm):
     assert all("but 0.5 nm/px was given" in text for text in overruled)
 
 
+@pytest.mark.parametrize("given_nm", [None, 1.0])
+def test_a_size_that_is_given_is_not_called_unsure(tmp_path, given_nm):
+    clock = Clock()
+    series = WatchedFolder(
+        tmp_path, default_host(), Calibration(frame_interval_s=2, pixel_size_nm=given_nm), clock
+    )
+    for number in (1, 2):
+        pixels = np.random.default_rng(number).integers(0, 256, (48, 64), dtype=np.uint8)
+        tifffile.imwrite(tmp_path / f"f{number}.tif", pixels, imagej=True, metadata={"unit": "nm"})
+    series.poll()
+    clock.now += SETTLED_S
+    assert series.poll() == 2
+    assert ["exactly 1 nm" in text for text in series.warnings] == [True] * (given_nm is None)
+
+
 def test_another_stem_is_said_once(watched):
     folder, series, later = watched
     for name in ("a_1.png", "b_2.png", "c_3.png"):
@@ -138,7 +153,7 @@ def test_another_stem_is_said_once(watched):
     later()
     assert series.indices == (1, 2, 3)
     (text,) = series.warnings
-    assert "b_2.png is not named as the first file, a_ and a number" in text
+    assert "b_2.png is not named like the first file (a_ and a number)" in text
 
 
 def test_text_after_the_number_is_part_of_the_stem(watched):
@@ -149,7 +164,32 @@ def test_text_after_the_number_is_part_of_the_stem(watched):
     later()
     assert series.indices == (7, 9, 10)
     (text,) = series.warnings
-    assert "frame_0010_DF.png is not named as the first file, frame_…_BF and a number" in text
+    assert "frame_0010_DF.png is not named like the first file (frame_…_BF) and gets" in text
+
+
+def test_no_file_is_left_out_for_a_number_of_another_series(watched):
+    folder, series, later = watched
+    for name in ("a_1.png", "a_2.png", "b_1.png", "c_300.png"):
+        (folder / name).write_bytes(picture(1))
+    later()
+    assert later() == 4
+    assert series.indices == (1, 2, 3, 4)
+    for name in ("a_3.png", "a_4.png", "a_9.png", "a_10.png"):
+        (folder / name).write_bytes(picture(1))
+    later()
+    assert later() == 4
+    assert series.indices == (1, 2, 3, 4, 5, 6, 9, 10)
+    assert len(series.warnings) == 1
+
+
+def test_units_in_names_are_no_indices(watched):
+    folder, series, later = watched
+    for name in ("300kV_a.png", "300kV_b.png"):
+        (folder / name).write_bytes(picture(1))
+    later()
+    later()
+    assert series.indices == (0, 1)
+    assert series.warnings == []
 
 
 def test_no_index_is_too_large_for_a_table(watched):

@@ -197,3 +197,11 @@ def test_sizes_differ_is_symmetric(a: float, b: float) -> None:
 )
 def test_uneven_steps(times: tuple[int, ...], expected: tuple[float, float] | None) -> None:
     assert uneven_steps(times) == expected
+
+
+@pytest.mark.parametrize("rate", [30, 640, 700, 850, 999])
+def test_steps_of_rounded_times_are_even(rate: int) -> None:
+    times = [round(1000 * k / rate) for k in range(2000)]
+    assert uneven_steps(times, rounding=1) is None
+    lost = [*times[:1000], *times[1003:]]
+    assert uneven_steps(lost, rounding=1) is not None

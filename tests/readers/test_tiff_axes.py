@@ -209,6 +209,28 @@ def test_uneven_times_of_planes_in_ome(tmp_path: Path) -> None:
     assert "--frame-times" in warning
 
 
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (np.round(np.arange(60) / 30, 2), 1 / 30),
+        (np.arange(20) * 0.1 + 0.012 * (np.arange(20) == 7), 0.1),
+        # A frame was dropped, and the rate was changed.
+        (np.delete(np.arange(21.0), 9), None),
+        (np.cumsum([1.0] * 20 + [1.2] * 20), None),
+    ],
+)
+def test_measured_times_in_ome_are_judged_from_the_first(
+    tmp_path: Path, times: np.ndarray, expected: float | None
+) -> None:
+    path = tmp_path / "a.ome.tif"
+    planes = np.repeat(PLANES[:1, 0, 0], len(times), axis=0)
+    write(path, planes, "TYX", "ome", Plane={"DeltaT": times.tolist()})
+    with opened(path) as frames:
+        found = frames.calibration.frame_interval_s
+        assert found == (expected and pytest.approx(expected, rel=0.01))
+        assert len(frames.warnings) == (expected is None)
+
+
 def test_time_between_slices_and_of_imported_videos_is_left_aside(tmp_path: Path) -> None:
     write(tmp_path / "z.tif", PLANES[:, 0, 0], "ZYX", "imagej", finterval=1.75)
     write(tmp_path / "v.tif", PLANES[:, 0, 0], "TYX", "imagej", finterval=0.04, fps=25.0)

@@ -6,6 +6,7 @@ import pickle
 import struct
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -46,9 +47,10 @@ def write_video(
     top: int = 255,
     b_frames: int = 0,
     aspect: Fraction | None = None,
+    rate: int = 25,
 ) -> Path:
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25)
+        stream = container.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pix_fmt
         stream.gop_size = 10
         stream.codec_context.max_b_frames = b_frames
@@ -116,6 +118,30 @@ def test_every_order_gives_the_same_frames(tmp_path: Path, name: str) -> None:
     assert np.array_equal(copy.read(18), in_order[18])
     copy.close()
     assert frames.warnings == []
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_avi_files_with_pictures_in_another_order_have_an_index(
+    tmp_path: Path, codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_video(tmp_path / "a.avi", codec, "yuv420p", b_frames=2)
+    index = video_decoder.build_index(path)
+    assert index is not None
+    assert len(index.times) == COUNT
+    assert len(index.key_positions) >= 3
+    looked_at = []
+    with opened(path) as frames:
+        frames.read(29)
+        decode = video_decoder.VideoDecoder._decode
+
+        def counting(self: Any, **options: Any) -> Any:
+            for frame in decode(self, **options):
+                looked_at.append(frame.pts)
+                yield frame
+
+        monkeypatch.setattr(video_decoder.VideoDecoder, "_decode", counting)
+        assert number_in(frames.read(24)) == 24
+    assert len(looked_at) <= 12
 
 
 def write_ramp(path: Path, pix_fmt: str, said: ColorRange) -> Path:
@@ -228,6 +254,13 @@ def test_a_video_of_varying_rate(tmp_path: Path) -> None:
         (warning,) = frames.warnings
         assert "the video's own times are uneven (the longest step" in warning
         assert "--frame-times" in warning
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi"])
+def test_a_fast_camera_is_even_in_time(tmp_path: Path, name: str) -> None:
+    path = write_video(tmp_path / name, "mpeg4", "yuv420p", rate=800)
+    with opened(path) as frames:
+        assert frames.warnings == []
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
