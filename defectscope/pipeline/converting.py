@@ -51,12 +51,13 @@ def open_dataset(
         An option is not possible; a run is read without any.
     """
     host = host or default_host()
-    path = path.folder if isinstance(path, Result) else Path(path)
-    if format is not None or not is_run(path):
-        return labels.open_dataset(path, host, format, options)
+    # Under a name of its own: a temporary run is deleted with the last reference to its result.
+    place = path.folder if isinstance(path, Result) else Path(path)
+    if format is not None or not is_run(place):
+        return labels.open_dataset(place, host, format, options)
     if options:
-        raise OptionError(f"{path} is a run, which is read without options; leave them out")
-    return run_dataset(path, host.defect_types())
+        raise OptionError(f"{place} is a run, which is read without options; leave them out")
+    return run_dataset(place, host.defect_types())
 
 
 def save_dataset(

@@ -73,7 +73,7 @@ class Result:
         again._former = self  # a temporary folder lives as long as this one
         return again
 
-    def _expect_same_run(self) -> None:
+    def expect_same_run(self) -> None:
         """Refuse to mix what ``run.json`` said with the tables of a later run in its place."""
         now = None
         with suppress(FormatError):  # a damaged file says nothing of another run
@@ -116,7 +116,7 @@ class Result:
     @functools.cached_property
     def masks(self) -> MaskedParts:
         """Parts of the frames in which detections were dropped."""
-        self._expect_same_run()
+        self.expect_same_run()
         return MaskedParts.recorded(self._plan.get("masks"), self.folder / MASK)
 
     @property
@@ -134,7 +134,7 @@ class Result:
     @functools.cached_property
     def frames(self) -> pd.DataFrame:
         """One row a frame."""
-        self._expect_same_run()
+        self.expect_same_run()
         path = self.folder / "frames.csv"
         if not path.is_file():
             raise InputError(f"the run folder {self.folder} lacks its table frames.csv")
@@ -153,7 +153,7 @@ class Result:
         return self._table("geometry", GEOMETRY_COLUMNS)
 
     def _table(self, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
-        self._expect_same_run()
+        self.expect_same_run()
         path = self.folder / f"{name}.parquet"
         if path.is_file() or path.with_suffix(".csv").is_file() or any(path.glob("part-*")):
             return read_typed(path, columns)
@@ -165,7 +165,7 @@ class Result:
     @functools.cached_property
     def tracks(self) -> pd.DataFrame | None:
         """Linked detections, with a column ``particle``; None where nothing was tracked."""
-        self._expect_same_run()
+        self.expect_same_run()
         names = ("tracks.parquet", "tracks.csv")
         if not any((self.folder / name).exists() for name in names):
             return None
@@ -174,7 +174,7 @@ class Result:
     @functools.cached_property
     def particles(self) -> pd.DataFrame | None:
         """One row a particle; None where nothing was tracked."""
-        self._expect_same_run()
+        self.expect_same_run()
         path = self.folder / "particles.csv"
         with expected_whole(path):
             return read_csv(path) if path.exists() else None
