@@ -326,6 +326,6 @@ def analyze(
         There is no run, an analysis raised, or a selection holds nothing.
     """
     result = run if isinstance(run, Result) else None
-    folder = run.folder if isinstance(run, Result) else run
+    folder = run.own_folder if isinstance(run, Result) else run
     done = analyse_run(folder, host or default_host(), analyses, options, **settings)
     return replace(done, run=result)

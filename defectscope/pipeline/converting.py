@@ -52,7 +52,7 @@ def open_dataset(
     """
     host = host or default_host()
     # Under a name of its own: a temporary run is deleted with the last reference to its result.
-    place = path.folder if isinstance(path, Result) else Path(path)
+    place = path.own_folder if isinstance(path, Result) else Path(path)
     if format is not None or not is_run(place):
         return labels.open_dataset(place, host, format, options)
     if options:

@@ -77,5 +77,5 @@ def _read(path: Path) -> pd.DataFrame:
 
 def detections_of(result: Result) -> Path:
     """Return where the detections of a run are, which is told by ``--format``."""
-    found = result.folder / "detections.csv"
+    found = result.own_folder / "detections.csv"
     return found if found.is_file() else found.with_suffix(".parquet")

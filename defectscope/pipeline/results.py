@@ -73,7 +73,7 @@ class Result:
         again._former = self  # a temporary folder lives as long as this one
         return again
 
-    def expect_same_run(self) -> None:
+    def _expect_same_run(self) -> None:
         """Refuse to mix what ``run.json`` said with the tables of a later run in its place."""
         now = None
         with suppress(FormatError):  # a damaged file says nothing of another run
@@ -83,6 +83,12 @@ class Result:
                 f"the run in {self.folder} has been replaced or gone on with since it was loaded; "
                 "load it again, and give runs that are to be compared folders of their own"
             )
+
+    @property
+    def own_folder(self) -> Path:
+        """Its folder, for who reads its tables there; InputError where a later run took it."""
+        self._expect_same_run()
+        return self.folder
 
     @property
     def calibration(self) -> Calibration:
@@ -116,7 +122,7 @@ class Result:
     @functools.cached_property
     def masks(self) -> MaskedParts:
         """Parts of the frames in which detections were dropped."""
-        self.expect_same_run()
+        self._expect_same_run()
         return MaskedParts.recorded(self._plan.get("masks"), self.folder / MASK)
 
     @property
@@ -134,7 +140,7 @@ class Result:
     @functools.cached_property
     def frames(self) -> pd.DataFrame:
         """One row a frame."""
-        self.expect_same_run()
+        self._expect_same_run()
         path = self.folder / "frames.csv"
         if not path.is_file():
             raise InputError(f"the run folder {self.folder} lacks its table frames.csv")
@@ -153,7 +159,7 @@ class Result:
         return self._table("geometry", GEOMETRY_COLUMNS)
 
     def _table(self, name: str, columns: Mapping[str, str]) -> pd.DataFrame:
-        self.expect_same_run()
+        self._expect_same_run()
         path = self.folder / f"{name}.parquet"
         if path.is_file() or path.with_suffix(".csv").is_file() or any(path.glob("part-*")):
             return read_typed(path, columns)
@@ -165,7 +171,7 @@ class Result:
     @functools.cached_property
     def tracks(self) -> pd.DataFrame | None:
         """Linked detections, with a column ``particle``; None where nothing was tracked."""
-        self.expect_same_run()
+        self._expect_same_run()
         names = ("tracks.parquet", "tracks.csv")
         if not any((self.folder / name).exists() for name in names):
             return None
@@ -174,7 +180,7 @@ class Result:
     @functools.cached_property
     def particles(self) -> pd.DataFrame | None:
         """One row a particle; None where nothing was tracked."""
-        self.expect_same_run()
+        self._expect_same_run()
         path = self.folder / "particles.csv"
         with expected_whole(path):
             return read_csv(path) if path.exists() else None
