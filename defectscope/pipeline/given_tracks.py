@@ -9,6 +9,7 @@ import pandas as pd
 
 from defectscope.core.errors import FormatError, InputError
 from defectscope.core.tables import DETECTION_COLUMNS
+from defectscope.pipeline.detection_files import plain_table
 from defectscope.pipeline.parts import read_table
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def given_tracks(tracks: str | Path | pd.DataFrame, result: Result) -> pd.DataFr
         particle twice in one.
     """
     if isinstance(tracks, pd.DataFrame):
-        table, called = tracks, "the tracks"
+        table, called = plain_table(tracks), "the tracks"
     else:
         table, called = _read(Path(tracks)), f"the tracks {tracks}"
     missing = [name for name in (*DETECTION_COLUMNS, "particle") if name not in table]

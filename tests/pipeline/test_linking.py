@@ -45,6 +45,9 @@ def test_tracks_of_a_result_are_analysed_as_a_table(host, series, tmp_path):
     assert tracks["particle"].nunique() == 3
     given = {"report": False, "host": host, "out": tmp_path}
     assert ds.analyze(result, tracks=tracks, **given).run is result
+    # As trackpy has it, and as a table that was grouped.
+    for indexed in (tracks.set_index("frame", drop=False), tracks.set_index(["frame", "particle"])):
+        ds.analyze(result, tracks=indexed, **given)
     with pytest.raises(FormatError, match=r"^the tracks lack the columns particle; link the table"):
         ds.analyze(result, tracks=result.detections, **given)
 
