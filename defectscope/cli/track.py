@@ -9,6 +9,7 @@ import click
 
 from defectscope.cli.common import PATH, current_host, once, plural, say, warn
 from defectscope.core.errors import OutputError, UsageError
+from defectscope.core.run_limits import LEAST
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +51,7 @@ SUFFIXES = (".csv", ".parquet")
 )
 @once(
     "--frame-step",
-    type=click.IntRange(min=1),
+    type=click.IntRange(LEAST["frame_step"]),
     metavar="N",
     help="Difference of the indices of two frames that were looked at one after the other; by "
     "default the largest that fits all indices of TABLE.",

@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 
 from defectscope.core.frame_steps import common_step
+from defectscope.core.run_limits import whole_number
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.detection_files import NEEDED, plain_table, read_detections
 from defectscope.pipeline.given_tracks import detections_of
+from defectscope.pipeline.given_values import expected_tables
 from defectscope.pipeline.linking_tables import LinkingTables
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.results import Result
@@ -62,7 +64,9 @@ def track(
         The table cannot be read, an option is not possible, or the tracker fails.
     """
     say = say or only_warnings
-    choice = make_choices([tracker], options or {})[0]
+    choice = make_choices([tracker], expected_tables(options))[0]
+    if frame_step is not None:
+        frame_step = whole_number("frame_step", frame_step)
     path = detections_of(table) if isinstance(table, Result) else table
     if isinstance(path, pd.DataFrame):
         detections, beside = plain_table(path), LinkingTables(None)

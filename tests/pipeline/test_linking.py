@@ -27,6 +27,18 @@ def test_a_table_is_linked_as_its_file_is(table, tmp_path):
         ds.track(table, "trackpy", {"trackpy": {"memori": 2}})
 
 
+@pytest.mark.parametrize("options", [{"trackpy": None}, ["trackpy"], 3])
+def test_options_of_a_tracker_are_a_table(table, options):
+    with pytest.raises(OptionError, match="options are one table a component"):
+        ds.track(table, "trackpy", options)
+
+
+@pytest.mark.parametrize("step", [0, -1, 1.5, "2"])
+def test_a_frame_step_is_a_whole_number(table, step):
+    with pytest.raises(OptionError, match="frame_step must be a whole number of at least 1, found"):
+        ds.track(table, "trackpy", frame_step=step)
+
+
 def test_what_warns_is_a_warning_and_the_rest_is_for_who_asks(table):
     twice = pd.concat([table.assign(frame=2 * table["frame"]), table[:1]])
     with pytest.warns(UserWarning, match="^1 row repeats the frame") as caught:
