@@ -140,7 +140,7 @@ class Calibration(BaseModel):
         if isinstance(given, str | Path):
             return cls.from_toml(Path(given))
         if isinstance(given, Mapping):
-            return cls(**given)
+            return cls(**{str(name): value for name, value in given.items()})
         raise OptionError(
             "a calibration is a defectscope.Calibration, a mapping of its fields, or the path of a "
             f"TOML file; found {type(given).__name__}"

@@ -10,6 +10,7 @@ from defectscope.core.datasets import Dataset
 from defectscope.core.errors import OptionError, OutputError
 from defectscope.core.files import contents
 from defectscope.pipeline import labels
+from defectscope.pipeline.given_values import expected_path
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_files import refuse_file_of_run, refuse_run_folder
 from defectscope.pipeline.run_labels import is_run, run_dataset
@@ -52,7 +53,7 @@ def open_dataset(
     """
     host = host or default_host()
     # Under a name of its own: a temporary run is deleted with the last reference to its result.
-    place = path.own_folder if isinstance(path, Result) else Path(path)
+    place = path.own_folder if isinstance(path, Result) else expected_path(path)
     if format is not None or not is_run(place):
         return labels.open_dataset(place, host, format, options)
     if options:
@@ -100,8 +101,9 @@ def save_dataset(
     """
     host = host or default_host()
     host.find("formats", format)
-    refuse_existing(Path(path), overwrite)
-    return labels.save_dataset(dataset, Path(path), format, host, options)
+    path = expected_path(path)
+    refuse_existing(path, overwrite)
+    return labels.save_dataset(dataset, path, format, host, options)
 
 
 def refuse_existing(target: Path, overwrite: bool) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 from defectscope.core.errors import FormatError, InputError
 from defectscope.core.tables import DETECTION_COLUMNS
 from defectscope.pipeline.detection_files import plain_table
+from defectscope.pipeline.given_values import expected_path
 from defectscope.pipeline.parts import read_table
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def given_tracks(tracks: str | Path | pd.DataFrame, result: Result) -> pd.DataFr
     if isinstance(tracks, pd.DataFrame):
         table, called = plain_table(tracks), "the tracks"
     else:
-        table, called = _read(Path(tracks)), f"the tracks {tracks}"
+        path = expected_path(tracks, "a table of tracks, or its file")
+        table, called = _read(path), f"the tracks {path}"
     missing = [name for name in (*DETECTION_COLUMNS, "particle") if name not in table]
     if missing:
         raise FormatError(

@@ -13,7 +13,7 @@ from defectscope.core.run_limits import whole_number
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.detection_files import NEEDED, plain_table, read_detections
 from defectscope.pipeline.given_tracks import detections_of
-from defectscope.pipeline.given_values import expected_tables
+from defectscope.pipeline.given_values import expected_path, expected_tables
 from defectscope.pipeline.linking_tables import LinkingTables
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.results import Result
@@ -21,6 +21,8 @@ from defectscope.pipeline.said import only_warnings
 from defectscope.plugins.host import PluginHost, default_host
 
 __all__ = ["track"]
+
+TABLE = "a table of detections, its file, or what a pipeline returned"
 
 
 def track(
@@ -67,11 +69,11 @@ def track(
     choice = make_choices([tracker], expected_tables(options))[0]
     if frame_step is not None:
         frame_step = whole_number("frame_step", frame_step)
-    path = detections_of(table) if isinstance(table, Result) else table
-    if isinstance(path, pd.DataFrame):
-        detections, beside = plain_table(path), LinkingTables(None)
+    if isinstance(table, pd.DataFrame):
+        detections, beside = plain_table(table), LinkingTables(None)
     else:
-        detections, beside = read_detections(Path(path)), LinkingTables.beside(Path(path))
+        path = detections_of(table) if isinstance(table, Result) else expected_path(table, TABLE)
+        detections, beside = read_detections(path), LinkingTables.beside(path)
     _warn_of_repeated(detections, say)
     for text in beside.warnings:
         say(f"warning: {text}")
