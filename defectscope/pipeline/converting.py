@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from defectscope.core.datasets import Dataset
-from defectscope.core.errors import OptionError, OutputError
+from defectscope.core.errors import OptionError, OutputError, UsageError
 from defectscope.core.files import contents
 from defectscope.pipeline import labels
 from defectscope.pipeline.given_values import expected_path
@@ -97,10 +97,15 @@ def save_dataset(
     OutputError
         There is something at `path`, or it cannot be written.
     UsageError
-        There is no such format, or it can only be read.
+        There is no such format, or it can only be read; what was given is no dataset.
     """
     host = host or default_host()
     host.find("formats", format)
+    if not isinstance(dataset, Dataset):
+        raise UsageError(
+            "expected a dataset, as defectscope.open_dataset returns it of a path, or of what a "
+            f"pipeline returned; found something of type {type(dataset).__name__}"
+        )
     path = expected_path(path)
     refuse_existing(path, overwrite)
     return labels.save_dataset(dataset, path, format, host, options)

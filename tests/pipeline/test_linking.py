@@ -87,6 +87,9 @@ def test_what_a_run_found_is_labelled_data(host, series):
     assert len(ds.open_dataset(pipeline.run(series(2), overlay=False), host=host).images) == 2
     with pytest.raises(OptionError, match="is a run, which is read without options"):
         ds.open_dataset(result, options={"scale": 2}, host=host)
+    for given in (result, result.detections):
+        with pytest.raises(ds.UsageError, match=r"^expected a dataset, as defectscope\.open_dataset"):
+            ds.save_dataset(given, result.folder / "labels")
 
 
 def test_weights_are_found_without_a_list(tmp_path):
