@@ -97,9 +97,12 @@ def _rows_of_labels(
 ) -> pd.DataFrame | None:
     """Return what has a ``track_id``; as of truth, one in two sequences is two tracks.
 
-    `warnings` gains a line where a ``track_id`` is twice in a frame, and None is returned.
+    None, and a line in `warnings`, where an image has no frame index or a frame a track twice.
     """
     if not any("track_id" in j.predicted.measurements for j in joined):
+        return None
+    if any(j.frame is None for j in joined):
+        warnings.append("tracks are not scored: there are images without a frame index")
         return None
     tracked = [(j, j.predicted[np.isfinite(_track_ids(j.predicted))]) for j in joined]
     rows = pd.concat([_labelled_rows(j, own, types) for j, own in tracked], ignore_index=True)

@@ -385,6 +385,14 @@ def test_tracks_of_labels_are_scored_as_those_of_a_run(run, host):
     ]
 
 
+def test_tracks_in_images_without_frame_indices_are_not_scored(run, host):
+    images = with_tracks(truth_of(run()), [7, 9, 4]).images
+    bare = Dataset([replace(image, frame=None) for image in images])
+    found = evaluate(bare, bare, host=host)
+    assert (found.overall.f1, found.tracking) == (1, None)
+    assert found.warnings == ["tracks are not scored: there are images without a frame index"]
+
+
 def test_swapped_identities_show(run, host):
     result = run()
     first, *rest = with_tracks(truth_of(result), [0, 1, 2]).images
