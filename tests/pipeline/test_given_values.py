@@ -69,6 +69,11 @@ def test_an_unknown_setting_is_said(pipeline, series, tmp_path):
         pipeline.run(series(2), worker=2)
     with pytest.raises(ds.OptionError, match="no setting 'worker'"):
         pipeline.watch(tmp_path, tmp_path / "run", worker=2)
+    with pytest.raises(ds.OptionError, match=r"\(did you mean 'pixel_size_nm'\?\)"):
+        pipeline.watch(tmp_path, tmp_path / "run", pixel_size=0.1)
+    for name in ("pixel_size_nm", "dose_rate_dpa_per_s"):
+        with pytest.raises(ds.OptionError, match=rf"'{name}' is .*; give it to defectscope\.open"):
+            pipeline.run(series(2), tmp_path / "run", **{name: 2})
 
 
 @pytest.mark.parametrize("options", [{"find": None}, {"find": 3}, ["find"], "find"])
