@@ -121,8 +121,11 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
     """
     # Formats have files of the names of a run's tables, such as tracks.csv.
     refuse_run_folder(target, "layers")
-    refuse_file_of_run(target, "choose another OUT")
+    refuse_file_of_run(target, "choose another place")
     taken = target.exists() and (not target.is_dir() or contents(target))
     if taken and not overwrite:
         kind = "a folder that is not empty" if target.is_dir() else "a file"
-        raise OutputError(f"{target} exists and is {kind}; give another OUT, or --overwrite")
+        raise OutputError(
+            f"{target} exists and is {kind}; choose another place, or replace it with --overwrite "
+            "(overwrite=True)"
+        )

@@ -267,7 +267,7 @@ def check_overlap(iou: Any) -> None:
         It is not above 0 and at most 1.
     """
     if not (isinstance(iou, Real) and 0 < float(iou) <= 1):
-        raise OptionError(f"--iou must be a number above 0 and at most 1, found {iou!r}")
+        raise OptionError(f"the overlap iou must be a number above 0 and at most 1, found {iou!r}")
 
 
 def _type_names(joined: Iterable[Joined]) -> list[str]:

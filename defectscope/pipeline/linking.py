@@ -82,7 +82,7 @@ def track(
     if named.component.needs_geometry and not beside.has_geometry:
         say(
             f"warning: {named.label} goes by the courses of lines, which stand in geometry.* of a "
-            "run; there is none beside TABLE, so that it goes by positions"
+            "run; there is none beside the table, so that it goes by positions"
         )
     return beside.linked(named, detections, step)
 
@@ -96,7 +96,7 @@ def _common_step(detections: pd.DataFrame, say: Callable[[str], None]) -> int:
     if step > 1:
         say(
             f"frame indices are {step} apart, or multiples of it: memory and gaps count steps of "
-            f"{step}; --frame-step 1 counts every index"
+            f"{step}; a frame step of 1 counts every index"
         )
     return step
 

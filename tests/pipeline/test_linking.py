@@ -49,6 +49,7 @@ def test_what_warns_is_a_warning_and_the_rest_is_for_who_asks(table):
     assert [line.partition(":")[0] for line in said] == [
         "warning", "frame indices are 2 apart, or multiples of it",
     ]  # fmt: skip
+    assert said[1].endswith("; a frame step of 1 counts every index")
 
 
 def test_tracks_of_a_result_are_analysed_as_a_table(host, series, tmp_path):
