@@ -44,6 +44,8 @@ class Calibration(BaseModel):
     ------
     OptionError
         There is no such field, or a value is outside its limits.
+    FormatError
+        The table of frame times cannot be read, or is malformed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -62,7 +62,7 @@ def track(
 
     Raises
     ------
-    UsageError, FormatError, ComponentError
+    DefectscopeError
         The table cannot be read, an option is not possible, or the tracker fails.
     """
     say = say or only_warnings
