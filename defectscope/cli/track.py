@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["track"]
 
-SUFFIXES = (".csv", ".parquet")
-
 
 @click.command(short_help="Link the detections of a table into particles.")
 @click.argument("table", type=PATH)
@@ -105,6 +103,7 @@ def _of_tracker(
 
 def _check_target(table: Path, out: Path, overwrite: bool) -> None:
     """Refuse what cannot be written before anything is linked."""
+    from defectscope.pipeline.detection_files import SUFFIXES
     from defectscope.pipeline.run_files import refuse_file_of_run
 
     if out.suffix not in SUFFIXES:

@@ -16,7 +16,7 @@ from defectscope.core.errors import FormatError, UsageError
 from defectscope.core.tables import DETECTION_COLUMNS, typed
 from defectscope.pipeline.parts import read_csv
 
-__all__ = ["NEEDED", "plain_table", "read_detections"]
+__all__ = ["NEEDED", "SUFFIXES", "plain_table", "read_detections"]
 
 SUFFIXES = (".csv", ".parquet")
 NEEDED = ("frame", "x", "y")

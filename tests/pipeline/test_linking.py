@@ -89,7 +89,7 @@ def test_what_a_run_found_is_labelled_data(host, series):
     with pytest.raises(OptionError, match="is a run, which is read without options"):
         ds.open_dataset(result, options={"scale": 2}, host=host)
     for given in (result, result.detections):
-        with pytest.raises(ds.UsageError, match=r"^expected a dataset, as defectscope\.open_dataset"):
+        with pytest.raises(ds.UsageError, match=r"^expected a dataset, as defectscope\.open_"):
             ds.save_dataset(given, result.folder / "labels")
 
 
