@@ -83,9 +83,10 @@ def test_what_a_run_found_is_labelled_data(host, series):
     found = ds.open_dataset(result, host=host)
     assert [len(image.instances) for image in found.images] == [3, 3]
     assert len(ds.open_dataset(result.folder, host=host).images) == 2
-    # A temporary run lives at least until it is read.
+    # A temporary run lives until it is read; in an assertion pytest would keep it.
     pipeline = ds.Pipeline("find", analyses=[], host=host)
-    assert len(ds.open_dataset(pipeline.run(series(2), overlay=False), host=host).images) == 2
+    given = ds.open_dataset(pipeline.run(series(2), overlay=False), host=host)
+    assert len(given.images) == 2
     with pytest.raises(OptionError, match="is a run, which is read without options"):
         ds.open_dataset(result, options={"scale": 2}, host=host)
     for given in (result, result.detections):
