@@ -9,14 +9,13 @@ import click
 
 from defectscope.cli.common import PATH, current_host, once, plural, say, warn
 from defectscope.core.errors import OutputError, UsageError
+from defectscope.core.run_limits import LEAST
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 __all__ = ["track"]
-
-SUFFIXES = (".csv", ".parquet")
 
 
 @click.command(short_help="Link the detections of a table into particles.")
@@ -50,7 +49,7 @@ SUFFIXES = (".csv", ".parquet")
 )
 @once(
     "--frame-step",
-    type=click.IntRange(min=1),
+    type=click.IntRange(LEAST["frame_step"]),
     metavar="N",
     help="Difference of the indices of two frames that were looked at one after the other; by "
     "default the largest that fits all indices of TABLE.",
@@ -104,6 +103,7 @@ def _of_tracker(
 
 def _check_target(table: Path, out: Path, overwrite: bool) -> None:
     """Refuse what cannot be written before anything is linked."""
+    from defectscope.pipeline.detection_files import SUFFIXES
     from defectscope.pipeline.run_files import refuse_file_of_run
 
     if out.suffix not in SUFFIXES:

@@ -47,6 +47,8 @@ class Calibration(BaseModel):
     ------
     OptionError
         There is no such field, or a value is outside its limits.
+    FormatError
+        The table of frame times cannot be read, or is malformed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -143,7 +145,7 @@ class Calibration(BaseModel):
         if isinstance(given, str | Path):
             return cls.from_toml(Path(given))
         if isinstance(given, Mapping):
-            return cls(**given)
+            return cls(**{str(name): value for name, value in given.items()})
         raise OptionError(
             "a calibration is a defectscope.Calibration, a mapping of its fields, or the path of a "
             f"TOML file; found {type(given).__name__}"

@@ -1,4 +1,4 @@
-"""What a run may be asked for, on the command line and from Python alike."""
+"""What a run, or linking anew, may be asked for, on the command line and from Python alike."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["DEVICES", "LEAST", "TABLE_FORMATS", "one_of", "whole_number"]
 DEVICES = ("cpu", "cuda")
 TABLE_FORMATS = ("parquet", "csv")
 # 0 threads share the cores.
-LEAST = {"threads": 0, "batch_size": 1, "workers": 1}
+LEAST = {"threads": 0, "batch_size": 1, "workers": 1, "frame_step": 1}
 
 
 def whole_number(name: str, value: Any) -> int:

@@ -23,7 +23,12 @@ from defectscope.pipeline.figure_files import DEFAULT_FORMATS, figure_formats
 from defectscope.pipeline.finding_files import write_found
 from defectscope.pipeline.finishing import about_what_was_found, findings_of, readable_frames
 from defectscope.pipeline.given_tracks import given_tracks
-from defectscope.pipeline.given_values import expected_paths, expected_tables, several
+from defectscope.pipeline.given_values import (
+    expected_path,
+    expected_paths,
+    expected_tables,
+    several,
+)
 from defectscope.pipeline.label_results import run_or_labels
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.regions import check_corners
@@ -143,10 +148,11 @@ def analyse_run(
     options = expected_tables(options)
     frames = None if frames is None else frame_range_text(frames)
     roi = None if roi is None else check_corners(roi)
-    result = run_or_labels(Path(run), host)
-    folder = result.folder if out is None else Path(out)
+    run = expected_path(run, "a run folder, labelled data, or what a pipeline returned")
+    result = run_or_labels(run, host)
+    folder = result.folder if out is None else expected_path(out)
     of_run = folder.resolve() == result.folder.resolve()
-    _check_run(Path(run), result, out is None, tracks is not None)
+    _check_run(run, result, out is None, tracks is not None)
     if not of_run:
         refuse_run_folder(folder, "analysis")
     runtime = host.runtime()
@@ -168,7 +174,7 @@ def analyse_run(
     path = folder / "report.html" if report else None
     if path is not None:
         _write_report(
-            path, Path(run).resolve().name, result, tables, written.findings, runtime, host,
+            path, run.resolve().name, result, tables, written.findings, runtime, host,
             expected_paths(images), viewer_frames, warnings, formats,
         )  # fmt: skip
     return Analysed(written.findings, written.files, path, warnings)
@@ -326,6 +332,6 @@ def analyze(
         There is no run, an analysis raised, or a selection holds nothing.
     """
     result = run if isinstance(run, Result) else None
-    folder = run.folder if isinstance(run, Result) else run
+    folder = run.own_folder if isinstance(run, Result) else run
     done = analyse_run(folder, host or default_host(), analyses, options, **settings)
     return replace(done, run=result)

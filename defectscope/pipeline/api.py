@@ -20,7 +20,7 @@ from defectscope.pipeline.calibrating import given_calibration, unknown_fraction
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.given_frames import GivenFrames, given_digests
-from defectscope.pipeline.given_values import expected_tables, several
+from defectscope.pipeline.given_values import expected_path, expected_tables, several
 from defectscope.pipeline.lag import Lag
 from defectscope.pipeline.lanes import lane_count
 from defectscope.pipeline.masking import masked_parts
@@ -206,7 +206,7 @@ class Pipeline:
         if chosen.mixed_sizes:
             frames = frames.calibrated(without_laws(frames.calibration, warnings))
         if out is not None:
-            return self._session(frames, Path(out), chosen, progress, warnings).run()
+            return self._session(frames, expected_path(out), chosen, progress, warnings).run()
         holder = tempfile.TemporaryDirectory()
         try:
             self._session(frames, Path(holder.name), chosen, progress, warnings).run()
@@ -267,7 +267,7 @@ class Pipeline:
         values = {name: settings.pop(name) for name in known if name in settings}
         # What is to be said of it is said where it meets that of the first file.
         given = given_calibration(Calibration(), calibration, values)
-        frames = WatchedFolder(Path(folder), self.host, given)
+        frames = WatchedFolder(expected_path(folder), self.host, given)
         frames.warnings += unknown_fractions(given, self.host.defect_types())
         warnings = list(self.warnings)
         chosen = self._chosen(settings, masks, warnings)
@@ -277,7 +277,7 @@ class Pipeline:
             raise UsageError("--watch takes frames one by one; leave out --batch-size")
         frames.unrelated = chosen.mixed_sizes
         frames.in_order = chosen.vote is not None or chosen.register is not None
-        parts = vars(self._session(frames, Path(out), chosen, progress, warnings))
+        parts = vars(self._session(frames, expected_path(out), chosen, progress, warnings))
         kept = {name: parts[name] for name in Session.__match_args__ if not name.startswith("_")}
         lanes = lane_count(self.threads, self.device)
         return WatchSession(
@@ -359,4 +359,6 @@ def load_run(folder: str | Path | Result) -> Result:
     UsageError
         The folder holds no run.
     """
-    return folder.reloaded() if isinstance(folder, Result) else Result(Path(folder))
+    if isinstance(folder, Result):
+        return folder.reloaded()
+    return Result(expected_path(folder, "a run folder, or what a pipeline returned"))

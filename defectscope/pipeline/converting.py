@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from defectscope.core.datasets import Dataset
-from defectscope.core.errors import OptionError, OutputError
+from defectscope.core.errors import OptionError, OutputError, UsageError
 from defectscope.core.files import contents
 from defectscope.pipeline import labels
+from defectscope.pipeline.given_values import expected_path
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_files import refuse_file_of_run, refuse_run_folder
 from defectscope.pipeline.run_labels import is_run, run_dataset
@@ -51,12 +52,13 @@ def open_dataset(
         An option is not possible; a run is read without any.
     """
     host = host or default_host()
-    path = path.folder if isinstance(path, Result) else Path(path)
-    if format is not None or not is_run(path):
-        return labels.open_dataset(path, host, format, options)
+    # Under a name of its own: a temporary run is deleted with the last reference to its result.
+    place = path.own_folder if isinstance(path, Result) else expected_path(path)
+    if format is not None or not is_run(place):
+        return labels.open_dataset(place, host, format, options)
     if options:
-        raise OptionError(f"{path} is a run, which is read without options; leave them out")
-    return run_dataset(path, host.defect_types())
+        raise OptionError(f"{place} is a run, which is read without options; leave them out")
+    return run_dataset(place, host.defect_types())
 
 
 def save_dataset(
@@ -95,12 +97,18 @@ def save_dataset(
     OutputError
         There is something at `path`, or it cannot be written.
     UsageError
-        There is no such format, or it can only be read.
+        There is no such format, or it can only be read; what was given is no dataset.
     """
     host = host or default_host()
     host.find("formats", format)
-    refuse_existing(Path(path), overwrite)
-    return labels.save_dataset(dataset, Path(path), format, host, options)
+    if not isinstance(dataset, Dataset):
+        raise UsageError(
+            "expected a dataset, as defectscope.open_dataset returns it of a path, or of what a "
+            f"pipeline returned; found something of type {type(dataset).__name__}"
+        )
+    path = expected_path(path)
+    refuse_existing(path, overwrite)
+    return labels.save_dataset(dataset, path, format, host, options)
 
 
 def refuse_existing(target: Path, overwrite: bool) -> None:
@@ -113,8 +121,11 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
     """
     # Formats have files of the names of a run's tables, such as tracks.csv.
     refuse_run_folder(target, "layers")
-    refuse_file_of_run(target, "choose another OUT")
+    refuse_file_of_run(target, "choose another place")
     taken = target.exists() and (not target.is_dir() or contents(target))
     if taken and not overwrite:
         kind = "a folder that is not empty" if target.is_dir() else "a file"
-        raise OutputError(f"{target} exists and is {kind}; give another OUT, or --overwrite")
+        raise OutputError(
+            f"{target} exists and is {kind}; choose another place, or replace it with --overwrite "
+            "(overwrite=True)"
+        )

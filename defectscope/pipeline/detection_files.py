@@ -16,7 +16,7 @@ from defectscope.core.errors import FormatError, UsageError
 from defectscope.core.tables import DETECTION_COLUMNS, typed
 from defectscope.pipeline.parts import read_csv
 
-__all__ = ["NEEDED", "plain_table", "read_detections"]
+__all__ = ["NEEDED", "SUFFIXES", "plain_table", "read_detections"]
 
 SUFFIXES = (".csv", ".parquet")
 NEEDED = ("frame", "x", "y")
@@ -45,7 +45,7 @@ def read_detections(path: Path) -> pd.DataFrame:
         if not parts:
             raise UsageError(f"the folder {path} holds no .parquet files")
     elif path.suffix not in SUFFIXES:
-        raise UsageError(f"TABLE must be a .parquet or .csv file, found {path.name!r}")
+        raise UsageError(f"the table must be a .parquet or .csv file, found {path.name!r}")
     else:
         parts = [path]
     try:

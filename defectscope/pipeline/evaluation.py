@@ -25,6 +25,7 @@ from defectscope.core.sizes import (
     size_errors,
     statistics_by_type,
 )
+from defectscope.pipeline.given_values import expected_path
 from defectscope.pipeline.joining import Joined, join_frames
 from defectscope.pipeline.labels import open_dataset
 from defectscope.pipeline.line_evaluation import frame_line_scores, has_lines, line_columns
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NOTHING_TRUE", "Evaluation", "check_overlap", "evaluate"]
 
+GIVEN = "a run, or labelled data, or its path"
 NOTHING_TRUE = (
     "the truth has no label that counts: recall and F1 are not known, and all that was found, but "
     "for what fits ignored truth, is taken for false alarms"
@@ -223,13 +225,13 @@ def _opened(
     host: PluginHost,
 ) -> tuple[Result | Dataset, Dataset, Result | None, list[str]]:
     """Return both sides, the run that is taken for the truth, and what their readers warn of."""
-    if isinstance(predictions, str | Path):
-        path = Path(predictions)
+    if not isinstance(predictions, Result | Dataset):
+        path = expected_path(predictions, GIVEN)
         predictions = Result(path) if is_run(path) else open_dataset(path, host)
     of_run: Result | None = None
     said: tuple[str, ...] = ()
     if not isinstance(truth, Dataset):
-        path = truth.folder if isinstance(truth, Result) else Path(truth)
+        path = truth.folder if isinstance(truth, Result) else expected_path(truth, GIVEN)
         if isinstance(truth, Result) or is_run(path):
             said = (_run_as_truth(path, predictions),)
             of_run = truth if isinstance(truth, Result) else Result(path)
@@ -265,7 +267,7 @@ def check_overlap(iou: Any) -> None:
         It is not above 0 and at most 1.
     """
     if not (isinstance(iou, Real) and 0 < float(iou) <= 1):
-        raise OptionError(f"--iou must be a number above 0 and at most 1, found {iou!r}")
+        raise OptionError(f"the overlap iou must be a number above 0 and at most 1, found {iou!r}")
 
 
 def _type_names(joined: Iterable[Joined]) -> list[str]:

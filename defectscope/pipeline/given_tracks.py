@@ -9,6 +9,8 @@ import pandas as pd
 
 from defectscope.core.errors import FormatError, InputError
 from defectscope.core.tables import DETECTION_COLUMNS
+from defectscope.pipeline.detection_files import plain_table
+from defectscope.pipeline.given_values import expected_path
 from defectscope.pipeline.parts import read_table
 
 if TYPE_CHECKING:
@@ -36,9 +38,10 @@ def given_tracks(tracks: str | Path | pd.DataFrame, result: Result) -> pd.DataFr
         particle twice in one.
     """
     if isinstance(tracks, pd.DataFrame):
-        table, called = tracks, "the tracks"
+        table, called = plain_table(tracks), "the tracks"
     else:
-        table, called = _read(Path(tracks)), f"the tracks {tracks}"
+        path = expected_path(tracks, "a table of tracks, or its file")
+        table, called = _read(path), f"the tracks {path}"
     missing = [name for name in (*DETECTION_COLUMNS, "particle") if name not in table]
     if missing:
         raise FormatError(
@@ -77,5 +80,5 @@ def _read(path: Path) -> pd.DataFrame:
 
 def detections_of(result: Result) -> Path:
     """Return where the detections of a run are, which is told by ``--format``."""
-    found = result.folder / "detections.csv"
+    found = result.own_folder / "detections.csv"
     return found if found.is_file() else found.with_suffix(".parquet")

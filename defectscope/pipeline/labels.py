@@ -16,6 +16,7 @@ from defectscope.core.errors import (
     UsageError,
 )
 from defectscope.pipeline.choices import Choice
+from defectscope.pipeline.given_values import expected_table
 from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.plugins.host import PluginHost, Registered
 from defectscope.plugins.quiet import quiet_stdout
@@ -217,4 +218,4 @@ def save_dataset(
 
 
 def _named(name: str, host: PluginHost, options: Mapping[str, Any] | None) -> NamedComponent:
-    return NamedComponent.build(host, "formats", Choice(name, name, options or {}))
+    return NamedComponent.build(host, "formats", Choice(name, name, expected_table(options)))

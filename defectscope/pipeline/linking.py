@@ -9,9 +9,11 @@ from typing import Any
 import pandas as pd
 
 from defectscope.core.frame_steps import common_step
+from defectscope.core.run_limits import whole_number
 from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.detection_files import NEEDED, plain_table, read_detections
 from defectscope.pipeline.given_tracks import detections_of
+from defectscope.pipeline.given_values import expected_path, expected_tables
 from defectscope.pipeline.linking_tables import LinkingTables
 from defectscope.pipeline.named import NamedComponent
 from defectscope.pipeline.results import Result
@@ -19,6 +21,8 @@ from defectscope.pipeline.said import only_warnings
 from defectscope.plugins.host import PluginHost, default_host
 
 __all__ = ["track"]
+
+TABLE = "a table of detections, its file, or what a pipeline returned"
 
 
 def track(
@@ -58,16 +62,18 @@ def track(
 
     Raises
     ------
-    UsageError, FormatError, ComponentError
+    DefectscopeError
         The table cannot be read, an option is not possible, or the tracker fails.
     """
     say = say or only_warnings
-    choice = make_choices([tracker], options or {})[0]
-    path = detections_of(table) if isinstance(table, Result) else table
-    if isinstance(path, pd.DataFrame):
-        detections, beside = plain_table(path), LinkingTables(None)
+    choice = make_choices([tracker], expected_tables(options))[0]
+    if frame_step is not None:
+        frame_step = whole_number("frame_step", frame_step)
+    if isinstance(table, pd.DataFrame):
+        detections, beside = plain_table(table), LinkingTables(None)
     else:
-        detections, beside = read_detections(Path(path)), LinkingTables.beside(Path(path))
+        path = detections_of(table) if isinstance(table, Result) else expected_path(table, TABLE)
+        detections, beside = read_detections(path), LinkingTables.beside(path)
     _warn_of_repeated(detections, say)
     for text in beside.warnings:
         say(f"warning: {text}")
@@ -76,7 +82,7 @@ def track(
     if named.component.needs_geometry and not beside.has_geometry:
         say(
             f"warning: {named.label} goes by the courses of lines, which stand in geometry.* of a "
-            "run; there is none beside TABLE, so that it goes by positions"
+            "run; there is none beside the table, so that it goes by positions"
         )
     return beside.linked(named, detections, step)
 
@@ -90,7 +96,7 @@ def _common_step(detections: pd.DataFrame, say: Callable[[str], None]) -> int:
     if step > 1:
         say(
             f"frame indices are {step} apart, or multiples of it: memory and gaps count steps of "
-            f"{step}; --frame-step 1 counts every index"
+            f"{step}; a frame step of 1 counts every index"
         )
     return step
 

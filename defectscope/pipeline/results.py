@@ -85,6 +85,12 @@ class Result:
             )
 
     @property
+    def own_folder(self) -> Path:
+        """Its folder, for who reads its tables there; InputError where a later run took it."""
+        self._expect_same_run()
+        return self.folder
+
+    @property
     def calibration(self) -> Calibration:
         """Calibration of the series."""
         try:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from defectscope.core.calibration import Calibration
 from defectscope.core.errors import OptionError, UsageError, did_you_mean
 from defectscope.core.registration import RegistrationOptions
 from defectscope.core.run_limits import TABLE_FORMATS, one_of, whole_number
@@ -13,6 +14,7 @@ from defectscope.core.votes import Vote
 from defectscope.pipeline.masking import MaskedParts
 from defectscope.pipeline.regions import Roi, check_corners
 from defectscope.pipeline.registering import chosen_registration
+from defectscope.pipeline.time_tables import DOSE_RATE
 
 __all__ = ["RunSettings"]
 
@@ -61,11 +63,17 @@ class RunSettings:
     def given(cls, settings: Mapping[str, Any], masks: MaskedParts) -> RunSettings:
         """Return settings by name as they were given; OptionError where there is none of a name."""
         known = [setting.name for setting in fields(cls)]
+        of_calibration = [*Calibration.model_fields, DOSE_RATE]
         for name in settings:
-            if name not in known:
+            if name in of_calibration:
                 raise OptionError(
-                    f"a run has no setting {name!r}{did_you_mean(name, known)}; its settings are: "
-                    f"{', '.join(known)}"
+                    f"{name!r} is no setting of a run, but of the calibration, which frames bring "
+                    "with them; give it to defectscope.open"
+                )
+            if name not in known:
+                hint = did_you_mean(name, [*known, *of_calibration])
+                raise OptionError(
+                    f"a run has no setting {name!r}{hint}; its settings are: {', '.join(known)}"
                 )
         return cls(**settings, masks=masks)
 

@@ -1,4 +1,4 @@
-"""Scores of the tracks of a run against the tracks that labelled images have."""
+"""Scores of tracks, of a run or of labelled images, against those that labelled images have."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def track_scores(
     if isinstance(predictions, Result):
         rows = _rows_of_run(predictions, joined, types, warnings, of_run)
     else:
-        rows = _rows_of_labels(joined, types)
+        rows = _rows_of_labels(joined, types, warnings)
     if rows is None:
         return None
     true = pd.concat([_labelled_rows(j, j.true, types) for j in joined], ignore_index=True)
@@ -93,13 +93,28 @@ def _rows_of_run(
 
 
 def _rows_of_labels(
-    joined: Sequence[Joined], types: Mapping[str, DefectType]
+    joined: Sequence[Joined], types: Mapping[str, DefectType], warnings: list[str]
 ) -> pd.DataFrame | None:
-    """Return what has a ``track_id``; as of truth, one in two sequences is two tracks."""
+    """Return what has a ``track_id``; as of truth, one in two sequences is two tracks.
+
+    None, and a line in `warnings`, where an image has no frame index or a frame a track twice.
+    """
     if not any("track_id" in j.predicted.measurements for j in joined):
+        return None
+    if any(j.frame is None for j in joined):
+        warnings.append("tracks are not scored: there are images without a frame index")
         return None
     tracked = [(j, j.predicted[np.isfinite(_track_ids(j.predicted))]) for j in joined]
     rows = pd.concat([_labelled_rows(j, own, types) for j, own in tracked], ignore_index=True)
+    twice = rows.duplicated(["sequence", "frame", "track_id"])
+    if twice.any():
+        # Under its own number, not the one that it gets below.
+        track, frame = rows.loc[twice, ["track_id", "frame"]].iloc[0]
+        warnings.append(
+            "tracks are not scored: a track can be in a frame once, but track_id "
+            f"{int(track)} is in frame {int(frame)} twice in the predictions"
+        )
+        return None
     particle = rows.groupby(["sequence", "track_id"]).ngroup()
     return rows.assign(particle=particle)[["frame", "particle", "line", *BOXES, "ignore"]]
 

@@ -92,7 +92,7 @@ def test_existing_output_is_kept(labels: Path) -> None:
     for target, kind in ((file, "a file"), (folder, "a folder that is not empty")):
         caught = error(labels, target, "--to", "coco")
         assert isinstance(caught, OutputError)
-        assert f"{target} exists and is {kind}; give another OUT, or --overwrite" in str(caught)
+        assert f"{target} exists and is {kind}; choose another place, or replace" in str(caught)
     assert file.read_text() == "mine"
     for target in (file, folder):
         assert run(labels, target, "--to", "coco", "--overwrite").exit_code == 0
@@ -174,7 +174,8 @@ def test_process_exit_codes_and_streams(labels: Path) -> None:
     again = process("labels.json", "out", "--to", "labelme")
     assert again.returncode == 1
     assert again.stderr == (
-        "error: out exists and is a folder that is not empty; give another OUT, or --overwrite\n"
+        "error: out exists and is a folder that is not empty; choose another place, or replace it "
+        "with --overwrite (overwrite=True)\n"
     )
     assert process("labels.json", "new", "--to", "no-such").returncode == 2
     labels.write_text('{"images": [\n,]}')

@@ -256,7 +256,7 @@ def test_from_python_nothing_is_written_unless_asked(folder, tmp_path):
             {"detectors": "dark-blobs", "options": {"dark-blobs": {"blur": 2}}},
             "did you mean 'blur_px'",
         ),
-        ({"iou": 0}, "--iou must be above 0"),
+        ({"iou": 0}, "iou must be a number above 0"),
         ({"frames": "7:9"}, "no labelled frame of"),
         (
             {"detectors": "x=dark-blobs", "options": {"dark-blobs": {"blur_px": 2}}},

@@ -379,7 +379,18 @@ def test_tracks_of_labels_are_scored_as_those_of_a_run(run, host):
     again = with_tracks(Dataset(true.images[:1]), [7, 7, 4]).images
     twice = evaluate(Dataset([*again, *found.images[1:]]), true, host=host)
     assert twice.tracking is None
-    assert any("tracks are not scored" in text for text in twice.warnings)
+    assert twice.warnings == [
+        "tracks are not scored: a track can be in a frame once, but track_id 7 is in frame "
+        f"{again[0].frame} twice in the predictions"
+    ]
+
+
+def test_tracks_in_images_without_frame_indices_are_not_scored(run, host):
+    images = with_tracks(truth_of(run()), [7, 9, 4]).images
+    bare = Dataset([replace(image, frame=None) for image in images])
+    found = evaluate(bare, bare, host=host)
+    assert (found.overall.f1, found.tracking) == (1, None)
+    assert found.warnings == ["tracks are not scored: there are images without a frame index"]
 
 
 def test_swapped_identities_show(run, host):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import defectscope as ds
+from defectscope.core.calibration import Calibration
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.given_values import several
 from defectscope.pipeline.masking import masked_parts
@@ -68,6 +69,11 @@ def test_an_unknown_setting_is_said(pipeline, series, tmp_path):
         pipeline.run(series(2), worker=2)
     with pytest.raises(ds.OptionError, match="no setting 'worker'"):
         pipeline.watch(tmp_path, tmp_path / "run", worker=2)
+    with pytest.raises(ds.OptionError, match=r"\(did you mean 'pixel_size_nm'\?\)"):
+        pipeline.watch(tmp_path, tmp_path / "run", pixel_size=0.1)
+    for name in ("pixel_size_nm", "dose_rate_dpa_per_s"):
+        with pytest.raises(ds.OptionError, match=rf"'{name}' is .*; give it to defectscope\.open"):
+            pipeline.run(series(2), tmp_path / "run", **{name: 2})
 
 
 @pytest.mark.parametrize("options", [{"find": None}, {"find": 3}, ["find"], "find"])
@@ -82,6 +88,53 @@ def test_options_are_tables(host, options):
 def test_what_is_no_path_is_not_opened(host, paths):
     with pytest.raises(ds.UsageError, match="expected the path of a file or folder, or several"):
         ds.open(paths, host=host)
+
+
+@pytest.fixture
+def run(pipeline, series, tmp_path):
+    return pipeline.run(series(2), tmp_path / "run", **PLAIN)
+
+
+@pytest.mark.parametrize("given", [5, None, ["a.csv"], [1] * 100])
+def test_what_is_no_path_is_one_sentence(host, pipeline, tmp_path, given):
+    for use in (
+        lambda: ds.load_run(given),
+        lambda: ds.analyze(given, host=host),
+        lambda: ds.track(given, "by-rank", host=host),
+        lambda: ds.open_dataset(given, host=host),
+        lambda: ds.save_dataset(ds.Dataset([]), given),
+        lambda: ds.evaluate(given, ds.Dataset([]), host=host),
+        lambda: ds.evaluate(ds.Dataset([]), given, host=host),
+        lambda: pipeline.watch(given, tmp_path / "run"),
+        lambda: pipeline.watch(tmp_path, given),
+    ):
+        with pytest.raises(ds.UsageError, match=r"^expected .*; found") as caught:
+            use()
+        assert len(str(caught.value)) < 160
+
+
+def test_what_is_no_table_of_tracks_is_one_sentence(host, run):
+    for given in (5, run):
+        with pytest.raises(ds.UsageError, match=r"^expected a table of tracks, or its file; found"):
+            ds.analyze(run, tracks=given, host=host)
+
+
+def test_names_are_text_or_several(host, run):
+    with pytest.raises(ds.UsageError, match="expected one name, or several as a list; found 5"):
+        ds.Pipeline("find", 5, host=host)
+    with pytest.raises(ds.UsageError, match="expected one name, or several as a list; found 5"):
+        ds.analyze(run, 5, host=host)
+
+
+def test_fields_of_a_calibration_have_names():
+    with pytest.raises(ds.OptionError, match="the calibration has no '1'"):
+        Calibration.of({1: 3})
+
+
+def test_options_of_a_format_are_one_table(tmp_path):
+    ds.save_dataset(ds.Dataset([]), tmp_path / "labels")
+    with pytest.raises(ds.OptionError, match=r"options are a table, such as .*; found 3"):
+        ds.open_dataset(tmp_path / "labels", options=3)
 
 
 def test_a_pipeline_runs_on_frames_and_not_on_paths(pipeline, series, tmp_path):

@@ -90,6 +90,19 @@ def test_a_result_never_shows_the_tables_of_a_later_run(run):
     assert len(ds.load_run(first.folder).frames) == len(second.frames) == 4
 
 
+def test_a_later_run_is_not_taken_for_the_one_that_was_given(run, host):
+    first = run(options={"find": {"boxes": 1}})
+    run(overwrite=True)
+    for use in (
+        lambda: ds.analyze(first, ["number-density"], report=False, host=host),
+        lambda: ds.track(first, "by-rank", host=host),
+        lambda: ds.open_dataset(first, host=host),
+    ):
+        with pytest.raises(ds.InputError, match=r"has been replaced .*load it again"):
+            use()
+    assert len(ds.open_dataset(ds.load_run(first), host=host).images) == 4
+
+
 def test_a_result_is_loaded_again(run, host, series):
     first = run(options={"find": {"boxes": 1}})
     run(overwrite=True)

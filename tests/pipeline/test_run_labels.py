@@ -124,8 +124,8 @@ def test_lines_that_nobody_measured_are_lines_by_their_type(tmp_path):
     ("target", "format", "text"),
     [
         ("", "napari", "is a run folder, whose files must stay as they are; .*run/layers"),
-        ("tracks.csv", "imagej-csv", r"tracks\.csv is a file of the run itself.*another OUT"),
-        ("run.json", "coco", r"run\.json is a file of the run itself.*another OUT"),
+        ("tracks.csv", "imagej-csv", r"tracks\.csv is a file of the run itself.*another place"),
+        ("run.json", "coco", r"run\.json is a file of the run itself.*another place"),
     ],
 )
 def test_nothing_is_converted_over_a_run(run, target, format, text):
