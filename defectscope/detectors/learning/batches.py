@@ -28,6 +28,8 @@ MakeBatch = Callable[["TrainingData", list[int], np.random.Generator], dict[str,
 ERROR = "error"
 # Batches that each worker keeps ready.
 AHEAD = 3
+# How long a worker that is told to end still makes batches, s: more than any step needs.
+GRACE_S = 15
 
 
 def frame_numbers(step: int, count: int, length: int | None, seed: int) -> list[int]:
@@ -115,13 +117,21 @@ class Batches(IterableDataset[dict[str, Any]]):
 
 
 def _leave_signals_to_parent(number: int) -> None:
-    """Ignore in a worker what ends a training, whose parent still needs batches to end well.
+    """Put off in a worker what ends a training, whose parent still needs batches to end well.
 
-    A batch system tells every process of a job. Told again, a worker ends: so does its parent end
-    one that is stuck.
+    A batch system tells every process of a job. Told again, a worker ends at once, and in any case
+    soon: Python waits at its end for workers that it told once.
     """
     deaf_to_terminal()
-    signal.signal(signal.SIGTERM, lambda *given: signal.signal(given[0], signal.SIG_DFL))
+    signal.signal(signal.SIGTERM, _end_soon)
+
+
+def _end_soon(number: int, *_: Any) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    # Not on Windows, where nothing is told before the end.
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(GRACE_S)
 
 
 class _Loader(DataLoader[dict[str, Any]]):

@@ -20,7 +20,9 @@ from defectscope.detectors.heatmap.architecture import Architecture  # noqa: E40
 from defectscope.detectors.heatmap.crops import CropMaker  # noqa: E402
 from defectscope.detectors.heatmap.options import HeatmapTrainingOptions  # noqa: E402
 from defectscope.detectors.learning.batches import (  # noqa: E402
+    GRACE_S,
     Batches,
+    _end_soon,
     batch_loader,
     frame_numbers,
 )
@@ -74,16 +76,31 @@ def test_a_batch_holds_crops_and_their_targets(five):
 def test_workers_change_no_batch_and_signals_end_none(five, count):
     before = signal.getsignal(signal.SIGINT)
     iterator = iter(batch_loader(batches(), count))
-    first = next(iterator)
+    # One of each worker: before that it may not have got so far.
+    first = list(islice(iterator, max(count, 1)))
     workers = getattr(iterator.gi_frame.f_locals["batches"], "_workers", [])
     assert len(workers) == count
     # As of a terminal, and of a batch system.
     for worker in workers:
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             os.kill(worker.pid, getattr(signal, name, signal.SIGINT))
-    same([first, *islice(iterator, 4)], five)
+    same([*first, *islice(iterator, 5 - len(first))], five)
     assert all(worker.is_alive() for worker in workers)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.skipif(not hasattr(signal, "alarm"), reason="signals are those of POSIX")
+def test_a_worker_that_is_told_to_end_does_so_before_long(monkeypatch):
+    kept = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGALRM)}
+    told = []
+    monkeypatch.setattr(signal, "alarm", told.append)
+    try:
+        _end_soon(signal.SIGTERM)
+        assert {signal.getsignal(number) for number in kept} == {signal.SIG_DFL}
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    assert told == [GRACE_S]
 
 
 def test_gone_on_with_it_is_as_if_it_had_not_stopped(five):
