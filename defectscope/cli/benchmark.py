@@ -21,6 +21,7 @@ from defectscope.cli.common import (
     warn,
 )
 from defectscope.cli.score_tables import score_console, score_table
+from defectscope.core.run_limits import DEVICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,7 +72,7 @@ __all__ = ["benchmark"]
     default=0,
     help="Threads of a detector; 0 means one a core (default).",
 )
-@once("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@once("--device", type=click.Choice(DEVICES), default="cpu", show_default=True)
 @once(
     "--time-limit",
     "time_limit_s",

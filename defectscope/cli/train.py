@@ -16,6 +16,7 @@ from defectscope.cli.common import (
     say,
     shown_progress,
 )
+from defectscope.core.run_limits import DEVICES
 
 __all__ = ["train"]
 
@@ -36,7 +37,7 @@ __all__ = ["train"]
 @once("--title", default="", help="One line for the card of the weights.")
 @rename_option
 @component_options
-@once("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@once("--device", type=click.Choice(DEVICES), default="cpu", show_default=True)
 @once(
     "--threads",
     type=click.IntRange(0),

@@ -70,7 +70,7 @@ def expected_tables(options: Any) -> Mapping[str, Mapping[str, Any]]:
         return tables
     raise OptionError(
         "options are one table a component, such as {'dark-blobs': {'min_area_px': 60}}; "
-        f"found {options!r}"
+        f"found {_shown(options)}"
     )
 
 

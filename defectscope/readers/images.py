@@ -11,7 +11,11 @@ import cv2
 import numpy as np
 
 from defectscope import DamagedFrameError, FrameSequence, Reader
-from defectscope.readers.image_metadata import PNG_SIGNATURE, announced_images, orientation
+from defectscope.readers.image_metadata import (
+    JPEG_SIGNATURE,
+    PNG_SIGNATURE,
+    orientation_and_images,
+)
 from defectscope.readers.pixels import TURNED, grey_pixels, warn_once
 
 if TYPE_CHECKING:
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageFile", "ImageReader"]
 
-PNG, JPEG, BMP = PNG_SIGNATURE, b"\xff\xd8\xff", b"BM"
+PNG, JPEG, BMP = PNG_SIGNATURE, JPEG_SIGNATURE, b"BM"
 # A marker of a JPEG file: neither a stuffed 0xFF of the compressed data nor a restart marker.
 JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
 JPEG_END = 0xD9
@@ -82,14 +86,14 @@ class ImageFile(FrameSequence):
         return grey_pixels(pixels, name, self.warnings)
 
     def _warn_about(self, data: bytes) -> None:
-        count = announced_images(data)
+        turned, count = orientation_and_images(data)
         if count > 1:
             warn_once(
                 self.warnings,
                 f"the file is an animated PNG of {count} images; the first is used, so save each "
                 "as a file of its own",
             )
-        if orientation(data) != 1:
+        if turned != 1:
             warn_once(self.warnings, TURNED)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from defectscope import DamagedFrameError
 from defectscope.readers.images import ImageFile, ImageReader
@@ -150,9 +151,9 @@ def test_a_damaged_orientation_says_nothing(tmp_path: Path, grey: np.ndarray) ->
 
 @pytest.mark.parametrize("count", [1, 7])
 def test_an_animated_png(tmp_path: Path, grey: np.ndarray, count: int) -> None:
-    path = written(tmp_path / "a.png", grey)
-    data = path.read_bytes()
-    path.write_bytes(data[:33] + chunk(b"acTL", struct.pack(">II", count, 0)) + data[33:])
+    path = tmp_path / "a.png"
+    first, *others = (Image.fromarray((grey + k).astype(np.uint8)) for k in range(count))
+    first.save(path, save_all=True, append_images=others)
     frames = opened(path)
     frames.read(0)
     said = ["animated PNG of 7 images; the first is used" in text for text in frames.warnings]

@@ -28,7 +28,8 @@ MakeBatch = Callable[["TrainingData", list[int], np.random.Generator], dict[str,
 ERROR = "error"
 # Batches that each worker keeps ready.
 AHEAD = 3
-# How long a worker that is told to end still makes batches, s: more than any step needs.
+# How long a worker that is told to end still makes batches, s: for the step that its
+# parent ends first.
 GRACE_S = 15
 
 
