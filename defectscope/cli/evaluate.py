@@ -29,6 +29,12 @@ __all__ = ["evaluate"]
     show_default=True,
     help="Overlap of boxes that a match needs.",
 )
+@once(
+    "--tracks",
+    type=PATH,
+    metavar="TABLE",
+    help="Tracks that 'track' made of the run's detections, in place of those of the run.",
+)
 @click.option("--sweep", is_flag=True, help="Search scores and overlaps for the best F1.")
 @rename_option
 @click.option("--json", "as_json", is_flag=True, help="Write everything as JSON to stdout.")
@@ -38,6 +44,7 @@ def evaluate(
     predictions: Path,
     truth: Path,
     iou: float,
+    tracks: Path | None,
     sweep: bool,
     rename: tuple[str, ...],
     as_json: bool,
@@ -48,13 +55,16 @@ def evaluate(
 
     Frames are joined by file name. A match needs boxes that overlap by --iou; pairs are made
     from the highest overlap down, one to one.
+
+    Where TRUTH has a track_id, tracks are scored too: those of the run, of --tracks, or of labels
+    with a track_id.
     """
     from defectscope.pipeline.evaluation import evaluate as compare
     from defectscope.pipeline.renaming import parse_renames
 
     result = compare(
         predictions, truth, iou=iou, sweep=sweep, rename=parse_renames(rename),
-        host=current_host(context),
+        tracks=tracks, host=current_host(context),
     )  # fmt: skip
     for text in result.warnings:
         warn(text)

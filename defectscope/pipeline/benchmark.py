@@ -15,6 +15,7 @@ from defectscope.core.errors import (
     UsageError,
 )
 from defectscope.core.provenance import machine_description, package_versions
+from defectscope.core.run_limits import DEVICES, one_of, positive_number, whole_number
 from defectscope.pipeline.benchmark_data import (
     BenchmarkData,
     open_benchmark_data,
@@ -29,8 +30,9 @@ from defectscope.pipeline.benchmark_scores import score_line
 from defectscope.pipeline.bootstrap import PERCENTILES, RESAMPLES, SEED
 from defectscope.pipeline.choices import Choice
 from defectscope.pipeline.evaluation import NOTHING_TRUE, check_overlap
+from defectscope.pipeline.given_values import expected_path, expected_paths, expected_tables
 from defectscope.pipeline.named import reported_types
-from defectscope.pipeline.renaming import renamed_dataset
+from defectscope.pipeline.renaming import expected_renames, renamed_dataset
 from defectscope.plugins.host import PluginHost, default_host
 
 if TYPE_CHECKING:
@@ -114,24 +116,28 @@ def benchmark(
     >>> found.table[["detector", "f1", "frames_per_s"]]  # doctest: +SKIP
     """
     check_overlap(iou)
+    device, worst = one_of("device", device, DEVICES), whole_number("worst", worst)
+    threads = whole_number("threads", threads) or available_cores()
+    if time_limit_s is not None:
+        time_limit_s = positive_number("time_limit_s", time_limit_s)
+    rename, options = expected_renames(rename), expected_tables(options)
+    target = None if out is None else expected_path(out)
     host = host or default_host()
-    threads = threads or available_cores()
     warnings: list[str] = []
     runtime = host.runtime(device=device, threads=threads)
-    choices = chosen_detectors(detectors, options or {}, host)
+    choices = chosen_detectors(detectors, options, host)
     entrants = [enter(choice, runtime, host, warnings) for choice in choices]
-    paths = [datasets] if isinstance(datasets, str | Path) else datasets
-    data = open_benchmark_data([Path(path) for path in paths], host, frames)
+    data = open_benchmark_data(expected_paths(datasets), host, frames)
     if rename:
         can = {name for e in entrants if e.named is not None for name in reported_types(e.named)}
         data = with_names(data, rename, can)
     if noise:
         data = [each for one in data for each in (one, *with_noise(one))]
-    folder = None if out is None else BenchmarkFolder(Path(out), host, worst)
+    folder = None if target is None else BenchmarkFolder(target, host, worst)
     if folder is not None:
         folder.create(overwrite)
     found = Benchmark(
-        {**_info(entrants, data, runtime, iou, frames), "rename": dict(rename or {})},
+        {**_info(entrants, data, runtime, iou, frames), "rename": dict(rename)},
         [],
         None if folder is None else folder.path,
         list(dict.fromkeys([*warnings, *(text for one in data for text in one.truth.warnings)])),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from defectscope.core.errors import DefectscopeError, OptionError, UsageError
 from defectscope.pipeline.choices import Choice, make_choices
+from defectscope.pipeline.given_values import several
 from defectscope.pipeline.named import NamedComponent
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def chosen_detectors(
     host: PluginHost,
 ) -> list[Choice]:
     """Return what takes part, the reference last unless it is among them under its own name."""
-    given = [detectors] if isinstance(detectors, str | Choice) else list(detectors)
+    given = several(detectors)
     parsed = [item if isinstance(item, Choice) else Choice.parse(item) for item in given]
     aliases = [choice.alias for choice in parsed]
     if REFERENCE not in aliases and host.matching("detectors", SHIPPED_REFERENCE):

@@ -11,7 +11,7 @@ from typing import Any
 from defectscope.core.errors import FormatError, OptionError, UsageError, did_you_mean
 from defectscope.core.options import parse_assignment
 
-__all__ = ["Choice", "gather_options", "make_choices", "read_config"]
+__all__ = ["Choice", "expected_name", "gather_options", "make_choices", "read_config"]
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,7 @@ class Choice:
         UsageError
             It is none of these.
         """
-        if not isinstance(text, str):
-            raise UsageError(
-                "a component is named by text, NAME, distribution/NAME or ALIAS=NAME, found "
-                f"{text!r}; docs/plugins.md shows how a class of your own gets a name"
-            )
-        alias, equals, name = text.partition("=")
+        alias, equals, name = expected_name(text).partition("=")
         if not equals:
             return cls(text, text.rpartition("/")[2])
         if not alias.strip() or not name.strip():
@@ -54,6 +49,16 @@ class Choice:
                 f"a component is NAME, distribution/NAME or ALIAS=NAME, found {text!r}"
             )
         return cls(name.strip(), alias.strip())
+
+
+def expected_name(given: Any) -> str:
+    """Return the name of a component; UsageError where it is no text."""
+    if not isinstance(given, str):
+        raise UsageError(
+            "a component is named by text, NAME, distribution/NAME or ALIAS=NAME, found "
+            f"{given!r}; docs/plugins.md shows how a class of your own gets a name"
+        )
+    return given
 
 
 def read_config(path: Path | None) -> dict[str, dict[str, Any]]:

@@ -29,12 +29,12 @@ from defectscope.pipeline.given_values import expected_path
 from defectscope.pipeline.joining import Joined, join_frames
 from defectscope.pipeline.labels import open_dataset
 from defectscope.pipeline.line_evaluation import frame_line_scores, has_lines, line_columns
-from defectscope.pipeline.renaming import check_renames, names_in, renamed
+from defectscope.pipeline.renaming import check_renames, expected_renames, names_in, renamed
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.run_labels import is_run, truth_of_run
 from defectscope.pipeline.run_status import said_of_incomplete
 from defectscope.pipeline.score_sweep import score_sweep
-from defectscope.pipeline.track_evaluation import track_scores
+from defectscope.pipeline.track_evaluation import run_tracks, track_scores
 from defectscope.pipeline.truth_seen import looked_at_px, outside_masks, within_roi
 from defectscope.plugins.host import PluginHost, default_host
 
@@ -119,6 +119,7 @@ def evaluate(
     iou: float = 0.15,
     sweep: bool = False,
     rename: Mapping[str, str] | None = None,
+    tracks: str | Path | pd.DataFrame | None = None,
     host: PluginHost | None = None,
 ) -> Evaluation:
     """Compare predictions with truth; frames are joined by file name.
@@ -135,22 +136,29 @@ def evaluate(
         Also search the grid of scores and overlaps for the best F1 (P3).
     rename
         New names of defect types by old ones, on both sides; those of one name become one.
+    tracks
+        A table that `track` linked from the detections of the run in `predictions`, or its file,
+        in place of the run's own tracks.
 
     Raises
     ------
     UsageError
-        No frame has both a prediction and a truth.
+        No frame has both a prediction and a truth, or there are tracks beside labelled predictions.
+    InputError, FormatError
+        A side or the tracks are not there, or cannot be read.
     OptionError
         The overlap is not between 0 and 1, or what is to be renamed is not there.
     """
     check_overlap(iou)
+    rename = expected_renames(rename)
     host = host or default_host()
     predictions, truth, of_run, warnings = _opened(predictions, truth, host)
+    linked = run_tracks(predictions, tracks)
     types = host.defect_types()
     joined = join_frames(predictions, truth, types, warnings)
     if rename:
         check_renames(rename, names_in(truth) | _names_of(predictions), types)
-    joined = _comparable(joined, rename or {}, types)
+    joined = _comparable(joined, rename, types)
     joined, area_px = _looked_at(joined, predictions, of_run, types, warnings)
     names = _type_names(joined)
     warnings += _foreign_names(joined)
@@ -162,7 +170,7 @@ def evaluate(
     line_frames = _line_frames(pairs, types, declared)
     if line_frames:
         per_frame = per_frame.assign(**line_columns(line_frames))
-    tracking = track_scores(predictions, joined, iou, types, warnings, of_run)
+    tracking = track_scores(predictions, joined, iou, types, warnings, of_run, linked)
     return Evaluation(
         iou,
         sum((count_matches(p, t, iou) for p, t in pairs), Counts()),

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from defectscope.core.errors import UsageError
+from defectscope.core.run_limits import whole_number
 from defectscope.pipeline.choices import make_choices
 from defectscope.pipeline.generation import generate_dataset
+from defectscope.pipeline.given_values import expected_path, expected_tables, several
 from defectscope.pipeline.samples import SamplePlan
 
 if TYPE_CHECKING:
@@ -82,28 +84,18 @@ def generate(
         The folder holds something else, or cannot be written to.
     """
     width, height = _sides(size)
-    count, seed = _whole("count", count, 1), _whole("seed", seed, 0)
-    workers = _whole("workers", workers, 1)
-    length = None if length is None else _whole("length", length, 1)
-    names = [generators] if isinstance(generators, str) else list(generators)
-    given = {name: dict(values) for name, values in (options or {}).items()}
-    behind, *chosen = make_choices([background, *names], given)
+    count, seed = whole_number("count", count), whole_number("seed", seed)
+    workers = whole_number("workers", workers)
+    length = None if length is None else whole_number("length", length)
+    folder = expected_path(out)
+    given = {name: dict(values) for name, values in expected_tables(options).items()}
+    behind, *chosen = make_choices([background, *several(generators)], given)
     plan = SamplePlan(behind, tuple(chosen), (height, width), seed, length, bit_depth)
     return generate_dataset(
-        plan, count, Path(out), host,
+        plan, count, folder, host,
         workers=workers, masks=masks, resume=resume, overwrite=overwrite, whole=whole,
         progress=progress,
     )  # fmt: skip
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    try:
-        found = operator.index(value)
-    except TypeError:
-        found = least - 1
-    if found < least:
-        raise UsageError(f"{name} must be a whole number of {least} or more, found {value!r}")
-    return found
 
 
 def _sides(size: Any) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from defectscope.core.datasets import Dataset
     from defectscope.core.instances import Instances
 
-__all__ = ["check_renames", "names_in", "parse_renames", "renamed", "renamed_dataset"]
+__all__ = [
+    "check_renames",
+    "expected_renames",
+    "names_in",
+    "parse_renames",
+    "renamed",
+    "renamed_dataset",
+]
 
 
 def parse_renames(texts: Iterable[str]) -> dict[str, str]:
@@ -36,6 +43,20 @@ def parse_renames(texts: Iterable[str]) -> dict[str, str]:
                 f"--rename calls {old!r} both {names[old]!r} and {new!r}; give it one name"
             )
     return names
+
+
+def expected_renames(given: Any) -> Mapping[str, str]:
+    """Return new names by old ones as they were given; OptionError where it is no such table."""
+    if given is None:
+        return {}
+    if isinstance(given, Mapping) and all(
+        isinstance(name, str) for pair in given.items() for name in pair
+    ):
+        return given
+    raise OptionError(
+        f"rename must be new names of defect types by old ones, such as {{'loop': 'dot'}}, found "
+        f"{given!r}"
+    )
 
 
 def names_in(dataset: Dataset) -> set[str]:

@@ -72,7 +72,7 @@ class SamplePlan:
                 f"found {width} x {height} px"
             )
         if self.bit_depth not in (8, 16):
-            raise UsageError(f"images have 8 or 16 bits, found {self.bit_depth}")
+            raise UsageError(f"images have 8 or 16 bits, found {self.bit_depth!r}")
         if not self.generators:
             raise UsageError("name at least one generator")
         if self.length is not None and len(self.generators) > 1:

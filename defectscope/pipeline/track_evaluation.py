@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from defectscope.core.errors import FormatError
+from defectscope.core.errors import FormatError, UsageError
 from defectscope.core.geometry.boxes import box_centres
 from defectscope.core.tracking_metrics import tracking_scores
+from defectscope.pipeline.given_tracks import given_tracks
 from defectscope.pipeline.line_evaluation import line_positions
 from defectscope.pipeline.results import Result
 from defectscope.pipeline.truth_seen import unseen
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from defectscope.core.datasets import Dataset
@@ -23,10 +26,32 @@ if TYPE_CHECKING:
     from defectscope.core.instances import Instances
     from defectscope.pipeline.joining import Joined
 
-__all__ = ["track_scores"]
+__all__ = ["run_tracks", "track_scores"]
 
 BOXES = ["x_min", "y_min", "x_max", "y_max"]
 NO_LINE = np.zeros((0, 2))
+
+
+def run_tracks(
+    predictions: Result | Dataset, tracks: str | Path | pd.DataFrame | None
+) -> pd.DataFrame | None:
+    """Return the tracks of a run that were given in place of its own; None where there are none.
+
+    Raises
+    ------
+    UsageError
+        There are tracks beside labelled predictions.
+    InputError, FormatError
+        They are not there, cannot be read, or were not linked from the detections of the run.
+    """
+    if tracks is None:
+        return None
+    if not isinstance(predictions, Result):
+        raise UsageError(
+            "tracks in a table of their own must be those of a run, found labelled predictions: "
+            "give each label its track_id and leave out --tracks, or name the run"
+        )
+    return given_tracks(tracks, predictions)
 
 
 def track_scores(
@@ -36,6 +61,7 @@ def track_scores(
     types: Mapping[str, DefectType],
     warnings: list[str],
     of_run: Result | None = None,
+    linked: pd.DataFrame | None = None,
 ) -> dict[str, Any] | None:
     """Return MOTA, IDF1 and so on; None where one side has no tracks, or impossible ones.
 
@@ -54,11 +80,16 @@ def track_scores(
         twice in a frame, so that there are no scores.
     of_run
         The run that is taken for the truth: what it did not look at is no false alarm.
+    linked
+        Tracks in place of those of a run; see `run_tracks`.
     """
     if not any("track_id" in j.true.measurements for j in joined):
+        if linked is not None:
+            warnings.append("tracks are not scored: no label of the truth has a track_id")
         return None
     if isinstance(predictions, Result):
-        rows = _rows_of_run(predictions, joined, types, warnings, of_run)
+        linked = predictions.tracks if linked is None else linked
+        rows = _rows_of_run(predictions, linked, joined, types, warnings, of_run)
     else:
         rows = _rows_of_labels(joined, types, warnings)
     if rows is None:
@@ -75,12 +106,12 @@ def track_scores(
 
 def _rows_of_run(
     run: Result,
+    tracks: pd.DataFrame | None,
     joined: Sequence[Joined],
     types: Mapping[str, DefectType],
     warnings: list[str],
     of_run: Result | None,
 ) -> pd.DataFrame | None:
-    tracks = run.tracks
     if tracks is None:
         return None
     tracks = tracks[tracks["frame"].isin([j.frame for j in joined])]

@@ -17,11 +17,14 @@ from defectscope.core.errors import (
     UsageError,
 )
 from defectscope.core.options import Options, validate_options
+from defectscope.core.run_limits import DEVICES, one_of, whole_number
 from defectscope.core.training import TrainingData, TrainingJob, is_follower
 from defectscope.core.weights import WeightFiles, find_weights, refuse_foreign
+from defectscope.pipeline.choices import expected_name
+from defectscope.pipeline.given_values import expected_path, expected_table
 from defectscope.pipeline.named import NamedComponent, guarded
 from defectscope.pipeline.recipes import RecipeData
-from defectscope.pipeline.renaming import check_renames
+from defectscope.pipeline.renaming import check_renames, expected_renames
 from defectscope.pipeline.said import only_warnings
 from defectscope.pipeline.script_guard import expect_guard
 from defectscope.pipeline.training_sets import DatasetData
@@ -118,13 +121,18 @@ def train(
     Raises
     ------
     UsageError
-        The detector learns nothing, or the file has another suffix.
+        The detector learns nothing, the file has another suffix, or a setting is not as it must be.
     OutputError
         `out` exists, or a file beside it that is not of former weights would be lost.
     """
     host = host or default_host()
     say = say or only_warnings
-    out = Path(out)
+    device, seed = one_of("device", device, DEVICES), whole_number("seed", seed)
+    threads, workers = whole_number("threads", threads), whole_number("workers", workers, 0)
+    steps = None if steps is None else whole_number("steps", steps)
+    rename, options = expected_renames(rename), expected_table(options)
+    data, out = expected_path(data), expected_path(out)
+    validation = None if validation is None else expected_path(validation)
     if out.suffix != ".safetensors":
         raise UsageError(f"--out must be a .safetensors file, found {out.name}")
     expect_guard()
@@ -141,12 +149,12 @@ def train(
             "--resume, replace it with --overwrite, or choose another --out"
         )
     if not follows:
-        inputs = [Path(path) for path in (data, validation) if path is not None]
+        inputs = [path for path in (data, validation) if path is not None]
         refuse_foreign(out, resume or overwrite, inputs)
     named, training_options = _trainable(host, name)
-    chosen = validate_options(training_options, options or {}, name)
+    chosen = validate_options(training_options, options, name)
     runtime = host.runtime(device=device, threads=threads or _threads(workers))
-    training, held_out = _opened(Path(data), validation, host, rename or {}, say)
+    training, held_out = _opened(data, validation, host, rename, say)
     job = TrainingJob(
         training, out, chosen, held_out,
         None if init is None else find_weights(str(init), host.weights()),
@@ -214,7 +222,7 @@ def _weight_files(
 
 def _trainable(host: PluginHost, name: str) -> tuple[NamedComponent, type[Options]]:
     """Return a detector that can be trained, and the options of its training."""
-    named = NamedComponent.of_class(host, "detectors", name)
+    named = NamedComponent.of_class(host, "detectors", expected_name(name))
     detector = named.component
     if not issubclass(detector, TrainableDetector):
         raise UsageError(
@@ -226,14 +234,14 @@ def _trainable(host: PluginHost, name: str) -> tuple[NamedComponent, type[Option
 
 def _opened(
     data: Path,
-    validation: Path | str | None,
+    validation: Path | None,
     host: PluginHost,
     rename: Mapping[str, str],
     say: Callable[[str], None],
 ) -> tuple[TrainingData, TrainingData | None]:
     """Return what is learned from and what is held out, and say what is to be said of both."""
     training = open_training_data(data, host, rename)
-    held_out = None if validation is None else open_training_data(Path(validation), host, rename)
+    held_out = None if validation is None else open_training_data(validation, host, rename)
     sources = [source for source in (training, held_out) if source is not None]
     _check_rename(rename, sources)
     for source in sources:

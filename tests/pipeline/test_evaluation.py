@@ -362,6 +362,25 @@ def test_tracks_are_scored_where_both_sides_have_them(run, host):
     assert evaluate(truth_of(result), true, host=host).tracking is None
 
 
+def test_tracks_in_a_table_of_their_own_are_scored_in_place_of_those_of_the_run(
+    run, host, tmp_path
+):
+    result, untracked = run(), run(name="untracked", tracker=None)
+    true = with_tracks(truth_of(result), [7, 9, 4])
+    own = evaluate(result, true, host=host).tracking
+    assert evaluate(untracked, true, tracks=result.tracks, host=host).tracking == own
+    table = tmp_path / "relinked.csv"
+    result.tracks.assign(particle=range(len(result.tracks))).to_csv(table, index=False)
+    scores = evaluate(result, true, tracks=table, host=host).tracking
+    assert (scores["id_switches"], scores["matches"]) == (6, 9)
+    bare = evaluate(result, truth_of(result), tracks=result.tracks, host=host)
+    assert bare.warnings == ["tracks are not scored: no label of the truth has a track_id"]
+    with pytest.raises(ds.UsageError, match="must be those of a run, found labelled predictions"):
+        evaluate(true, true, tracks=table, host=host)
+    with pytest.raises(ds.InputError, match="there is no table of tracks"):
+        evaluate(result, true, tracks=tmp_path / "gone.csv", host=host)
+
+
 def test_tracks_of_labels_are_scored_as_those_of_a_run(run, host):
     result = run()
     true, found = (with_tracks(truth_of(result), ids) for ids in ([7, 9, 4], [0, 1, 2]))

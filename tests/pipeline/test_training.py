@@ -101,6 +101,29 @@ def test_a_detector_that_fails_is_named(step, recipe, tmp_path, monkeypatch):
         train("learner", recipe, tmp_path / "x.safetensors", host=isolated_host(Plugin()))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"threads": -1}, "threads must be a whole number of at least 0, found -1"),
+        ({"workers": 1.5}, "workers must be a whole number of at least 0, found 1.5"),
+        ({"steps": 0}, "steps must be a whole number of at least 1, found 0"),
+        ({"seed": "a"}, "seed must be a whole number of at least 0, found 'a'"),
+        ({"device": "tpu"}, "device must be cpu or cuda, found 'tpu'"),
+        ({"options": 3}, "options are a table, such as .* found 3"),
+        ({"rename": 3}, "rename must be new names of defect types by old ones.* found 3"),
+        ({"data": 5}, "expected the path of a file or folder; found 5"),
+        ({"validation": 5}, "expected the path of a file or folder; found 5"),
+        ({"out": 5}, "expected the path of a file or folder; found 5"),
+        ({"name": 5}, "a component is named by text"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence_and_leaves_nothing(wrong, sentence, recipe, tmp_path):
+    given = {"name": "learner", "data": recipe, "out": tmp_path / "x.safetensors", **wrong}
+    with pytest.raises(ds.UsageError, match=sentence):
+        train(**given, host=isolated_host(Plugin()))
+    assert list(tmp_path.iterdir()) == [recipe]
+
+
 @pytest.mark.parametrize("error", [OutputError("the disk is full"), KeyboardInterrupt()])
 def test_what_is_no_fault_of_it_comes_through(error, recipe, tmp_path, monkeypatch):
     monkeypatch.setattr(Learner, "learned", staticmethod(lambda: fail(error)))
