@@ -271,9 +271,14 @@ def what_was_selected(frames: FrameSequence) -> str:
 # The number is followed at most by the first part of a suffix in two parts: img005.ome.tif.
 _STEM_AND_NUMBER = re.compile(r"(.*?)(\d+)((?:\.[A-Za-z]+)?)")
 # Text follows the only number: img (5).png, as Windows names files, and frame_0005_BF.png. Letters
-# that follow directly are a unit (300kV, 5min), and a date counts nothing either.
+# that follow directly are a unit (300kV, 5min), as some words are behind a blank (5 min, 5_min), and a date
+# counts nothing either.
 _DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)"
-_NUMBER_INSIDE = re.compile(rf"(\D*)(?!{_DATE})(\d+)([\W_]\D*)")
+_UNIT = (
+    r"(?i:[ _-](?:ms|sec|min|hrs?|[km]e?v|°[ck]|degc?|[nuµμm]m|dpa|kx|hz|fps|mrad|[np]a)| [shck%])"
+    r"(?![^\W_])"
+)
+_NUMBER_INSIDE = re.compile(rf"(\D*)(?!{_DATE})(\d+)(?!{_UNIT})([\W_]\D*)")
 FRAME_RANGE = (
     "frames must be given as FIRST:STOP or FIRST:STOP:STEP with STEP at least 1 (461:661 selects "
     "frame indices 461 to 660)"
@@ -284,8 +289,8 @@ LARGEST_INDEX = 2**63 - 1  # tables hold frame indices as int64
 def stem_and_number(stem: str) -> tuple[str, int] | None:
     """Return what is named beside the number of a file name, and the number.
 
-    That is the number at the end, or the only one where no letter follows it directly; where text
-    follows it, ``…`` is in its place.
+    That is the number at the end, or the only one where neither a letter follows it directly nor a
+    unit after a blank; where text follows it, ``…`` is in its place.
     `stem` is the name without its last suffix; None where it has no such number, or too large a
     one.
     """
