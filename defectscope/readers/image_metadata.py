@@ -7,7 +7,7 @@ import struct
 
 from PIL import ExifTags, JpegImagePlugin, PngImagePlugin
 
-__all__ = ["JPEG_SIGNATURE", "PNG_SIGNATURE", "orientation_and_images"]
+__all__ = ["JPEG_SIGNATURE", "PNG_SIGNATURE", "UPRIGHT", "orientation_and_images"]
 
 PNG_SIGNATURE, JPEG_SIGNATURE = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 UPRIGHT = 1

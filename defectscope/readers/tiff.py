@@ -17,7 +17,8 @@ from pydantic import Field
 
 from defectscope import DamagedFrameError, FrameSequence, InputError, Options, Reader
 from defectscope.core.tiff_pixels import full_pages, page_pixels
-from defectscope.readers.pixels import grey_pixels, warn_once
+from defectscope.readers.image_metadata import UPRIGHT
+from defectscope.readers.pixels import TURNED, grey_pixels, warn_once
 from defectscope.readers.tiff_axes import chosen_images, image_grid, runs_in_time
 from defectscope.readers.tiff_metadata import calibration_of, declared_images, frame_interval
 
@@ -209,6 +210,8 @@ class TiffFrames(FrameSequence):
         return self._grey(page, page.asarray(maxworkers=self._threads), name)
 
     def _grey(self, page: TiffPage | TiffFrame, stored: NDArray[Any], name: str) -> NDArray[Any]:
+        if _orientation(page.keyframe) != UPRIGHT:
+            warn_once(self.warnings, TURNED)
         palette = not self._is_imagej
         pixels = page_pixels(page.keyframe, stored, name, self.warnings, with_palette=palette)
         return grey_pixels(pixels, name, self.warnings)
@@ -231,6 +234,12 @@ class TiffFrames(FrameSequence):
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_file": None}
+
+
+def _orientation(page: TiffPage) -> int:
+    """Return how a page asks to be shown, 1 (as it is stored) to 8."""
+    tag = page.tags.get("Orientation")
+    return tag.value if tag is not None and tag.value in range(2, 9) else UPRIGHT
 
 
 def _run_behind_first_page(file: TiffFile, declared: int, number: int) -> _Run | None:

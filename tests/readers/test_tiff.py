@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from defectscope import DamagedFrameError, DefectscopeError, InputError
-from defectscope.readers.pixels import COLOURS, ROUNDED
+from defectscope.readers.pixels import COLOURS, ROUNDED, TURNED
 from defectscope.readers.tiff import TiffFrames, TiffReader
 
 RNG = np.random.default_rng(0)
@@ -231,6 +231,16 @@ def test_imagejs_palette_is_for_display_only(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", stored, imagej=True, colormap=colormap)
     with opened(tmp_path / "a.tif") as frames:
         assert states(frames, [stored]) == "."
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 9])
+def test_an_image_to_be_shown_turned(tmp_path: Path, orientation: int) -> None:
+    path = tmp_path / "turned.tif"
+    tag = (274, "H", 1, orientation, True)
+    write_pages(path, STACK[:2], extratags=[tag])
+    frames = opened(path)
+    assert states(frames, STACK[:2]) == ".."
+    assert frames.warnings == ([TURNED] if orientation in (3, 6) else [])
 
 
 def test_white_as_zero_is_turned_round(tmp_path: Path) -> None:
