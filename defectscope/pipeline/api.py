@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from defectscope.core.base import Component, Runtime
 from defectscope.core.calibration import Calibration
 from defectscope.core.cores import available_cores
-from defectscope.core.errors import UsageError
+from defectscope.core.errors import InputError, UsageError
 from defectscope.core.frames import Frame, FrameSequence
 from defectscope.core.options import changed_options
 from defectscope.core.provenance import input_digests
@@ -28,7 +29,9 @@ from defectscope.pipeline.named import NamedComponent, guarded, reported_types
 from defectscope.pipeline.opening import open_frames
 from defectscope.pipeline.registering import chosen_registration
 from defectscope.pipeline.results import Result
+from defectscope.pipeline.run_status import GOING_ON, said_of_incomplete
 from defectscope.pipeline.runfolder import RunFolder
+from defectscope.pipeline.said import only_warnings
 from defectscope.pipeline.script_guard import expect_guard, expect_importable
 from defectscope.pipeline.session import Progress, RunSettings, Session
 from defectscope.pipeline.time_tables import DOSE_RATE
@@ -354,11 +357,21 @@ def _recorded(
 def load_run(folder: str | Path | Result) -> Result:
     """Open a run folder; that of a result is read again.
 
+    While a run goes on, its tables hold what is finished, up to 64 frames behind; a warning says
+    how far that is.
+
     Raises
     ------
     UsageError
         The folder holds no run.
     """
     if isinstance(folder, Result):
-        return folder.reloaded()
-    return Result(expected_path(folder, "a run folder, or what a pipeline returned"))
+        result = folder.reloaded()
+    else:
+        result = Result(expected_path(folder, "a run folder, or what a pipeline returned"))
+    if result.info.get("status") in GOING_ON:
+        # A table that is not there yet is an error where it is asked for.
+        with suppress(InputError):
+            for text in said_of_incomplete(Result(result.folder)):
+                only_warnings(f"warning: {text}; load it again for more")
+    return result

@@ -9,7 +9,10 @@ from defectscope.pipeline.run_info import said_of_former
 if TYPE_CHECKING:
     from defectscope.pipeline.results import Result
 
-__all__ = ["said_of_incomplete"]
+__all__ = ["GOING_ON", "said_of_incomplete"]
+
+# What a run says of itself until it ends; one that was killed says so for ever.
+GOING_ON = ("running", "tracking")
 
 
 def said_of_incomplete(result: Result) -> list[str]:

@@ -49,6 +49,20 @@ def test_whoever_reads_the_tables_is_told_how_far_the_run_came(folder, tmp_path,
     assert INTERRUPTED.format(folder) in " ".join(done.stderr.split())
 
 
+@pytest.mark.parametrize("status", ["running", "tracking"])
+def test_a_run_that_goes_on_is_loaded_with_a_warning(folder, status):
+    recorded(folder, status, 40)
+    message = rf"is not complete \({status}\): it has 3 of 40 frames; load it again for more"
+    with pytest.warns(UserWarning, match=message):
+        result = ds.load_run(folder)
+    assert len(result.frames) == len(result.detections) == 3
+
+
+def test_a_run_that_ended_is_loaded_without_one(folder):
+    recorded(folder, "interrupted", 40)
+    assert len(ds.load_run(folder).frames) == 3
+
+
 @pytest.mark.parametrize(
     ("status", "planned", "said"),
     [
