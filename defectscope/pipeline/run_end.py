@@ -50,6 +50,7 @@ def recorded_end(folder: RunFolder, record: Callable[[str], None]) -> Iterator[N
                 finally:
                     # Renames alone, which a full disk allows.
                     former_is_back = folder.settle()
+                    folder.owner.release()
     except KeyboardInterrupt as stop:
         stop.add_note(_what_is_left(folder, status, former_is_back))
         raise

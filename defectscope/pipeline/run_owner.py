@@ -2,12 +2,59 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["other_owner", "write_owner"]
+from defectscope.core.errors import OutputError
+
+__all__ = ["OWNER", "RunOwner", "other_owner", "write_owner"]
+
+OWNER = ".run-owner"
+# Of a process on another host nobody sees whether it lives, but one at work writes now and then.
+QUIET_S = 600.0
+
+
+class RunOwner:
+    """Which process works on the run in a folder.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._path = folder, folder / OWNER
+
+    def expect_no_other(self) -> None:
+        """Refuse to touch a run that another process is at work on.
+
+        Raises
+        ------
+        OutputError
+            It is, or it was a moment ago on another host.
+        """
+        if other := other_owner(self._path, QUIET_S):
+            raise OutputError(
+                f"another run is at work in {self._folder} ({other}); wait for its end, choose "
+                f"another --out, or, if it is not at work any more, delete {self._path} and run "
+                "again"
+            )
+
+    def take(self) -> None:
+        """Say that this process is at work; again from time to time."""
+        with suppress(OSError):  # of a full disk: tables tell of that
+            write_owner(self._path)
+
+    def release(self) -> None:
+        """Say that it is not any more."""
+        with suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
 
 def write_owner(path: Path) -> None:
@@ -15,17 +62,21 @@ def write_owner(path: Path) -> None:
     path.write_text(f"{os.getpid()} {platform.node()}\n", encoding="utf-8")
 
 
-def other_owner(path: Path) -> str | None:
+def other_owner(path: Path, quiet_s: float = math.inf) -> str | None:
     """Return which other process is at work, as far as is known; None where there is none.
 
-    Of one on another host nobody can say here whether it still is.
+    Of one on another host nobody can say here whether it still is: it is taken to be until the file
+    was not written for `quiet_s`, s.
     """
     try:
         pid, _, host = path.read_text(encoding="utf-8").strip().partition(" ")
         number = int(pid)
+        quiet = time.time() - path.stat().st_mtime > quiet_s
     except (OSError, ValueError):
         return None  # not there, or half written when the program was killed
     if host == platform.node() and (number == os.getpid() or not _is_alive(number)):
+        return None
+    if host != platform.node() and quiet:
         return None
     return f"process {number} on {host}"
 

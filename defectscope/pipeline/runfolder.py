@@ -30,6 +30,7 @@ from defectscope.pipeline.former_run import FormerRun
 from defectscope.pipeline.parts import GrowingTable, expected_whole, read_csv
 from defectscope.pipeline.plans import plan_difference
 from defectscope.pipeline.run_info import INFO, own_info, read_info
+from defectscope.pipeline.run_owner import OWNER, RunOwner
 from defectscope.pipeline.stages import FrameOutcome
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class RunFolder:
         self.detections = GrowingTable(path / "detections.parquet", DETECTION_COLUMNS)
         self.geometry = GrowingTable(path / "geometry.parquet", GEOMETRY_COLUMNS)
         self.frames_path = path / "frames.csv"
+        self.owner = RunOwner(path)
         self._former = FormerRun(path, INFO)
         self._session: str | None = None
 
@@ -92,7 +94,7 @@ class RunFolder:
         if self.path.exists() and not self.path.is_dir():
             raise OutputError(f"{self.path} is a file; --out takes a folder")
         try:
-            present = contents(self.path)
+            present = [path for path in contents(self.path) if path.name != OWNER]
             if present:
                 self._clear(present, overwrite, inputs)
             self.path.mkdir(parents=True, exist_ok=True)
@@ -350,6 +352,7 @@ class RunFolder:
         self._expect_own()
         session = self._session or secrets.token_hex(8)
         self.write_info({**info, "session": session})
+        self.owner.take()
         self._session = session
 
     def _expect_own(self) -> None:

@@ -136,6 +136,7 @@ class Session:
 
     def _former_run(self) -> dict[str, Any] | None:
         """Return ``run.json`` of the run to go on with, if that is asked for and there is one."""
+        self.folder.owner.expect_no_other()
         self.folder.settle()  # of a program that was killed
         return self.folder.info() if self.settings.resume else None
 
@@ -144,6 +145,7 @@ class Session:
             self._begin_folder()
         except BaseException:
             self.folder.settle()
+            self.folder.owner.release()
             raise
 
     def _begin_folder(self) -> None:

@@ -121,6 +121,39 @@ def test_a_run_that_is_being_replaced_is_left_alone(pipeline, series, run, monke
     assert not owner.parent.exists()
 
 
+def test_a_run_is_left_alone_as_long_as_its_process_lives(pipeline, series, tmp_path):
+    run, seen = tmp_path / "run", []
+    owner = run / ".run-owner"
+
+    def look(stage, done, total):
+        if stage not in ("detect", "track") or done != total:
+            return
+        own = owner.read_text()
+        owner.write_text(own.replace(str(os.getpid()), str(os.getppid())))
+        before = contents(run)
+        for settings in ({}, {"resume": True}, {"overwrite": True}):
+            with pytest.raises(ds.OutputError, match=r"another run is at work in .* \(process \d+ "
+                               rf"on .*delete {re.escape(str(owner))} and run again$"):  # fmt: skip
+                pipeline.run(series(4), run, **settings, **PLAIN)
+        assert contents(run) == before
+        owner.write_text(own)
+        seen.append(stage)
+
+    pipeline.run(series(3), run, progress=look, **PLAIN)
+    assert seen == ["detect", "track"]
+    assert not owner.exists()
+
+
+def test_what_a_killed_process_left_is_not_in_the_way(pipeline, series, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    (run / ".run-owner").write_text(f"{ended.pid} {platform.node()}\n")
+    pipeline.run(series(2), run, **PLAIN)
+    assert not (run / ".run-owner").exists()
+
+
 def test_the_owner_of_a_folder(tmp_path):
     path = tmp_path / "owner"
     assert other_owner(path) is None
@@ -134,7 +167,9 @@ def test_the_owner_of_a_folder(tmp_path):
     path.write_text(own.replace(str(os.getpid()), str(ended.pid)))
     assert other_owner(path) is None
     path.write_text("7 elsewhere\n")
-    assert other_owner(path) == "process 7 on elsewhere"
+    assert other_owner(path) == other_owner(path, 60) == "process 7 on elsewhere"
+    os.utime(path, (0, 0))
+    assert (other_owner(path), other_owner(path, 60)) == ("process 7 on elsewhere", None)
     path.write_text("")  # killed while it was written
     assert other_owner(path) is None
 
