@@ -225,6 +225,11 @@ def _end(result: Result, said: Collection[str], complete: bool = False) -> None:
     if complete:
         say(f"the run in {result.folder} is already complete; nothing was done")
     summarise(result)
+    if complete and (bad := int((result.frames["status"] != "ok").sum())):
+        warn(
+            f"--resume does not try {plural(bad, 'damaged frame')} again; where the files are whole "
+            "now, run again with --overwrite"
+        )
 
 
 def _watched(pipeline: Pipeline, given: dict[str, Any]) -> tuple[Result, list[str]]:

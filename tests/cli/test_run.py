@@ -264,6 +264,23 @@ def test_a_complete_run_is_said_to_be(stack, tmp_path, quick_call):
     assert (out / "run.json").stat().st_mtime_ns == before
 
 
+def test_damaged_frames_are_not_tried_again_and_that_is_said(tmp_path, quick_call):
+    out, images = tmp_path / "out", tmp_path / "images"
+    images.mkdir()
+    for k in range(3):
+        cv2.imwrite(str(images / f"f{k}.png"), np.arange(80 * 60, dtype=np.uint16).reshape(60, 80))
+    (images / "f1.png").write_bytes((images / "f0.png").read_bytes()[:-40])
+    arguments = ["run", images, "--detector", "dark-blobs", "--no-overlay", "--no-figures",
+                 "--out", out]  # fmt: skip
+    told = ("--resume does not try 1 damaged frame again; where the files are whole now, run again "
+            "with --overwrite")  # fmt: skip
+    code, said = quick_call(*arguments)
+    assert (code, told in said) == (0, False)
+    code, said = quick_call(*arguments, "--resume")
+    assert code == 0
+    assert told in " ".join(said.split())
+
+
 def test_a_killed_overwrite_is_told_by_those_who_come_after(stack, tmp_path, quick_call):
     out = tmp_path / "out"
     arguments = ["run", stack, "--detector", "dark-blobs", "--frames", "0:2", "--no-overlay",
@@ -278,7 +295,7 @@ def test_a_killed_overwrite_is_told_by_those_who_come_after(stack, tmp_path, qui
         ds.analyze(out, ["number-density"], report=False)
     (out / "run.json").write_text(info.replace('"complete"', '"running"'))
     (out / "frames.csv").write_text("frame,source,status\n")
-    assert told in said_of_incomplete(ds.load_run(out))[0]
+    assert told in said_of_incomplete(ds.Result(out))[0]
     with pytest.raises(ds.UsageError, match=re.escape(told)):
         ds.analyze(out, ["number-density"], report=False)
     code, said = quick_call(*arguments, "--resume")
