@@ -68,6 +68,15 @@ class DetectorScoreOptions(Options):
             return {}
         return {name: self.scores(own) if own else {} for name, own in known.items()}
 
+    def common_scores(
+        self, names: Iterable[str], scores: Mapping[str, float] | None, by_type: ScoresByType | None
+    ) -> Mapping[str, float]:
+        """Return the scores whose errors all types have in common: not those of each type."""
+        if not by_type:
+            return scores or {}
+        # What is given stands in for that of each type.
+        return self.scores({}) if all(by_type.get(name) for name in names) else {}
+
     def source(self, tables: Tables) -> str:
         """Return where precision and recall come from, as a clause."""
         given = [name for name in ("precision", "recall") if getattr(self, name) is not None]

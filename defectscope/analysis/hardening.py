@@ -15,7 +15,7 @@ from scipy import special
 
 from defectscope import Analysis, Finding, KeyNumber, Tables
 from defectscope.analysis.axes import SeriesStyle, new_figure, series_styles
-from defectscope.analysis.counting import LEVEL
+from defectscope.analysis.counting import LEVEL, detection_factor
 from defectscope.analysis.density import EDGES, Edges, density_table
 from defectscope.analysis.detector_scores import (
     DetectorScoreOptions,
@@ -194,8 +194,8 @@ def hardening_table(
     unknown = np.where(diameter.notna(), 0.0, np.nan)
     table["hardening_mpa"] = np.where(rho == 0, unknown, found.mpa)
     table["hardening_mpa_error"] = np.where(rho == 0, unknown, found.error_mpa)
-    common = special.ndtri((1 + level) / 2) * constants.diameter_error_nm
-    wide = (np.hypot(sampled, common) / diameter).to_numpy(float)
+    of_all = special.ndtri((1 + level) / 2) * constants.diameter_error_nm
+    wide = (np.hypot(sampled, of_all) / diameter).to_numpy(float)
     middle = np.where(rho > 0, rho, high)
     strength = barrier_hardening(middle, diameter, constants, defect_type=types).mpa
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -203,7 +203,10 @@ def hardening_table(
         table["hardening_mpa_low"] = np.where(low > 0, strength * down, unknown)
         up = np.exp(np.hypot(np.log(high / middle), wide) / 2)
     table["hardening_mpa_high"] = strength * up
-    return with_total(table, constants.superposition, constants.diameter_error_nm)
+    common = constants.common_scores(set(types), scores, by_type)
+    return with_total(
+        table, constants.superposition, constants.diameter_error_nm, detection_factor(common)[1]
+    )
 
 
 class Hardening(Analysis):

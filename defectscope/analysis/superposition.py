@@ -17,7 +17,10 @@ SUFFIXES = ("", "_error", "_low", "_high")
 
 
 def with_total(
-    table: pd.DataFrame, superposition: Superposition = "quadratic", common_nm: float = 0.0
+    table: pd.DataFrame,
+    superposition: Superposition = "quadratic",
+    common_nm: float = 0.0,
+    common_density: float = 0.0,
 ) -> pd.DataFrame:
     """Return a table of hardening with a row for all types in each frame, after those of each.
 
@@ -30,6 +33,9 @@ def with_total(
         ``quadratic``: the root of the sum of the squares; ``linear``: the sum.
     common_nm
         Error that the diameters of all types have in common.
+    common_density
+        Relative error that the densities of all types have in common, as by the precision and
+        recall of one detector.
 
     Returns
     -------
@@ -38,7 +44,8 @@ def with_total(
 
     Notes
     -----
-    Errors of the types are independent but for what `common_nm` makes of them, which adds up.
+    Errors of the types are independent but for what `common_nm` and `common_density` make of them,
+    which adds up, each for itself.
     Limits are put together as the errors are, each by its own distance from the value (Zou &
     Donner, Statistics in Medicine 27 (2008) 1693); of squares where squares are added.
     """
@@ -49,8 +56,10 @@ def with_total(
     by_type = known.pivot_table(names, "frame", "defect_type", aggfunc="first", dropna=False)
     diameter, value, error, low, high = (by_type[name].to_numpy(float) for name in names)
     with np.errstate(divide="ignore", invalid="ignore"):
-        common = value * common_nm / (2 * diameter * error)
+        common = value / (2 * error) * np.stack([common_nm / diameter, 0 * value + common_density])
     shared = np.clip(np.nan_to_num(common), 0, 1)
+    # The parts of an error are no more than all of it.
+    shared /= np.maximum(np.hypot(*shared), 1)
     total = known.groupby("frame")[["time_s", "dose_dpa"]].first().reset_index()
     total["defect_type"] = ALL_TYPES
     power = 2 if superposition == "quadratic" else 1
@@ -68,8 +77,11 @@ def with_total(
 
 
 def _together(parts: NDArray[np.float64], shared: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the (n,) error of a sum whose (n, k) parts have errors of which a part is shared."""
+    """Return the (n,) error of a sum whose (n, k) parts have errors that are shared in part.
+
+    `shared` is (m, n, k): of each of m causes, the part of the error that it is of.
+    """
     with np.errstate(invalid="ignore"):
-        own = ((1 - shared**2) * parts**2).sum(axis=1)
-        joint = np.hypot((shared * parts).sum(axis=1), np.sqrt(own))
+        own = ((1 - (shared**2).sum(axis=0)) * parts**2).sum(axis=1)
+        joint = np.sqrt(((shared * parts).sum(axis=2) ** 2).sum(axis=0) + np.maximum(own, 0))
     return np.asarray(np.where(np.isinf(parts).any(axis=1), np.inf, joint))

@@ -106,6 +106,39 @@ def test_errors_and_limits_of_all_types_by_hand():
     assert total(with_total(table, "linear", 1.0)) == pytest.approx([70, 3.5, 63, 77])
 
 
+def test_what_densities_have_in_common_adds_up():
+    # All of the error is of the densities, 10 % each, and has one sign.
+    table = rows({"a": (30.0, 1.5, 27.0, 33.0), "b": (40.0, 2.0, 36.0, 44.0)})
+    assert total(with_total(table, common_density=0.1))[:2] == pytest.approx([50, 2.5])
+    assert total(with_total(table, "linear", common_density=0.1)) == pytest.approx([70, 3.5, 63, 77])
+    # Half of the variance each is of densities and diameters: each adds up for itself.
+    both = {"common_nm": np.sqrt(0.5), "common_density": np.sqrt(0.005)}
+    assert total(with_total(table, "linear", **both)) == pytest.approx([70, 3.5, 63, 77])
+
+
+def test_errors_of_one_precision_and_recall_are_common_to_all_types(make_tables):
+    tables = make_tables({0: found(4000)})
+    exact = {"precision": 0.9, "recall": 0.8}
+    scores = {**exact, "precision_error": 0.0, "recall_error": 0.08}
+    options = HardeningOptions(superposition="linear")
+
+    def errors(**given):
+        table = hardening_table(tables, options, **given).set_index("defect_type")
+        return table["hardening_mpa"], table["hardening_mpa_error"]
+
+    value, error = errors(scores=scores)
+    own, single = error[[LOOP, DOT]], 0.05 * value[[LOOP, DOT]]
+    by_hand = np.sqrt(single.sum() ** 2 + (own**2 - single**2).sum())
+    assert error["all types"] == pytest.approx(by_hand)
+    assert by_hand > 1.1 * np.hypot(*own)
+    _, apart = errors(by_type={LOOP: scores, DOT: scores})
+    assert apart["all types"] == pytest.approx(np.hypot(apart[LOOP], apart[DOT]))
+    options = HardeningOptions(superposition="linear", recall=0.8, recall_error=0.08)
+    known = {LOOP: exact, DOT: exact}
+    _, given = errors(by_type=options.scores_by_type(known))
+    assert given["all types"] == pytest.approx(error["all types"])
+
+
 def test_limits_of_all_types_hold_the_truth():
     rng = np.random.default_rng(1)
     true, error = np.array([30.0, 40.0]), np.array([3.0, 4.0])
