@@ -302,7 +302,7 @@ class Pipeline:
         built = self._build(runtime)
         self._check_types(built, warnings)
         if chosen.workers > 1 or chosen.dask is not None:
-            expect_importable([*built["detectors"], *built.get("postprocessors", [])])
+            expect_importable([*built["detectors"], *built.get("postprocessors", [])], frames)
         show = progress or (lambda stage, done, total: None)
         named = [component for family in built.values() for component in family]
         if self.device != "cpu" and not any(n.component.uses_device for n in named):

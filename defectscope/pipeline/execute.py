@@ -5,7 +5,6 @@ from __future__ import annotations
 import collections
 import multiprocessing
 import multiprocessing.process
-import pickle
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import TypeAlias
 
 from defectscope.core.errors import MissingPackageError, UnfitOptionError, WorkersLostError
 from defectscope.core.interrupts import ctrl_c_ignored
+from defectscope.pipeline.handing_over import packed, unpacked
 from defectscope.pipeline.lanes import PATIENCE_S, working_lanes
 from defectscope.pipeline.named import busy
 from defectscope.pipeline.script_guard import GUARD
@@ -77,7 +77,7 @@ def outcomes_in_order(
         finally:
             stages.close()
         return
-    payload = pickle.dumps(stages)
+    payload = packed(stages)
     shared = _processes(payload, workers) if dask is None else _cluster(payload, dask)
     with shared as (submit, parallel):
         yield from _in_order(stages, submit, batches, WAITING_A_WORKER * parallel)
@@ -206,7 +206,7 @@ def _process_in_worker(batch: list[int]) -> list[FrameOutcome]:
 def _process_batch(payload: bytes, batch: list[int]) -> list[FrameOutcome]:
     if getattr(_own, "payload", None) != payload:
         _let_go()
-        _own.stages = pickle.loads(payload)
+        _own.stages = unpacked(payload)
         _own.payload = payload
     stages: FrameStages = _own.stages
     return stages.process(batch)

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from defectscope.core.errors import UsageError
+from defectscope.core.frames import FrameSelection
 
 if TYPE_CHECKING:
+    from defectscope.core.frames import FrameSequence
     from defectscope.pipeline.named import NamedComponent
 
 __all__ = ["GUARD", "expect_guard", "expect_importable"]
@@ -32,8 +34,10 @@ def expect_guard() -> None:
         raise UsageError(f"a process that the script started runs the script again; {GUARD}")
 
 
-def expect_importable(components: Iterable[NamedComponent]) -> None:
-    """Refuse to hand components to other processes that cannot import their classes.
+def expect_importable(
+    components: Iterable[NamedComponent], frames: FrameSequence | None = None
+) -> None:
+    """Refuse to hand components and frames to other processes that cannot import their classes.
 
     Raises
     ------
@@ -42,10 +46,13 @@ def expect_importable(components: Iterable[NamedComponent]) -> None:
     """
     if getattr(sys.modules["__main__"], "__file__", None) is not None:
         return  # a script, which other processes import
-    for named in components:
-        if type(named.component).__module__ == "__main__":
+    while isinstance(frames, FrameSelection):
+        frames = frames.whole
+    handed = {repr(named.alias): named.component for named in components}
+    for called, instance in (handed | {"the frames": frames}).items():
+        if type(instance).__module__ == "__main__":
             raise UsageError(
-                f"the class of {named.alias!r} stands in a notebook or an interactive session, "
+                f"the class of {called} stands in a notebook or an interactive session, "
                 "where other processes cannot import it; put it into a module, or leave out "
                 "--workers and --dask"
             )

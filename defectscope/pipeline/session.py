@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import pickle
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ from defectscope.core.votes import Vote
 from defectscope.pipeline.execute import outcomes_in_order
 from defectscope.pipeline.finishing import track_detections, write_findings
 from defectscope.pipeline.frame_table import frame_columns, frame_table
+from defectscope.pipeline.handing_over import packed, unpacked
 from defectscope.pipeline.input_notes import still_true
 from defectscope.pipeline.named import NamedComponent, enter, unknown_types
 from defectscope.pipeline.overlay import write_overlays
@@ -289,7 +289,7 @@ class Session:
         if positions and stages.expected_shape is None and not stages.mixed_sizes:
             # The first readable frame sets the size of the series, whoever works on the rest.
             # Workers get components that were never opened: only those can be pickled.
-            probe = pickle.loads(pickle.dumps(stages)) if parallel else stages
+            probe = unpacked(packed(stages)) if parallel else stages
             try:
                 while positions and stages.expected_shape is None:
                     outcome = probe.process(positions[:1])[0]

@@ -43,6 +43,48 @@ def test_nothing_is_touched_by_a_process_that_imports_the_script(
     assert not list(tmp_path.iterdir())
 
 
+SEQUENCE = """
+import numpy as np
+import defectscope as ds
+class Own(ds.FrameSequence):
+    def __init__(self):
+        self.indices, self.names, self.warnings = (0, 1, 2), ("a", "b", "c"), []
+        {more}
+    def read(self, position):
+        return np.random.default_rng(position).integers(0, 256, (48, 64), np.uint8)
+def run(**given):
+    pipeline = ds.Pipeline("dark-blobs", analyses=[])
+    pipeline.run(Own(), "run", overlay=False, figures=False, workers=2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "more", "said"),
+    [
+        (["-c"], "", "the class of the frames stands in a notebook or an interactive session"),
+        (["script.py"], "self.given = lambda: 0", "cannot be handed to other processes (Can't "),
+        (["hidden.py"], "", "cannot be made again in another process (Can't get attribute 'Own'"),
+    ],
+)
+def test_frames_of_an_own_class_that_others_cannot_make(tmp_path, given, more, said):
+    script = SEQUENCE.format(more=more or "pass")
+    if given == ["-c"]:
+        given = ["-c", f"{script}\nrun()"]
+    elif given == ["hidden.py"]:  # not there for who imports the script
+        script = "if __name__ == '__main__':" + script.replace("\n", "\n    ") + "\n    run()"
+    else:
+        script += "if __name__ == '__main__':\n    run()"
+    (tmp_path / given[0]).write_text(script)
+    done = subprocess.run(
+        [sys.executable, *given], cwd=tmp_path, capture_output=True, text=True, check=False,
+        timeout=300,
+    )  # fmt: skip
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("defectscope.core.errors.UsageError: ")
+    assert said in last
+    assert "or leave out --workers and --dask" in last
+
+
 def test_a_script_without_a_guard_is_told_and_keeps_its_folder(tmp_path):
     (tmp_path / "frames").mkdir()
     for k in range(3):
