@@ -153,7 +153,11 @@ class SizeDistribution(Analysis):
         styles = series_styles(groups, self.runtime.defect_types)
         for name, style in styles.items():
             rows, text = groups[name], f"{style.title} ({len(groups[name])})"
-            left.hist(rows[column], edges, color=style.colour, alpha=0.6, label=text)
+            if len(groups) == 1:
+                left.hist(rows[column], edges, color=style.colour, alpha=0.6, label=text)
+            else:  # filled ones would cover each other
+                counts = np.histogram(rows[column], edges)[0]
+                left.stairs(counts, edges, color=style.colour, linewidth=1.3, label=text)
             own = table[table["defect_type"] == name]
             low, high = (own[f"{side}_quartile_{unit}"] for side in ("first", "third"))
             series.draw(own, own[f"median_{unit}"], low, high, style)

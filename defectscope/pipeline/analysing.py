@@ -269,7 +269,7 @@ def _write_report(
     lines = line_courses(result, runtime.defect_types)
     data = page_data(tables, particles, runtime.defect_types, found, shown, lines)
     found.close()
-    viewer = f"{len(shown)} of {len(tables.frames)} frames. Dashed: filled in. {found.note}"
+    viewer = f"{len(shown)} of {len(tables.frames)} frames. Dashed: filled in. {_hand_note(data)}{found.note}"
     notes = {
         "viewer": viewer.strip(),
         "particles": _particle_note(data, 0 if particles is None else len(particles)),
@@ -281,6 +281,12 @@ def _write_report(
     pictures = path.parent / "figures" if "png" in formats else None
     page = report_page(title, facts, warnings, findings, data, notes, formats, pictures)
     write_text(path, page)
+
+
+def _hand_note(data: Mapping[str, Any]) -> str:
+    """Return what the origin ``human`` means, where the page has any."""
+    origins = {row["origin"] for frame in data["frames"] for row in frame["found"]}
+    return "Human: drawn or corrected by hand. " if "human" in origins else ""
 
 
 def _particle_note(data: Mapping[str, Any], many: int) -> str:

@@ -274,7 +274,9 @@ def test_the_bins_of_the_histogram_are_in_a_table(make_tables, drawn):
     table = histogram.table
     assert list(table) == ["defect_type", "bin_low_nm", "bin_high_nm", "count"]
     assert table.groupby("defect_type")["count"].sum().to_dict() == {DOT: 1, LOOP: 3}
-    heights = [patch.get_height() for patch in left.patches]
+    # Filled, those of several types would cover each other.
+    assert not any(patch.get_fill() for patch in left.patches)
+    heights = [height for patch in left.patches for height in patch.get_data().values]
     assert table["count"].tolist() == heights
     assert table["bin_low_nm"].iloc[0] == 0
     assert table["bin_high_nm"].iloc[-1] == 20

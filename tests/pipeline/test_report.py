@@ -248,6 +248,19 @@ def test_frames_that_are_gone_leave_the_outlines(run, host, tmp_path):
     assert data["frames"][0]["found"]
 
 
+def test_the_origin_human_is_explained_where_there_is_any(run, host, tmp_path):
+    said = "Human: drawn or corrected by hand."
+    assert said not in analyse_run(run, host).report.read_text(encoding="utf-8")
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    for name in ("tracks", "detections"):
+        table = pd.read_parquet(copy / f"{name}.parquet")
+        table["origin"] = table["origin"].astype(object)
+        table.loc[0, "origin"] = "human"
+        table.to_parquet(copy / f"{name}.parquet", index=False)
+    assert said in analyse_run(copy, host).report.read_text(encoding="utf-8")
+
+
 def written(folder, names, seed):
     """Write images of noise."""
     import cv2
