@@ -12,7 +12,7 @@ from av.video.reformatter import ColorRange
 from defectscope import DamagedFrameError, FrameSequence, InputError, Reader
 from defectscope.readers.pixels import COLOURS, TURNED, grey_pixels, warn_once
 from defectscope.readers.scale import sizes_differ
-from defectscope.readers.video_decoder import VideoDecoder
+from defectscope.readers.video_decoder import INDEX_AT_ONCE_BYTES, VideoDecoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -78,6 +78,14 @@ class VideoFrames(FrameSequence):
                 f"the pixels of the video are not square: {aspect.numerator}:{aspect.denominator} "
                 "(width to height); they are measured as if they were, so convert it to square "
                 "pixels first",
+            )
+        if decoder.is_believed:
+            warn_once(
+                self.warnings,
+                f"the video is larger than {INDEX_AT_ONCE_BYTES / 2**30:g} GiB, so that the number of "
+                f"frames that it announces ({decoder.announced}) is believed, and it was not looked "
+                "whether its own times are uneven, as they are where frames were dropped: see "
+                "--frame-times",
             )
         if decoder.uneven_steps is not None:
             shortest, longest = decoder.uneven_steps

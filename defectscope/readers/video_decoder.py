@@ -118,6 +118,9 @@ class VideoDecoder:
         Width of a pixel by its height; None where the file does not say.
     uneven_steps
         What :func:`uneven_steps` tells of the times, None also where the times are not known.
+    is_believed
+        Whether the file is too large to be gone through before it is read, so that frames are
+        counted as it announces them, and nothing is known of their times.
 
     Raises
     ------
@@ -137,7 +140,8 @@ class VideoDecoder:
         self._index_is_built = False
         self.count = self.announced
         self.uneven_steps: tuple[float, float] | None = None
-        if path.stat().st_size <= INDEX_AT_ONCE_BYTES or self.announced == 0:
+        self.is_believed = path.stat().st_size > INDEX_AT_ONCE_BYTES and self.announced > 0
+        if not self.is_believed:
             index = self._built_index()
             self.count = self._counted() if index is None else len(index.times)
             if index is not None:

@@ -299,6 +299,9 @@ def test_large_files_are_not_read_twice_at_the_start(
         assert len(frames) == COUNT
         assert [number_in(frames.read(k)) for k in range(5)] == list(range(5))
         assert built == []
+        (warning,) = frames.warnings
+        assert "larger than 2 GiB, so that the number of frames that it announces (30)" in warning
+        assert "not looked whether its own times are uneven" in warning
         assert number_in(frames.read(20)) == 20
         assert built == [path]
 
