@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
-from defectscope.core.interrupts import deaf_to_terminal
+from defectscope.core.interrupts import ctrl_c_ignored, deaf_to_terminal
 
 __all__ = ["worker_pool"]
 
@@ -32,13 +32,15 @@ def worker_pool(workers: int, start: Callable[..., None], *arguments: Any) -> Pr
     """
     if sys.platform == "win32":
         workers = min(workers, MOST_ON_WINDOWS)
-    return ProcessPoolExecutor(
-        workers,
-        # Spawned, not forked: OpenCV and torch threads do not survive a fork.
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_start,
-        initargs=(start, arguments),
-    )
+    # Python starts a process of its own here, which keeps account of what they share.
+    with ctrl_c_ignored():
+        return ProcessPoolExecutor(
+            workers,
+            # Spawned, not forked: OpenCV and torch threads do not survive a fork.
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start,
+            initargs=(start, arguments),
+        )
 
 
 def _start(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:

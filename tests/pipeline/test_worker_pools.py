@@ -34,3 +34,26 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
         [sys.executable, tmp_path / "program.py"], stdout=subprocess.PIPE, check=False, timeout=120
     )
     assert done.returncode == -signal.SIGKILL
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are those of POSIX")
+def test_the_end_of_the_terminal_leaves_the_process_that_keeps_account_alone(tmp_path):
+    (tmp_path / "program.py").write_text(
+        "import os, signal\n"
+        "from multiprocessing import resource_tracker\n"
+        "from defectscope.pipeline.worker_pools import worker_pool\n"
+        "if __name__ == '__main__':\n"
+        "    pool = worker_pool(1, int)\n"
+        # Its answer shows that it has started, and the process before it.
+        "    pool.submit(os.getpid).result()\n"
+        "    tracker = resource_tracker._resource_tracker\n"
+        "    os.kill(tracker._pid, signal.SIGHUP)\n"
+        "    pool.shutdown()\n"
+        "    tracker._stop()\n"
+        "    print(tracker._pid)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, tmp_path / "program.py"], capture_output=True, text=True, check=False,
+        timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "None\n", "")
