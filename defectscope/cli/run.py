@@ -227,8 +227,8 @@ def _end(result: Result, said: Collection[str], complete: bool = False) -> None:
     summarise(result)
     if complete and (bad := int((result.frames["status"] != "ok").sum())):
         warn(
-            f"--resume does not try {plural(bad, 'damaged frame')} again; where the files are whole "
-            "now, run again with --overwrite"
+            f"--resume does not try {plural(bad, 'damaged frame')} again; where the files are "
+            "whole now, run again with --overwrite"
         )
 
 

@@ -271,8 +271,8 @@ def what_was_selected(frames: FrameSequence) -> str:
 # The number is followed at most by the first part of a suffix in two parts: img005.ome.tif.
 _STEM_AND_NUMBER = re.compile(r"(.*?)(\d+)((?:\.[A-Za-z]+)?)")
 # Text follows the only number: img (5).png, as Windows names files, and frame_0005_BF.png. Letters
-# that follow directly are a unit (300kV, 5min), as some words are behind a blank (5 min, 5_min), and a date
-# counts nothing either.
+# that follow directly are a unit (300kV, 5min), as some words are behind a blank (5 min, 5_min),
+# and a date counts nothing either.
 _DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)"
 _UNIT = (
     r"(?i:[ _-](?:ms|sec|min|hrs?|[km]e?v|°[ck]|degc?|[nuµμm]m|dpa|kx|hz|fps|mrad|[np]a)| [shck%])"

@@ -269,7 +269,8 @@ def _write_report(
     lines = line_courses(result, runtime.defect_types)
     data = page_data(tables, particles, runtime.defect_types, found, shown, lines)
     found.close()
-    viewer = f"{len(shown)} of {len(tables.frames)} frames. Dashed: filled in. {_hand_note(data)}{found.note}"
+    many = f"{len(shown)} of {len(tables.frames)} frames."
+    viewer = f"{many} Dashed: filled in. {_hand_note(data)}{found.note}"
     notes = {
         "viewer": viewer.strip(),
         "particles": _particle_note(data, 0 if particles is None else len(particles)),

@@ -38,8 +38,9 @@ ROUNDED = (
     "they are rounded to 24 significant bits"
 )
 TURNED = (
-    "the file asks to be shown turned or mirrored (by EXIF, the Orientation tag of a TIFF, or the display matrix of a video); "
-    "it is read as it is stored, so other programs may show it, and give positions in it, otherwise"
+    "the file asks to be shown turned or mirrored (by EXIF, the Orientation tag of a TIFF, or the "
+    "display matrix of a video); it is read as it is stored, so other programs may show it, and "
+    "give positions in it, otherwise"
 )
 
 

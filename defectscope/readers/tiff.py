@@ -236,9 +236,9 @@ class TiffFrames(FrameSequence):
         return self.__dict__ | {"_file": None}
 
 
-def _orientation(page: TiffPage) -> int:
+def _orientation(page: TiffPage | None) -> int:
     """Return how a page asks to be shown, 1 (as it is stored) to 8."""
-    tag = page.tags.get("Orientation")
+    tag = None if page is None else page.tags.get("Orientation")
     return tag.value if tag is not None and tag.value in range(2, 9) else UPRIGHT
 
 

@@ -82,10 +82,10 @@ class VideoFrames(FrameSequence):
         if decoder.is_believed:
             warn_once(
                 self.warnings,
-                f"the video is larger than {INDEX_AT_ONCE_BYTES / 2**30:g} GiB, so that the number of "
-                f"frames that it announces ({decoder.announced}) is believed, and it was not looked "
-                "whether its own times are uneven, as they are where frames were dropped: see "
-                "--frame-times",
+                f"the video is larger than {INDEX_AT_ONCE_BYTES / 2**30:g} GiB, so that the number "
+                f"of frames that it announces ({decoder.announced}) is believed, and it was not "
+                "looked whether its own times are uneven, as they are where frames were dropped: "
+                "see --frame-times",
             )
         if decoder.uneven_steps is not None:
             shortest, longest = decoder.uneven_steps

@@ -110,7 +110,9 @@ def test_what_densities_have_in_common_adds_up():
     # All of the error is of the densities, 10 % each, and has one sign.
     table = rows({"a": (30.0, 1.5, 27.0, 33.0), "b": (40.0, 2.0, 36.0, 44.0)})
     assert total(with_total(table, common_density=0.1))[:2] == pytest.approx([50, 2.5])
-    assert total(with_total(table, "linear", common_density=0.1)) == pytest.approx([70, 3.5, 63, 77])
+    assert total(with_total(table, "linear", common_density=0.1)) == pytest.approx(
+        [70, 3.5, 63, 77]
+    )
     # Half of the variance each is of densities and diameters: each adds up for itself.
     both = {"common_nm": np.sqrt(0.5), "common_density": np.sqrt(0.005)}
     assert total(with_total(table, "linear", **both)) == pytest.approx([70, 3.5, 63, 77])

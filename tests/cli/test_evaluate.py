@@ -95,3 +95,12 @@ def test_json_is_the_same_in_every_encoding_of_stdout(tmp_path):
     shown = call(path, path, "--json", env={**os.environ, "PYTHONIOENCODING": "latin-1"},
                  encoding="utf-8")  # fmt: skip
     assert "5 µm" in str(json.loads(shown))
+
+
+def test_tracks_in_a_table_belong_to_a_run(typed):
+    done = subprocess.run(
+        [sys.executable, "-m", "defectscope", "evaluate", *typed, "--tracks", "tracks.csv"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "must be those of a run, found labelled predictions" in " ".join(done.stderr.split())
