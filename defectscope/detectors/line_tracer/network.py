@@ -35,6 +35,8 @@ class Architecture(Levels):
         Of each level from a quarter of the frame on.
     bins
         Orientation channels.
+    fine
+        Residual blocks at half resolution, going out.
     """
 
     stem: int = Field(16, ge=1, le=2048)
@@ -42,6 +44,8 @@ class Architecture(Levels):
     blocks: tuple[int, ...] = (1, 1, 2, 1)
     head: int = Field(32, ge=1, le=2048)
     bins: int = Field(16, ge=4, le=64)
+    # Cards of weights that have none do not name it.
+    fine: int = Field(0, ge=0, le=16)
 
 
 class LineNetwork(nn.Module):
@@ -64,7 +68,10 @@ class LineNetwork(nn.Module):
         self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(channels))
         self.decoder = nn.ModuleList(Residual(c) for c in channels[:-1])
         self.last_up = nn.Conv2d(channels[0], 4 * stem, 1)
-        self.head = convolution(2 * stem, architecture.head)
+        self.head = nn.Sequential(
+            *convolution(2 * stem, architecture.head),
+            *(Residual(architecture.head) for _ in range(architecture.fine)),
+        )
         self.out = nn.Conv2d(architecture.head, 2 * bins + 1, 1)
         nn.init.normal_(self.out.weight, std=0.01)
         assert self.out.bias is not None

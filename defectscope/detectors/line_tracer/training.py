@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-SIZES = ("stem", "channels", "blocks", "head", "bins")
+SIZES = ("stem", "channels", "blocks", "head", "bins", "fine")
 FACTS = Facts(
     outputs=("presence", "offsets", "ends"),
     threshold_from="best mean of P1's score and F1 of lines",
