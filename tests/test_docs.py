@@ -124,6 +124,7 @@ def undrawn(figure, target, **_):
     "document",
     [
         "README.md",
+        "docs/first-steps.md",
         pytest.param("docs/user-guide.md", marks=pytest.mark.slow),
         "docs/generators.md",
         "docs/lines.md",
