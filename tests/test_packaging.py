@@ -49,6 +49,12 @@ def test_every_licence_that_is_named_has_its_text():
     assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
 
 
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("defectscope-*")))
+def test_an_example_that_is_installed_alone_brings_its_licence(example):
+    assert tomllib.loads((example / "pyproject.toml").read_text())["project"]["license"] == "MIT"
+    assert (example / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+
+
 def test_the_citation_is_of_this_version():
     said = dict(re.findall(r"^([\w-]+): (.+)$", CITATION, re.MULTILINE))
     assert said["version"] == __version__
