@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,8 @@ def names_of(*families: str) -> Completion:
             entry.name: getattr(entry.spec, "summary", None)
             for family in families or FAMILIES
             for entry in host.registered(family)
-            if entry.name.startswith(incomplete)
+            # A shell would take `a<100> loop` apart, and read and write files of such names.
+            if entry.name.startswith(incomplete) and shlex.quote(entry.name) == entry.name
         }
         return [CompletionItem(name, help=summary) for name, summary in found.items()]
 

@@ -70,6 +70,9 @@ def test_a_component_is_completed_by_its_name():
         (["weights", "info"], "yolo", ["yolov3-tiny-loops"]),
         (["plugins", "info"], "skel", ["skeleton-spline"]),
         ([], "--ver", ["--version"]),
+        # Defect types that would have to be quoted.
+        (["plugins", "info"], "black", []),
+        (["plugins", "info"], "a<100", []),
     ],
 )
 def test_what_can_stand_there_is_offered(words, incomplete, names):
