@@ -76,9 +76,9 @@ def edge_weights(rows: pd.DataFrame, fields: Fields) -> NDArray[np.float64]:
     Notes
     -----
     Of defects with a box of w × h, those that lie whole in a field of W × H have their centre in
-    (W - w)(H - h) of it, so that each stands for W·H / ((W - w)(H - h)) of them (Miles, J. R.
-    Stat. Soc. B 36 (1974) 400, and Lantuéjoul 1978: the minus-sampling estimator). Masked parts
-    are left out of both areas, as no centre counts there.
+    (W - w)(H - h) of it, so that each stands for W·H / ((W - w)(H - h)) of them (Miles, in
+    Stochastic Geometry, Wiley 1974, 228, and Lantuéjoul 1978: the minus-sampling estimator).
+    Masked parts are left out of both areas, as no centre counts there.
     """
     row = fields.rows(rows)
     box = fields.boxes[row]

@@ -23,6 +23,7 @@ from defectscope.cli.common import (
     shown_progress,
     warn,
 )
+from defectscope.cli.completion import names_of
 from defectscope.cli.unused import check_analysis_options, check_run
 from defectscope.core.run_limits import DEVICES, LEAST, TABLE_FORMATS
 
@@ -53,14 +54,21 @@ __all__ = ["run"]
     show_default=True,
     metavar="NAME",
     help="Detector: NAME or ALIAS=NAME.",
+    shell_complete=names_of("detectors"),
 )
 @click.option(
     "--post",
     multiple=True,
     metavar="NAME",
     help="Post-processor; may be repeated, they work in this order.",
+    shell_complete=names_of("postprocessors"),
 )
-@once("--tracker", metavar="NAME", help="Tracker that links detections through time.")
+@once(
+    "--tracker",
+    metavar="NAME",
+    help="Tracker that links detections through time.",
+    shell_complete=names_of("trackers"),
+)
 @once("--out", required=True, type=PATH, metavar="DIR", help="Folder for the results.")
 @component_options
 @frames_option
