@@ -49,9 +49,10 @@ class FasterRcnnDetectron2(FasterRcnn):
     def load_network(self) -> Any:
         """Return the torch module with these weights in it."""
         expect_detectron2(f"the detector {self.name}")
-        from defectscope.detectors.faster_rcnn_detectron2.network import load_network
+        from defectscope.detectors.faster_rcnn_detectron2.network import Detectron2Network
+        from defectscope.detectors.learning.networks import with_weights
 
-        return load_network(self.files)[0]
+        return with_weights(self.files, Detectron2Architecture, Detectron2Network)[0]
 
     def train(self, job: TrainingJob) -> WeightFiles:
         """Train on `job`'s data with Lightning."""
