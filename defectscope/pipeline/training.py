@@ -130,19 +130,14 @@ def train(
     expect_guard()
     if resume and overwrite:
         raise UsageError("--resume goes on with a training and --overwrite deletes it; choose one")
-    started = out.with_name(f"{out.stem}.training").exists()
     # What lies there is of the process that started this one.
     follows = is_follower()
+    interrupted = follows or _working_folder(out).exists()
     if follows:
         progress, say = (lambda stage, done, total: None), (lambda text: None)
-    if not (resume or overwrite or follows) and (out.exists() or started):
-        raise OutputError(
-            f"{out if out.exists() else out.with_name(f'{out.stem}.training')} exists; go on with "
-            "--resume, replace it with --overwrite, or choose another --out"
-        )
-    if not follows:
+    else:
         inputs = [Path(path) for path in (data, validation) if path is not None]
-        refuse_foreign(out, resume or overwrite, inputs)
+        _keep_what_is_there(out, resume or overwrite, inputs)
     named, training_options = _trainable(host, name)
     chosen = validate_options(training_options, options or {}, name)
     runtime = host.runtime(device=device, threads=threads or _threads(workers))
@@ -153,17 +148,39 @@ def train(
         steps, seed, workers, resume, title, progress, say,
     )  # fmt: skip
     component = host.build("detectors", name, runtime=runtime)
+    return _trained(named, component, job, interrupted)
+
+
+def _working_folder(out: Path) -> Path:
+    """Return where an interrupted training lies."""
+    return out.with_name(f"{out.stem}.training")
+
+
+def _keep_what_is_there(out: Path, may_replace: bool, inputs: Sequence[Path]) -> None:
+    """Refuse to write over weights, over an interrupted training, and over files of others."""
+    if not may_replace and (out.exists() or _working_folder(out).exists()):
+        raise OutputError(
+            f"{out if out.exists() else _working_folder(out)} exists; go on with "
+            "--resume, replace it with --overwrite, or choose another --out"
+        )
+    refuse_foreign(out, may_replace, inputs)
+
+
+def _trained(
+    named: NamedComponent, component: TrainableDetector, job: TrainingJob, interrupted: bool
+) -> WeightFiles:
+    """Do the training, or what is left of an `interrupted` one; nothing of a complete one is."""
     complete = guarded(named, "before it trained", component.before_training, job)
     if complete is not None:
-        files = _weight_files(named, "before it trained", out, complete, "WeightFiles or None")
-        say(f"the training of {out} is already complete")
+        files = _weight_files(named, "before it trained", job.out, complete, "WeightFiles or None")
+        job.say(f"the training of {job.out} is already complete")
         return files
-    if resume and out.exists() and not (started or follows):
+    if job.resume and job.out.exists() and not interrupted:
         raise OutputError(
-            f"{out} holds the weights of another training, and nothing of an interrupted one is "
-            "beside it; choose another --out, or replace it with --overwrite"
+            f"{job.out} holds the weights of another training, and nothing of an interrupted one "
+            "is beside it; choose another --out, or replace it with --overwrite"
         )
-    return written_weights(named, "while it trained", out, component.train, job)
+    return written_weights(named, "while it trained", job.out, component.train, job)
 
 
 def written_weights(
