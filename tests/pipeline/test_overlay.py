@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import defectscope as ds
-from defectscope.core.geometry.ellipses import ellipse_distances, ellipse_points
+from defectscope.core.geometry.ellipses import distances_of_edges, ellipse_points
 from defectscope.pipeline import overlay, overlay_video
 from defectscope.pipeline.caption import (
     CAPTION_PX,
@@ -89,7 +89,7 @@ def test_ellipses_lie_where_they_were_measured(angle, zoom):
     shape = (60.3, 44.6, 30.0, 16.0, angle)
     places = coloured(draw([row(*shape)], zoom=zoom), zoom)
     assert len(places)
-    assert np.abs(ellipse_distances(places, *shape)).max() < 1.3 / zoom
+    assert np.abs(distances_of_edges(places, [shape], np.array([len(places)]))).max() < 1.3 / zoom
     # All around, not only in part.
     rim = ellipse_points(*shape, count=40)
     gaps = np.linalg.norm(rim[:, None] - places[None], axis=2).min(axis=1)
