@@ -130,14 +130,19 @@ def train(
     expect_guard()
     if resume and overwrite:
         raise UsageError("--resume goes on with a training and --overwrite deletes it; choose one")
+    started = out.with_name(f"{out.stem}.training").exists()
     # What lies there is of the process that started this one.
     follows = is_follower()
-    interrupted = follows or _working_folder(out).exists()
     if follows:
         progress, say = (lambda stage, done, total: None), (lambda text: None)
-    else:
+    if not (resume or overwrite or follows) and (out.exists() or started):
+        raise OutputError(
+            f"{out if out.exists() else out.with_name(f'{out.stem}.training')} exists; go on with "
+            "--resume, replace it with --overwrite, or choose another --out"
+        )
+    if not follows:
         inputs = [Path(path) for path in (data, validation) if path is not None]
-        _keep_what_is_there(out, resume or overwrite, inputs)
+        refuse_foreign(out, resume or overwrite, inputs)
     named, training_options = _trainable(host, name)
     chosen = validate_options(training_options, options or {}, name)
     runtime = host.runtime(device=device, threads=threads or _threads(workers))
@@ -148,22 +153,7 @@ def train(
         steps, seed, workers, resume, title, progress, say,
     )  # fmt: skip
     component = host.build("detectors", name, runtime=runtime)
-    return _trained(named, component, job, interrupted)
-
-
-def _working_folder(out: Path) -> Path:
-    """Return where an interrupted training lies."""
-    return out.with_name(f"{out.stem}.training")
-
-
-def _keep_what_is_there(out: Path, may_replace: bool, inputs: Sequence[Path]) -> None:
-    """Refuse to write over weights, over an interrupted training, and over files of others."""
-    if not may_replace and (out.exists() or _working_folder(out).exists()):
-        raise OutputError(
-            f"{out if out.exists() else _working_folder(out)} exists; go on with "
-            "--resume, replace it with --overwrite, or choose another --out"
-        )
-    refuse_foreign(out, may_replace, inputs)
+    return _trained(named, component, job, started or follows)
 
 
 def _trained(

@@ -13,7 +13,7 @@ import pytest
 
 import defectscope as ds
 from defectscope.pipeline import former_run, session
-from defectscope.pipeline.former_run import other_owner, write_owner
+from defectscope.pipeline.run_owner import other_owner, write_owner
 from defectscope.pipeline.runfolder import RunFolder
 
 PLAIN = {"overlay": False, "figures": False}
