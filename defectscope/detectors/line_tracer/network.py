@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -13,12 +13,8 @@ from torch.nn import functional
 
 from defectscope.detectors.learning.blocks import Residual, convolution, residual_stages, upwards
 from defectscope.detectors.learning.levels import Levels
-from defectscope.detectors.learning.networks import with_weights
 
-if TYPE_CHECKING:
-    from defectscope import WeightFiles
-
-__all__ = ["Architecture", "LineNetwork", "load_network"]
+__all__ = ["Architecture", "LineNetwork"]
 
 # Probability of a line that the untrained network starts from.
 PRIOR = 0.005
@@ -97,14 +93,3 @@ class LineNetwork(nn.Module):
         """Return the modules of ``encoder`` or of ``all-but-head``, for freezing."""
         encoder = [self.stem, self.encoder, self.down]
         return encoder if name == "encoder" else [*encoder, self.up, self.decoder, self.last_up]
-
-
-def load_network(files: WeightFiles) -> tuple[LineNetwork, Architecture]:
-    """Return the network of a card with its weights in it.
-
-    Raises
-    ------
-    FormatError
-        The card describes no such network, or the file holds another one.
-    """
-    return with_weights(files, Architecture, LineNetwork)

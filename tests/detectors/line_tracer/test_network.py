@@ -10,10 +10,10 @@ from defectscope import WeightFiles
 
 torch = pytest.importorskip("torch")
 
+from defectscope.detectors.learning.networks import with_weights  # noqa: E402
 from defectscope.detectors.line_tracer.network import (  # noqa: E402
     Architecture,
     LineNetwork,
-    load_network,
 )
 
 SMALL = {"stem": 4, "channels": (8, 8), "blocks": (1, 1), "head": 8}
@@ -47,6 +47,6 @@ def test_cards_that_do_not_name_these_blocks_have_none(line_weights: Path) -> No
     files = WeightFiles.open(line_weights)
     described = {k: v for k, v in files.card.architecture.items() if k != "fine"}
     older = files.card.model_copy(update={"architecture": described})
-    network, architecture = load_network(WeightFiles(files.stem, older))
+    network, architecture = with_weights(WeightFiles(files.stem, older), Architecture, LineNetwork)
     assert architecture.fine == 0
     assert len(network.head) == 3
