@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     from defectscope.core.errors import PluginClashError as PluginClashError
     from defectscope.core.errors import PluginError as PluginError
     from defectscope.core.errors import PluginLoadError as PluginLoadError
+    from defectscope.core.errors import UnfitOptionError as UnfitOptionError
     from defectscope.core.errors import UnknownNameError as UnknownNameError
     from defectscope.core.errors import UsageError as UsageError
+    from defectscope.core.errors import WorkersLostError as WorkersLostError
     from defectscope.core.fields import Fields as Fields
     from defectscope.core.fields import counted_fields as counted_fields
     from defectscope.core.findings import Finding as Finding
@@ -87,7 +89,8 @@ _MODULES = {
     "core.errors": (
         "ComponentError", "DamagedFrameError", "DefectscopeError", "FormatError", "InputError",
         "InputGoneError", "MissingPackageError", "OptionError", "OutputError", "PluginClashError",
-        "PluginError", "PluginLoadError", "UnknownNameError", "UsageError",
+        "PluginError", "PluginLoadError", "UnfitOptionError", "UnknownNameError", "UsageError",
+        "WorkersLostError",
     ),
     "core.fields": ("Fields", "counted_fields"),
     "core.findings": ("Finding", "KeyNumber", "Tables"),

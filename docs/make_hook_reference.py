@@ -28,6 +28,7 @@ Version {API_VERSION} of the plugin interface. This page is made from the hook s
 
 A hook that takes no argument returns an iterable; each implementation is called once, when its
 plugin is loaded. An implementation may leave out arguments that it does not need.
+P2 and P3 are in the [references](references.md).
 
 | hook | returns | template | tests |
 | --- | --- | --- | --- |

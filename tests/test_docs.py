@@ -124,6 +124,7 @@ def undrawn(figure, target, **_):
     "document",
     [
         "README.md",
+        "docs/first-steps.md",
         pytest.param("docs/user-guide.md", marks=pytest.mark.slow),
         "docs/generators.md",
         "docs/lines.md",
@@ -217,3 +218,47 @@ def test_the_plugin_in_the_readme_works(sandbox, tmp_path):
     shell("defectscope plugins check brightest", sandbox, env=environment)
     shell("defectscope run image.tif --detector brightest --out bright", sandbox, env=environment)
     assert len(pd.read_parquet(sandbox / "bright" / "detections.parquet")) == 1
+
+
+PAGES = ["benchmarks/README.md", *(f"docs/{path.name}" for path in sorted(ROOT.glob("docs/*.md")))]
+
+
+@pytest.mark.parametrize("document", PAGES)
+def test_a_page_that_speaks_of_the_papers_leads_to_them(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    if document != "docs/references.md" and re.search(r"\bP[123]\b", text):
+        assert "references.md)" in text
+
+
+def test_what_is_cited_by_name_and_year_is_among_the_references():
+    listed = (ROOT / "docs" / "references.md").read_text(encoding="utf-8")
+    cited = re.compile(r"([A-Z][\w-]+)(?: et al\.| & [A-Z]\w+)?,? \(?((?:19|20)\d\d)\b")
+    found = cited.findall((ROOT / "docs" / "analysis.md").read_text(encoding="utf-8"))
+    assert len(found) > 10
+    for name, year in found:
+        entries = [e for e in re.split(r"\n- |; ", listed) if name in e]
+        assert any(year in entry for entry in entries), f"{name} {year}"
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", *PAGES])
+def test_links_lead_to_what_is_there(document):
+    page = ROOT / document
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    for link in links:
+        path, _, anchor = link.partition("#")
+        if "://" in path:
+            continue
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {
+                re.sub(r"[^\w -]", "", t.lower()).replace(" ", "-") for t in titles
+            }, link
+
+
+def test_make_knows_what_contributors_are_told():
+    for language, text in blocks("CONTRIBUTING.md"):
+        assert language == "console"
+        for line in commands(text):
+            shell(line, ROOT)

@@ -28,6 +28,8 @@ from defectscope.core.fields import counted_fields
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.figure import Figure
+
 __all__ = ["DefectClasses", "class_table"]
 
 OF_THOSE_FOUND = (
@@ -95,22 +97,10 @@ def class_table(
     for name, own in found.groupby("defect_type", sort=True):
         by_detector = spread_of(str(name), scores, by_type)
         factor, factor_error = detection_factor(scores_of(str(name), scores, by_type))
-        true = factor / tables.calibration.visible(str(name))
-        n, share = len(own), len(own) / len(found)
-        low, high = _wilson(n, len(found), level)
-        low, high = _widened(share, low, high, by_detector * np.sqrt(share * (1 - share)), level)
-        row = {"defect_type": name, "count": n, "fraction": share,
-               "fraction_low": low, "fraction_high": high}  # fmt: skip
+        true, n = factor / tables.calibration.visible(str(name)), len(own)
+        row = {"defect_type": name, "count": n, **_fraction(n, len(found), by_detector, level)}
         if size is not None:
-            unit, values = size[-2:], own[size].dropna().to_numpy(float)
-            mean = float(values.mean()) if len(values) else np.nan
-            spread = float(values.std(ddof=1)) if len(values) > 1 else np.nan
-            error, added = spread / math.sqrt(max(1, len(values))), by_detector * spread
-            limits = mean_limits(mean, error, len(values), level, added)
-            row |= {f"mean_{unit}": mean, f"standard_error_{unit}": error,
-                    f"mean_error_{unit}": float(np.hypot(error, added)),
-                    f"mean_{unit}_low": float(limits[0]), f"mean_{unit}_high": float(limits[1]),
-                    f"median_{unit}": own[size].median()}  # fmt: skip
+            row |= _diameters(own[size], size[-2:], by_detector, level)
         if {"major_px", "minor_px"} <= set(own.columns) and total_px:
             # Those of unknown size are as large as the others, in the mean.
             area = np.pi / 4 * (own["major_px"] * own["minor_px"]).mean() * n
@@ -122,6 +112,33 @@ def class_table(
         rows.append(row)
         weights.append(true)
     return _with_true_fractions(pd.DataFrame(rows), weights)
+
+
+def _fraction(n: int, of: int, by_detector: float, level: float) -> dict[str, float]:
+    """Return the fraction that a type is of those found, and its limits."""
+    share = n / of
+    low, high = _wilson(n, of, level)
+    low, high = _widened(share, low, high, by_detector * np.sqrt(share * (1 - share)), level)
+    return {"fraction": share, "fraction_low": low, "fraction_high": high}
+
+
+def _diameters(
+    sizes: pd.Series[float], unit: str, by_detector: float, level: float
+) -> dict[str, float]:
+    """Return mean and median of the diameters of a type, with errors and limits."""
+    values = sizes.dropna().to_numpy(float)
+    mean = float(values.mean()) if len(values) else np.nan
+    spread = float(values.std(ddof=1)) if len(values) > 1 else np.nan
+    error, added = spread / math.sqrt(max(1, len(values))), by_detector * spread
+    low, high = mean_limits(mean, error, len(values), level, added)
+    return {
+        f"mean_{unit}": mean,
+        f"standard_error_{unit}": error,
+        f"mean_error_{unit}": float(np.hypot(error, added)),
+        f"mean_{unit}_low": float(low),
+        f"mean_{unit}_high": float(high),
+        f"median_{unit}": sizes.median(),
+    }
 
 
 def _with_true_fractions(table: pd.DataFrame, weights: list[float]) -> pd.DataFrame:
@@ -180,6 +197,15 @@ class DefectClasses(Analysis):
         table = class_table(tables, scores=scores, by_type=by_type)
         if table.empty:
             return []
+        again = _seen_again(tables)
+        figure, numbers = self._drawn(table, tables, again)
+        note = self._note(table, tables, again)
+        return [Finding("defect-types", "Defect types", table, figure, numbers, note)]
+
+    def _drawn(
+        self, table: pd.DataFrame, tables: Tables, again: bool
+    ) -> tuple[Figure, tuple[KeyNumber, ...]]:
+        """Return bars of fractions and, where there are some, of mean diameters, which are key."""
         names = [str(name) for name in table["defect_type"]]
         styles = series_styles(names, self.runtime.defect_types)
         size = next((n for n in ("mean_nm", "mean_px") if n in table), None)
@@ -192,7 +218,6 @@ class DefectClasses(Analysis):
         panels[0].bar(places, table["fraction"], color=colours, yerr=np.array(error), capsize=3)
         everywhere = " in all frames" if (tables.frames["status"] == "ok").sum() > 1 else ""
         panels[0].set(ylabel=f"Fraction of those found{everywhere}", ylim=(0, 1.05))
-        again = _seen_again(tables)
         narrow = ", too narrow for a series" if again else ""
         axis_note(panels[0], f"Bars: 95 % limits{narrow}")
         numbers: tuple[KeyNumber, ...] = ()
@@ -209,8 +234,13 @@ class DefectClasses(Analysis):
             )  # fmt: skip
         for panel in panels:
             panel.set_xticks(places, titles, rotation=20, ha="right")
-        title = "Defect types"
-        source = self.options.source(tables)
+        return figure, numbers
+
+    def _note(self, table: pd.DataFrame, tables: Tables, again: bool) -> str:
+        """Return what the numbers hold for, and what they are corrected for."""
+        scores = self.options.scores(tables.detector_scores)
+        by_type = self.options.scores_by_type(tables.detector_scores_by_type)
+        source, names = self.options.source(tables), [str(name) for name in table["defect_type"]]
         scaled = {"areal_density_per_m2": "densities", "area_fraction": "area fractions"}
         counts = " and ".join(text for name, text in scaled.items() if name in table).capitalize()
         notes = (AGAIN if again else MAYBE_AGAIN if FrameAxis(tables.frames).is_series else "",
@@ -221,5 +251,4 @@ class DefectClasses(Analysis):
                  if counts else "",
                  cut_note(tables.detections[counted_fields(tables).hold(tables.detections)]),
                  field_note(tables))  # fmt: skip
-        note = " ".join(filter(None, notes))
-        return [Finding("defect-types", title, table, figure, numbers, note)]
+        return " ".join(filter(None, notes))

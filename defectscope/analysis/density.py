@@ -26,6 +26,7 @@ from defectscope.core.fields import Fields, counted_fields
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from defectscope import Calibration
@@ -40,6 +41,11 @@ EDGES = (
 )
 # What stands for the type where nothing was found.
 ALL = "all"
+# Of the densities that a table may have, the one to show first.
+LABELS = {
+    "number_density_per_m3": "Number density (m$^{-3}$)",
+    "areal_density_per_m2": "Areal density (m$^{-2}$)",
+}
 
 TRACKS_NOTE = (
     "Precision and recall by the detector's card are left out: they are those of detections, and "
@@ -76,9 +82,9 @@ def edge_weights(rows: pd.DataFrame, fields: Fields) -> NDArray[np.float64]:
     Notes
     -----
     Of defects with a box of w × h, those that lie whole in a field of W × H have their centre in
-    (W - w)(H - h) of it, so that each stands for W·H / ((W - w)(H - h)) of them (Miles, J. R.
-    Stat. Soc. B 36 (1974) 400, and Lantuéjoul 1978: the minus-sampling estimator). Masked parts
-    are left out of both areas, as no centre counts there.
+    (W - w)(H - h) of it, so that each stands for W·H / ((W - w)(H - h)) of them (Miles, in
+    Stochastic Geometry, Wiley 1974, 228, and Lantuéjoul 1978: the minus-sampling estimator).
+    Masked parts are left out of both areas, as no centre counts there.
     """
     row = fields.rows(rows)
     box = fields.boxes[row]
@@ -222,28 +228,11 @@ class NumberDensity(Analysis):
         table = density_table(tables, options.edges, scores, rows, by_type=by_type)
         if table.empty:
             return []
-        quantity, label = "true_count", "Number a frame"
-        for name, text in (
-            ("areal_density_per_m2", "Areal density (m$^{-2}$)"),
-            ("number_density_per_m3", "Number density (m$^{-3}$)"),
-        ):
-            if name in table:
-                quantity, label = name, text
-        figure, (panel,) = new_figure()
-        panel.set_ylabel(label)
+        quantity = next((name for name in LABELS if name in table), "true_count")
         groups = {str(name): rows for name, rows in table.groupby("defect_type")}
         by_type = {} if ALL in groups else by_type
-        series = SeriesPanel(panel, tables.frames, "95 % limits", types=len(groups))
         styles = series_styles(groups, self.runtime.defect_types)
-        for name, style in styles.items():
-            rows = groups[name]
-            low, high = (rows[f"{quantity}_{side}"] for side in ("low", "high"))
-            series.draw(rows, rows[quantity], low, high, style)
-        if series.axis.is_series:
-            _mark_jumps(panel, tables.frames, series.axis.column)
-        panel.set_ylim(bottom=0)
-        series.legend()
-        title = "Number density"
+        figure, axis = _drawn(groups, quantity, tables.frames, styles)
         notes = (
             detector_note(scores, options.source(known), by_type=by_type, names=groups),
             TRACKS_NOTE if left_out else "",
@@ -254,8 +243,29 @@ class NumberDensity(Analysis):
         corrected = {
             name: _corrected(options.edges, scores_of(name, scores, by_type)) for name in groups
         }
-        numbers = _last(table, quantity, styles, shapes, corrected, series.axis)
-        return [Finding("number-density", title, table, figure, numbers, note)]
+        numbers = _last(table, quantity, styles, shapes, corrected, axis)
+        return [Finding("number-density", "Number density", table, figure, numbers, note)]
+
+
+def _drawn(
+    groups: Mapping[str, pd.DataFrame],
+    quantity: str,
+    frames: pd.DataFrame,
+    styles: Mapping[str, SeriesStyle],
+) -> tuple[Figure, FrameAxis]:
+    """Return the course of the density of each type, and what it is drawn against."""
+    figure, (panel,) = new_figure()
+    panel.set_ylabel(LABELS.get(quantity, "Number a frame"))
+    series = SeriesPanel(panel, frames, "95 % limits", types=len(groups))
+    for name, style in styles.items():
+        rows = groups[name]
+        low, high = (rows[f"{quantity}_{side}"] for side in ("low", "high"))
+        series.draw(rows, rows[quantity], low, high, style)
+    if series.axis.is_series:
+        _mark_jumps(panel, frames, series.axis.column)
+    panel.set_ylim(bottom=0)
+    series.legend()
+    return figure, series.axis
 
 
 def _corrected(edges: Edges, scores: Mapping[str, float]) -> str:

@@ -32,14 +32,16 @@ from defectscope.core.errors import did_you_mean
 from defectscope.core.fields import counted_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
+    from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Hardening", "HardeningOptions", "Strength", "barrier_hardening", "hardening_table"]
 
 QUANTITY = "number_density_per_m3"
+DENSITY = (QUANTITY, *(f"{QUANTITY}_{suffix}" for suffix in ("error", "low", "high")))
 STRENGTH = 0.4
 TOTALS = {"quadratic": "the root of the sum of squares of that by each",
           "linear": "the sum of that by each"}  # fmt: skip
@@ -172,22 +174,10 @@ def hardening_table(
     detections = tables.detections
     counted = with_whole_sizes(detections[counted_fields(tables).hold(detections)])
     inside = replace(tables, detections=counted)
-    density = density_table(inside, constants.edges, scores, level=level, by_type=by_type)
-    sizes = size_table(inside, "diameter_nm", scores, level, by_type)
-    sizes["wide"] = sizes["mean_nm_high"] - sizes["mean_nm"]
-    names = [QUANTITY, *(f"{QUANTITY}_{suffix}" for suffix in ("error", "low", "high"))]
-    table = density[["frame", "time_s", "dose_dpa", "defect_type", *names]].merge(
-        sizes[["frame", "defect_type", "mean_nm", "mean_error_nm", "wide"]],
-        on=["frame", "defect_type"], how="left",
-    )  # fmt: skip
-    of_type = inside.detections.groupby("defect_type")["diameter_nm"]
-    table["mean_nm"] = table["mean_nm"].fillna(table["defect_type"].map(of_type.mean()))
-    table["mean_error_nm"] = table["mean_error_nm"].fillna(table["defect_type"].map(of_type.std()))
-    quantile = special.stdtrit((of_type.count() - 1).clip(lower=1), (1 + level) / 2)
-    usual = table["defect_type"].map(of_type.std() * quantile)
-    sampled = table.pop("wide").where(np.isfinite).fillna(usual).fillna(0.0)
+    table = _densities_and_diameters(inside, constants.edges, scores, level, by_type)
+    sampled = table.pop("wide")
     diameter, error = table["mean_nm"], table["mean_error_nm"].fillna(0.0)
-    rho, rho_error, low, high = (table[name].to_numpy(float) for name in names)
+    rho, rho_error, low, high = (table[name].to_numpy(float) for name in DENSITY)
     types = table["defect_type"].tolist()
     found = barrier_hardening(rho, diameter, constants, rho_error, error, types)
     # Of none there is no hardening, but of what has no known size it is unknown also then.
@@ -209,6 +199,34 @@ def hardening_table(
     )
 
 
+def _densities_and_diameters(
+    tables: Tables,
+    edges: Edges,
+    scores: Mapping[str, float] | None,
+    level: float,
+    by_type: ScoresByType | None,
+) -> pd.DataFrame:
+    """Return density and mean diameter of each frame and type.
+
+    The upper limit of a mean is ``wide`` above it. Mean and spread of the type over all frames
+    stand in where a frame has none, or a single one.
+    """
+    density = density_table(tables, edges, scores, level=level, by_type=by_type)
+    sizes = size_table(tables, "diameter_nm", scores, level, by_type)
+    sizes["wide"] = sizes["mean_nm_high"] - sizes["mean_nm"]
+    table = density[["frame", "time_s", "dose_dpa", "defect_type", *DENSITY]].merge(
+        sizes[["frame", "defect_type", "mean_nm", "mean_error_nm", "wide"]],
+        on=["frame", "defect_type"], how="left",
+    )  # fmt: skip
+    of_type = tables.detections.groupby("defect_type")["diameter_nm"]
+    table["mean_nm"] = table["mean_nm"].fillna(table["defect_type"].map(of_type.mean()))
+    table["mean_error_nm"] = table["mean_error_nm"].fillna(table["defect_type"].map(of_type.std()))
+    quantile = special.stdtrit((of_type.count() - 1).clip(lower=1), (1 + level) / 2)
+    usual = table["defect_type"].map(of_type.std() * quantile)
+    table["wide"] = table["wide"].where(np.isfinite).fillna(usual).fillna(0.0)
+    return table
+
+
 class Hardening(Analysis):
     """Hardening by each defect type, and by all, against dose, with its limits."""
 
@@ -227,13 +245,20 @@ class Hardening(Analysis):
         table = hardening_table(tables, self.options, scores, by_type=by_type)
         if table["hardening_mpa"].isna().all():
             return []
-        figure, (panel,) = new_figure()
         groups = {str(name): rows for name, rows in table.groupby("defect_type")}
-        single = [name for name in groups if name != ALL_TYPES]
-        styles = series_styles(single, self.runtime.defect_types)
+        figure, numbers = self._drawn(groups, tables.frames)
+        note = self._note(tables, groups)
+        return [Finding("hardening", "Dispersed-barrier hardening", table, figure, numbers, note)]
+
+    def _drawn(
+        self, groups: Mapping[str, pd.DataFrame], frames: pd.DataFrame
+    ) -> tuple[Figure, tuple[KeyNumber, ...]]:
+        """Return the course of the hardening by each type, and what it is at the end."""
+        figure, (panel,) = new_figure()
+        styles = series_styles(_single(groups), self.runtime.defect_types)
         if ALL_TYPES in groups:
             styles[ALL_TYPES] = SeriesStyle("All types", "black")
-        series = SeriesPanel(panel, tables.frames, "95 % limits", types=len(groups))
+        series = SeriesPanel(panel, frames, "95 % limits", types=len(groups))
         numbers = []
         for name, style in styles.items():
             own = groups[name].dropna(subset=["hardening_mpa"])
@@ -250,7 +275,13 @@ class Hardening(Analysis):
         panel.set_ylabel("Hardening (MPa)")
         panel.set_ylim(bottom=0)
         series.legend()
-        source = self.options.source(tables)
+        return figure, tuple(numbers)
+
+    def _note(self, tables: Tables, groups: Mapping[str, pd.DataFrame]) -> str:
+        """Return how the total is made, and what the hardening is corrected for."""
+        scores = self.options.scores(tables.detector_scores)
+        by_type = self.options.scores_by_type(tables.detector_scores_by_type)
+        source, single = self.options.source(tables), _single(groups)
         uncut = "Densities are corrected for what the rim cuts."
         total = f"Hardening by all types is {TOTALS[self.options.superposition]}."
         notes = (total if ALL_TYPES in groups else "", self._not_found(single),
@@ -259,10 +290,7 @@ class Hardening(Analysis):
                  detector_note(scores, source, for_counts=False, by_type=by_type, names=single),
                  cut_note(tables.detections[counted_fields(tables).hold(tables.detections)]),
                  field_note(tables))  # fmt: skip
-        note = " ".join(filter(None, notes))
-        return [
-            Finding("hardening", "Dispersed-barrier hardening", table, figure, tuple(numbers), note)
-        ]
+        return " ".join(filter(None, notes))
 
     def _not_found(self, names: Sequence[str]) -> str:
         """Return which strengths were given in vain, as where a type is misspelt."""
@@ -282,3 +310,8 @@ class Hardening(Analysis):
         if tables.detections.empty:
             return "nothing was found"
         return "no sizes were measured; choose a post-processor for the run"
+
+
+def _single(names: Iterable[str]) -> list[str]:
+    """Return the names of single types, without that of all."""
+    return [name for name in names if name != ALL_TYPES]

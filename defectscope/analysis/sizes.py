@@ -24,6 +24,7 @@ from defectscope.analysis.whole_sizes import cut_note, with_whole_sizes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from defectscope.analysis.series import FrameAxis
@@ -140,7 +141,6 @@ class SizeDistribution(Analysis):
         scores = self.options.scores(tables.detector_scores)
         by_type = self.options.scores_by_type(tables.detector_scores_by_type)
         table = size_table(tables, column, scores, by_type=by_type)
-        figure, (left, right) = new_figure(2)
         sizes = detections[column].dropna().to_numpy(float)
         # The far tail of a few bad fits must not squeeze the histogram; "higher", so that the
         # largest of a small number is no tail.
@@ -148,30 +148,16 @@ class SizeDistribution(Analysis):
         edges = np.histogram_bin_edges(sizes, bins=40, range=(0.0, largest)).tolist()
         measured = detections.dropna(subset=[column])
         groups = {str(name): rows for name, rows in measured.groupby("defect_type")}
-        series = SeriesPanel(right, tables.frames, "first to third quartile, about the median",
-                             types=len(groups))  # fmt: skip
         styles = series_styles(groups, self.runtime.defect_types)
-        for name, style in styles.items():
-            rows, text = groups[name], f"{style.title} ({len(groups[name])})"
-            if len(groups) == 1:
-                left.hist(rows[column], edges, color=style.colour, alpha=0.6, label=text)
-            else:  # filled ones would cover each other
-                counts = np.histogram(rows[column], edges)[0]
-                left.stairs(counts, edges, color=style.colour, linewidth=1.3, label=text)
-            own = table[table["defect_type"] == name]
-            low, high = (own[f"{side}_quartile_{unit}"] for side in ("first", "third"))
-            series.draw(own, own[f"median_{unit}"], low, high, style)
-        whole_ticks(left.yaxis)
-        left.set(xlabel=f"Diameter ({unit})", ylabel="Detections")
-        left.set_ylim(0, 1.2 * left.get_ylim()[1])
-        left.legend(frameon=False, loc="upper right")
+        figure, (left, right) = new_figure(2)
+        axis = _draw_courses(right, table, unit, tables.frames, styles)
         tail = _tail(sizes, largest, unit)
+        _draw_histogram(left, {name: rows[column] for name, rows in groups.items()}, edges, styles)
+        left.set_xlabel(f"Diameter ({unit})")
         axis_note(left, f"{tail} not shown" if tail else "")
-        right.set_ylabel(f"Diameter ({unit})")
-        right.set_ylim(bottom=0)
         title = "Sizes: all together, and median and quartiles of each frame"
         numbers = (*_medians(groups, column, styles),
-                   *_last_means(table, unit, styles, series.axis))  # fmt: skip
+                   *_last_means(table, unit, styles, axis))  # fmt: skip
         notes = (detector_note(scores, self.options.source(tables), for_counts=False,
                                by_type=by_type, names=groups),
                  cut_note(tables.detections),
@@ -181,11 +167,50 @@ class SizeDistribution(Analysis):
         found = Finding("size-distribution", title, table, figure, numbers, note)
         bins = _histogram_table(groups, column, edges)
         histogram = Finding("size-histogram", "Diameters of all, in bins", bins)
-        return [found, *size_boxes(groups, styles, series.axis, column), histogram]
+        return [found, *size_boxes(groups, styles, axis, column), histogram]
 
     def why_nothing(self, tables: Tables) -> str:
         """Return what the tables lack."""
         return "no sizes were measured; choose a post-processor for the run"
+
+
+def _draw_courses(
+    panel: Axes,
+    table: pd.DataFrame,
+    unit: str,
+    frames: pd.DataFrame,
+    styles: Mapping[str, SeriesStyle],
+) -> FrameAxis:
+    """Draw median and quartiles of each frame; return what they are drawn against."""
+    series = SeriesPanel(panel, frames, "first to third quartile, about the median",
+                         types=len(styles))  # fmt: skip
+    for name, style in styles.items():
+        own = table[table["defect_type"] == name]
+        low, high = (own[f"{side}_quartile_{unit}"] for side in ("first", "third"))
+        series.draw(own, own[f"median_{unit}"], low, high, style)
+    panel.set_ylabel(f"Diameter ({unit})")
+    panel.set_ylim(bottom=0)
+    return series.axis
+
+
+def _draw_histogram(
+    panel: Axes,
+    sizes: Mapping[str, pd.Series[float]],
+    edges: list[float],
+    styles: Mapping[str, SeriesStyle],
+) -> None:
+    """Draw how many of each type are how large."""
+    for name, style in styles.items():
+        text = f"{style.title} ({len(sizes[name])})"
+        if len(sizes) == 1:
+            panel.hist(sizes[name], edges, color=style.colour, alpha=0.6, label=text)
+        else:  # filled ones would cover each other
+            counts = np.histogram(sizes[name], edges)[0]
+            panel.stairs(counts, edges, color=style.colour, linewidth=1.3, label=text)
+    whole_ticks(panel.yaxis)
+    panel.set_ylabel("Detections")
+    panel.set_ylim(0, 1.2 * panel.get_ylim()[1])
+    panel.legend(frameon=False, loc="upper right")
 
 
 def _tail(sizes: NDArray[np.float64], largest: float, unit: str) -> str:

@@ -22,6 +22,7 @@ from defectscope.cli.common import (
     shown_progress,
     warn,
 )
+from defectscope.cli.completion import names_of
 from defectscope.cli.unused import check_analyze
 
 __all__ = ["analyze"]
@@ -35,6 +36,7 @@ __all__ = ["analyze"]
     multiple=True,
     metavar="NAME",
     help="Only this analysis; may be repeated. All installed ones by default.",
+    shell_complete=names_of("analyses"),
 )
 @component_options
 @once(

@@ -20,6 +20,7 @@ from defectscope.cli.common import (
     shown_progress,
     warn,
 )
+from defectscope.cli.completion import names_of
 from defectscope.cli.score_tables import score_console, score_table
 from defectscope.core.run_limits import DEVICES
 
@@ -42,6 +43,7 @@ __all__ = ["benchmark"]
     multiple=True,
     metavar="NAME",
     help="Detector: NAME or ALIAS=NAME; may be repeated. dark-blobs always takes part.",
+    shell_complete=names_of("detectors"),
 )
 @once("--out", required=True, type=PATH, metavar="DIR", help="Folder for the results.")
 @component_options

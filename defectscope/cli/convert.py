@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from defectscope.cli.common import PATH, current_host, once, plural, say, warn
+from defectscope.cli.completion import names_of
 
 __all__ = ["convert"]
 
@@ -15,8 +16,21 @@ __all__ = ["convert"]
 @click.command()
 @click.argument("source", type=PATH, metavar="IN")
 @click.argument("target", type=PATH, metavar="OUT")
-@once("--to", "to_format", required=True, metavar="FORMAT", help="Format of OUT.")
-@once("--from", "from_format", metavar="FORMAT", help="Format of IN, where it is not recognised.")
+@once(
+    "--to",
+    "to_format",
+    required=True,
+    metavar="FORMAT",
+    help="Format of OUT.",
+    shell_complete=names_of("formats"),
+)
+@once(
+    "--from",
+    "from_format",
+    metavar="FORMAT",
+    help="Format of IN, where it is not recognised.",
+    shell_complete=names_of("formats"),
+)
 @click.option("--copy-images", is_flag=True, help="Copy the images too, to where OUT expects them.")
 @click.option(
     "--set",

@@ -18,6 +18,7 @@ from defectscope.cli.common import (
     shown_progress,
     warn,
 )
+from defectscope.cli.completion import names_of
 
 if TYPE_CHECKING:
     from defectscope.core.datasets import Dataset
@@ -44,13 +45,14 @@ def _shape(_: click.Context, __: click.Parameter, text: str) -> tuple[int, int]:
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="NAME...")
+@click.argument("names", nargs=-1, metavar="NAME...", shell_complete=names_of("generators"))
 @once(
     "--background",
     default="defectscope/texture",
     show_default=True,
     metavar="NAME",
     help="Background to draw on.",
+    shell_complete=names_of("backgrounds"),
 )
 @once("--count", type=click.IntRange(1), default=1, show_default=True, help="Number of samples.")
 @once(

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
@@ -22,7 +22,14 @@ from defectscope._version import __version__
 from defectscope.core.errors import DefectscopeError
 from defectscope.core.interrupts import heeded_signals, ignore_hangup
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 __all__ = ["cli", "main"]
+
+
+# What click's scripts for bash, zsh and fish set when they ask.
+COMPLETION_VARIABLE = "_DEFECTSCOPE_COMPLETE"
 
 
 class Lazy(NamedTuple):
@@ -134,11 +141,26 @@ class LazyGroup(click.Group):
         current_host(ctx).add_commands(self)
         return self.commands.get(cmd_name)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so, those of plugins included, or the options."""
+        from click.shell_completion import CompletionItem
+
+        from defectscope.cli.common import current_host
+
+        current_host(ctx).add_commands(self)
+        lines = {name: lazy.short_help for name, lazy in COMMANDS.items()}
+        lines |= {n: c.get_short_help_str() for n, c in self.commands.items() if n not in lines}
+        names = [name for name in lines if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=lines[name]) for name in names]
+        # Of click's own answer the options alone: for its commands it imports each of them.
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Suggest the nearest command where there is none of that name."""
-        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+        known = ctx.resilient_parsing or self.get_command(ctx, args[0]) is not None
+        if not known and not args[0].startswith("-"):
             from defectscope.core.errors import did_you_mean
 
             names = self.list_commands(ctx)
@@ -222,6 +244,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     _prepare_process()
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if os.environ.get(COMPLETION_VARIABLE):
+        from defectscope.cli.completion import answer_shell
+
+        return answer_shell(cli, COMPLETION_VARIABLE)
     context: click.Context | None = None
     try:
         # rich knows the variable (no-color.org), click does not.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from defectscope.cli.common import PATH, current_host, once, say, show_json, warn
+from defectscope.cli.completion import names_of
 from defectscope.cli.plain_tables import show_table
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _plugin_facts(record: PluginRecord) -> dict[str, Any]:
 
 
 @plugins.command()
-@click.argument("name")
+@click.argument("name", shell_complete=names_of())
 @FAMILY_OPTION
 @JSON_OPTION
 @click.pass_context
@@ -213,7 +214,7 @@ def new(context: click.Context, family: str, name: str, out: Path | None) -> Non
 
 
 @plugins.command()
-@click.argument("name")
+@click.argument("name", shell_complete=names_of())
 @FAMILY_OPTION
 @click.option(
     "--set",

@@ -23,12 +23,14 @@ from defectscope.cli.common import (
     shown_progress,
     warn,
 )
+from defectscope.cli.completion import names_of
 from defectscope.cli.unused import check_analysis_options, check_run
 from defectscope.core.run_limits import DEVICES, LEAST, TABLE_FORMATS
 
 if TYPE_CHECKING:
     from defectscope.pipeline.api import Pipeline
     from defectscope.pipeline.results import Result
+    from defectscope.plugins.host import PluginHost
 
 __all__ = ["run"]
 
@@ -53,14 +55,21 @@ __all__ = ["run"]
     show_default=True,
     metavar="NAME",
     help="Detector: NAME or ALIAS=NAME.",
+    shell_complete=names_of("detectors"),
 )
 @click.option(
     "--post",
     multiple=True,
     metavar="NAME",
     help="Post-processor; may be repeated, they work in this order.",
+    shell_complete=names_of("postprocessors"),
 )
-@once("--tracker", metavar="NAME", help="Tracker that links detections through time.")
+@once(
+    "--tracker",
+    metavar="NAME",
+    help="Tracker that links detections through time.",
+    shell_complete=names_of("trackers"),
+)
 @once("--out", required=True, type=PATH, metavar="DIR", help="Folder for the results.")
 @component_options
 @frames_option
@@ -146,16 +155,35 @@ def run(context: click.Context, /, **given: Any) -> None:
         --tracker trackpy --pixel-size 0.372 --frame-interval 1.75 --out results
     """
     from defectscope.core.errors import UsageError
-    from defectscope.pipeline.api import Pipeline, open_frames
-    from defectscope.pipeline.choices import Choice, gather_options, read_config
-    from defectscope.pipeline.input_notes import still_true
-    from defectscope.pipeline.reader_options import split_options
-    from defectscope.pipeline.run_info import is_complete
 
     if given["resume"] and given["overwrite"]:
         raise UsageError("--resume goes on with a run and --overwrite deletes it; give one of them")
     check_run(context)
-    host = current_host(context)
+    pipeline, of_readers = _composed(current_host(context), given)
+    if (given["watch"] is None) == (not given["inputs"]):
+        raise UsageError("name the INPUT to run on, or a folder to --watch, and not both")
+    if given["resume"]:
+        _put_back(given["out"])
+    if given["watch"] is None:
+        _run_on_inputs(pipeline, of_readers, given)
+        return
+    if of_readers:
+        raise UsageError(
+            f"--watch reads one image a file; leave out the options of {next(iter(of_readers))}"
+        )
+    with _resumable(given["out"]):
+        result, said = _watched(pipeline, given)
+    _end(result, said)
+
+
+def _composed(
+    host: PluginHost, given: Mapping[str, Any]
+) -> tuple[Pipeline, dict[str, dict[str, Any]]]:
+    """Return the pipeline that was asked for, and the options of readers."""
+    from defectscope.pipeline.api import Pipeline
+    from defectscope.pipeline.choices import Choice, gather_options, read_config
+    from defectscope.pipeline.reader_options import split_options
+
     named = [given["detector"], *given["post"], *filter(None, [given["tracker"]])]
     chosen = [Choice.parse(text) for text in named]
     called = {name for choice in chosen for name in (choice.name, choice.alias)}
@@ -175,25 +203,23 @@ def run(context: click.Context, /, **given: Any) -> None:
     if given["no_figures"]:
         # A file of options may be for several commands.
         check_analysis_options(gather_options(given["assignments"], {}), {*called, *of_readers})
-    if (given["watch"] is None) == (not given["inputs"]):
-        raise UsageError("name the INPUT to run on, or a folder to --watch, and not both")
-    if given["resume"]:
-        _put_back(given["out"])
-    if given["watch"] is not None:
-        if of_readers:
-            raise UsageError(
-                f"--watch reads one image a file; leave out the options of {next(iter(of_readers))}"
-            )
-        with _resumable(given["out"]):
-            result, said = _watched(pipeline, given)
-        _end(result, said)
-        return
+    return pipeline, of_readers
+
+
+def _run_on_inputs(
+    pipeline: Pipeline, of_readers: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
+) -> None:
+    """Read what was named, with the options of its readers, and run the pipeline on it."""
+    from defectscope.pipeline.api import open_frames
+    from defectscope.pipeline.input_notes import still_true
+    from defectscope.pipeline.run_info import is_complete
+
     frames = open_frames(
         given["inputs"],
         frames=given["frames"],
         calibration=given["calibration"],
         options=of_readers,
-        host=host,
+        host=pipeline.host,
         **calibration_values(given),
     )
     said = still_true(frames.warnings, frames.calibration, unrelated=given["mixed_sizes"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from defectscope.cli.common import PATH, current_host, once, plural, say, warn
+from defectscope.cli.completion import names_of
 from defectscope.core.errors import OutputError, UsageError
 from defectscope.core.run_limits import LEAST
 
@@ -26,6 +27,7 @@ __all__ = ["track"]
     metavar="NAME",
     required=True,
     help="Tracker: NAME, distribution/NAME, or ALIAS=NAME.",
+    shell_complete=names_of("trackers"),
 )
 @once(
     "--out",

@@ -16,13 +16,14 @@ from defectscope.cli.common import (
     say,
     shown_progress,
 )
+from defectscope.cli.completion import names_of
 from defectscope.core.run_limits import DEVICES
 
 __all__ = ["train"]
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("detectors"))
 @click.argument("data", type=PATH, metavar="DATASET")
 @once("--out", required=True, type=PATH, metavar="FILE.safetensors", help="Weights.")
 @once(

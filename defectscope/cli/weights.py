@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from defectscope.cli.common import PATH, current_host, once, say, show_json
+from defectscope.cli.completion import names_of
 
 if TYPE_CHECKING:
     from defectscope.core.weights import WeightsCard
@@ -88,7 +89,7 @@ def _card(path: Path) -> tuple[Path, WeightsCard]:
 
 
 @weights.command()
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("weights"))
 @click.option("--json", "as_json", is_flag=True, help="Write the card as JSON to stdout.")
 @click.pass_context
 def info(context: click.Context, name: str, as_json: bool) -> None:
@@ -123,7 +124,12 @@ def _show(path: Path, card: WeightsCard, as_json: bool) -> None:
 @weights.command()
 @click.argument("source", type=PATH, metavar="FILE.pt")
 @click.argument("out", type=PATH, metavar="OUT.safetensors")
-@once("--detector", metavar="NAME", help="Whose network it holds; a card is written too.")
+@once(
+    "--detector",
+    metavar="NAME",
+    help="Whose network it holds; a card is written too.",
+    shell_complete=names_of("detectors"),
+)
 @once("--defect-types", metavar="A,B", default="", help="Names of its classes, with --detector.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT, and its card and twin.")
 @click.pass_context

@@ -13,7 +13,7 @@ from defectscope.core.masks import Mask, mask_intersection
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["dice_loss", "mask_of_line", "unique_masks", "united"]
+__all__ = ["dice_loss", "mask_of_line", "unique_masks"]
 
 # cv2 takes sub-pixel coordinates as integers with this many fractional bits.
 SHIFT = 4
@@ -83,16 +83,3 @@ def unique_masks(
         if all(dice_loss(masks[k], masks[other]) >= same_below for other in kept):
             kept.append(k)
     return sorted(kept)
-
-
-def united(a: Mask, b: Mask) -> Mask:
-    """Return the mask of all pixels of two masks."""
-    if not a.bitmap.size or not b.bitmap.size:
-        return a if a.bitmap.size else b
-    boxes = np.array([a.box, b.box])
-    (x0, y0), (x1, y1) = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
-    bitmap = np.zeros((y1 - y0, x1 - x0), bool)
-    for mask in (a, b):
-        left, top, right, bottom = mask.box
-        bitmap[top - y0 : bottom - y0, left - x0 : right - x0] |= mask.bitmap
-    return Mask(int(x0), int(y0), bitmap)

@@ -115,20 +115,9 @@ def lay_out(
     bends = np.array([style.waviness_length_px for style in styles])
     shift = waviness * smooth_noise(along, line, bends, waving)[0]
     tangents = unit_tangents(points, first)
-    slope, bend = np.zeros(len(line)), np.zeros(len(line))
-    slope[1:-1] = (shift[2:] - shift[:-2]) / 2
-    turn = (tangents[2:] - tangents[:-2]) / 2
-    bend[1:-1] = tangents[1:-1, 0] * turn[:, 1] - tangents[1:-1, 1] * turn[:, 0]
-    for change in (slope, bend):
-        change /= step[line]
-        # Across the border of two lines a difference means nothing.
-        change[first[:-1]] = change[first[1:] - 1] = 0
+    slope, bend = _changes(shift, tangents, step[line], first)
     level = np.clip(1 + variation * noise[1], *LEVEL_FACTORS)
-    for k, values in enumerate(levels):
-        if values is not None:
-            level[first[k] : first[k + 1]] = values
-    # The mean along a line is the strength asked for, whatever its noise.
-    level /= (np.add.reduceat(level, first[:-1]) / np.diff(first))[line]
+    level = _with_known(level, levels, first, line)
     width = width * np.clip(1 + variation / 2 * noise[0], *WIDTH_FACTORS)
     half_widths = np.array([
         REACH_OF_DOUBLE if style.contrast == "double" else FADED ** (1 / style.flatness)
@@ -148,3 +137,35 @@ def lay_out(
         reach,
         step,
     )
+
+
+def _changes(
+    shift: NDArray[np.float64],
+    tangents: NDArray[np.float64],
+    step: NDArray[np.float64],
+    first: NDArray[np.int64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what the shift and the direction change by along each line, per px."""
+    slope, bend = np.zeros(len(shift)), np.zeros(len(shift))
+    slope[1:-1] = (shift[2:] - shift[:-2]) / 2
+    turn = (tangents[2:] - tangents[:-2]) / 2
+    bend[1:-1] = tangents[1:-1, 0] * turn[:, 1] - tangents[1:-1, 1] * turn[:, 0]
+    for change in (slope, bend):
+        change /= step
+        # Across the border of two lines a difference means nothing.
+        change[first[:-1]] = change[first[1:] - 1] = 0
+    return slope, bend
+
+
+def _with_known(
+    level: NDArray[np.float64],
+    known: Sequence[NDArray[np.float64] | None],
+    first: NDArray[np.int64],
+    line: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return strengths, those of some lines being known, with a mean of 1 along each line."""
+    for k, values in enumerate(known):
+        if values is not None:
+            level[first[k] : first[k + 1]] = values
+    # The mean along a line is the strength asked for, whatever its noise.
+    return np.asarray(level / (np.add.reduceat(level, first[:-1]) / np.diff(first))[line])

@@ -161,17 +161,24 @@ def train(
         steps, seed, workers, resume, title, progress, say,
     )  # fmt: skip
     component = host.build("detectors", name, runtime=runtime)
+    return _trained(named, component, job, started or follows)
+
+
+def _trained(
+    named: NamedComponent, component: TrainableDetector, job: TrainingJob, interrupted: bool
+) -> WeightFiles:
+    """Do the training, or what is left of an `interrupted` one; nothing of a complete one is."""
     complete = guarded(named, "before it trained", component.before_training, job)
     if complete is not None:
-        files = _weight_files(named, "before it trained", out, complete, "WeightFiles or None")
-        say(f"the training of {out} is already complete")
+        files = _weight_files(named, "before it trained", job.out, complete, "WeightFiles or None")
+        job.say(f"the training of {job.out} is already complete")
         return files
-    if resume and out.exists() and not (started or follows):
+    if job.resume and job.out.exists() and not interrupted:
         raise OutputError(
-            f"{out} holds the weights of another training, and nothing of an interrupted one is "
-            "beside it; choose another --out, or replace it with --overwrite"
+            f"{job.out} holds the weights of another training, and nothing of an interrupted one "
+            "is beside it; choose another --out, or replace it with --overwrite"
         )
-    return written_weights(named, "while it trained", out, component.train, job)
+    return written_weights(named, "while it trained", job.out, component.train, job)
 
 
 def written_weights(

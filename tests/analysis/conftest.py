@@ -17,6 +17,8 @@ P2 = Calibration(
     pixel_size_nm=0.37197, frame_interval_s=1.75, dose_start_dpa=0.8534,
     dose_per_frame_dpa=1.6466 / 1175, thickness_nm=75, visible_fraction={"*": 4 / 7},
 )  # fmt: skip
+HALF_NM = Calibration(pixel_size_nm=0.5, frame_interval_s=2.0)
+Y = np.linspace(0.0, 100.0, 41)
 
 
 def frame_table(indices, damaged=(), calibration=P2, shape=SHAPE) -> pd.DataFrame:
@@ -82,3 +84,54 @@ def drawn(tmp_path):
         return finding.figure.axes
 
     return draw
+
+
+@pytest.fixture
+def wandering():
+    """Make tracks whose truth is known."""
+
+    def wander(seed=0, count=80, frames=60, d=0.2, sigma=0.5, rate=0.05):
+        """Particles that walk at random and grow in a straight line, seen with errors."""
+        rng = np.random.default_rng(seed)
+        walk = np.cumsum(rng.normal(0, np.sqrt(2 * d), (frames, count, 2)), axis=0)
+        at = rng.uniform(0, 500, (count, 2)) + walk + rng.normal(0, sigma, walk.shape)
+        frame, particle = (part.ravel() for part in np.indices((frames, count)))
+        size = rng.uniform(10, 20, count) + rate * np.arange(frames)[:, None]
+        size = size + rng.normal(0, 0.3, size.shape)
+        table = pd.DataFrame({"frame": frame, "particle": particle, "x": at[..., 0].ravel(),
+                              "y": at[..., 1].ravel(), "diameter_px": size.ravel(),
+                              "defect_type": "dislocation-loop", "origin": "detector"})  # fmt: skip
+        return table[rng.random(len(table)) > 0.1].reset_index(drop=True)
+
+    return wander
+
+
+@pytest.fixture
+def line_tables():
+    """Make tables from {frame: [(k, 2) line of particle 0, of particle 1, ...]}."""
+
+    def make(frames, calibration=HALF_NM, defect_type="dislocation", tracked=True):
+        found, vertices = [], []
+        for frame, lines in frames.items():
+            for k, line in enumerate(lines):
+                found.append((frame, k, defect_type, k))
+                vertices += [(frame, k, n, x, y) for n, (x, y) in enumerate(line)]
+        detections = pd.DataFrame(found, columns=["frame", "detection", "defect_type", "particle"])
+        geometry = pd.DataFrame(vertices, columns=["frame", "detection", "vertex", "x", "y"])
+        times = [calibration.time_s(frame) for frame in frames]
+        index = pd.DataFrame({"frame": list(frames), "time_s": times, "dose_dpa": np.nan,
+                              "status": "ok", "width_px": 400, "height_px": 200})  # fmt: skip
+        tracks = detections if tracked else None
+        return Tables(index, detections.drop(columns="particle"), geometry, tracks, calibration)
+
+    return make
+
+
+@pytest.fixture
+def upright():
+    """Make the course of a line of 100 px that runs down, and bends."""
+
+    def make(x, bend=0.0):
+        return np.stack([x + bend * np.sin(np.pi * Y / 100), Y], axis=1)
+
+    return make

@@ -8,12 +8,16 @@ import pytest
 
 from defectscope import Calibration
 from defectscope.analysis.defect_classes import class_table
-from defectscope.analysis.diffusion import Diffusion, DiffusionOptions
+from defectscope.analysis.diffusion import (
+    Diffusion,
+    DiffusionOptions,
+)
 from defectscope.analysis.growth import Growth
-from defectscope.analysis.growth_fits import growth_rates, mean_rate
+from defectscope.analysis.growth_fits import fit_growth, growth_rates, mean_rate
 from defectscope.analysis.scales import growth_axis
 from defectscope.core.errors import OptionError
 from defectscope.core.options import validate_options
+from defectscope.plugins.testing import AnalysisConformance
 
 
 def growing(frames=10, rate=0.5):
@@ -207,3 +211,37 @@ def test_those_of_unknown_size_cover_as_much_as_the_others(make_tables):
     expected = 2 * np.pi / 4 * 100 / (100 * 200) / seen
     assert table.loc["dislocation-loop", "area_fraction"] == pytest.approx(expected)
     assert np.isnan(table.loc["dislocation", "area_fraction"])
+
+
+class TestGrowth(AnalysisConformance):
+    component = Growth
+
+
+@pytest.mark.parametrize(
+    ("law", "size"),
+    [
+        ("linear", lambda t: 5 + 0.3 * t),
+        ("parabolic", lambda t: np.sqrt(25 + 9 * t)),
+        ("saturating", lambda t: 30 - 22 * np.exp(-t / 15)),
+    ],
+)
+def test_the_law_that_made_the_sizes_is_found(law, size):
+    t = np.arange(60.0)
+    noisy = size(t) + np.random.default_rng(0).normal(0, 0.15, 60)
+    fits = fit_growth(t, noisy)
+    assert fits[0].law == law
+    np.testing.assert_allclose(fits[0].size(t), size(t), atol=0.3)
+    assert fits[0].residual == pytest.approx(0.15, rel=0.3)
+    assert fit_growth(t[:5], noisy[:5]) == []
+    assert fit_growth(t, np.full(60, np.nan)) == []
+
+
+def test_particles_of_growth_are_drawn_or_said_to_be_absent(make_tables, wandering):
+    tables = make_tables(
+        {}, indices=range(60), tracks=wandering(count=6), calibration=Calibration()
+    )
+    laws = Growth(Growth.Options(particles=(4, 2))).analyse(tables)[0]
+    assert laws.table["particle"].unique().tolist() == [4, 2]
+    for particles in ((99,), (2, 99, 100)):
+        with pytest.raises(OptionError, match=r"growth\.particles.* particle 99(, 100)?;"):
+            Growth(Growth.Options(particles=particles)).analyse(tables)

@@ -8,7 +8,7 @@ import pytest
 
 from defectscope import Calibration
 from defectscope.analysis import trajectories
-from defectscope.analysis.trajectories import MOST_BINS, Trajectories
+from defectscope.analysis.trajectories import MOST_BINS, Trajectories, lifetime_table, speeds
 from defectscope.plugins.testing import AnalysisConformance
 
 UNKNOWN = Calibration()
@@ -240,3 +240,15 @@ def test_nothing_ends_before_a_damaged_frame(make_tables, damaged):
     given = make_tables({k: [] for k in range(6)}, damaged=(damaged,), tracks=paths)
     table = Trajectories().analyse(given)[0].table
     assert table[["from_start", "to_end"]].to_numpy().tolist() == [[True, True]]
+
+
+def test_lifetimes_and_speeds_by_hand():
+    tracks = pd.DataFrame({"frame": [3, 4, 6, 5], "particle": [1, 1, 1, 2],
+                           "x": [0.0, 3, 3, 9], "y": [0.0, 4, 14, 9]})  # fmt: skip
+    table = lifetime_table(tracks, pd.DataFrame({"frame": range(3, 11)}))
+    assert table["lifetime_frames"].tolist() == [4, 1]
+    assert table["from_start"].tolist() == [True, False]
+    assert not table["to_end"].any()
+    found = speeds(tracks)
+    assert found["speed_px_per_frame"].tolist()[0] == 15 / 3
+    assert np.isnan(found["speed_px_per_frame"].iloc[1])

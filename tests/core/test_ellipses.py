@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defectscope.core.geometry.ellipses import (
+    distances_of_edges,
     ellipse_area,
     ellipse_boxes,
-    ellipse_distances,
     ellipse_from_moments,
     ellipse_points,
 )
@@ -140,13 +140,15 @@ def test_one_pixel_is_a_square_and_not_a_point():
 def test_distances_have_the_sign_of_the_side(ellipse, scale):
     x, y, major, minor, angle = ellipse
     points = ellipse_points(x, y, major * scale, minor * scale, angle, count=20)
-    distances = ellipse_distances(points, *ellipse)
+    distances = distances_of_edges(points, [ellipse], np.array([len(points)]))
     radii = np.hypot(*(points - (x, y)).T)
     assert np.allclose(distances, radii * (1 - 1 / scale), atol=1e-9)
 
 
 def test_distances_from_a_circle_and_from_its_centre():
-    found = ellipse_distances([[10, 5], [5, 5], [5, 1]], 5, 5, 4, 4, 70)
+    found = distances_of_edges(
+        np.array([[10, 5], [5, 5], [5, 1]]), [(5, 5, 4, 4, 70)], np.array([3])
+    )
     assert np.allclose(found, [3, -2, 2])
 
 

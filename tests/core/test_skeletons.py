@@ -9,7 +9,7 @@ from defectscope import Mask
 from defectscope.core.geometry.curves import distances_to_curve
 from defectscope.core.geometry.polylines import polyline_length
 from defectscope.core.geometry.skeletons import longest_path, mask_course, skeleton_path
-from defectscope.core.line_masks import dice_loss, mask_of_line, unique_masks, united
+from defectscope.core.line_masks import dice_loss, mask_of_line, unique_masks
 
 
 def line_mask(points, width=5):
@@ -35,6 +35,11 @@ def test_the_course_of_a_mask_is_a_spline_of_fifty_points():
     assert distances_to_curve(course, np.array([[10.0, 20], [90, 60]])).max() < 0.5
     assert mask_course(Mask(3, 4, np.ones((1, 1), bool))).tolist() == [[3.5, 4.5]]
     assert mask_course(Mask(3, 4, np.zeros((2, 2), bool))).shape == (0, 2)
+
+
+def united(*masks):
+    """Return the mask of all pixels of some masks."""
+    return Mask.from_dense(np.any([mask.to_dense((128, 256)) for mask in masks], axis=0))
 
 
 def test_a_branch_is_left_out():
@@ -129,10 +134,3 @@ def test_masks_that_are_the_same_line_are_one():
     masks = [one, empty, shifted, other, tiny]
     assert unique_masks(masks, [0.6, 1, 0.9, 0.1, 1], 20, 0.5) == [2, 3]
     assert unique_masks(masks, [0.9, 1, 0.9, 0.1, 1], 20, 0.5) == [0, 3]
-
-
-def test_united_masks_hold_every_pixel_of_both():
-    one, other = line_mask([[5, 5], [20, 9]]), line_mask([[40, 2], [44, 30]])
-    both = united(one, other).to_dense((50, 60))
-    assert np.array_equal(both, one.to_dense((50, 60)) | other.to_dense((50, 60)))
-    assert united(one, Mask(0, 0, np.zeros((0, 0), bool))) is one

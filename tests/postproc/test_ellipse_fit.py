@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from skimage.measure import find_contours
 
-from defectscope.core.geometry.ellipses import ellipse_distances
+from defectscope.core.geometry.ellipses import distances_of_edges
 from defectscope.postproc.edges import Labelled, edge_points
 from defectscope.postproc.ellipse_fit import Ellipse, fit_to_edges, fit_to_moments
 
@@ -43,7 +43,8 @@ def field(ellipse):
     """Return values that are 0 on the ellipse and fall outwards, about one per px."""
     rows, columns = np.mgrid[:SIZE, :SIZE] + 0.5
     points = np.stack([columns.ravel(), rows.ravel()], axis=1)
-    return -ellipse_distances(points, *ellipse).reshape(SIZE, SIZE).astype(np.float32)
+    distances = distances_of_edges(points, [ellipse], np.array([len(points)]))
+    return -distances.reshape(SIZE, SIZE).astype(np.float32)
 
 
 @given(ellipses)

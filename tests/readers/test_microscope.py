@@ -21,7 +21,8 @@ from defectscope.readers.microscope import (
     MicroscopeOptions,
     MicroscopeReader,
 )
-from defectscope.readers.microscope_data import NoImageError, image_stack
+
+Dataset = Callable[..., dict[str, Any]]
 
 STACK = np.random.default_rng(0).integers(0, 4096, (5, 24, 32)).astype(np.uint16)
 
@@ -36,11 +37,6 @@ needs_rsciio = pytest.mark.usefixtures("_rsciio")
 
 def opened(path: Path, **options: Any) -> MicroscopeFrames:
     return MicroscopeReader(MicroscopeOptions(**options), Runtime()).read(path)
-
-
-@pytest.fixture
-def real(real_data: Any) -> Callable[[str], MicroscopeFrames]:
-    return lambda name: opened(real_data("microscope") / name)
 
 
 def write_mrc(path: Path, stack: np.ndarray, angstrom: float | None = 2.0) -> Path:
@@ -110,85 +106,6 @@ def write_velox(path: Path, stacks: dict[str, np.ndarray], with_spectra: bool = 
 
 
 IMAGE_AXES = [("y", "[n_m]"), ("x", "[n_m]")]
-
-
-def dataset(
-    data: np.ndarray, units: list[str | None], scales: list[float], navigate: int = 0
-) -> dict[str, Any]:
-    """Return what RosettaSciIO returns, with the first `navigate` axes for navigation."""
-    axes = [
-        {"name": f"a{k}", "units": unit, "scale": scale, "size": size, "navigate": k < navigate}
-        for k, (unit, scale, size) in enumerate(zip(units, scales, data.shape, strict=True))
-    ]
-    return {"data": data, "axes": axes, "metadata": {"General": {"title": "t"}}}
-
-
-@needs_rsciio
-@pytest.mark.real_data
-def test_real_image_of_tia(real: Any) -> None:
-    frames = real("16_STOimage_1.ser")
-    assert frames.names == ("16_STOimage_1.ser",)
-    assert frames[0].pixels.dtype == np.uint16
-    assert frames[0].shape == (1024, 1024)
-    assert frames[0].calibration.pixel_size_nm == pytest.approx(0.01001, abs=1e-5)
-    assert frames.warnings == []
-
-
-@needs_rsciio
-@pytest.mark.real_data
-@pytest.mark.parametrize("suffix", [".dm3", ".dm4"])
-def test_real_stack_of_digital_micrograph(suffix: str, real: Any) -> None:
-    name = f"dmTest_3D_int16_64,65,66{suffix}"
-    frames = real(name)
-    assert len(frames) == 66
-    assert frames.names[65] == f"{name}#65"
-    assert [frames[k].shape for k in (0, 65)] == [(65, 64)] * 2
-    assert frames[3].pixels.dtype == np.float32
-    assert frames.calibration.pixel_size_nm is None
-    assert frames.warnings == [
-        "the pixels are not square: 2 pm (0.002 nm) along x, 3 nm (3 nm) along y; "
-        "the pixel size is left unknown"
-    ]
-
-
-@needs_rsciio
-@pytest.mark.real_data
-def test_dm3_and_dm4_hold_the_same_pixels(real: Any) -> None:
-    first, second = (real(f"dmTest_3D_int16_64,65,66{s}") for s in (".dm3", ".dm4"))
-    for position in (0, 40, 65):  # a ramp along x, the same in every frame
-        assert np.array_equal(first.read(position), np.tile(np.arange(64), (65, 1)))
-        assert np.array_equal(first.read(position), second.read(position))
-
-
-@needs_rsciio
-@pytest.mark.real_data
-@pytest.mark.parametrize("suffix", [".dm3", ".dm4"])
-def test_real_image_with_axes_in_different_units(suffix: str, real: Any) -> None:
-    frames = real(f"dmTest_float32_nonSquare_diffPixelSize{suffix}")
-    assert frames[0].shape == (64, 128)
-    assert frames[0].pixels.dtype == np.float32
-    assert frames.calibration.pixel_size_nm is None
-    assert "1 nm (1 nm) along x, 2 A (0.2 nm) along y" in frames.warnings[0]
-
-
-@needs_rsciio
-@pytest.mark.real_data
-def test_real_mrc_stack(real: Any) -> None:
-    frames = real("temp.mrc")
-    assert [frame.shape for frame in frames] == [(128, 128)] * 3
-    assert frames.calibration.pixel_size_nm == pytest.approx(0.2)
-    assert frames.warnings == []
-
-
-@needs_rsciio
-@pytest.mark.real_data
-def test_a_real_spectrum_is_refused_in_one_sentence(real: Any) -> None:
-    with pytest.raises(InputError) as caught:
-        real("08_carbon.dm3")
-    assert str(caught.value) == (
-        "08_carbon.dm3 holds no image but a spectrum (Energy loss, 2048 values); "
-        "give a file of images"
-    )
 
 
 @needs_rsciio
@@ -359,7 +276,7 @@ def test_images_that_differ_in_pixel_size(tmp_path: Path) -> None:
 
 
 @needs_rsciio
-def test_hyperspy_files(tmp_path: Path) -> None:
+def test_hyperspy_files(tmp_path: Path, dataset: Dataset) -> None:
     hspy = pytest.importorskip("rsciio.hspy", reason="h5py is not installed")
     signal = dataset(STACK, ["s", "nm", "nm"], [1.75, 0.4, 0.4], navigate=1) | {
         "attributes": {"_lazy": False, "ragged": False},
@@ -414,7 +331,9 @@ def test_a_file_that_disappears_is_a_damaged_frame(tmp_path: Path) -> None:
         frames.read(1)
 
 
-def test_colours_of_digital_micrograph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colours_of_digital_micrograph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: Dataset
+) -> None:
     colours = np.zeros(STACK[0].shape, [(name, "u1") for name in "BGRA"])
     for name in "RGB":
         colours[name] = STACK[0] % 256
@@ -433,59 +352,3 @@ def test_without_rosettasciio_the_extra_is_named(
         opened(write_mrc(tmp_path / "a.mrc", STACK))
     assert "rosettasciio" in str(caught.value)
     assert 'pip install "defectscope[microscope]"' in str(caught.value)
-
-
-def test_lengths_are_converted() -> None:
-    stack = image_stack(dataset(STACK[0], ["pm", "Å"], [200.0, 2.0]))
-    assert stack.calibration.pixel_size_nm == pytest.approx(0.2)
-    assert stack.count == 1
-
-
-@pytest.mark.parametrize(
-    ("unit", "scale", "seconds"),
-    [("ks", 0.002, 2.0), ("hrs", 1.0, 3600.0), ("milliseconds", 40.0, 0.04), ("nm", 3.0, None)],
-)
-def test_times_are_converted(unit: str, scale: float, seconds: float | None) -> None:
-    stack = image_stack(dataset(STACK, [unit, "nm", "nm"], [scale, 1.0, 1.0], navigate=1))
-    assert stack.calibration.frame_interval_s == (seconds and pytest.approx(seconds))
-    assert stack.warnings == ()
-
-
-def test_units_that_are_not_known_are_named() -> None:
-    stack = image_stack(dataset(STACK, ["fortnight", "ell", "ell"], [1.0, 1.0, 1.0], navigate=1))
-    assert stack.calibration.pixel_size_nm is None
-    assert set(stack.warnings) == {
-        "the unit 'fortnight' in the file is not known; the frame interval is left unknown",
-        "the unit 'ell' in the file is not known; the pixel size is left unknown",
-    }
-
-
-@pytest.mark.parametrize("unit", ["", None, "pixels", "px", "<undefined>", "1/nm", "nm⁻¹", "mrad"])
-def test_axes_without_a_length_are_no_unknown_unit(unit: str | None) -> None:
-    stack = image_stack(dataset(STACK[0], [unit, unit], [1.0, 1.0]))
-    assert stack.calibration.pixel_size_nm is None
-    assert not any("not known" in text for text in stack.warnings)
-
-
-def test_a_diffraction_pattern_has_no_pixel_size() -> None:
-    stack = image_stack(dataset(STACK[0], ["1/nm", "1/nm"], [0.01, 0.01]))
-    assert stack.calibration.pixel_size_nm is None
-    assert "axes are in 1/nm" in stack.warnings[0]
-
-
-@pytest.mark.parametrize(
-    ("data", "units", "navigate", "part"),
-    [
-        (np.zeros(50), ["eV"], 0, "a spectrum"),
-        (np.zeros(50), [None], 0, "one-dimensional"),
-        (np.zeros((6, 6, 50)), ["nm", "nm", "eV"], 2, "a spectrum"),
-        (np.zeros((6, 6, 9, 9)), ["nm", "nm", "1/nm", "1/nm"], 2, "4-dimensional"),
-        (np.zeros((9, 9), complex), ["nm", "nm"], 0, "complex values"),
-        (np.zeros((9, 9), "U4"), ["nm", "nm"], 0, "values of type <U4"),
-    ],
-)
-def test_what_is_no_image(
-    data: np.ndarray, units: list[str | None], navigate: int, part: str
-) -> None:
-    with pytest.raises(NoImageError, match=part):
-        image_stack(dataset(data, units, [1.0] * data.ndim, navigate))

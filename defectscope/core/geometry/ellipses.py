@@ -17,7 +17,6 @@ __all__ = [
     "distances_of_edges",
     "ellipse_area",
     "ellipse_boxes",
-    "ellipse_distances",
     "ellipse_from_moments",
     "ellipse_points",
 ]
@@ -56,22 +55,13 @@ def ellipse_points(
     )
 
 
-def ellipse_distances(
-    points: ArrayLike, x: float, y: float, major: float, minor: float, angle_deg: float
-) -> NDArray[np.float64]:
-    """Return how far (k, 2) points x, y lie outside an ellipse (negative: inside), in px.
-
-    Measured along the line to the centre: exact on a circle, and near an ellipse at most
-    major/minor times the shortest distance.
-    """
-    place = np.asarray(points, float)
-    return distances_of_edges(place, [(x, y, major, minor, angle_deg)], np.array([len(place)]))
-
-
 def distances_of_edges(
     points: NDArray[Any], ellipses: Sequence[tuple[float, ...]], counts: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Return how far points lie outside ellipses of their own, as :func:`ellipse_distances` does.
+    """Return how far points lie outside ellipses of their own (negative: inside), in px.
+
+    Measured along the line to the centre: exact on a circle, and near an ellipse at most
+    major/minor times the shortest distance.
 
     Parameters
     ----------

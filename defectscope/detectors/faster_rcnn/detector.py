@@ -90,9 +90,10 @@ class FasterRcnn(BoxDetector):
 
     def load_network(self) -> Any:
         """Return the torch module with these weights in it."""
-        from defectscope.detectors.faster_rcnn.network import load_network
+        from defectscope.detectors.faster_rcnn.network import FasterRcnnNetwork
+        from defectscope.detectors.learning.networks import with_weights
 
-        return load_network(self.files)[0]
+        return with_weights(self.files, Architecture, FasterRcnnNetwork)[0]
 
     def train(self, job: TrainingJob) -> WeightFiles:
         """Train on `job`'s data with Lightning."""

@@ -13,14 +13,12 @@ from defectscope.detectors.faster_rcnn.architecture import Architecture
 from defectscope.detectors.faster_rcnn.backbone import Backbone
 from defectscope.detectors.faster_rcnn.heads import BoxHeads
 from defectscope.detectors.faster_rcnn.proposals import Proposals
-from defectscope.detectors.learning.networks import load_body, with_weights
+from defectscope.detectors.learning.networks import load_body
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from defectscope import WeightFiles
-
-__all__ = ["FasterRcnnNetwork", "load_network"]
+__all__ = ["FasterRcnnNetwork"]
 
 
 class FasterRcnnNetwork(nn.Module):
@@ -88,14 +86,3 @@ class FasterRcnnNetwork(nn.Module):
             for layer, places in ((predictor.cls_score, classes), (predictor.bbox_pred, rows)):
                 layer.weight.copy_(layer.weight[places])
                 layer.bias.copy_(layer.bias[places])
-
-
-def load_network(files: WeightFiles) -> tuple[FasterRcnnNetwork, Architecture]:
-    """Return the network of a card with its weights in it.
-
-    Raises
-    ------
-    FormatError
-        The card describes no such network, or the file holds another one.
-    """
-    return with_weights(files, Architecture, FasterRcnnNetwork)

@@ -14,14 +14,12 @@ from defectscope.detectors.faster_rcnn_detectron2.architecture import Detectron2
 from defectscope.detectors.faster_rcnn_detectron2.backbone import backbone_of, torchvision_name
 from defectscope.detectors.faster_rcnn_detectron2.heads import BoxHeads
 from defectscope.detectors.faster_rcnn_detectron2.proposals import Proposals
-from defectscope.detectors.learning.networks import load_body, with_weights
+from defectscope.detectors.learning.networks import load_body
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from defectscope import WeightFiles
-
-__all__ = ["Detectron2Network", "load_network"]
+__all__ = ["Detectron2Network"]
 
 
 class Detectron2Network(nn.Module):
@@ -104,14 +102,3 @@ class Detectron2Network(nn.Module):
 
 def _truth(shape: tuple[int, int], target: dict[str, Tensor]) -> Any:
     return Instances(shape, gt_boxes=Boxes(target["boxes"]), gt_classes=target["labels"] - 1)
-
-
-def load_network(files: WeightFiles) -> tuple[Detectron2Network, Detectron2Architecture]:
-    """Return the network of a card with its weights in it.
-
-    Raises
-    ------
-    FormatError
-        The card describes no such network, or the file holds another one.
-    """
-    return with_weights(files, Detectron2Architecture, Detectron2Network)

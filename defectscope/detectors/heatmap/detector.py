@@ -62,9 +62,10 @@ class Heatmap(BoxDetector):
 
     def load_network(self) -> HeatmapNetwork:
         """Return the torch module with these weights in it."""
-        from defectscope.detectors.heatmap.network import load_network
+        from defectscope.detectors.heatmap.network import HeatmapNetwork
+        from defectscope.detectors.learning.networks import with_weights
 
-        return load_network(self.files)[0]
+        return with_weights(self.files, Architecture, HeatmapNetwork)[0]
 
     def train(self, job: TrainingJob) -> WeightFiles:
         """Train on `job`'s data with Lightning."""

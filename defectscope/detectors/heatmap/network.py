@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,12 +18,8 @@ from torch.nn import functional
 
 from defectscope.detectors.heatmap.architecture import Architecture
 from defectscope.detectors.learning.blocks import Residual, convolution, residual_stages, upwards
-from defectscope.detectors.learning.networks import with_weights
 
-if TYPE_CHECKING:
-    from defectscope import WeightFiles
-
-__all__ = ["HeatmapNetwork", "load_network"]
+__all__ = ["HeatmapNetwork"]
 
 # Probability of a centre that the untrained network starts from.
 PRIOR = 0.01
@@ -83,14 +79,3 @@ class HeatmapNetwork(nn.Module):
         with torch.no_grad():
             self.out.weight.copy_(self.out.weight[rows])
             self.out.bias.copy_(self.out.bias[rows])
-
-
-def load_network(files: WeightFiles) -> tuple[HeatmapNetwork, Architecture]:
-    """Return the network of a card with its weights in it.
-
-    Raises
-    ------
-    FormatError
-        The card describes no such network, or the file holds another one.
-    """
-    return with_weights(files, Architecture, HeatmapNetwork)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from defectscope.detectors.heatmap.architecture import Architecture
 from defectscope.detectors.heatmap.crops import CropMaker
 from defectscope.detectors.heatmap.module import HeatmapModule
-from defectscope.detectors.heatmap.network import HeatmapNetwork, load_network
+from defectscope.detectors.heatmap.network import HeatmapNetwork
 from defectscope.detectors.learning.box_jobs import asked_architecture, asked_network
 from defectscope.detectors.learning.box_training import box_facts
 from defectscope.detectors.learning.jobs import has_defects
@@ -31,7 +31,7 @@ def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
     architecture = asked_architecture(job, "heatmap", Architecture, OWN)
     return trained(
         job, runtime, "heatmap",
-        partial(asked_network, "heatmap", architecture, HeatmapNetwork, load_network),
+        partial(asked_network, "heatmap", architecture, HeatmapNetwork),
         partial(HeatmapModule, types), CropMaker(job.options, types, architecture), has_defects,
         FACTS,
     )  # fmt: skip

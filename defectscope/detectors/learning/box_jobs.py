@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from defectscope import WeightFiles
 from defectscope.detectors.learning.cards import read_architecture
 from defectscope.detectors.learning.jobs import match_types, refuse_frozen, refuse_other
+from defectscope.detectors.learning.networks import with_weights
 
 if TYPE_CHECKING:
     from defectscope import TrainingJob
@@ -49,7 +50,6 @@ def asked_network(
     detector: str,
     architecture: A,
     build: Callable[[A], Any],
-    load: Callable[[WeightFiles], tuple[Any, Any]],
     job: TrainingJob,
 ) -> tuple[Any, A]:
     """Return the network to train, new or with the weights to start from, and what it is.
@@ -58,8 +58,8 @@ def asked_network(
     ----------
     detector, architecture
         Its name, and what :func:`asked_architecture` returned.
-    build, load
-        Make a new network of an architecture, and one of weight files.
+    build
+        Makes a new network of an architecture.
     job
         What was asked for.
 
@@ -71,6 +71,7 @@ def asked_network(
     if job.init is None:
         return build(architecture), architecture
     files = WeightFiles.open(job.init, detector)
-    network, known = load(files)
+    known: Any
+    network, known = with_weights(files, type(architecture), build)
     match_types(job, files.card.defect_types, known.classes, network)
     return network, architecture

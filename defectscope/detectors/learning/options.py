@@ -40,7 +40,9 @@ class LearningOptions(Options):
         "none", description="what keeps the weights of --init"
     )
     precision: Literal["32", "bf16-mixed", "16-mixed"] = Field(
-        "32", description="arithmetic; 16-bit ones are for GPUs, and 16-mixed works there alone"
+        "32",
+        description="arithmetic; bf16-mixed is faster on GPUs and on processors with AMX, and very "
+        "slow on others; 16-mixed is for GPUs alone",
     )
     devices: int = Field(1, ge=1, le=64, description="GPUs, with --device cuda")
     rotate: bool = Field(True, description="mirror crops and turn them by multiples of 90°")

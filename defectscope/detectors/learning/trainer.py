@@ -21,7 +21,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, Timer, WeightAveraging
 
-from defectscope.core.errors import FormatError, OptionError, OutputError
+from defectscope.core.errors import FormatError, OutputError
 from defectscope.core.files import write_json
 from defectscope.core.training import is_follower
 from defectscope.detectors.learning.curves import CurveRecorder
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from defectscope import Runtime, TrainingJob
     from defectscope.detectors.learning.options import LearningOptions
 
-__all__ = ["Fitted", "Settings", "expect_device", "first_step", "fit"]
+__all__ = ["Fitted", "Settings", "first_step", "fit"]
 
 # What a training leaves in its folder.
 WRITTEN = ("plan.json", "last.ckpt", "best.ckpt", "curve.csv")
@@ -153,28 +153,6 @@ class _Teller(Callback):
                 f"step {trainer.global_step}: F1 {known['f1']:.3f} at threshold "
                 f"{known['threshold']:.3f}, score {known['score']:.3f}"
             )
-
-
-def expect_device(runtime: Runtime, devices: int, precision: str = "32") -> None:
-    """Check that there are as many GPUs as were asked for, and one where arithmetic needs it.
-
-    Raises
-    ------
-    OptionError
-        There are not, or several, or 16-bit floats, were asked for without CUDA.
-    """
-    if runtime.device != "cuda" and precision == "16-mixed":
-        # Lightning would take bf16-mixed without a word.
-        raise OptionError(
-            "precision = 16-mixed is for GPUs; add --device cuda, or take bf16-mixed or 32"
-        )
-    if runtime.device != "cuda" and devices > 1:
-        raise OptionError(f"devices = {devices} are GPUs; add --device cuda, or leave it out")
-    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if runtime.device == "cuda" and not found:
-        raise OptionError("CUDA was asked for, but torch finds no CUDA device; leave out --device")
-    if runtime.device == "cuda" and devices > found:
-        raise OptionError(f"devices = {devices} GPUs were asked for, but torch finds {found}")
 
 
 def first_step(job: TrainingJob, plan: dict[str, Any]) -> int:

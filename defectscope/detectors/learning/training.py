@@ -17,10 +17,11 @@ from defectscope import WeightFiles, WeightsCard
 from defectscope.core.training import is_follower
 from defectscope.detectors.learning.batches import Batches, batch_loader
 from defectscope.detectors.learning.curves import draw_curves
+from defectscope.detectors.learning.devices import expect_device, slow_arithmetic
 from defectscope.detectors.learning.export import onnx_bytes
 from defectscope.detectors.learning.jobs import begin
 from defectscope.detectors.learning.plans import plan_of, work_folder
-from defectscope.detectors.learning.trainer import Fitted, Settings, expect_device, fit
+from defectscope.detectors.learning.trainer import Fitted, Settings, fit
 from defectscope.detectors.learning.validating import (
     chosen_on,
     expect_others,
@@ -124,6 +125,9 @@ def trained(
     """
     options: LearningOptions = job.options
     expect_device(runtime, options.devices, options.precision)
+    slow = slow_arithmetic(runtime, options.precision)
+    if slow is not None:
+        job.say(f"warning: {slow}")
     torch.manual_seed(job.seed)
     network, architecture = build(job)
     steps = job.steps or options.steps

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from defectscope.core.errors import InputError
-from defectscope.core.shared_frames import shared_frames
 
 if TYPE_CHECKING:
     from defectscope import Instances, TrainingData, TrainingJob
@@ -23,6 +25,8 @@ __all__ = [
 
 # Generated validation frames have numbers that training never reaches.
 VALIDATION_FROM = 2**31
+# As much of the middle of two files of one size tells images apart; their beginnings may not.
+LOOKED_AT_BYTES = 2**16
 
 
 def _learned_too(job: TrainingJob) -> tuple[int, int]:
@@ -33,7 +37,42 @@ def _learned_too(job: TrainingJob) -> tuple[int, int]:
         return 0, 0
     if held_out is learned or held_out.recipe() == learned.recipe() != {}:
         return held_out.length, held_out.length
-    return shared_frames(held_out.sources(), learned.sources()), held_out.length
+    return _shared_frames(held_out.sources(), learned.sources()), held_out.length
+
+
+def _shared_frames(some: Sequence[tuple[Path, str]], others: Sequence[tuple[Path, str]]) -> int:
+    """Return how many of some frames are among others as well.
+
+    Each is its file, and which of its frames it is. Copies of a file are the same; of files that
+    are large, a part is compared; of those whose size no other has, nothing.
+    """
+    if set(some) <= set(others):
+        return len(some)
+    size, part = cache(_size), cache(_middle)
+    sizes = {size(path) for path, _ in some}
+    near = [(path, which) for path, which in others if size(path) in sizes]
+    sizes = {size(path) for path, _ in near}
+    known = {(size(path), part(path), which) for path, which in near}
+    return sum(
+        size(path) in sizes and (size(path), part(path), which) in known for path, which in some
+    )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
+
+
+def _middle(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, (_size(path) - LOOKED_AT_BYTES) // 2))
+            return hashlib.sha256(file.read(LOOKED_AT_BYTES)).digest()
+    except OSError:
+        # One that cannot be read is said where it is.
+        return str(path).encode()
 
 
 def _of_same_files(job: TrainingJob) -> bool:

@@ -166,9 +166,10 @@ class LineTracer(LearnedDetector):
 
     def load_network(self) -> LineNetwork:
         """Return the torch module with these weights in it."""
-        from defectscope.detectors.line_tracer.network import load_network
+        from defectscope.detectors.learning.networks import with_weights
+        from defectscope.detectors.line_tracer.network import Architecture, LineNetwork
 
-        return load_network(self.files)[0]
+        return with_weights(self.files, Architecture, LineNetwork)[0]
 
     def train(self, job: TrainingJob) -> WeightFiles:
         """Train on `job`'s data with Lightning."""

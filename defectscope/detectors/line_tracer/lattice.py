@@ -14,12 +14,10 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BINS", "STRIDE", "bin_normals", "turned_by"]
+__all__ = ["STRIDE", "bin_normals", "turned_by"]
 
 # Side of a cell, px.
 STRIDE = 2
-# Orientation bins; lines that cross at two bins or more (23°) have channels of their own.
-BINS = 16
 
 
 def bin_normals(bins: int) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -13,12 +13,8 @@ from torch.nn import functional
 
 from defectscope.detectors.learning.blocks import Residual, convolution, residual_stages, upwards
 from defectscope.detectors.learning.levels import Levels
-from defectscope.detectors.learning.networks import with_weights
 
-if TYPE_CHECKING:
-    from defectscope import WeightFiles
-
-__all__ = ["Architecture", "LineNetwork", "load_network"]
+__all__ = ["Architecture", "LineNetwork"]
 
 # Probability of a line that the untrained network starts from.
 PRIOR = 0.005
@@ -35,6 +31,8 @@ class Architecture(Levels):
         Of each level from a quarter of the frame on.
     bins
         Orientation channels.
+    fine
+        Residual blocks at half resolution, going out.
     """
 
     stem: int = Field(16, ge=1, le=2048)
@@ -42,6 +40,8 @@ class Architecture(Levels):
     blocks: tuple[int, ...] = (1, 1, 2, 1)
     head: int = Field(32, ge=1, le=2048)
     bins: int = Field(16, ge=4, le=64)
+    # Cards of weights that have none do not name it.
+    fine: int = Field(0, ge=0, le=16)
 
 
 class LineNetwork(nn.Module):
@@ -64,7 +64,10 @@ class LineNetwork(nn.Module):
         self.up = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(channels))
         self.decoder = nn.ModuleList(Residual(c) for c in channels[:-1])
         self.last_up = nn.Conv2d(channels[0], 4 * stem, 1)
-        self.head = convolution(2 * stem, architecture.head)
+        self.head = nn.Sequential(
+            *convolution(2 * stem, architecture.head),
+            *(Residual(architecture.head) for _ in range(architecture.fine)),
+        )
         self.out = nn.Conv2d(architecture.head, 2 * bins + 1, 1)
         nn.init.normal_(self.out.weight, std=0.01)
         assert self.out.bias is not None
@@ -90,14 +93,3 @@ class LineNetwork(nn.Module):
         """Return the modules of ``encoder`` or of ``all-but-head``, for freezing."""
         encoder = [self.stem, self.encoder, self.down]
         return encoder if name == "encoder" else [*encoder, self.up, self.decoder, self.last_up]
-
-
-def load_network(files: WeightFiles) -> tuple[LineNetwork, Architecture]:
-    """Return the network of a card with its weights in it.
-
-    Raises
-    ------
-    FormatError
-        The card describes no such network, or the file holds another one.
-    """
-    return with_weights(files, Architecture, LineNetwork)

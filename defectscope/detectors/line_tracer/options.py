@@ -23,9 +23,12 @@ class LineTracerTrainingOptions(LearningOptions):
         description="channels of each level, the finest (a quarter of the frame) first",
     )  # fmt: skip
     blocks: tuple[Positive, ...] = Field(
-        (1, 1, 2, 1), min_length=1, max_length=6, description="residual blocks of each level"
+        (2, 2, 3, 2), min_length=1, max_length=6, description="residual blocks of each level"
     )
     head: Positive = Field(32, description="channels at half the frame's resolution, going out")
+    fine: int = Field(
+        1, ge=0, le=16, description="residual blocks at half the frame's resolution, going out"
+    )
     bins: int = Field(16, ge=4, le=64, description="orientation channels")
     crops_per_frame: int = Field(3, ge=1, le=64, description="crops of each frame that is loaded")
     frames_per_step: int = Field(2, ge=1, le=1024, description="frames in one optimiser step")

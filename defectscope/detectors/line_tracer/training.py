@@ -12,10 +12,11 @@ from defectscope.detectors.learning.jobs import (
     refuse_frozen,
     refuse_other,
 )
+from defectscope.detectors.learning.networks import with_weights
 from defectscope.detectors.learning.training import Facts, trained
 from defectscope.detectors.line_tracer.crops import CropMaker
 from defectscope.detectors.line_tracer.module import LineModule
-from defectscope.detectors.line_tracer.network import Architecture, LineNetwork, load_network
+from defectscope.detectors.line_tracer.network import Architecture, LineNetwork
 
 if TYPE_CHECKING:
     from defectscope import Runtime, TrainingJob
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-SIZES = ("stem", "channels", "blocks", "head", "bins")
+SIZES = ("stem", "channels", "blocks", "head", "bins", "fine")
 FACTS = Facts(
     outputs=("presence", "offsets", "ends"),
     threshold_from="best mean of P1's score and F1 of lines",
@@ -50,7 +51,9 @@ def _network(job: TrainingJob) -> tuple[LineNetwork, Architecture]:
         refuse_frozen(job)
         architecture = Architecture(**{name: getattr(options, name) for name in SIZES})
         return LineNetwork(architecture), architecture
-    network, architecture = load_network(WeightFiles.open(job.init, "line-tracer"))
+    network, architecture = with_weights(
+        WeightFiles.open(job.init, "line-tracer"), Architecture, LineNetwork
+    )
     refuse_other(job, SIZES, architecture)
     if options.bins != architecture.bins:
         raise OptionError(

@@ -135,9 +135,10 @@ class Unetpp(LearnedDetector):
 
     def load_network(self) -> UnetppNetwork:
         """Return the torch module with these weights in it."""
-        from defectscope.detectors.unetpp.network import load_network
+        from defectscope.detectors.learning.networks import with_weights
+        from defectscope.detectors.unetpp.network import UnetppNetwork
 
-        return load_network(self.files)[0]
+        return with_weights(self.files, Architecture, UnetppNetwork)[0]
 
     def before_training(self, job: TrainingJob) -> WeightFiles | None:
         """Return the weights of a training that is complete; refuse what cannot work."""

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 from torch.nn import functional
 
-from defectscope.detectors.learning.networks import load_body, with_weights
+from defectscope.detectors.learning.networks import load_body
 from defectscope.detectors.unetpp.architecture import Architecture
 from defectscope.detectors.unetpp.places import Places
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from defectscope import WeightFiles
 
-__all__ = ["UnetppNetwork", "load_encoder", "load_network"]
+__all__ = ["UnetppNetwork", "load_encoder"]
 
 # Of every output before training: a probability of 5 %.
 FIRST_LOGIT = -3.0
@@ -87,14 +86,3 @@ def load_encoder(network: UnetppNetwork, path: Path) -> None:
         The file holds another encoder.
     """
     load_body(network.net.encoder, path, "encoder.")
-
-
-def load_network(files: WeightFiles) -> tuple[UnetppNetwork, Architecture]:
-    """Return the network of a card with its weights in it.
-
-    Raises
-    ------
-    FormatError
-        The card describes no such network, or the file holds another one.
-    """
-    return with_weights(files, Architecture, UnetppNetwork)

@@ -11,6 +11,7 @@ from defectscope import WeightFiles
 from defectscope.core.defect_types import may_be_line
 from defectscope.core.errors import OptionError
 from defectscope.detectors.learning.jobs import expect_one_type, has_lines, refuse_other
+from defectscope.detectors.learning.networks import with_weights
 from defectscope.detectors.learning.training import Facts, trained
 from defectscope.detectors.unetpp.architecture import Architecture
 from defectscope.detectors.unetpp.crops import CropMaker, true_masks
@@ -18,7 +19,6 @@ from defectscope.detectors.unetpp.module import UnetppModule
 from defectscope.detectors.unetpp.network import (
     UnetppNetwork,
     load_encoder,
-    load_network,
 )
 from defectscope.detectors.unetpp.starting import completed
 
@@ -87,7 +87,8 @@ def _network(job: TrainingJob) -> tuple[UnetppNetwork, Architecture]:
             raise OptionError(
                 "--init and encoder_weights both say what to start from; leave out one of them"
             )
-        network, architecture = load_network(WeightFiles.open(job.init, "unetpp"))
+        files = WeightFiles.open(job.init, "unetpp")
+        network, architecture = with_weights(files, Architecture, UnetppNetwork)
         refuse_other(job, DESCRIBED, architecture)
         # Without places nothing in the network depends on the tile.
         return network, architecture.model_copy(update={"tile_px": options.crop_px})

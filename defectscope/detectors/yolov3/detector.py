@@ -87,9 +87,10 @@ class YoloV3(BoxDetector):
             ultralytics is not installed.
         """
         expect_ultralytics("the engine 'torch' of yolov3")
-        from defectscope.detectors.yolov3.network import load_network
+        from defectscope.detectors.learning.networks import with_weights
+        from defectscope.detectors.yolov3.network import YoloNetwork
 
-        return load_network(self.files)[0]
+        return with_weights(self.files, Architecture, YoloNetwork)[0]
 
     def train(self, job: TrainingJob) -> WeightFiles:
         """Train on `job`'s data with Lightning."""

@@ -1,7 +1,11 @@
-"""``yolov3`` as Lightning trains it."""
+"""``yolov3`` as Lightning trains it.
+
+By Adam and a step of the learning rate, as P2, or a cosine fall.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,14 +17,15 @@ from defectscope.detectors.learning.suppression import Found
 from defectscope.detectors.yolov3.architecture import STRIDES
 from defectscope.detectors.yolov3.decoding import decoded
 from defectscope.detectors.yolov3.loss import YoloLoss
-from defectscope.detectors.yolov3.optimising import optimiser_and_schedule
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from defectscope.detectors.yolov3.options import YoloTrainingOptions
 
-__all__ = ["YoloModule"]
+__all__ = ["YoloModule", "relative_rate"]
+
+LAST_RATE = 0.02
 
 
 class YoloModule(BoxModule):
@@ -64,4 +69,25 @@ class YoloModule(BoxModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and the course of its learning rate."""
-        return optimiser_and_schedule(self.network, self.options, self.steps)
+        options = self.options
+        learned = [p for p in self.network.parameters() if p.requires_grad]
+        # Scales and biases are not pulled towards zero.
+        groups = [
+            {"params": [p for p in learned if p.ndim > 1], "weight_decay": options.weight_decay},
+            {"params": [p for p in learned if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        kind = torch.optim.AdamW if options.optimiser == "adamw" else torch.optim.Adam
+        optimiser = kind(groups, lr=options.learning_rate)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: relative_rate(step, self.steps, options)
+        )
+        return [optimiser], [{"scheduler": schedule, "interval": "step"}]
+
+
+def relative_rate(step: int, steps: int, options: YoloTrainingOptions) -> float:
+    """Return the learning rate of a step as a part of the largest."""
+    rise = min(1.0, (step + 1) / max(1, options.warm_up_steps))
+    done = min(1.0, step / max(1, steps))
+    if options.schedule == "step":
+        return rise * (1.0 if done < 0.5 else 0.1)
+    return rise * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * done)))

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from defectscope.detectors.learning.networks import with_weights
 from defectscope.detectors.yolov3.architecture import Architecture
 from defectscope.detectors.yolov3.offline import offline_ultralytics, own_yaml
 
-if TYPE_CHECKING:
-    from defectscope import WeightFiles
-
-__all__ = ["YoloNetwork", "load_network"]
+__all__ = ["YoloNetwork"]
 
 
 class YoloNetwork(nn.Module):
@@ -97,14 +93,3 @@ def _zero_padded(x: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
     x = torch.cat([part if part is x else torch.zeros_like(part) for part in sides], dim=3)
     sides = [x[..., :top, :], x, x[..., :bottom, :]]
     return torch.cat([part if part is x else torch.zeros_like(part) for part in sides], dim=2)
-
-
-def load_network(files: WeightFiles) -> tuple[YoloNetwork, Architecture]:
-    """Return the network of a card with its weights in it.
-
-    Raises
-    ------
-    FormatError
-        The card describes no such network, or the file holds another one.
-    """
-    return with_weights(files, Architecture, YoloNetwork)

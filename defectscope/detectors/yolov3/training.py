@@ -18,7 +18,7 @@ from defectscope.detectors.learning.training import trained
 from defectscope.detectors.yolov3.architecture import Architecture
 from defectscope.detectors.yolov3.crops import CropMaker
 from defectscope.detectors.yolov3.module import YoloModule
-from defectscope.detectors.yolov3.network import YoloNetwork, load_network
+from defectscope.detectors.yolov3.network import YoloNetwork
 
 if TYPE_CHECKING:
     from defectscope import Runtime, TrainingJob, WeightFiles
@@ -43,6 +43,6 @@ def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
     )
     return trained(
         job, runtime, "yolov3",
-        partial(asked_network, "yolov3", architecture, YoloNetwork, load_network),
+        partial(asked_network, "yolov3", architecture, YoloNetwork),
         partial(YoloModule, types), CropMaker(options, types, architecture), has_defects, facts,
     )  # fmt: skip

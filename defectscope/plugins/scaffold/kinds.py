@@ -10,8 +10,6 @@ from defectscope.plugins.records import FAMILIES, singular
 
 __all__ = ["KINDS", "Kind", "family_of"]
 
-DETECT = "defectscope run FRAMES"
-
 
 class Kind(NamedTuple):
     """One family's template.

@@ -17,18 +17,19 @@ from defectscope.core.weights import read_tensors
 from defectscope.detectors.faster_rcnn.decoding import decoded
 from defectscope.detectors.faster_rcnn_detectron2.architecture import Detectron2Architecture
 from defectscope.detectors.faster_rcnn_detectron2.detector import (
+    PAGE,
+    Detectron2TrainingOptions,
     FasterRcnnDetectron2,
     FasterRcnnDetectron2Options,
+    expect_detectron2,
 )
-from defectscope.detectors.faster_rcnn_detectron2.options import Detectron2TrainingOptions
-from defectscope.detectors.faster_rcnn_detectron2.packages import PAGE, expect_detectron2
 from defectscope.plugins.testing import DetectorConformance
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 pytest.importorskip("onnx")
 
-FINDER = "defectscope.detectors.faster_rcnn_detectron2.packages.find_spec"
+FINDER = "defectscope.detectors.faster_rcnn_detectron2.detector.find_spec"
 LEVEL = ((10.0, 14.0), (14.0, 10.0))
 TINY = Detectron2Architecture(
     backbone="resnet18-fpn", anchors=(LEVEL,) * 3, fpn_channels=16, head_channels=16, classes=2

@@ -12,12 +12,14 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 from defectscope import Frame, Instances, WeightFiles  # noqa: E402
+from defectscope.detectors.heatmap.architecture import Architecture  # noqa: E402
 from defectscope.detectors.heatmap.detector import Heatmap, HeatmapOptions  # noqa: E402
 from defectscope.detectors.heatmap.module import HeatmapModule  # noqa: E402
-from defectscope.detectors.heatmap.network import load_network  # noqa: E402
+from defectscope.detectors.heatmap.network import HeatmapNetwork  # noqa: E402
 from defectscope.detectors.learning.box_training import BoxModule  # noqa: E402
 from defectscope.detectors.learning.calming import calmed  # noqa: E402
 from defectscope.detectors.learning.captions import in_captions  # noqa: E402
+from defectscope.detectors.learning.networks import with_weights  # noqa: E402
 from defectscope.detectors.learning.scoring import THRESHOLDS  # noqa: E402
 from defectscope.detectors.learning.suppression import Found  # noqa: E402
 
@@ -59,9 +61,10 @@ def test_validation_finds_what_detection_finds(tiny_weights, size, score):
     types = files.card.defect_types
     pixels = texture_with_a_caption(*size)
     truth = Instances(pixels.shape, np.zeros((0, 4)), defect_types=np.zeros(0, str))
+    network, architecture = with_weights(files, Architecture, HeatmapNetwork)
     module = HeatmapModule(
-        types, load_network(files)[0].eval(), SimpleNamespace(freeze="none"), 10,
-        load_network(files)[1].multiple_px, [(pixels, truth)],
+        types, network.eval(), SimpleNamespace(freeze="none"), 10, architecture.multiple_px,
+        [(pixels, truth)],
     )  # fmt: skip
     with torch.no_grad():
         module.validation_step(torch.tensor(0), 0)

@@ -15,7 +15,6 @@ from lightning.pytorch import LightningModule  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
 
 from defectscope import OutputError, Runtime  # noqa: E402
-from defectscope.core.errors import OptionError  # noqa: E402
 from defectscope.detectors.learning import trainer  # noqa: E402
 
 
@@ -41,18 +40,6 @@ def test_torch_gets_its_threads_back(tmp_path, monkeypatch, threads):
         trainer.fit(torch.nn.Linear(1, 1), None, None, job, settings, Runtime(threads=2))
     assert seen == [2]
     assert torch.get_num_threads() == 3
-
-
-def test_several_gpus_without_cuda_are_refused():
-    with pytest.raises(OptionError, match=r"devices = 2 are GPUs; add --device cuda"):
-        trainer.expect_device(Runtime("cpu"), 2)
-    trainer.expect_device(Runtime("cpu"), 1)
-
-
-def test_floats_of_16_bits_without_cuda_are_refused():
-    with pytest.raises(OptionError, match=r"16-mixed is for GPUs; add --device cuda, or take bf16"):
-        trainer.expect_device(Runtime("cpu"), 1, "16-mixed")
-    trainer.expect_device(Runtime("cpu"), 1, "bf16-mixed")
 
 
 class Line(LightningModule):

@@ -15,11 +15,14 @@ pytest.importorskip("lightning")
 
 
 def test_validation_traces_what_detection_does_in_frames_that_are_padded(line_weights):
+    from defectscope.detectors.learning.networks import with_weights
     from defectscope.detectors.line_tracer.module import LineModule
-    from defectscope.detectors.line_tracer.network import load_network
+    from defectscope.detectors.line_tracer.network import Architecture, LineNetwork
 
     pixels = np.random.default_rng(0).integers(0, 256, (230, 230), np.uint8)
-    network, _ = load_network(WeightFiles.open(line_weights, "line-tracer"))
+    network, _ = with_weights(
+        WeightFiles.open(line_weights, "line-tracer"), Architecture, LineNetwork
+    )
     frames = [(pixels, Instances((230, 230), []))]
     # Both pad such a frame to 256 px.
     module = LineModule(network, LineTracerTrainingOptions(), 1, 32, frames).eval()

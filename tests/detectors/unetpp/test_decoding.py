@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defectscope import Instances
+from defectscope import Instances, Mask
 from defectscope.core.geometry.curves import distances_to_curve, mean_curve_distance
 from defectscope.core.geometry.polylines import polyline_length as length_of
-from defectscope.core.line_masks import mask_of_line, united
+from defectscope.core.line_masks import mask_of_line
 from defectscope.detectors.learning.tiles import tiles_of
 from defectscope.detectors.unetpp.decoding import FoundMask, lines_of, masks_of
 
@@ -60,6 +60,11 @@ def test_lines_across_tiles_come_out_as_one(halo):
     found = lines_of(parts, SHAPE, 20)
     assert len(found) == 3
     assert sorted(length_of(f.points) for f in found) == pytest.approx([120, 581, 582], rel=0.05)
+
+
+def united(*masks):
+    """Return the mask of all pixels of some masks."""
+    return Mask.from_dense(np.any([mask.to_dense(SHAPE) for mask in masks], axis=0))
 
 
 def test_a_mask_with_two_lines_gives_two_where_the_other_is_shown_by_none():

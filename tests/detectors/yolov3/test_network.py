@@ -16,8 +16,8 @@ from defectscope import Instances  # noqa: E402
 from defectscope.detectors.yolov3.architecture import STRIDES, Architecture  # noqa: E402
 from defectscope.detectors.yolov3.crops import CropMaker  # noqa: E402
 from defectscope.detectors.yolov3.loss import YoloLoss, counted_cells  # noqa: E402
+from defectscope.detectors.yolov3.module import relative_rate  # noqa: E402
 from defectscope.detectors.yolov3.network import YoloNetwork  # noqa: E402
-from defectscope.detectors.yolov3.optimising import relative_rate  # noqa: E402
 from defectscope.detectors.yolov3.options import YoloTrainingOptions  # noqa: E402
 
 

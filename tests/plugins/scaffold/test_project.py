@@ -110,6 +110,11 @@ def test_the_readme_of_a_command_shows_its_help(host, tmp_path):
     assert "plugins info" not in text
 
 
+def test_the_readme_leads_to_no_page_that_may_not_be_there(host, tmp_path):
+    new_project("detector", "mine", host, tmp_path / "new")
+    assert "://" not in (tmp_path / "new/README.md").read_text()
+
+
 def test_what_a_training_leaves_stays_out_of_the_wheel(host, tmp_path):
     # Hatchling leaves out what Git ignores.
     new_project("tracker", "mine", host, tmp_path / "new")
