@@ -44,6 +44,7 @@ def demo(context: click.Context, out: Path, seed: int, overwrite: bool) -> None:
     """Generate growing loops, find, measure and follow them, and score that against the truth."""
     from defectscope.core.errors import OutputError
     from defectscope.core.files import contents, write_json
+    from defectscope.pipeline.run_owner import RunOwner
 
     host = current_host(context)
     if out.exists() and (not out.is_dir() or contents(out)):
@@ -51,6 +52,7 @@ def demo(context: click.Context, out: Path, seed: int, overwrite: bool) -> None:
             raise OutputError(f"{out} exists: it is not a former demo; choose another --out")
         if not overwrite:
             raise OutputError(f"{out} exists: give --overwrite to replace it")
+        RunOwner(out / RUN).expect_no_other()
         _clear(out)
     # From now on the folder is a demo, also of one that is interrupted.
     write_json(out / INFO, {"seed": seed, "scores": None})

@@ -274,9 +274,10 @@ _STEM_AND_NUMBER = re.compile(r"(.*?)(\d+)((?:\.[A-Za-z]+)?)")
 # that follow directly are a unit (300kV, 5min), as some words are behind a blank (5 min, 5_min),
 # and a date counts nothing either.
 _DATE = r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\d)"
+# Units are told from other words by their capitals: frame_0005_HR is of high resolution.
 _UNIT = (
-    r"(?i:[ _-](?:ms|sec|min|hrs?|[km]e?v|°[ck]|degc?|[nuµμm]m|dpa|kx|hz|fps|mrad|[np]a)| [shck%])"
-    r"(?![^\W_])"
+    r"(?:[ _-](?:ms|[Ss]ec(?:onds?)?|[Mm]in(?:utes?)?|[Hh](?:ou)?rs?|[Dd]ays?|[kKM]e?[Vv]|°[CK]"
+    r"|[Dd]eg[Cc]?|[nuµμm]m|dpa|DPA|[kK][xX]|k?Hz|fps|mrad|[np]A)| [shCK%])(?![^\W_])"
 )
 _NUMBER_INSIDE = re.compile(rf"(\D*)(?!{_DATE})(\d+)(?!{_UNIT})([\W_]\D*)")
 FRAME_RANGE = (
@@ -290,7 +291,7 @@ def stem_and_number(stem: str) -> tuple[str, int] | None:
     """Return what is named beside the number of a file name, and the number.
 
     That is the number at the end, or the only one where neither a letter follows it directly nor a
-    unit after a blank; where text follows it, ``…`` is in its place.
+    unit after a blank, ``_`` or ``-``; where text follows it, ``…`` is in its place.
     `stem` is the name without its last suffix; None where it has no such number, or too large a
     one.
     """

@@ -29,6 +29,7 @@ from defectscope.pipeline.named import NamedComponent, guarded, reported_types
 from defectscope.pipeline.opening import open_frames
 from defectscope.pipeline.registering import chosen_registration
 from defectscope.pipeline.results import Result
+from defectscope.pipeline.run_owner import RunOwner
 from defectscope.pipeline.run_status import GOING_ON, said_of_incomplete
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.said import only_warnings
@@ -308,6 +309,7 @@ class Pipeline:
         if self.device != "cpu" and not any(n.component.uses_device for n in named):
             text = f"no component of this pipeline can work on {self.device}; the CPU is used"
             warnings.append(text)
+        into = RunFolder(folder)
         return Session(
             frames,
             built["detectors"][0],
@@ -315,10 +317,10 @@ class Pipeline:
             next(iter(built.get("trackers", [])), None),
             built.get("analyses", []),
             self._plan(frames, chosen, built, show),
-            RunFolder(folder),
+            into,
             chosen,
             runtime,
-            show,
+            into.owner.kept_by(show),
             lanes,
             warnings,
         )
@@ -358,7 +360,7 @@ def load_run(folder: str | Path | Result) -> Result:
     """Open a run folder; that of a result is read again.
 
     While a run goes on, its tables hold what is finished, up to 64 frames behind; a warning says
-    how far that is.
+    how far that is, and whether anybody is at work on it still.
 
     Raises
     ------
@@ -372,6 +374,8 @@ def load_run(folder: str | Path | Result) -> Result:
     if result.info.get("status") in GOING_ON:
         # A table that is not there yet is an error where it is asked for.
         with suppress(InputError):
+            at_work = RunOwner(result.folder).is_at_work()
             for text in said_of_incomplete(Result(result.folder)):
-                only_warnings(f"warning: {text}; load it again for more")
+                more = "load it again for more" if at_work else "nobody is at work on it any more"
+                only_warnings(f"warning: {text}; {more}")
     return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING
 
-from defectscope.core.errors import UsageError
+from defectscope.core.errors import DefectscopeError, UsageError
 
 if TYPE_CHECKING:
     from defectscope.pipeline.stages import FrameStages
@@ -28,6 +28,8 @@ def packed(stages: FrameStages) -> bytes:
     """
     try:
         return pickle.dumps(stages)
+    except (DefectscopeError, MemoryError):
+        raise  # they say themselves what to do, and no module helps
     except Exception as error:  # whatever a class of somebody's own raises
         raise UsageError(
             f"frames or components cannot be handed to other processes ({_reason(error)}); "
@@ -45,6 +47,8 @@ def unpacked(payload: bytes) -> FrameStages:
     """
     try:
         stages: FrameStages = pickle.loads(payload)
+    except (DefectscopeError, MemoryError):
+        raise
     except Exception as error:
         raise UsageError(
             f"frames or components cannot be made again in another process ({_reason(error)}); "

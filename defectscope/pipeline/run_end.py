@@ -49,8 +49,10 @@ def recorded_end(folder: RunFolder, record: Callable[[str], None]) -> Iterator[N
                     record(status)
                 finally:
                     # Renames alone, which a full disk allows.
-                    former_is_back = folder.settle()
-                    folder.owner.release()
+                    try:
+                        former_is_back = folder.settle()
+                    finally:
+                        folder.owner.release()
     except KeyboardInterrupt as stop:
         stop.add_note(_what_is_left(folder, status, former_is_back))
         raise

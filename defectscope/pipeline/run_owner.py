@@ -9,14 +9,18 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from defectscope.core.errors import OutputError
+
+if TYPE_CHECKING:
+    from defectscope.pipeline.session import Progress
 
 __all__ = ["OWNER", "RunOwner", "other_owner", "write_owner"]
 
 OWNER = ".run-owner"
-# Of a process on another host nobody sees whether it lives, but one at work writes now and then.
-QUIET_S = 600.0
+# Of a process on another host nobody sees whether it lives, but one at work says so every minute.
+QUIET_S, KEEP_S = 600.0, 60.0
 
 
 class RunOwner:
@@ -30,6 +34,7 @@ class RunOwner:
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._path = folder, folder / OWNER
+        self._taken_s = -math.inf
 
     def expect_no_other(self) -> None:
         """Refuse to touch a run that another process is at work on.
@@ -47,19 +52,52 @@ class RunOwner:
             )
 
     def take(self) -> None:
-        """Say that this process is at work; again from time to time."""
+        """Say that this process is at work."""
+        self._taken_s = time.monotonic()
         with suppress(OSError):  # of a full disk: tables tell of that
-            write_owner(self._path)
+            if self._is_own():
+                os.utime(self._path)  # written anew, it would be empty for a moment
+            else:
+                write_owner(self._path)
+
+    def keep(self) -> None:
+        """Say again that it is, where that was long ago; cheap enough to be called often."""
+        if time.monotonic() - self._taken_s > KEEP_S and self._is_own():
+            self.take()
+
+    def kept_by(self, progress: Progress) -> Progress:
+        """Return `progress`, which keeps the folder whenever it is called."""
+
+        def show(stage: str, done: int, total: int) -> None:
+            self.keep()
+            progress(stage, done, total)
+
+        return show
 
     def release(self) -> None:
-        """Say that it is not any more."""
+        """Say that it is not any more; what another process says stays."""
         with suppress(OSError):
-            self._path.unlink(missing_ok=True)
+            if self._is_own():
+                self._path.unlink(missing_ok=True)
+
+    def is_at_work(self) -> bool:
+        """Whether a process is at work, this one or another, as far as is known."""
+        return self._is_own() or other_owner(self._path, QUIET_S) is not None
+
+    def _is_own(self) -> bool:
+        try:
+            return self._path.read_text(encoding="utf-8") == _this_process()
+        except (OSError, ValueError):
+            return False
 
 
 def write_owner(path: Path) -> None:
     """Write into a file that this process is at work."""
-    path.write_text(f"{os.getpid()} {platform.node()}\n", encoding="utf-8")
+    path.write_text(_this_process(), encoding="utf-8")
+
+
+def _this_process() -> str:
+    return f"{os.getpid()} {platform.node()}\n"
 
 
 def other_owner(path: Path, quiet_s: float = math.inf) -> str | None:

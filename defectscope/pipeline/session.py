@@ -144,8 +144,10 @@ class Session:
         try:
             self._begin_folder()
         except BaseException:
-            self.folder.settle()
-            self.folder.owner.release()
+            try:
+                self.folder.settle()
+            finally:
+                self.folder.owner.release()
             raise
 
     def _begin_folder(self) -> None:

@@ -247,6 +247,7 @@ class WatchSession(Session):
                 self._write_done()
                 last_commit = now
             if now - last_said > SAY_S:
+                self.folder.owner.keep()
                 self._say((self._committed - said_at) / (now - last_said))
                 last_said, said_at = now, self._committed
             if self._updater is not None and self._committed and self._updater.is_due(now):

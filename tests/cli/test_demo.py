@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 
 import pytest
 from click.testing import CliRunner
@@ -47,6 +49,17 @@ def test_what_was_put_beside_it_stays(tmp_path, monkeypatch):
     error = start(monkeypatch, "_make_data", "--out", tmp_path, "--overwrite")
     assert isinstance(error, ReachedError)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["demo.json", "thesis.txt"]
+
+
+def test_one_that_is_at_work_is_not_replaced(tmp_path, monkeypatch):
+    (tmp_path / "demo.json").write_text('{"seed": 1, "scores": null}')
+    (tmp_path / "run").mkdir()
+    owner = tmp_path / "run" / ".run-owner"
+    owner.write_text(f"{os.getppid()} {platform.node()}\n")
+    error = start(monkeypatch, "_make_data", "--out", tmp_path, "--overwrite")
+    assert isinstance(error, OutputError)
+    assert "another run is at work" in str(error)
+    assert owner.is_file()
 
 
 @pytest.mark.parametrize("content", [None, "", "[1]", '{"seed": 1, "scores": null, "mine": 2}'])

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 import defectscope as ds
 from defectscope.cli.main import cli
+from defectscope.pipeline.run_owner import RunOwner
 
 INTERRUPTED = "the run in {} is not complete (interrupted): it has 3 of 40 frames"
 
@@ -52,10 +53,16 @@ def test_whoever_reads_the_tables_is_told_how_far_the_run_came(folder, tmp_path,
 @pytest.mark.parametrize("status", ["running", "tracking"])
 def test_a_run_that_goes_on_is_loaded_with_a_warning(folder, status):
     recorded(folder, status, 40)
-    message = rf"is not complete \({status}\): it has 3 of 40 frames; load it again for more"
-    with pytest.warns(UserWarning, match=message):
+    message = rf"is not complete \({status}\): it has 3 of 40 frames; "
+    owner = RunOwner(folder)
+    owner.take()
+    with pytest.warns(UserWarning, match=f"{message}load it again for more"):
         result = ds.load_run(folder)
     assert len(result.frames) == len(result.detections) == 3
+    owner.release()
+    # As one that was killed leaves it.
+    with pytest.warns(UserWarning, match=f"{message}nobody is at work on it any more"):
+        ds.load_run(folder)
 
 
 def test_a_run_that_ended_is_loaded_without_one(folder):
