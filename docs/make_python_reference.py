@@ -15,6 +15,7 @@ from typing import Any
 
 import defectscope
 from defectscope.core import base, errors
+from defectscope.pipeline.settings import RunSettings
 
 HOOKS = runpy.run_path(str(Path(__file__).with_name("make_hook_reference.py")))
 TARGET = Path(__file__).with_name("python.md")
@@ -98,7 +99,19 @@ def _described(name: str) -> list[str]:
     members = vars(thing).items() if inspect.isclass(thing) else ()
     rows = [_member(key, member) for key, member in members if not key.startswith("_")]
     shown = [row for row in rows if row]
-    return [*lines, *(["Methods and properties:", "", *shown, ""] if shown else [])]
+    lines += ["Methods and properties:", "", *shown, ""] if shown else []
+    return [*lines, *(_methods_of_runs() if name == "Pipeline" else [])]
+
+
+def _methods_of_runs() -> list[str]:
+    """Describe in full what a script calls most, and what it may set."""
+    lines = []
+    for name in ("run", "watch"):
+        method = getattr(defectscope.Pipeline, name)
+        document = inspect.getdoc(method) or ""
+        lines += [f"#### `Pipeline.{name}`", "", *_prose(document), *_sections(document), ""]
+    settings = HOOKS["_definitions"](HOOKS["_parts"](inspect.getdoc(RunSettings), "Parameters"))
+    return [*lines, "#### Settings of `run` and `watch`", "", *settings, ""]
 
 
 def _member(name: str, member: Any) -> str:

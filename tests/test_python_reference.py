@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import runpy
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
+from defectscope.pipeline.settings import RunSettings
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
@@ -31,6 +35,13 @@ def test_every_public_name_is_described(generator):
             assert f" {name} " in PAGE or f"\n{name} " in PAGE, name
         else:
             assert name in hooks, name
+
+
+def test_every_setting_of_a_run_is_described():
+    listed = PAGE.partition("#### Settings of `run` and `watch`")[2].partition("\n### ")[0]
+    named = {name for row in re.findall(r"^- (.*?): ", listed, re.M)
+             for name in re.findall(r"`(\w+)`", row)}  # fmt: skip
+    assert named == {field.name for field in fields(RunSettings)}
 
 
 def test_what_is_described_says_what_it_does():

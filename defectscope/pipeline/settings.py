@@ -34,13 +34,13 @@ class RunSettings:
     register
         Whether the frames are registered first; or how, as a table of ``batch`` and ``jump_px``.
     workers, dask
-        Processes on this machine, or the address of a Dask scheduler.
+        Processes on this machine; or the address of a Dask scheduler, which has its own.
     resume, overwrite, strict
         Go on with an interrupted run; replace a former one; stop at a damaged frame.
     mixed_sizes
         Frames may differ in size (then nothing can be tracked).
     overlay, figures
-        Whether to write them.
+        Whether to write the overlay video, and the figures with their tables.
     table_format
         ``parquet`` or ``csv``.
     """
