@@ -15,6 +15,7 @@ from typing import Any
 
 import defectscope
 from defectscope.core import base, errors
+from defectscope.pipeline.analysing import analyse_run
 from defectscope.pipeline.settings import RunSettings
 
 HOOKS = runpy.run_path(str(Path(__file__).with_name("make_hook_reference.py")))
@@ -100,7 +101,8 @@ def _described(name: str) -> list[str]:
     rows = [_member(key, member) for key, member in members if not key.startswith("_")]
     shown = [row for row in rows if row]
     lines += ["Methods and properties:", "", *shown, ""] if shown else []
-    return [*lines, *(_methods_of_runs() if name == "Pipeline" else [])]
+    lines += _methods_of_runs() if name == "Pipeline" else []
+    return [*lines, *(_settings("`analyze`", analyse_run, "out") if name == "analyze" else [])]
 
 
 def _methods_of_runs() -> list[str]:
@@ -110,8 +112,14 @@ def _methods_of_runs() -> list[str]:
         method = getattr(defectscope.Pipeline, name)
         document = inspect.getdoc(method) or ""
         lines += [f"#### `Pipeline.{name}`", "", *_prose(document), *_sections(document), ""]
-    settings = HOOKS["_definitions"](HOOKS["_parts"](inspect.getdoc(RunSettings), "Parameters"))
-    return [*lines, "#### Settings of `run` and `watch`", "", *settings, ""]
+    return [*lines, *_settings("`run` and `watch`", RunSettings, "roi")]
+
+
+def _settings(of: str, thing: Any, first: str) -> list[str]:
+    """Describe what is handed on by name, from the parameter `first` on."""
+    items = HOOKS["_definitions"](HOOKS["_parts"](inspect.getdoc(thing), "Parameters"))
+    begin = next(k for k, item in enumerate(items) if item.startswith(f"- `{first}`"))
+    return [f"#### Settings of {of}", "", *items[begin:], ""]
 
 
 def _member(name: str, member: Any) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from typing import TYPE_CHECKING
 
 from click.shell_completion import CompletionItem, shell_complete
@@ -34,8 +36,13 @@ def answer_shell(cli: click.Command, variable: str) -> int:
     int
         0, or 1 where click does not know what is asked for.
     """
+    asked = os.environ[variable]
     try:
-        return shell_complete(cli, {}, "defectscope", variable, os.environ[variable])
+        if asked.endswith("_source"):
+            return shell_complete(cli, {}, "defectscope", variable, asked)
+        # Nor for what plugins and options of the line have to say.
+        with redirect_stderr(io.StringIO()):
+            return shell_complete(cli, {}, "defectscope", variable, asked)
     except Exception:
         # Somebody types: a line that cannot be completed is no place for an error.
         return 0

@@ -89,6 +89,11 @@ def test_a_line_that_cannot_be_completed_is_no_error():
     assert asked("bash_complete", "defectscope rn --detector ").stderr == ""
 
 
+@pytest.mark.parametrize("option", ["--no-plugin foo", "--trace-plugins"])
+def test_what_plugins_have_to_say_is_not_said_while_somebody_types(option):
+    assert offered(f"defectscope {option} run --detector dark") == ["dark-blobs"]
+
+
 def test_what_fails_while_somebody_types_is_not_shown(monkeypatch, capsys):
     def broken(*_):
         raise RuntimeError("a plugin")
