@@ -135,4 +135,14 @@ def _is_alive(pid: int) -> bool:
         return True  # of somebody else
     except (OSError, OverflowError):
         return False
-    return True
+    return not _is_defunct(pid)
+
+
+def _is_defunct(pid: int) -> bool:
+    """Whether a process has ended, and its parent never asked how, as in many containers."""
+    try:
+        # Behind the name of the program in brackets, which may hold any letter.
+        state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2]
+    except OSError:
+        return False  # of a system without it
+    return state.split()[:1] == ["Z"]

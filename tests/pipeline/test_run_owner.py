@@ -1,6 +1,7 @@
 """Who is at work in a run folder, and who may say that nobody is any more."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -74,6 +75,21 @@ def test_whether_anybody_is_at_work(owner, tmp_path):
     assert owner.is_at_work()
     os.utime(path, (0, 0))
     assert not owner.is_at_work()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells it so")
+def test_one_that_was_killed_and_never_waited_for_is_not_at_work(owner, tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        (tmp_path / OWNER).write_text(f"{process.pid} {platform.node()}\n")
+        with pytest.raises(ds.OutputError, match="another run is at work"):
+            owner.expect_no_other()
+        process.kill()
+        # Ended, but left for the parent to ask about.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        owner.expect_no_other()
+    finally:
+        process.communicate()
 
 
 def test_a_run_that_cannot_put_back_the_former_one_is_not_at_work_any_more(
