@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def several(given: Any) -> list[Any]:
     UsageError
         It is neither one of these nor several of anything.
     """
-    if isinstance(given, str | Path | Choice):
+    if isinstance(given, str | PathLike | Choice):
         return [given]
     if not isinstance(given, Iterable):
         raise UsageError(f"expected one name, or several as a list; found {_shown(given)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ PLAIN = {"overlay": False, "figures": False}
 CORNERS = (8, 8, 40, 40)
 
 
-@pytest.mark.parametrize("one", ["fr", Path("fr"), Choice("fr", "fr")])
+@pytest.mark.parametrize("one", ["fr", Path("fr"), PurePosixPath("fr"), Choice("fr", "fr")])
 def test_one_needs_no_list(one):
     assert several(one) == several((one,)) == [one]
     assert several(()) == []
