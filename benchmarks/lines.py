@@ -26,7 +26,8 @@ from paper_lines import draw_paper_set
 
 import defectscope as ds
 from defectscope.core.geometry.curves import distances_to_curve
-from defectscope.core.line_metrics import LineScores, match_lines, score_lines
+from defectscope.core.line_metrics import LineScores, score_lines
+from defectscope.core.line_pairs import match_lines
 from defectscope.core.options import parse_assignment
 from defectscope.pipeline.bootstrap import resampled_frames
 from defectscope.pipeline.choices import make_choices

@@ -15,32 +15,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from defectscope.core.geometry.curves import POINTS, distances_to_curve, mean_curve_distance
-from defectscope.core.geometry.polylines import polyline_length, polyline_resample
+from defectscope.core.line_pairs import (
+    MOST_DISTANCE_PX,
+    best_pairs,
+    lies_in,
+    line_distances,
+    line_qualities,
+    lying_along,
+    lying_on,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = [
-    "MOST_DISTANCE_PX", "LineMatch", "LineScores", "excused_lines", "lies_along", "line_distances",
-    "match_lines", "score_lines",
-]  # fmt: skip
-
-MOST_DISTANCE_PX = 5.0
-# A line lies on another where this part of it is nearer than this.
-LIES_ON_SHARE, LIES_ON_PX = 0.8, 2.5
-# Shorter lines are no part into which another was split.
-LEAST_PART_PX = 8.0
-
-
-@dataclass(frozen=True)
-class LineMatch:
-    """Pairs of predicted and true lines of one frame; arrays have the length of the pairs."""
-
-    predicted: NDArray[np.intp]
-    true: NDArray[np.intp]
-    quality: NDArray[np.float64]
-    distance_px: NDArray[np.float64]
+__all__ = ["LineComparison", "LineScores", "excused_lines", "score_lines"]
 
 
 @dataclass(frozen=True)
@@ -114,67 +102,75 @@ class LineScores:
         }
 
 
-def _boxes(lines: Sequence[NDArray[np.float64]], margin: float) -> NDArray[np.float64]:
-    return np.array([[*(p.min(axis=0) - margin), *(p.max(axis=0) + margin)] for p in lines])
+class LineComparison:
+    """Predicted and true lines of one frame, to be scored for any part of the predicted ones.
 
-
-def _close_pairs(
-    a: Sequence[NDArray[np.float64]], b: Sequence[NDArray[np.float64]], margin: float
-) -> list[tuple[int, int]]:
-    """Return positions of lines whose boxes come within a margin."""
-    if not (len(a) and len(b)):
-        return []
-    first, second = _boxes(a, margin), _boxes(b, 0.0)
-    touch = (first[:, None, :2] <= second[None, :, 2:]).all(axis=2)
-    touch &= (first[:, None, 2:] >= second[None, :, :2]).all(axis=2)
-    return [(int(i), int(j)) for i, j in np.argwhere(touch)]
-
-
-def line_distances(
-    predicted: Sequence[NDArray[np.float64]],
-    true: Sequence[NDArray[np.float64]],
-    most_distance_px: float = MOST_DISTANCE_PX,
-) -> NDArray[np.float64]:
-    """Return the (n, m) mean curve distances of lines, px; infinite where they cannot match.
+    What pairs of lines are to each other is worked out once, which is nearly all of the work.
 
     Parameters
     ----------
     predicted, true
-        (k, 2) points x, y of each line.
+        (k, 2) points x, y of each line, px.
     most_distance_px
         Pairs whose mean curve distance is larger cannot match.
+    ignored
+        Further true lines that count as neither found nor missed; what was found of them is no
+        invention.
+    unknown
+        (H, W) True where nothing is known
+        (:func:`~defectscope.core.ignored_regions.ignored_region`): what has most of its length
+        there is no invention either.
     """
-    distance = np.full((len(predicted), len(true)), np.inf)
-    for i, j in _close_pairs(predicted, true, most_distance_px):
-        distance[i, j] = mean_curve_distance(predicted[i], true[j])
-    distance[distance > most_distance_px] = np.inf
-    return distance
 
+    def __init__(
+        self,
+        predicted: Sequence[NDArray[np.float64]],
+        true: Sequence[NDArray[np.float64]],
+        most_distance_px: float = MOST_DISTANCE_PX,
+        ignored: Sequence[NDArray[np.float64]] = (),
+        unknown: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self._most, self._true = most_distance_px, len(true)
+        self._distance, self._quality = self._pairs(predicted, true)
+        self._holds, self._lies = lying_on(predicted, true)
+        self._to_ignored = self._pairs(predicted, ignored)
+        # An ignored line may have been found in pieces: what lies along one is excused, however
+        # many.
+        self._excusable = lying_along(predicted, ignored, most_distance_px)
+        if unknown is not None:
+            self._excusable |= np.array([lies_in(line, unknown) for line in predicted], bool)
+        self._may_excuse = bool(len(ignored)) or unknown is not None
 
-def match_lines(
-    predicted: Sequence[NDArray[np.float64]],
-    true: Sequence[NDArray[np.float64]],
-    most_distance_px: float = MOST_DISTANCE_PX,
-) -> LineMatch:
-    """Pair lines one to one so that the sum of 1 - relative length error is largest.
+    def _pairs(
+        self, predicted: Sequence[NDArray[np.float64]], true: Sequence[NDArray[np.float64]]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        distance = line_distances(predicted, true, self._most)
+        return distance, line_qualities(predicted, true, np.isfinite(distance))
 
-    Parameters are those of :func:`line_distances`.
-    """
-    from scipy.optimize import linear_sum_assignment
+    def excused(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return which of these predicted lines are no invention, though they match no other."""
+        if not self._may_excuse:
+            return rows[:0]
+        match = best_pairs(self._distance[rows], self._quality[rows], self._most)
+        alone = np.delete(rows, match.predicted)
+        distance, quality = (values[alone] for values in self._to_ignored)
+        found = alone[best_pairs(distance, quality, self._most).predicted]
+        return np.union1d(found, alone[self._excusable[alone]])
 
-    distance = line_distances(predicted, true, most_distance_px)
-    quality = np.zeros(distance.shape)
-    lengths = [polyline_length(line) for line in true]
-    allowed = np.isfinite(distance)
-    for i, j in np.argwhere(allowed):
-        error = abs(polyline_length(predicted[i]) - lengths[j]) / max(lengths[j], 1e-9)
-        quality[i, j] = max(0.0, 1 - error)
-    # Any match is better than none; of equal ones the nearer.
-    gain = np.where(allowed, 0.01 + quality + 1e-3 * (1 - distance / (most_distance_px + 1)), 0.0)
-    rows, columns = linear_sum_assignment(gain, maximize=True)
-    real = allowed[rows, columns]
-    rows, columns = rows[real], columns[real]
-    return LineMatch(rows, columns, quality[rows, columns], distance[rows, columns])
+    def scores(self, rows: NDArray[np.intp] | None = None) -> LineScores:
+        """Return the scores of the predicted lines at these positions, or of all."""
+        rows = np.arange(len(self._distance)) if rows is None else rows
+        rows = np.setdiff1d(rows, self.excused(rows), assume_unique=True)
+        match = best_pairs(self._distance[rows], self._quality[rows], self._most)
+        return LineScores(
+            self._true,
+            len(rows),
+            len(match.true),
+            float(match.quality.sum()),
+            float(match.distance_px.sum()),
+            int((self._holds[rows].sum(axis=1) > 1).sum()),
+            int((self._lies[rows].sum(axis=0) > 1).sum()),
+        )
 
 
 def score_lines(
@@ -184,30 +180,10 @@ def score_lines(
     ignored: Sequence[NDArray[np.float64]] = (),
     unknown: NDArray[np.bool_] | None = None,
 ) -> LineScores:
-    """Score the lines of one frame; see :func:`match_lines`.
-
-    `ignored` are further true lines that count as neither found nor missed; what was found of
-    them is no invention. Nor is what has most of its length where `unknown`, (H, W), is True
-    (:func:`~defectscope.core.ignored_regions.ignored_region`).
-    """
+    """Score the lines of one frame; parameters are those of :class:`LineComparison`."""
     predicted = [line for line in predicted if len(line)]
     true = [line for line in true if len(line)]
-    gone = excused_lines(predicted, true, ignored, unknown, most_distance_px)
-    predicted = [line for k, line in enumerate(predicted) if k not in gone]
-    match = match_lines(predicted, true, most_distance_px)
-    merges, splits = np.zeros(len(predicted), int), np.zeros(len(true), int)
-    for i, j in _close_pairs(predicted, true, LIES_ON_PX):
-        merges[i] += _lies_on(true[j], predicted[i])
-        splits[j] += _lies_on(predicted[i], true[j])
-    return LineScores(
-        len(true),
-        len(predicted),
-        len(match.true),
-        float(match.quality.sum()),
-        float(match.distance_px.sum()),
-        int((merges > 1).sum()),
-        int((splits > 1).sum()),
-    )
+    return LineComparison(predicted, true, most_distance_px, ignored, unknown).scores()
 
 
 def excused_lines(
@@ -219,35 +195,7 @@ def excused_lines(
 ) -> set[int]:
     """Return the positions of found lines that are no invention, though they match no other.
 
-    An ignored line may have been found in pieces: what lies along one is excused, however many. So
-    is what lies where nothing is known. Parameters are those of :func:`score_lines`.
+    Parameters are those of :class:`LineComparison`.
     """
-    if not ignored and unknown is None:
-        return set()
-    taken = set(match_lines(predicted, true, most_distance_px).predicted.tolist())
-    alone = [k for k in range(len(predicted)) if k not in taken]
-    rest = [predicted[k] for k in alone]
-    gone = {alone[k] for k in match_lines(rest, ignored, most_distance_px).predicted.tolist()}
-    for i, j in _close_pairs(rest, ignored, most_distance_px):
-        if lies_along(rest[i], ignored[j], most_distance_px):
-            gone.add(alone[i])
-    if unknown is not None:
-        gone.update(k for k in alone if _lies_in(predicted[k], unknown))
-    return gone
-
-
-def _lies_on(part: NDArray[np.float64], whole: NDArray[np.float64]) -> bool:
-    return polyline_length(part) >= LEAST_PART_PX and lies_along(part, whole, LIES_ON_PX)
-
-
-def lies_along(part: NDArray[np.float64], whole: NDArray[np.float64], distance_px: float) -> bool:
-    """Return whether most of a line is nearer to another than a distance."""
-    near = distances_to_curve(polyline_resample(part, POINTS), whole) <= distance_px
-    return bool(near.mean() >= LIES_ON_SHARE)
-
-
-def _lies_in(line: NDArray[np.float64], region: NDArray[np.bool_]) -> bool:
-    """Return whether a line has more than half of its length in a region."""
-    most = np.array(region.shape[::-1]) - 1
-    x, y = np.clip(np.floor(polyline_resample(line, POINTS)), 0, most).astype(np.intp).T
-    return bool(region[y, x].mean() > 0.5)
+    compared = LineComparison(predicted, true, most_distance_px, ignored, unknown)
+    return set(compared.excused(np.arange(len(predicted))).tolist())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from defectscope.core.geometry.boxes import box_iou_matrix, box_part_matrix
-from defectscope.core.line_metrics import MOST_DISTANCE_PX, lies_along, line_distances
+from defectscope.core.line_pairs import MOST_DISTANCE_PX, lies_along, line_distances
 from defectscope.core.matching import COVERED_PART
 
 if TYPE_CHECKING:

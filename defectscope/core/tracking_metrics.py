@@ -48,7 +48,7 @@ def tracking_scores(
         Both tables may have a column ``line`` of (k, 2) points x, y, px; (0, 2) where none is.
     cut_off_iou
         Intersection over union, from 0 to 1, that a pair of boxes needs. Lines need a mean
-        distance of at most 5 px, as in :func:`~defectscope.core.line_metrics.match_lines`.
+        distance of at most 5 px, as in :func:`~defectscope.core.line_pairs.match_lines`.
 
     Returns
     -------

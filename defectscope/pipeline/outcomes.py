@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from defectscope.core.ignored_regions import ignored_region
-from defectscope.core.line_metrics import excused_lines, match_lines
+from defectscope.core.line_metrics import excused_lines
+from defectscope.core.line_pairs import match_lines
 from defectscope.core.matching import match_instances
 from defectscope.pipeline.line_evaluation import line_positions
 

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defectscope.core.line_metrics import LineScores, match_lines, score_lines
+from defectscope.core.line_metrics import (
+    LineComparison,
+    LineScores,
+    excused_lines,
+    score_lines,
+)
+from defectscope.core.line_pairs import match_lines
 
 
 def line(x0, y0, x1, y1, count=20):
@@ -104,3 +110,21 @@ def test_scores_stay_within_their_limits_and_add_up(seed, found, true):
     twice = scores + scores
     assert isinstance(twice, LineScores)
     assert (twice.score, twice.precision) == (scores.score, scores.precision)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**8 - 1), st.booleans(), st.booleans())
+def test_part_of_the_lines_is_scored_as_if_there_were_no_others(seed, kept, ignoring, masked):
+    rng = np.random.default_rng(seed)
+    truth = [rng.uniform(0, 60, (4, 2)) for _ in range(5)]
+    near = [line + rng.normal(0, 2, (1, 2)) for line in truth]
+    predicted = [*near, *(rng.uniform(0, 60, (4, 2)) for _ in range(3))]
+    ignored = [near[0] + 1] if ignoring else []
+    unknown = np.tri(60, 60, dtype=bool) if masked else None
+    rows = np.flatnonzero([(kept >> k) & 1 for k in range(len(predicted))])
+    compared = LineComparison(predicted, truth[1:], ignored=ignored, unknown=unknown)
+    alone = [predicted[k] for k in rows]
+    found = score_lines(alone, truth[1:], ignored=ignored, unknown=unknown)
+    assert compared.scores(rows) == found
+    excused = excused_lines(alone, truth[1:], ignored, unknown)
+    assert found.predicted == len(alone) - len(excused)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import numpy as np
+
 from defectscope.core.ignored_regions import ignored_region
-from defectscope.core.line_metrics import LineScores, score_lines
+from defectscope.core.line_metrics import LineComparison, LineScores
 from defectscope.detectors.learning.scoring import DETECTION, share_with_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from defectscope import Instances
@@ -50,10 +51,15 @@ class FoundLines(NamedTuple):
         """Put what was found beside the truth; `lines` gives the lines of that, ignored or not."""
         return cls(found, lines(truth, False), lines(truth, True), ignored_region(truth))
 
-    def scores(self, threshold: float) -> LineScores:
-        """Return the scores of the lines from a threshold on."""
-        lines = [line.points for line in self.found if line.score >= threshold]
-        return score_lines(lines, self.true, ignored=self.ignored, unknown=self.unknown)
+    def scores(self, thresholds: Iterable[float]) -> list[LineScores]:
+        """Return the scores of the lines from each threshold on."""
+        found = [line for line in self.found if len(line.points)]
+        compared = LineComparison(
+            [line.points for line in found], [line for line in self.true if len(line)],
+            ignored=self.ignored, unknown=self.unknown,
+        )  # fmt: skip
+        sure = np.array([line.score for line in found], float)
+        return [compared.scores(np.flatnonzero(sure >= threshold)) for threshold in thresholds]
 
 
 class BestLines(NamedTuple):
@@ -83,9 +89,10 @@ def best_line_threshold(frames: Sequence[FoundLines], thresholds: Iterable[float
     P1's score alone would take the lowest of all: it does not see lines that were invented. So half
     of what counts is F1.
     """
-    found = []
-    for threshold in thresholds:
-        scores = tuple(frame.scores(threshold) for frame in frames)
+    thresholds, found = list(thresholds), []
+    by_frame = [frame.scores(thresholds) for frame in frames]
+    for k, threshold in enumerate(thresholds):
+        scores = tuple(of_frame[k] for of_frame in by_frame)
         total = sum(scores, LineScores())
         value = ((total.score or 0.0) + (total.f1 or 0.0)) / 2
         found.append(BestLines(value, float(threshold), scores))
