@@ -80,7 +80,7 @@ weights: $(VENV)/.test
 	$(BIN)/python benchmarks/card_scores.py $(WEIGHTS)/heatmap-loops.safetensors $(RECIPES)/loops.toml \
 	  --frames 240 --enlarge 0.85 --write
 
-# The shipped ones were trained in four goes, each from the weights before it; this gives others.
+# The shipped ones were trained in five goes, each from the weights before it; this gives others.
 ## make weights-lines  weights of line-tracer (two hours on two cores; resumable; needs DATA=FOLDER)
 weights-lines: $(VENV)/.test
 	$(BIN)/python benchmarks/line_patches.py $(DATA) --out build/patches
