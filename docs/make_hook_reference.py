@@ -5,12 +5,12 @@ Usage: python docs/make_hook_reference.py [--check]
 
 from __future__ import annotations
 
-import argparse
 import inspect
-import re
 import sys
 import textwrap
 from pathlib import Path
+
+from reference_page import tidy, write_or_check
 
 from defectscope.core import base, components
 from defectscope.core.defect_types import DefectType
@@ -141,22 +141,8 @@ def reference() -> str:
     parts += _class_section(base.Component)
     for hook in hooks():
         parts += _hook_section(hook)
-    # Doubled backquotes are those of docstrings.
-    text = re.sub(r"(?<!`)``(?!`)", "`", "\n".join(parts).rstrip("\n"))
-    return HEAD + re.sub(r"\n{3,}", "\n\n", text) + "\n"
-
-
-def main() -> int:
-    """Write the page, or say whether it is up to date."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="only look, and exit 1 if it differs")
-    if parser.parse_args().check:
-        same = TARGET.is_file() and TARGET.read_text(encoding="utf-8") == reference()
-        print(f"{TARGET.name} is {'up to date' if same else 'out of date'}")
-        return 0 if same else 1
-    TARGET.write_text(reference(), encoding="utf-8")
-    return 0
+    return HEAD + tidy("\n".join(parts))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(TARGET, reference(), __doc__.splitlines()[0]))

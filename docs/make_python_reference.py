@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from reference_page import tidy, write_or_check
+
 import defectscope
 from defectscope.core import base, errors
 from defectscope.pipeline.analysing import analyse_run
@@ -155,19 +157,8 @@ def reference() -> str:
     text = "\n".join([*lines, *_errors()])
     # Markup of docstrings.
     text = re.sub(r":\w+:`~?(?:defectscope\.)?([^`]+)`", r"`\1`", text)
-    text = re.sub(r"(?<!`)``(?!`)", "`", text)
-    return HEAD + "\n" + re.sub(r"\n{3,}", "\n\n", text) + "\n"
-
-
-def main() -> int:
-    """Write the page, or say whether it is up to date."""
-    if "--check" in sys.argv[1:]:
-        same = TARGET.is_file() and TARGET.read_text(encoding="utf-8") == reference()
-        print(f"{TARGET.name} is {'up to date' if same else 'out of date'}")
-        return 0 if same else 1
-    TARGET.write_text(reference(), encoding="utf-8")
-    return 0
+    return HEAD + "\n" + tidy(text)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(TARGET, reference(), __doc__.splitlines()[0]))

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from defectscope.core.line_pairs import (
     MOST_DISTANCE_PX,
+    LineMatch,
     best_pairs,
     lies_in,
     line_distances,
@@ -28,7 +30,7 @@ from defectscope.core.line_pairs import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LineComparison", "LineScores", "excused_lines", "score_lines"]
+__all__ = ["LineComparison", "LineScores", "score_lines"]
 
 
 @dataclass(frozen=True)
@@ -130,16 +132,26 @@ class LineComparison:
         ignored: Sequence[NDArray[np.float64]] = (),
         unknown: NDArray[np.bool_] | None = None,
     ) -> None:
-        self._most, self._true = most_distance_px, len(true)
+        self._predicted, self._true, self._most = predicted, true, most_distance_px
         self._distance, self._quality = self._pairs(predicted, true)
-        self._holds, self._lies = lying_on(predicted, true)
-        self._to_ignored = self._pairs(predicted, ignored)
+        self._ignored, self._unknown = ignored, unknown
+
+    @cached_property
+    def _lying(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        return lying_on(self._predicted, self._true)
+
+    @cached_property
+    def _to_ignored(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return self._pairs(self._predicted, self._ignored)
+
+    @cached_property
+    def _excusable(self) -> NDArray[np.bool_]:
         # An ignored line may have been found in pieces: what lies along one is excused, however
         # many.
-        self._excusable = lying_along(predicted, ignored, most_distance_px)
-        if unknown is not None:
-            self._excusable |= np.array([lies_in(line, unknown) for line in predicted], bool)
-        self._may_excuse = bool(len(ignored)) or unknown is not None
+        found = lying_along(self._predicted, self._ignored, self._most)
+        if self._unknown is not None:
+            found |= np.array([lies_in(line, self._unknown) for line in self._predicted], bool)
+        return found
 
     def _pairs(
         self, predicted: Sequence[NDArray[np.float64]], true: Sequence[NDArray[np.float64]]
@@ -147,29 +159,37 @@ class LineComparison:
         distance = line_distances(predicted, true, self._most)
         return distance, line_qualities(predicted, true, np.isfinite(distance))
 
-    def excused(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Return which of these predicted lines are no invention, though they match no other."""
-        if not self._may_excuse:
-            return rows[:0]
-        match = best_pairs(self._distance[rows], self._quality[rows], self._most)
-        alone = np.delete(rows, match.predicted)
+    def match(self, rows: NDArray[np.intp]) -> LineMatch:
+        """Pair the predicted lines at these positions; positions of the pairs are among `rows`."""
+        return best_pairs(self._distance[rows], self._quality[rows], self._most)
+
+    def counted(self, rows: NDArray[np.intp] | None = None) -> NDArray[np.intp]:
+        """Return which of the predicted lines at these positions, or of all, are counted.
+
+        Left out are those that are no invention, though they match no true line.
+        """
+        rows = np.arange(len(self._predicted)) if rows is None else rows
+        if not len(self._ignored) and self._unknown is None:
+            return rows
+        alone = np.delete(rows, self.match(rows).predicted)
         distance, quality = (values[alone] for values in self._to_ignored)
-        found = alone[best_pairs(distance, quality, self._most).predicted]
-        return np.union1d(found, alone[self._excusable[alone]])
+        of_ignored = alone[best_pairs(distance, quality, self._most).predicted]
+        excused = np.union1d(of_ignored, alone[self._excusable[alone]])
+        return np.setdiff1d(rows, excused, assume_unique=True)
 
     def scores(self, rows: NDArray[np.intp] | None = None) -> LineScores:
         """Return the scores of the predicted lines at these positions, or of all."""
-        rows = np.arange(len(self._distance)) if rows is None else rows
-        rows = np.setdiff1d(rows, self.excused(rows), assume_unique=True)
-        match = best_pairs(self._distance[rows], self._quality[rows], self._most)
+        rows = self.counted(rows)
+        match = self.match(rows)
+        holds, lies = self._lying
         return LineScores(
-            self._true,
+            len(self._true),
             len(rows),
             len(match.true),
             float(match.quality.sum()),
             float(match.distance_px.sum()),
-            int((self._holds[rows].sum(axis=1) > 1).sum()),
-            int((self._lies[rows].sum(axis=0) > 1).sum()),
+            int((holds[rows].sum(axis=1) > 1).sum()),
+            int((lies[rows].sum(axis=0) > 1).sum()),
         )
 
 
@@ -184,18 +204,3 @@ def score_lines(
     predicted = [line for line in predicted if len(line)]
     true = [line for line in true if len(line)]
     return LineComparison(predicted, true, most_distance_px, ignored, unknown).scores()
-
-
-def excused_lines(
-    predicted: Sequence[NDArray[np.float64]],
-    true: Sequence[NDArray[np.float64]],
-    ignored: Sequence[NDArray[np.float64]] = (),
-    unknown: NDArray[np.bool_] | None = None,
-    most_distance_px: float = MOST_DISTANCE_PX,
-) -> set[int]:
-    """Return the positions of found lines that are no invention, though they match no other.
-
-    Parameters are those of :class:`LineComparison`.
-    """
-    compared = LineComparison(predicted, true, most_distance_px, ignored, unknown)
-    return set(compared.excused(np.arange(len(predicted))).tolist())

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from defectscope.core.ignored_regions import ignored_region
-from defectscope.core.line_metrics import excused_lines
-from defectscope.core.line_pairs import match_lines
+from defectscope.core.line_metrics import LineComparison
 from defectscope.core.matching import match_instances
 from defectscope.pipeline.line_evaluation import line_positions
 
@@ -66,9 +65,9 @@ def with_lines(
         [(side.lines or ())[k] for k in chosen]
         for side, chosen in ((predicted, mine), (true, counted), (true, ignored))
     )
-    excused = excused_lines(theirs, known, unknown, ignored_region(true))
-    mine = [k for n, k in enumerate(mine) if n not in excused]
-    match = match_lines([(predicted.lines or ())[k] for k in mine], known)
+    compared = LineComparison(theirs, known, ignored=unknown, unknown=ignored_region(true))
+    rows = compared.counted()
+    match, mine = compared.match(rows), [mine[row] for row in rows]
     found[mine], there[counted] = Outcome.FALSE_ALARM, Outcome.MISSED
     found[np.array(mine, int)[match.predicted]] = Outcome.FOUND
     there[np.array(counted, int)[match.true]] = Outcome.FOUND

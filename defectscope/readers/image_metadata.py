@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import struct
+from contextlib import suppress
 
 from PIL import ExifTags, JpegImagePlugin, PngImagePlugin
 
-__all__ = ["JPEG_SIGNATURE", "PNG_SIGNATURE", "UPRIGHT", "orientation_and_images"]
+from defectscope.readers.pixels import UPRIGHT
+
+__all__ = ["JPEG_SIGNATURE", "PNG_SIGNATURE", "orientation_and_images"]
 
 PNG_SIGNATURE, JPEG_SIGNATURE = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-UPRIGHT = 1
 # What Pillow raises of what is damaged.
 DAMAGED = (OSError, SyntaxError, ValueError, struct.error)
 
@@ -39,12 +41,12 @@ def orientation_and_images(data: bytes) -> tuple[int, int]:
 
 
 def _orientation_in(exif: bytes) -> int:
-    # Pillow reads it too, and warns of what is damaged.
+    # Pillow reads it too, and warns of what is damaged, which threads cannot hold back alone.
     exif = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
     if order is None:
         return UPRIGHT
-    try:
+    with suppress(struct.error):  # what is damaged says nothing
         (directory,) = struct.unpack_from(f"{order}I", exif, 4)
         (entries,) = struct.unpack_from(f"{order}H", exif, directory)
         for number in range(entries):
@@ -52,6 +54,4 @@ def _orientation_in(exif: bytes) -> int:
             tag, _, _, found = struct.unpack_from(f"{order}HHIH", exif, directory + 2 + 12 * number)
             if tag == ExifTags.Base.Orientation:
                 return int(found) if 1 <= found <= 8 else UPRIGHT
-    except struct.error:
-        pass
     return UPRIGHT

@@ -16,7 +16,7 @@ from defectscope.readers.image_metadata import (
     PNG_SIGNATURE,
     orientation_and_images,
 )
-from defectscope.readers.pixels import TURNED, grey_pixels, warn_once
+from defectscope.readers.pixels import TURNED, UPRIGHT, grey_pixels, warn_once
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,7 +93,7 @@ class ImageFile(FrameSequence):
                 f"the file is an animated PNG of {count} images; the first is used, so save each "
                 "as a file of its own",
             )
-        if turned != 1:
+        if turned != UPRIGHT:
             warn_once(self.warnings, TURNED)
 
 

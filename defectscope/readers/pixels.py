@@ -25,7 +25,7 @@ from defectscope import DamagedFrameError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["COLOURS", "ROUNDED", "TURNED", "grey_pixels", "warn_once"]
+__all__ = ["COLOURS", "ROUNDED", "TURNED", "UPRIGHT", "grey_pixels", "warn_once"]
 
 KEPT = (np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.float32))
 FLOAT32_INTEGERS = 2**24
@@ -37,6 +37,8 @@ ROUNDED = (
     "the image holds integers beyond 2^24, which float32 cannot hold exactly; "
     "they are rounded to 24 significant bits"
 )
+# The orientation, of EXIF and TIFF, of an image that is shown as it is stored.
+UPRIGHT = 1
 TURNED = (
     "the file asks to be shown turned or mirrored (by EXIF, the Orientation tag of a TIFF, or the "
     "display matrix of a video); it is read as it is stored, so other programs may show it, and "

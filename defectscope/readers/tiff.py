@@ -17,8 +17,7 @@ from pydantic import Field
 
 from defectscope import DamagedFrameError, FrameSequence, InputError, Options, Reader
 from defectscope.core.tiff_pixels import full_pages, page_pixels
-from defectscope.readers.image_metadata import UPRIGHT
-from defectscope.readers.pixels import TURNED, grey_pixels, warn_once
+from defectscope.readers.pixels import TURNED, UPRIGHT, grey_pixels, warn_once
 from defectscope.readers.tiff_axes import chosen_images, image_grid, runs_in_time
 from defectscope.readers.tiff_metadata import calibration_of, declared_images, frame_interval
 

@@ -113,5 +113,7 @@ def test_a_run_that_cannot_put_back_the_former_one_is_not_at_work_any_more(
 def test_a_half_written_owner_is_nobody(owner, tmp_path):
     (tmp_path / OWNER).write_bytes(b"\xff\xfe")
     owner.expect_no_other()
+    assert not owner.is_at_work()
     write_owner(tmp_path / OWNER)
     owner.expect_no_other()
+    assert owner.is_at_work()

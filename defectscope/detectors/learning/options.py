@@ -44,6 +44,9 @@ class LearningOptions(Options):
         description="arithmetic; bf16-mixed is faster on GPUs and on processors with AMX, and very "
         "slow on others; 16-mixed is for GPUs alone",
     )
+    weight_bits: Literal[16, 32] = Field(
+        32, description="bits of each number of a convolution in the files; 16 halves them"
+    )
     devices: int = Field(1, ge=1, le=64, description="GPUs, with --device cuda")
     rotate: bool = Field(True, description="mirror crops and turn them by multiples of 90°")
     scale_low: float = Field(1.0, gt=0.1, le=1, description="least factor of enlargement")

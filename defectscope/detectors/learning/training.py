@@ -62,8 +62,6 @@ class Facts:
         Side of the input that the export is traced with, in multiples of what the network takes.
     axes
         Free axes of input and outputs, where outputs are no images.
-    weight_bits
-        Of each number of a convolution in the files: with 16 they are rounded before the export.
     packages
         Further distributions whose versions the card names.
     twin
@@ -79,7 +77,6 @@ class Facts:
     task: str = "detection"
     example_side: int = 4
     axes: Mapping[str, Mapping[int, str]] | None = None
-    weight_bits: Literal[16, 32] = 32
     packages: Sequence[str] = ()
     twin: bool = True
     licence: str = "MIT"
@@ -171,7 +168,7 @@ def _saved(
     example: torch.Tensor,
     facts: Facts,
 ) -> WeightFiles:
-    arrays, twin = _arrays_and_twin(network, fitted, example, facts)
+    arrays, twin = _arrays_and_twin(network, fitted, example, facts, job.options.weight_bits)
     card = _card(job, runtime, fitted, plan, facts)
     if is_follower():
         return WeightFiles(job.out.with_suffix(""), card)
@@ -184,7 +181,11 @@ def _saved(
 
 
 def _arrays_and_twin(
-    network: nn.Module, fitted: Fitted, example: torch.Tensor, facts: Facts
+    network: nn.Module,
+    fitted: Fitted,
+    example: torch.Tensor,
+    facts: Facts,
+    weight_bits: Literal[16, 32],
 ) -> tuple[dict[str, NDArray[Any]], bytes | None]:
     """Return the best state as it is stored, and the ONNX twin of that."""
     state = {
@@ -195,13 +196,13 @@ def _arrays_and_twin(
     network.load_state_dict(state)
     network.cpu().to(memory_format=torch.contiguous_format)
     arrays = {name: value.contiguous().numpy() for name, value in network.state_dict().items()}
-    if facts.weight_bits == 16:
+    if weight_bits == 16:
         arrays = {name: a.astype(np.float16) if a.ndim == 4 else a for name, a in arrays.items()}
         # The twin is that of the file, to the last bit.
         network.load_state_dict({name: torch.from_numpy(a) for name, a in arrays.items()})
     if not facts.twin:
         return arrays, None
-    return arrays, onnx_bytes(network, example, facts.outputs, facts.axes, facts.weight_bits)
+    return arrays, onnx_bytes(network, example, facts.outputs, facts.axes, weight_bits)
 
 
 def _licence(job: TrainingJob, facts: Facts) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
@@ -39,9 +39,6 @@ class LineTracerTrainingOptions(LearningOptions):
     blur_px: float = Field(1.0, ge=0, le=20, description="largest standard deviation of blur, px")
     noise: float = Field(
         0.03, ge=0, le=1, description="largest noise, in parts of the range of grey levels"
-    )
-    weight_bits: Literal[16, 32] = Field(
-        32, description="bits of each number in the files; 16 halves them"
     )
 
     @model_validator(mode="after")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from defectscope import WeightFiles
@@ -41,9 +40,8 @@ FACTS = Facts(
 def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
     """Train a network; raises what :func:`trained` raises."""
     expect_one_type(job, "line-tracer")
-    facts = replace(FACTS, weight_bits=job.options.weight_bits)
     return trained(
-        job, runtime, "line-tracer", _network, LineModule, CropMaker(job.options), has_lines, facts
+        job, runtime, "line-tracer", _network, LineModule, CropMaker(job.options), has_lines, FACTS
     )
 
 

@@ -89,6 +89,3 @@ class UnetppTrainingOptions(LearningOptions):
     equalize: float = Field(
         0.3, ge=0, le=1, description="part of the frames whose grey levels are equalized"
     )
-    weight_bits: Literal[16, 32] = Field(
-        32, description="bits of each number in the files; 16 halves them"
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,7 +57,7 @@ def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
 
     return trained(
         job, runtime, "unetpp", _network, module, CropMaker(options), learnable,
-        replace(FACTS, weight_bits=options.weight_bits),
+        FACTS,
     )  # fmt: skip
 
 

@@ -36,7 +36,6 @@ def train(job: TrainingJob, runtime: Runtime) -> WeightFiles:
     architecture = asked_architecture(job, "yolov3", Architecture, OWN)
     facts = box_facts(
         architecture.outputs,
-        weight_bits=options.weight_bits,
         packages=("ultralytics-opencv-headless",),
         # ultralytics claims it for what was trained with its code.
         licence="AGPL-3.0-only",
