@@ -182,7 +182,11 @@ def mask_iou(a: Mask, b: Mask) -> float:
 
 def touches_rim(mask: Mask, shape: tuple[int, int]) -> bool:
     """Whether a mask reaches to the rim of a frame of `shape` (height, width)."""
-    x0, y0, x1, y1 = mask.trimmed().box
+    return _reaches_out(mask.box, shape) and _reaches_out(mask.trimmed().box, shape)
+
+
+def _reaches_out(box: tuple[int, int, int, int], shape: tuple[int, int]) -> bool:
+    x0, y0, x1, y1 = box
     return x0 <= 0 or y0 <= 0 or x1 >= shape[1] or y1 >= shape[0]
 
 

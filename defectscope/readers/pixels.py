@@ -106,10 +106,9 @@ def _one_channel(raw: NDArray[Any], name: str, warnings: list[str]) -> NDArray[A
             f"{name}: expected a grey or an RGB image (with or without alpha), found {samples} "
             "values for each pixel; save the one to be analysed as an image of its own"
         )
-    first = raw[..., 0]
-    if samples <= 2:
-        return first
-    if np.array_equal(first, raw[..., 1]) and np.array_equal(first, raw[..., 2]):
+    # Of its own: every step that follows is slower on every third value, and keeps them all.
+    first = raw[..., 0].copy()
+    if samples <= 2 or all(np.array_equal(first, raw[..., k]) for k in (1, 2)):
         return first
     warn_once(warnings, COLOURS)
     colours = raw[..., :3]

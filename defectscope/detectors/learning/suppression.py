@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import cv2
 import numpy as np
 
 if TYPE_CHECKING:
@@ -35,14 +36,8 @@ def suppressed(found: Found, most_iou: float) -> Found:
     boxes, scores, classes = found
     order = np.lexsort([boxes[:, 0], boxes[:, 1], -scores])
     boxes, scores, classes = boxes[order], scores[order], classes[order]
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    alive = np.ones(len(boxes), bool)
-    for k in range(len(boxes)):
-        if not alive[k]:
-            continue
-        rest = np.flatnonzero(alive[k + 1 :]) + k + 1
-        low = np.maximum(boxes[k, :2], boxes[rest, :2])
-        high = np.minimum(boxes[k, 2:], boxes[rest, 2:])
-        common = np.prod(np.clip(high - low, 0, None), axis=1)
-        alive[rest[common > most_iou * (areas[k] + areas[rest] - common)]] = False
-    return Found(boxes[alive], scores[alive], classes[alive])
+    places = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(float)
+    # OpenCV sorts by score, and we have sorted already.
+    ranks = np.arange(len(boxes), 0.0, -1)
+    kept = np.asarray(cv2.dnn.NMSBoxes(places.tolist(), ranks.tolist(), 0.0, most_iou), np.intp)
+    return Found(boxes[kept], scores[kept], classes[kept])
