@@ -112,6 +112,31 @@ def test_a_cut_off_jpeg_with_a_preview_is_damaged(tmp_path: Path, grey: np.ndarr
         opened(path).read(0)
 
 
+@pytest.mark.parametrize("progressive", [0, 1])
+@pytest.mark.parametrize("after", [b"", bytes(40), b"\xff\xd9"])
+def test_what_follows_the_end_of_a_jpeg_does_no_harm(
+    tmp_path: Path, grey: np.ndarray, progressive: int, after: bytes
+) -> None:
+    path = tmp_path / "a.jpg"
+    assert cv2.imwrite(str(path), grey, [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive])
+    whole = path.read_bytes()
+    path.write_bytes(whole + after)
+    assert opened(path).read(0).shape == (60, 90)
+    path.write_bytes(whole[:-40])
+    with pytest.raises(DamagedFrameError, match="cut off"):
+        opened(path).read(0)
+
+
+def test_grey_levels_of_a_colour_file_are_an_image_of_their_own(
+    tmp_path: Path, grey: np.ndarray
+) -> None:
+    pixels = opened(written(tmp_path / "a.png", np.dstack([grey] * 3))).read(0)
+    assert np.array_equal(pixels, grey)
+    # Every third byte of a larger array would take three times the memory.
+    assert pixels.flags.c_contiguous
+    assert pixels.base is None
+
+
 def exif(orientation: int, order: str) -> bytes:
     mark = {"<": b"II", ">": b"MM"}[order]
     entries = [(0x0100, 4, 1, 90), (0x0112, 3, 1, orientation)]
