@@ -36,8 +36,8 @@ def suppressed(found: Found, most_iou: float) -> Found:
     boxes, scores, classes = found
     order = np.lexsort([boxes[:, 0], boxes[:, 1], -scores])
     boxes, scores, classes = boxes[order], scores[order], classes[order]
-    places = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).astype(float)
-    # OpenCV sorts by score, and we have sorted already.
-    ranks = np.arange(len(boxes), 0.0, -1)
-    kept = np.asarray(cv2.dnn.NMSBoxes(places.tolist(), ranks.tolist(), 0.0, most_iou), np.intp)
+    corners_and_sides = np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]]).tolist()
+    # OpenCV sorts by score alone; ranks keep the order among equals.
+    ranks = np.arange(len(boxes), 0.0, -1).tolist()
+    kept = np.asarray(cv2.dnn.NMSBoxes(corners_and_sides, ranks, 0.0, most_iou), np.intp)
     return Found(boxes[kept], scores[kept], classes[kept])
