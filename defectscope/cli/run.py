@@ -118,9 +118,8 @@ __all__ = ["run"]
 @once(
     "--workers",
     type=click.IntRange(LEAST["workers"]),
-    default=1,
-    show_default=True,
-    help="Processes that work on frames.",
+    default=0,
+    help="Processes that work on frames; 0 starts others where a series is long enough (default).",
 )
 @once("--dask", metavar="ADDRESS", help="Work on the Dask cluster of this scheduler.")
 @once(

@@ -13,9 +13,9 @@ __all__ = ["DEVICES", "LEAST", "TABLE_FORMATS", "one_of", "positive_number", "wh
 
 DEVICES = ("cpu", "cuda")
 TABLE_FORMATS = ("parquet", "csv")
-# 0 threads share the cores.
+# 0 threads share the cores; 0 workers are as many as are worth it.
 LEAST = {
-    "threads": 0, "batch_size": 1, "workers": 1, "frame_step": 1,
+    "threads": 0, "batch_size": 1, "workers": 0, "frame_step": 1,
     "count": 1, "length": 1, "seed": 0, "steps": 1, "worst": 0,
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +23,7 @@ from defectscope.pipeline.choices import Choice, make_choices
 from defectscope.pipeline.evaluation import evaluate
 from defectscope.pipeline.given_frames import GivenFrames, given_digests
 from defectscope.pipeline.given_values import expected_path, expected_tables, several
+from defectscope.pipeline.helping import helper_count
 from defectscope.pipeline.lag import Lag
 from defectscope.pipeline.lanes import lane_count
 from defectscope.pipeline.masking import masked_parts
@@ -194,7 +196,8 @@ class Pipeline:
             Fields of :class:`defectscope.pipeline.settings.RunSettings`: ``roi``, ``vote``,
             ``register``, ``workers``, ``dask``, ``resume``, ``overwrite``, ``strict``,
             ``mixed_sizes``, ``overlay``, ``figures`` and ``table_format``. A script that asks
-            for several workers needs the line ``if __name__ == "__main__":`` above what it does.
+            for other than one worker needs the line ``if __name__ == "__main__":`` above what it
+            does.
 
         Raises
         ------
@@ -297,9 +300,10 @@ class Pipeline:
         warnings: list[str],
     ) -> Session:
         lanes = 1
-        if chosen.workers == 1 and chosen.dask is None and len(frames) > self.batch_size:
+        if chosen.workers <= 1 and chosen.dask is None and len(frames) > self.batch_size:
             lanes = lane_count(self.threads, self.device)
-        runtime = self._runtime(max(chosen.workers, lanes))
+        helpers = self._helpers(frames, chosen)
+        runtime = self._runtime(max(chosen.workers, lanes, helpers + 1))
         built = self._build(runtime)
         self._check_types(built, warnings)
         if chosen.workers > 1 or chosen.dask is not None:
@@ -322,8 +326,18 @@ class Pipeline:
             runtime,
             into.owner.kept_by(show),
             lanes,
+            helpers,
             warnings,
         )
+
+    def _helpers(self, frames: FrameSequence, chosen: RunSettings) -> int:
+        # Frames that lie in memory would be there twice, and what stands in a notebook is nowhere
+        # else; nobody asked for helpers by number.
+        if chosen.workers or chosen.dask is not None or not frames.paths:
+            return 0
+        if getattr(sys.modules["__main__"], "__file__", None) is None:
+            return 0
+        return helper_count(len(frames) // self.batch_size, self.threads, self.device)
 
     def _check_types(
         self, built: Mapping[str, Sequence[NamedComponent]], warnings: list[str]

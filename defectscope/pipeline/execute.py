@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import collections
-import multiprocessing
-import multiprocessing.process
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from contextlib import contextmanager
-from typing import TypeAlias
 
-from defectscope.core.errors import MissingPackageError, UnfitOptionError, WorkersLostError
-from defectscope.core.interrupts import ctrl_c_ignored
-from defectscope.pipeline.handing_over import packed, unpacked
-from defectscope.pipeline.lanes import PATIENCE_S, working_lanes
+from defectscope.core.errors import (
+    MissingPackageError,
+    UnfitOptionError,
+    UsageError,
+    WorkersLostError,
+)
+from defectscope.pipeline.handing_over import packed
+from defectscope.pipeline.helping import helped
+from defectscope.pipeline.lanes import working_lanes
 from defectscope.pipeline.named import busy
+from defectscope.pipeline.processes import Submit, process_batch, processes
 from defectscope.pipeline.script_guard import GUARD
 from defectscope.pipeline.stages import FrameOutcome, FrameStages
-from defectscope.pipeline.worker_pools import worker_pool
 
 __all__ = ["outcomes_in_order"]
 
 # Batches that wait for each worker: enough to keep it busy, few enough to keep memory flat.
 WAITING_A_WORKER = 2
 CONNECT_S = 10.0
-
-# Hands a batch of positions to a worker.
-Submit: TypeAlias = Callable[[list[int]], "Future[list[FrameOutcome]]"]
 
 
 def outcomes_in_order(
@@ -38,6 +35,7 @@ def outcomes_in_order(
     workers: int = 1,
     dask: str | None = None,
     lanes: int = 1,
+    helpers: int = 0,
 ) -> Iterator[FrameOutcome]:
     """Yield the outcome of every frame, in the order of `positions`, however many work on them.
 
@@ -50,12 +48,14 @@ def outcomes_in_order(
     batch_size
         Frames that a detector gets at once.
     workers
-        Processes; 1 stays in this one.
+        Processes; 0 and 1 stay in this one.
     dask
         Address of a Dask scheduler, instead of processes on this machine.
     lanes
         Frames (or batches) that are worked on at a time in this process, where that is not done
         in others.
+    helpers
+        Processes that work beside this one, in place of lanes, where they can.
 
     Raises
     ------
@@ -66,11 +66,15 @@ def outcomes_in_order(
         list(positions[start : start + batch_size])
         for start in range(0, len(positions), batch_size)
     ]
-    if dask is None and workers == 1 and min(lanes, len(batches)) > 1:
+    if helpers and (payload := _for_helpers(stages)) is not None:
+        with helped(stages, payload, helpers) as (submit, most_waiting):
+            yield from _in_order(stages, submit, batches, most_waiting)
+        return
+    if dask is None and workers <= 1 and min(lanes, len(batches)) > 1:
         with working_lanes(stages, lanes) as (submit, most_waiting):
             yield from _in_order(stages, submit, batches, most_waiting)
         return
-    if dask is None and workers == 1:
+    if dask is None and workers <= 1:
         try:
             for batch in batches:
                 yield from stages.process(batch)
@@ -78,9 +82,20 @@ def outcomes_in_order(
             stages.close()
         return
     payload = packed(stages)
-    shared = _processes(payload, workers) if dask is None else _cluster(payload, dask)
-    with shared as (submit, parallel):
+    if dask is None:
+        with processes(payload, workers) as submit:
+            yield from _in_order(stages, submit, batches, WAITING_A_WORKER * workers)
+        return
+    with _cluster(payload, dask) as (submit, parallel):
         yield from _in_order(stages, submit, batches, WAITING_A_WORKER * parallel)
+
+
+def _for_helpers(stages: FrameStages) -> bytes | None:
+    """Return what helpers work with; None where it cannot be handed to them, which nobody asked."""
+    try:
+        return packed(stages.twin())
+    except UsageError:
+        return None
 
 
 def _in_order(
@@ -131,39 +146,6 @@ def _result(
 
 
 @contextmanager
-def _processes(payload: bytes, workers: int) -> Iterator[tuple[Submit, int]]:
-    # The payload may hold a whole series in memory: it goes to each process once, not with
-    # every batch.
-    pool = worker_pool(workers, _start_process, payload)
-    others = set(multiprocessing.active_children())
-    patient = True
-
-    def submit(batch: list[int]) -> Future[list[FrameOutcome]]:
-        # The pool starts a process where none is free, which knows only later to ignore it.
-        with ctrl_c_ignored():
-            return pool.submit(_process_in_worker, batch)
-
-    try:
-        yield submit, workers
-    except BaseException:
-        patient = False
-        raise
-    finally:
-        pool.shutdown(wait=patient, cancel_futures=True)
-        if not patient:
-            _end_soon(set(multiprocessing.active_children()) - others)
-
-
-def _end_soon(processes: Iterable[multiprocessing.process.BaseProcess]) -> None:
-    # A component that never returns must not keep an interrupted run from ending.
-    end = time.monotonic() + PATIENCE_S
-    for process in processes:
-        process.join(max(0.0, end - time.monotonic()))
-        if process.is_alive():
-            process.kill()
-
-
-@contextmanager
 def _cluster(payload: bytes, address: str) -> Iterator[tuple[Submit, int]]:
     try:
         from distributed import Client
@@ -183,37 +165,6 @@ def _cluster(payload: bytes, address: str) -> Iterator[tuple[Submit, int]]:
         handle = client.scatter(payload, hash=False, broadcast=True) if threads else payload
         executor = client.get_executor(pure=False)
         yield (
-            lambda batch: executor.submit(_process_batch, handle, batch),
+            lambda batch: executor.submit(process_batch, handle, batch),
             max(1, sum(threads.values())),
         )
-
-
-# The payload of a worker process, from its start on.
-_payload = b""
-# The stages of each thread: components are not made to be shared between the threads of a worker.
-_own = threading.local()
-
-
-def _start_process(payload: bytes) -> None:
-    global _payload
-    _payload = payload
-
-
-def _process_in_worker(batch: list[int]) -> list[FrameOutcome]:
-    return _process_batch(_payload, batch)
-
-
-def _process_batch(payload: bytes, batch: list[int]) -> list[FrameOutcome]:
-    if getattr(_own, "payload", None) != payload:
-        _let_go()
-        _own.stages = unpacked(payload)
-        _own.payload = payload
-    stages: FrameStages = _own.stages
-    return stages.process(batch)
-
-
-def _let_go() -> None:
-    # A Dask worker outlives the run; what the former one opened must not.
-    if hasattr(_own, "stages"):
-        _own.stages.close()
-        del _own.stages, _own.payload

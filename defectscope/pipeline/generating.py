@@ -85,7 +85,7 @@ def generate(
     """
     width, height = _sides(size)
     count, seed = whole_number("count", count), whole_number("seed", seed)
-    workers = whole_number("workers", workers)
+    workers = whole_number("workers", workers, 1)
     length = None if length is None else whole_number("length", length)
     folder = expected_path(out)
     given = {name: dict(values) for name, values in expected_tables(options).items()}

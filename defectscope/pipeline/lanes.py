@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from defectscope.core.cores import available_cores
 
 if TYPE_CHECKING:
-    from defectscope.pipeline.stages import FrameOutcome, FrameStages, ReadFrames
+    from defectscope.pipeline.stages import FrameOutcome, FrameStages
 
-__all__ = ["lane_count", "working_lanes"]
+__all__ = ["PATIENCE_S", "WorkingThreads", "lane_count", "working_lanes"]
+
+T = TypeVar("T")
 
 # More would wait for the interpreter most of the time, and take memory for their components.
 MOST_LANES = 2
@@ -56,18 +58,7 @@ def working_lanes(
         Number of lanes.
     """
     lanes = [stages, *(stages.twin() for _ in range(count - 1))]
-    free: queue.SimpleQueue[FrameStages] = queue.SimpleQueue()
-    for lane in lanes:
-        free.put(lane)
-
-    def work(read: ReadFrames) -> list[FrameOutcome]:
-        lane = free.get()
-        try:
-            return lane.work(read)
-        finally:
-            free.put(lane)
-
-    pool = _Threads(count, work)
+    threads = WorkingThreads([lane.work for lane in lanes])
 
     def submit(positions: list[int]) -> Future[list[FrameOutcome]]:
         try:
@@ -77,7 +68,7 @@ def working_lanes(
             failed: Future[list[FrameOutcome]] = Future()
             failed.set_exception(error)
             return failed
-        return pool.submit(read)
+        return threads.submit(read)
 
     patience_s: float | None = None
     try:
@@ -87,46 +78,62 @@ def working_lanes(
         raise
     finally:
         # A component that never returns must not keep the run from ending.
-        if pool.stop(patience_s):
+        if threads.stop(patience_s):
             for lane in lanes:
                 lane.close()
 
 
-class _Threads:
-    """A few threads that end with the program, whatever they are doing.
+class WorkingThreads(Generic[T]):
+    """Threads that take what is submitted, each as soon as it is free.
 
-    Those of an executor are waited for when Python ends, for ever where a component never returns.
+    They end with the program, whatever they are doing: those of an executor are waited for when
+    Python ends, for ever where a component never returns.
+
+    Parameters
+    ----------
+    works
+        What each thread does with what it takes.
     """
 
-    def __init__(self, count: int, work: Callable[[ReadFrames], list[FrameOutcome]]) -> None:
-        self._work = work
-        self._queue: queue.SimpleQueue[tuple[Future[list[FrameOutcome]], ReadFrames] | None] = (
+    def __init__(self, works: Iterable[Callable[[T], list[FrameOutcome]]]) -> None:
+        self._queue: queue.SimpleQueue[tuple[Future[list[FrameOutcome]], T] | None] = (
             queue.SimpleQueue()
         )
         self._futures: set[Future[list[FrameOutcome]]] = set()
-        self._threads = [
-            threading.Thread(target=self._run, name=f"lane-{k}", daemon=True) for k in range(count)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        self._changing, self._stopped = threading.Lock(), False
+        for work in works:
+            self.add(work)
 
-    def _run(self) -> None:
+    def add(self, work: Callable[[T], list[FrameOutcome]]) -> None:
+        """Start one more thread, unless they are stopped."""
+        with self._changing:
+            if not self._stopped:
+                name = f"lane-{len(self._threads)}"
+                thread = threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _run(self, work: Callable[[T], list[FrameOutcome]]) -> None:
         while (item := self._queue.get()) is not None:
-            future, read = item
+            future, given = item
             if future.set_running_or_notify_cancel():
                 try:
-                    future.set_result(self._work(read))
+                    future.set_result(work(given))
                 except BaseException as error:
                     future.set_exception(error)
 
-    def submit(self, read: ReadFrames) -> Future[list[FrameOutcome]]:
+    def submit(self, given: T) -> Future[list[FrameOutcome]]:
+        """Hand something to whichever thread is free first."""
         future: Future[list[FrameOutcome]] = Future()
         self._futures = {known for known in self._futures if not known.done()} | {future}
-        self._queue.put((future, read))
+        self._queue.put((future, given))
         return future
 
     def stop(self, patience_s: float | None) -> bool:
         """Cancel what waits, wait for what is being done, and return whether that has ended."""
+        with self._changing:
+            self._stopped = True
         for future in self._futures:
             future.cancel()
         left = wait(self._futures, patience_s).not_done

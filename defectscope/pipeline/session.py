@@ -68,8 +68,8 @@ class Session:
         What decides about the numbers; a run is only resumed under the same plan.
     folder
         Where the results go.
-    lanes
-        Frames that are worked on at a time in one process.
+    lanes, helpers
+        Frames worked on at a time in one process; processes that help it.
     warnings
         What is to be said of the run; what is said of its frames is added as they are read.
     """
@@ -85,6 +85,7 @@ class Session:
     runtime: Runtime
     progress: Progress = field(default=lambda stage, done, total: None)
     lanes: int = 1
+    helpers: int = 0
     warnings: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     timings_s: dict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -301,9 +302,8 @@ class Session:
             finally:
                 if parallel:
                     self._close(probe)
-        yield from outcomes_in_order(
-            stages, positions, self.runtime.batch_size, settings.workers, settings.dask, self.lanes
-        )
+        how = settings.workers, settings.dask, self.lanes, self.helpers
+        yield from outcomes_in_order(stages, positions, self.runtime.batch_size, *how)
 
     def _note(self, outcome: FrameOutcome) -> None:
         found = () if outcome.rows is None else outcome.rows.detections["defect_type"]

@@ -34,7 +34,8 @@ class RunSettings:
     register
         Whether the frames are registered first; or how, as a table of ``batch`` and ``jump_px``.
     workers, dask
-        Processes on this machine; or the address of a Dask scheduler, which has its own.
+        Processes on this machine, 0 for one that others help where frames are many and lie in
+        files; or the address of a Dask scheduler, which has its own.
     resume, overwrite, strict
         Go on with an interrupted run; replace a former one; stop at a damaged frame.
     mixed_sizes

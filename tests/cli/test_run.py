@@ -97,6 +97,17 @@ def test_the_same_command_gives_the_same_bytes_with_any_workers(stack, tmp_path)
         assert one == (tmp_path / "b" / name).read_bytes() == (tmp_path / "c" / name).read_bytes()
 
 
+@pytest.mark.slow
+def test_the_processes_that_help_on_long_series_do_not_change_a_byte(stack, tmp_path):
+    tifffile.imwrite(tmp_path / "long.tif", np.concatenate([tifffile.imread(stack)] * 6))
+    plain = [*ALL, "--no-overlay", "--no-figures"]
+    for name, more in (("a", []), ("b", ["--workers", 1])):
+        done = call("run", tmp_path / "long.tif", *plain, *more, "--out", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+    for name in ("detections.parquet", "geometry.parquet", "tracks.parquet", "frames.csv"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
 def test_aliases_configuration_and_set(stack, tmp_path):
     config = tmp_path / "options.toml"
     config.write_text("[small]\nmin_area_px = 10\nthreshold_sigma = 2.5\n")

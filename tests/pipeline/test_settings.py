@@ -30,8 +30,8 @@ def test_limits_of_a_pipeline(host, setting, message):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"workers": 0}, "workers must be a whole number of at least 1, found 0"),
-        ({"workers": 1.5}, "workers must be a whole number of at least 1, found 1.5"),
+        ({"workers": -1}, "workers must be a whole number of at least 0, found -1"),
+        ({"workers": 1.5}, "workers must be a whole number of at least 0, found 1.5"),
         ({"table_format": "xlsx"}, "table_format must be parquet or csv, found 'xlsx'"),
         ({"table_format": "CSV"}, "table_format must be parquet or csv, found 'CSV'"),
     ],

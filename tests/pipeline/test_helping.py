@@ -1,0 +1,201 @@
+"""Processes that help this one: the same results, the same errors, nothing left behind."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+import os
+import sys
+import threading
+import time
+
+import pandas as pd
+import pytest
+
+import defectscope as ds
+from defectscope.core.errors import WorkersLostError
+from defectscope.core.frame_rows import joined_table
+from defectscope.core.tables import DETECTION_COLUMNS
+from defectscope.pipeline import api, helping
+from defectscope.pipeline.execute import outcomes_in_order
+from defectscope.pipeline.helping import helper_count
+from defectscope.pipeline.stages import FrameStages, NamedComponent
+
+MODULE = "components_of_the_helper_tests"
+
+# In a file of its own, since helpers import components by name.
+COMPONENTS = '''
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from pydantic import Field
+
+import defectscope as ds
+
+
+class Series(ds.FrameSequence):
+    """Frames made from their index."""
+
+    def __init__(self, count, damaged=()):
+        self.indices = tuple(range(count))
+        self.names = tuple(f"f{k}.png" for k in self.indices)
+        self.warnings, self.damaged = [], damaged
+
+    def read(self, position):
+        if position in self.damaged:
+            raise ds.DamagedFrameError(f"{self.names[position]}: the file is truncated")
+        return np.random.default_rng(position).integers(0, 255, (20, 24), dtype=np.uint8)
+
+
+class FindOptions(ds.Options):
+    fail_on: int = Field(-1, description="frame index on which to fail")
+    die_on: int = Field(-1, description="frame index on which to die in a helper")
+    together: str = Field("", description="folder in which to wait for another process")
+    slow_to_open: bool = Field(False, description="whether helpers take long to get ready")
+    parent: int = Field(0, description="process that is no helper")
+
+
+class Find(ds.Detector):
+    """One box a frame, whose place depends on the pixels."""
+
+    Options = FindOptions
+    defect_types = ("black dot",)
+
+    def open(self):
+        if self.options.slow_to_open and os.getpid() != self.options.parent:
+            time.sleep(600)
+
+    def detect(self, frames):
+        return [self.one(frame) for frame in frames]
+
+    def one(self, frame):
+        if self.options.together:
+            folder = Path(self.options.together)
+            (folder / str(os.getpid())).touch()
+            end = time.monotonic() + 60
+            while len(list(folder.iterdir())) < 2 and time.monotonic() < end:
+                time.sleep(0.01)
+        if frame.index == self.options.fail_on:
+            raise RuntimeError("no idea")
+        if frame.index >= self.options.die_on > 0 and os.getpid() != self.options.parent:
+            os._exit(3)
+        x = float(frame.pixels.mean() / 20)
+        return ds.Instances(frame.shape, [[x, x, x + 3, x + 4]], defect_types="black dot")
+'''
+
+
+@pytest.fixture(scope="module")
+def components(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("importable")
+    (folder / f"{MODULE}.py").write_text(COMPONENTS)
+    sys.path.insert(0, str(folder))
+    yield importlib.import_module(MODULE)
+    sys.path.remove(str(folder))
+    sys.modules.pop(MODULE)
+
+
+@pytest.fixture
+def stages(components):
+    def make(count=30, damaged=(), **options):
+        detector = components.Find(components.FindOptions(**options))
+        return FrameStages(components.Series(count, damaged), NamedComponent("find", detector))
+
+    before = set(threading.enumerate())
+    yield make
+    assert multiprocessing.active_children() == []
+    left = set(threading.enumerate()) - before
+    assert not [t for t in left if t.name.startswith("lane")]
+
+
+def tables(outcomes):
+    return joined_table(
+        [o.rows.detections for o in outcomes if o.rows is not None], DETECTION_COLUMNS
+    )
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_helper_works_on_frames_and_changes_nothing(stages, tmp_path, batch_size):
+    positions = [*range(20, 30), *range(20)]
+    alone = list(outcomes_in_order(stages(damaged=(3,)), positions, batch_size))
+    # Each process waits until another is at work as well.
+    work = stages(damaged=(3,), together=str(tmp_path))
+    together = list(outcomes_in_order(work, positions, batch_size, helpers=1))
+    assert len(list(tmp_path.iterdir())) == 2
+    assert [o.index for o in together] == positions
+    pd.testing.assert_frame_equal(tables(together), tables(alone))
+    assert [o.error for o in together] == [o.error for o in alone]
+    assert together[13].error == "f3.png: the file is truncated"
+
+
+def test_stages_that_were_used_before_can_be_helped(stages):
+    work = stages()
+    first = work.process([0])
+    rest = list(outcomes_in_order(work, range(1, 30), helpers=1))
+    alone = list(outcomes_in_order(stages(), range(30)))
+    pd.testing.assert_frame_equal(tables([*first, *rest]), tables(alone))
+    assert work._stack is None
+
+
+def test_an_error_comes_when_its_frame_is_due(stages):
+    outcomes = outcomes_in_order(stages(fail_on=12), range(30), helpers=1)
+    assert [next(outcomes).index for _ in range(12)] == list(range(12))
+    with pytest.raises(ds.ComponentError, match=r"'find'.*fail_on=12.*f12\.png.*no idea"):
+        next(outcomes)
+
+
+def test_a_helper_that_dies_is_one_sentence(stages, tmp_path):
+    work = stages(count=200, die_on=1, together=str(tmp_path), parent=os.getpid())
+    with pytest.raises(WorkersLostError, match=r"a worker process died.*fewer --workers$"):
+        list(outcomes_in_order(work, range(200), helpers=1))
+
+
+def test_a_helper_that_is_not_needed_is_not_waited_for(stages):
+    # It is still getting ready when everything is done.
+    work = stages(slow_to_open=True, parent=os.getpid())
+    begun = time.monotonic()
+    assert len(list(outcomes_in_order(work, range(30), helpers=1))) == 30
+    assert time.monotonic() - begun < 60
+
+
+def test_whoever_stops_asking_leaves_nothing_behind(stages):
+    outcomes = outcomes_in_order(stages(), range(30), helpers=1)
+    next(outcomes)
+    outcomes.close()
+
+
+def test_what_cannot_be_handed_over_is_done_here(stages, monkeypatch):
+    work = stages()
+    work.frames.held = lambda: None
+    monkeypatch.setattr(helping, "processes", lambda *given: pytest.fail("a process"))
+    assert len(list(outcomes_in_order(work, range(30), lanes=2, helpers=1))) == 30
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads", "batches", "device", "expected"),
+    [(1, 0, 9999, "cpu", 0), (2, 0, 99, "cpu", 0), (2, 0, 100, "cpu", 1), (2, 2, 9999, "cpu", 0),
+     (4, 0, 9999, "cpu", 3), (4, 0, 160, "cpu", 2), (64, 0, 9999, "cpu", 3),
+     (8, 4, 9999, "cpu", 1), (64, 0, 9999, "cuda", 0)],
+)  # fmt: skip
+def test_how_many_are_worth_it(monkeypatch, cores, threads, batches, device, expected):
+    monkeypatch.setattr(helping, "available_cores", lambda: cores)
+    assert helper_count(batches, threads, device) == expected
+
+
+def test_nobody_is_helped_who_did_not_ask_or_has_frames_in_memory(
+    host, series, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(api, "helper_count", lambda batches, threads, device: 3)
+    monkeypatch.setattr(api, "available_cores", lambda: 8)
+    pipeline = ds.Pipeline("find", host=host)
+    lying = series(200)
+    lying.paths = (tmp_path / "a.png",)
+    for frames, workers, expected in (
+        (lying, 0, 3), (lying, 1, 0), (lying, 4, 0), (series(200), 0, 0),
+    ):  # fmt: skip
+        chosen = api.RunSettings(workers=workers)
+        monkeypatch.setattr(pipeline, "_plan", lambda *given: {})
+        session = pipeline._session(frames, tmp_path / "run", chosen, None, [])
+        assert session.helpers == expected
+        assert session.runtime.threads == (2 if expected or workers == 4 else 4)
