@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import collections
+import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Future
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 
 from defectscope.core.errors import (
@@ -13,12 +14,11 @@ from defectscope.core.errors import (
     UsageError,
     WorkersLostError,
 )
-from defectscope.pipeline.handing_over import packed
+from defectscope.pipeline.handing_over import packed, unpacked
 from defectscope.pipeline.helping import helped
 from defectscope.pipeline.lanes import working_lanes
 from defectscope.pipeline.named import busy
-from defectscope.pipeline.processes import Submit, process_batch, processes
-from defectscope.pipeline.script_guard import GUARD
+from defectscope.pipeline.processes import Submit, in_processes
 from defectscope.pipeline.stages import FrameOutcome, FrameStages
 
 __all__ = ["outcomes_in_order"]
@@ -83,8 +83,8 @@ def outcomes_in_order(
         return
     payload = packed(stages)
     if dask is None:
-        with processes(payload, workers) as submit:
-            yield from _in_order(stages, submit, batches, WAITING_A_WORKER * workers)
+        with in_processes(payload, workers) as (submit, most_waiting):
+            yield from _in_order(stages, submit, batches, most_waiting)
         return
     with _cluster(payload, dask) as (submit, parallel):
         yield from _in_order(stages, submit, batches, WAITING_A_WORKER * parallel)
@@ -110,11 +110,6 @@ def _in_order(
             if not waiting:
                 return
             yield from _result(stages, *waiting.popleft())
-    except BrokenExecutor as error:
-        raise WorkersLostError(
-            "a worker process died, for want of memory, or because the script that runs the "
-            f"pipeline runs anew in it; {GUARD}, and ask for fewer --workers"
-        ) from error
     except Exception as error:
         if not _is_of_cluster(error):
             raise
@@ -165,6 +160,26 @@ def _cluster(payload: bytes, address: str) -> Iterator[tuple[Submit, int]]:
         handle = client.scatter(payload, hash=False, broadcast=True) if threads else payload
         executor = client.get_executor(pure=False)
         yield (
-            lambda batch: executor.submit(process_batch, handle, batch),
+            lambda batch: executor.submit(_process_batch, handle, batch),
             max(1, sum(threads.values())),
         )
+
+
+# The stages of each thread of a cluster: components are not made to be shared between threads.
+_own = threading.local()
+
+
+def _process_batch(payload: bytes, batch: list[int]) -> list[FrameOutcome]:
+    if getattr(_own, "payload", None) != payload:
+        _let_go()
+        _own.stages = unpacked(payload)
+        _own.payload = payload
+    stages: FrameStages = _own.stages
+    return stages.process(batch)
+
+
+def _let_go() -> None:
+    # A Dask worker outlives the run; what the former one opened must not.
+    if hasattr(_own, "stages"):
+        _own.stages.close()
+        del _own.stages, _own.payload

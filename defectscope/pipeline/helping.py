@@ -7,13 +7,18 @@ thread of a process run at a time, so that on long series processes beat lanes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from defectscope.core.cores import available_cores
-from defectscope.pipeline.lanes import PATIENCE_S, WorkingThreads
-from defectscope.pipeline.processes import Submit, processes
+from defectscope.pipeline.lanes import HandedBackError, WorkingThreads
+from defectscope.pipeline.processes import (
+    AT_A_TIME,
+    DiedError,
+    Submit,
+    frame_processes,
+    working,
+)
 
 if TYPE_CHECKING:
     from defectscope.pipeline.stages import FrameOutcome, FrameStages
@@ -24,8 +29,6 @@ __all__ = ["helped", "helper_count"]
 MOST_HELPERS = 3
 # Batches for each helper below which it is hardly ready before they are done.
 WORTH_A_HELPER = 50
-# Batches at a time: while one is worked on, the next is on its way.
-AT_A_TIME = 2
 
 
 def helper_count(batches: int, threads: int, device: str) -> int:
@@ -50,6 +53,8 @@ def helper_count(batches: int, threads: int, device: str) -> int:
 def helped(stages: FrameStages, payload: bytes, helpers: int) -> Iterator[tuple[Submit, int]]:
     """Yield what hands batches to this process and its helpers, and how many may wait.
 
+    Where helpers cannot work or die, this process goes on alone, and the next outcome says so.
+
     Parameters
     ----------
     stages
@@ -59,26 +64,39 @@ def helped(stages: FrameStages, payload: bytes, helpers: int) -> Iterator[tuple[
     helpers
         Number of processes beside this one.
     """
-    ready: list[Future[list[FrameOutcome]]] = []
-    with processes(payload, helpers, lambda: all(one.done() for one in ready)) as there:
-        threads = WorkingThreads[list[int]]([stages.process])
+    lost = _Lost()
 
-        def takes_batches(_: Future[list[FrameOutcome]]) -> None:
-            for _again in range(AT_A_TIME):
-                # Whatever ails a helper shows as its first batch is due.
-                threads.add(lambda batch: there(batch).result())
+    def here(batch: list[int]) -> list[FrameOutcome]:
+        outcomes = stages.process(batch)
+        outcomes[0].warnings += lost.told()
+        return outcomes
 
-        # An empty batch makes a process ready. They are started here, in the main thread, where
-        # Ctrl-C can be kept from them.
-        ready += [there([]) for _ in range(helpers)]
-        for one in ready:
-            one.add_done_callback(takes_batches)
-        patience_s: float | None = None
-        try:
-            yield threads.submit, 2 + (AT_A_TIME + 1) * helpers
-        except BaseException:
-            patience_s = PATIENCE_S
-            raise
-        finally:
-            if threads.stop(patience_s):
-                stages.close()
+    threads = WorkingThreads[list[int]]([here])
+    with frame_processes(payload, helpers) as started, working(threads, [stages]):
+        for one in started:
+            one.take_part(threads, lost)
+        yield threads.submit, 2 + (AT_A_TIME + 1) * helpers
+
+
+class _Lost:
+    """What became of helpers that are no more, to be told once."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+        self._told = False
+
+    def __call__(self, error: BaseException) -> Exception:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, DiedError):
+            reason = "it died, for want of memory, or because a script runs anew in it"
+        self._reason = self._reason or reason
+        return HandedBackError()
+
+    def told(self) -> list[str]:
+        if self._reason is None or self._told:
+            return []
+        self._told = True
+        return [
+            f"a process that helped this run is no more ({self._reason}); the run goes on without "
+            "it, and --workers 1 starts none"
+        ]

@@ -19,7 +19,7 @@ from defectscope.core.cores import available_cores
 if TYPE_CHECKING:
     from defectscope.pipeline.stages import FrameOutcome, FrameStages
 
-__all__ = ["PATIENCE_S", "WorkingThreads", "lane_count", "working_lanes"]
+__all__ = ["PATIENCE_S", "HandedBackError", "WorkingThreads", "lane_count", "working_lanes"]
 
 T = TypeVar("T")
 
@@ -83,6 +83,10 @@ def working_lanes(
                 lane.close()
 
 
+class HandedBackError(Exception):
+    """What a thread was given is for another one, and it takes no more."""
+
+
 class WorkingThreads(Generic[T]):
     """Threads that take what is submitted, each as soon as it is free.
 
@@ -117,9 +121,13 @@ class WorkingThreads(Generic[T]):
     def _run(self, work: Callable[[T], list[FrameOutcome]]) -> None:
         while (item := self._queue.get()) is not None:
             future, given = item
-            if future.set_running_or_notify_cancel():
+            # What one thread gave back is under way already.
+            if future.running() or future.set_running_or_notify_cancel():
                 try:
                     future.set_result(work(given))
+                except HandedBackError:
+                    self._queue.put(item)
+                    return
                 except BaseException as error:
                     future.set_exception(error)
 

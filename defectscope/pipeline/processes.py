@@ -1,102 +1,223 @@
-"""Processes of their own that work on frames, each with components of its own."""
+"""Processes of their own that work on frames, each with components of its own.
+
+An executor of Python's would wait for ever where one of its processes is killed as it sends a
+result. Here each process has pipes of its own, at the end of which this one sees that it is gone.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
-import multiprocessing.process
+import pickle
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias
+from functools import partial
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias, cast
 
+from defectscope.core.errors import ComponentError, WorkersLostError
 from defectscope.core.interrupts import ctrl_c_ignored
 from defectscope.pipeline.handing_over import unpacked
-from defectscope.pipeline.lanes import PATIENCE_S
-from defectscope.pipeline.stages import FrameOutcome, FrameStages
-from defectscope.pipeline.worker_pools import worker_pool
+from defectscope.pipeline.lanes import PATIENCE_S, WorkingThreads
+from defectscope.pipeline.script_guard import GUARD
+from defectscope.pipeline.worker_pools import begin_as_worker
 
-__all__ = ["Submit", "process_batch", "processes"]
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
+    from defectscope.pipeline.stages import FrameOutcome, FrameStages
+
+__all__ = ["AT_A_TIME", "DiedError", "FrameProcess", "Submit", "frame_processes", "in_processes"]
+
+# Batches at a time: while one is worked on, the next is on its way.
+AT_A_TIME = 2
 # Hands a batch of positions to a worker.
-Submit: TypeAlias = Callable[[list[int]], "Future[list[FrameOutcome]]"]
+Submit: TypeAlias = "Callable[[list[int]], Future[list[FrameOutcome]]]"
+# Makes of what ails a process what is raised for the batches that it had.
+Lost: TypeAlias = Callable[[BaseException], Exception]
 
 
-@contextmanager
-def processes(
-    payload: bytes, workers: int, needed: Callable[[], bool] = lambda: True
-) -> Iterator[Submit]:
-    """Yield what hands batches of positions to processes, which it starts as they come.
+class DiedError(Exception):
+    """A process is gone."""
+
+
+class _Failure(NamedTuple):
+    """What was raised in another process, and where."""
+
+    error: BaseException
+    where: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> _Failure:
+        where = "".join(traceback.format_exception(error))
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:  # whatever a class of somebody's own raises
+            error = ComponentError(" ".join(str(error).split()) or type(error).__name__)
+        return cls(error, where)
+
+    def raised(self) -> BaseException:
+        """Return the error, with its course there as its cause."""
+        self.error.__cause__ = RuntimeError(f"in another process:\n{self.where}")
+        return self.error
+
+
+class FrameProcess:
+    """A process that works on frames as soon as it is ready.
 
     Parameters
     ----------
     payload
-        Packed stages. It may hold a whole series in memory: it goes to each process once, not with
+        Packed stages. It may hold a whole series in memory: it goes to the process once, not with
         every batch.
-    workers
-        Number of processes.
-    needed
-        Asked at the end whether the processes are waited for; else they are killed.
     """
-    pool = worker_pool(workers, _start_process, payload)
-    others = set(multiprocessing.active_children())
-    patience_s: float | None = None
 
-    def submit(batch: list[int]) -> Future[list[FrameOutcome]]:
-        # The pool starts a process where none is free, which knows only later to ignore it.
-        with ctrl_c_ignored():
-            return pool.submit(_process_in_worker, batch)
+    def __init__(self, payload: bytes) -> None:
+        # Spawned, not forked: OpenCV and torch threads do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        pipes = [context.Pipe() for _ in range(AT_A_TIME)]
+        self._ends = [own for own, _ in pipes]
+        others = [other for _, other in pipes]
+        self._process = context.Process(target=_serve, args=(others, payload))
+        self._ready = threading.Event()
+        self._process.start()
+        for other in others:
+            other.close()  # so that the pipe ends with the process
 
+    def take_part(self, threads: WorkingThreads[list[int]], lost: Lost) -> None:
+        """Let it take batches with others, from when it is ready on."""
+        begin = partial(self._begin, threads, lost)
+        threading.Thread(target=begin, name="beginning", daemon=True).start()
+
+    def _begin(self, threads: WorkingThreads[list[int]], lost: Lost) -> None:
+        try:
+            failure: _Failure | None = self._ends[0].recv()
+        except (EOFError, OSError):
+            threads.add(partial(_raise, lost(DiedError())))
+            return
+        self._ready.set()
+        if failure is not None:
+            threads.add(partial(_raise, lost(failure.raised())))
+            return
+        for end in self._ends:
+            threads.add(partial(_work, end, lost))
+
+    def end(self, patient: bool) -> None:
+        """Let it close its components and end, with patience and if it is ready; else kill it."""
+        if patient and self._ready.is_set():
+            for one in self._ends:
+                one.close()
+            self._process.join()
+        elif self._process.is_alive():
+            self._process.kill()
+            self._process.join(1)
+
+
+def _work(end: Connection, lost: Lost, batch: list[int]) -> list[FrameOutcome]:
     try:
-        yield submit
-        patience_s = None if needed() else 0.0
+        end.send(batch)
+        answer: list[FrameOutcome] | _Failure = end.recv()
+    except (EOFError, OSError):
+        raise lost(DiedError()) from None
+    if isinstance(answer, _Failure):
+        raise answer.raised()
+    return answer
+
+
+def _raise(error: Exception, batch: list[int]) -> NoReturn:
+    raise error
+
+
+def _serve(ends: list[Connection], payload: bytes) -> None:
+    """Work on what comes, in the other process."""
+    begin_as_worker()
+    try:
+        stages = unpacked(payload)
+        stages.open()
+    except BaseException as error:
+        _send(ends[0], _Failure.of(error))
+        return
+    _send(ends[0], None)
+    while ends:
+        for end in wait(ends):
+            own = cast("Connection", end)
+            try:
+                batch = own.recv()
+            except (EOFError, OSError):
+                ends.remove(own)
+                continue
+            _send(own, _outcome(stages, batch))
+    stages.close()
+
+
+def _outcome(stages: FrameStages, batch: list[int]) -> list[FrameOutcome] | _Failure:
+    try:
+        return stages.process(batch)
+    except BaseException as error:
+        return _Failure.of(error)
+
+
+def _send(end: Connection, what: Any) -> None:
+    try:
+        end.send(what)
+    except OSError:
+        pass  # nobody waits for it any more
+    except Exception as error:  # whatever a class of somebody's own raises when it is pickled
+        text = f"what was found cannot be handed to another process: {error}"
+        end.send(_Failure.of(ComponentError(text)))
+
+
+@contextmanager
+def frame_processes(payload: bytes, count: int) -> Iterator[list[FrameProcess]]:
+    """Yield processes, which end with it."""
+    started: list[FrameProcess] = []
+    patient = True
+    try:
+        # They do not heed Ctrl-C, but this process, which decides what to do.
+        with ctrl_c_ignored():
+            started += [FrameProcess(payload) for _ in range(count)]
+        yield started
+    except BaseException:
+        # A component that never returns must not keep an interrupted run from ending.
+        patient = False
+        raise
+    finally:
+        for one in started:
+            one.end(patient)
+
+
+@contextmanager
+def in_processes(payload: bytes, workers: int) -> Iterator[tuple[Submit, int]]:
+    """Yield what hands batches to processes, and how many may wait or be worked on."""
+    threads = WorkingThreads[list[int]]([])
+    with frame_processes(payload, workers) as started, working(threads):
+        for one in started:
+            one.take_part(threads, _lost)
+        yield threads.submit, AT_A_TIME * workers
+
+
+def _lost(error: BaseException) -> Exception:
+    if isinstance(error, DiedError) or not isinstance(error, Exception):
+        return WorkersLostError(
+            "a worker process died, for want of memory, or because the script that runs the "
+            f"pipeline runs anew in it; {GUARD}, and ask for fewer --workers"
+        )
+    return error
+
+
+@contextmanager
+def working(
+    threads: WorkingThreads[list[int]], stages: Sequence[FrameStages] = ()
+) -> Iterator[None]:
+    """Stop threads at the end, and close the stages that they work with."""
+    patience_s: float | None = None
+    try:
+        yield
     except BaseException:
         patience_s = PATIENCE_S
         raise
     finally:
-        pool.shutdown(wait=patience_s is None, cancel_futures=True)
-        if patience_s is not None:
-            _end_soon(set(multiprocessing.active_children()) - others, patience_s)
-
-
-def _end_soon(processes: Iterable[multiprocessing.process.BaseProcess], patience_s: float) -> None:
-    # A component that never returns must not keep an interrupted run from ending.
-    end = time.monotonic() + patience_s
-    for process in processes:
-        process.join(max(0.0, end - time.monotonic()))
-        if process.is_alive():
-            process.kill()
-            process.join(1)
-
-
-# The payload of a worker process, from its start on.
-_payload = b""
-# The stages of each thread: components are not made to be shared between the threads of a worker.
-_own = threading.local()
-
-
-def _start_process(payload: bytes) -> None:
-    global _payload
-    _payload = payload
-
-
-def _process_in_worker(batch: list[int]) -> list[FrameOutcome]:
-    return process_batch(_payload, batch)
-
-
-def process_batch(payload: bytes, batch: list[int]) -> list[FrameOutcome]:
-    """Work on a batch in this process and thread; an empty one only makes it ready to."""
-    if getattr(_own, "payload", None) != payload:
-        _let_go()
-        _own.stages = unpacked(payload)
-        _own.payload = payload
-    stages: FrameStages = _own.stages
-    return stages.process(batch)
-
-
-def _let_go() -> None:
-    # A Dask worker outlives the run; what the former one opened must not.
-    if hasattr(_own, "stages"):
-        _own.stages.close()
-        del _own.stages, _own.payload
+        if threads.stop(patience_s):
+            for one in stages:
+                one.close()

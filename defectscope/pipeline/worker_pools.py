@@ -1,4 +1,4 @@
-"""Pools of processes of their own, for the frames of a run and the samples of a dataset."""
+"""Pools of processes of their own, in which samples are drawn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from defectscope.core.interrupts import ctrl_c_ignored, deaf_to_terminal
 
-__all__ = ["worker_pool"]
+__all__ = ["begin_as_worker", "worker_pool"]
 
 # Windows waits for no more handles at once, and Python refuses larger pools there.
 MOST_ON_WINDOWS = 61
@@ -43,9 +43,14 @@ def worker_pool(workers: int, start: Callable[..., None], *arguments: Any) -> Pr
         )
 
 
-def _start(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def begin_as_worker() -> None:
+    """Do first what a process does that works for another: leave it Ctrl-C, and end with it."""
     deaf_to_terminal()
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _start(start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    begin_as_worker()
     start(*arguments)
 
 

@@ -21,7 +21,7 @@ from defectscope.core.frame_rows import joined_table
 from defectscope.core.tables import DETECTION_COLUMNS
 from defectscope.pipeline import execute
 from defectscope.pipeline.execute import outcomes_in_order
-from defectscope.pipeline.processes import processes
+from defectscope.pipeline.processes import in_processes
 from defectscope.pipeline.stages import FrameStages, NamedComponent
 from defectscope.plugins.testing import isolated_host
 
@@ -181,7 +181,7 @@ def test_errors_of_a_process_are_those_of_one_worker(stages, how, kind, message)
     with pytest.raises(kind, match=message) as here:
         list(outcomes_in_order(work, range(4)))
     payload = pickle.dumps(stages(fail_on=102, how=how))
-    with processes(payload, 1) as submit, pytest.raises(kind) as there:
+    with in_processes(payload, 1) as (submit, _), pytest.raises(kind) as there:
         list(execute._in_order(work, submit, [[0], [1], [2], [3]], 2))
     assert str(there.value) == str(here.value)
     assert type(there.value) is type(here.value) is kind

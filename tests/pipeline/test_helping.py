@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import re
 import sys
 import threading
 import time
@@ -13,7 +14,6 @@ import pandas as pd
 import pytest
 
 import defectscope as ds
-from defectscope.core.errors import WorkersLostError
 from defectscope.core.frame_rows import joined_table
 from defectscope.core.tables import DETECTION_COLUMNS
 from defectscope.pipeline import api, helping
@@ -27,6 +27,7 @@ MODULE = "components_of_the_helper_tests"
 COMPONENTS = '''
 import os
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -49,11 +50,19 @@ class Series(ds.FrameSequence):
         return np.random.default_rng(position).integers(0, 255, (20, 24), dtype=np.uint8)
 
 
+def send_half(connection, data):
+    os.write(connection.fileno(), data[: len(data) // 2])
+    os._exit(3)
+
+
 class FindOptions(ds.Options):
+    half_on: int = Field(-1, description="frame index on which to die while it is sent")
     fail_on: int = Field(-1, description="frame index on which to fail")
     die_on: int = Field(-1, description="frame index on which to die in a helper")
     together: str = Field("", description="folder in which to wait for another process")
     slow_to_open: bool = Field(False, description="whether helpers take long to get ready")
+    fails_to_open: bool = Field(False, description="whether helpers cannot be made ready")
+    wait_for: str = Field("", description="file without which no frame is done")
     parent: int = Field(0, description="process that is no helper")
 
 
@@ -64,6 +73,9 @@ class Find(ds.Detector):
     defect_types = ("black dot",)
 
     def open(self):
+        if self.options.fails_to_open and os.getpid() != self.options.parent:
+            Path(self.options.wait_for).touch()
+            raise ValueError("not here")
         if self.options.slow_to_open and os.getpid() != self.options.parent:
             time.sleep(600)
 
@@ -77,10 +89,17 @@ class Find(ds.Detector):
             end = time.monotonic() + 60
             while len(list(folder.iterdir())) < 2 and time.monotonic() < end:
                 time.sleep(0.01)
+        end = time.monotonic() + 60
+        while self.options.wait_for and time.monotonic() < end:
+            if Path(self.options.wait_for).exists():
+                time.sleep(0.05)
+                break
         if frame.index == self.options.fail_on:
             raise RuntimeError("no idea")
         if frame.index >= self.options.die_on > 0 and os.getpid() != self.options.parent:
             os._exit(3)
+        if frame.index >= self.options.half_on > 0 and os.getpid() != self.options.parent:
+            Connection._send = send_half
         x = float(frame.pixels.mean() / 20)
         return ds.Instances(frame.shape, [[x, x, x + 3, x + 4]], defect_types="black dot")
 '''
@@ -145,10 +164,27 @@ def test_an_error_comes_when_its_frame_is_due(stages):
         next(outcomes)
 
 
-def test_a_helper_that_dies_is_one_sentence(stages, tmp_path):
-    work = stages(count=200, die_on=1, together=str(tmp_path), parent=os.getpid())
-    with pytest.raises(WorkersLostError, match=r"a worker process died.*fewer --workers$"):
-        list(outcomes_in_order(work, range(200), helpers=1))
+def said(outcomes):
+    return [text for outcome in outcomes for text in outcome.warnings]
+
+
+@pytest.mark.parametrize("how", ["die_on", pytest.param("half_on", marks=pytest.mark.skipif(
+    sys.platform == "win32", reason="pipes are written in another way there"))])  # fmt: skip
+def test_without_a_helper_that_dies_the_work_goes_on(stages, tmp_path, how):
+    work = stages(together=str(tmp_path), parent=os.getpid(), **{how: 1})
+    outcomes = list(outcomes_in_order(work, range(30), helpers=1))
+    assert [o.index for o in outcomes] == list(range(30))
+    pd.testing.assert_frame_equal(tables(outcomes), tables(outcomes_in_order(stages(), range(30))))
+    [text] = said(outcomes)
+    assert text.startswith("a process that helped this run is no more (it died, for want of memory")
+
+
+def test_a_helper_that_cannot_be_made_ready_is_done_without(stages, tmp_path):
+    work = stages(fails_to_open=True, parent=os.getpid(), wait_for=str(tmp_path / "failed"))
+    outcomes = list(outcomes_in_order(work, range(30), helpers=1))
+    assert [o.index for o in outcomes] == list(range(30))
+    [text] = said(outcomes)
+    assert re.search(r"is no more \('find'.*ValueError: not here.*\); the run goes on", text)
 
 
 def test_a_helper_that_is_not_needed_is_not_waited_for(stages):
@@ -168,7 +204,7 @@ def test_whoever_stops_asking_leaves_nothing_behind(stages):
 def test_what_cannot_be_handed_over_is_done_here(stages, monkeypatch):
     work = stages()
     work.frames.held = lambda: None
-    monkeypatch.setattr(helping, "processes", lambda *given: pytest.fail("a process"))
+    monkeypatch.setattr(helping, "frame_processes", lambda *given: pytest.fail("a process"))
     assert len(list(outcomes_in_order(work, range(30), lanes=2, helpers=1))) == 30
 
 
