@@ -434,6 +434,10 @@ class WrongUnit(BoxArea):
     columns: ClassVar = {"box_area_px": "um"}
 
 
+class AreaInPx(BoxArea):
+    columns: ClassVar = {"box_area_px": "px"}
+
+
 class NoTwin(BoxArea):
     columns: ClassVar = {"box_area": "px2"}
 
@@ -609,6 +613,7 @@ BROKEN = [
     ("postprocessors", TakenTwin, "declares_its_columns", "'box_area_nm2' would replace one"),
     ("postprocessors", TakenDiameter, "declares_its_columns", "'diameter_px' would replace one"),
     ("postprocessors", WrongUnit, "declares_its_columns", "found 'um'"),
+    ("postprocessors", AreaInPx, "declares_its_columns", "must be 'px2', found 'px'"),
     ("postprocessors", NoTwin, "declares_its_columns", "must end in _px"),
     ("postprocessors", NoDegrees, "declares_its_columns", "must end in _deg"),
     ("postprocessors", ForgetsColumn, "adds_its_columns", "missing: other"),
