@@ -151,6 +151,14 @@ class MaskOutside(Square):
         return ds.Instances(canvas.shape, [[0, 0, 3, 6]], defect_types=["black dot"], masks=[mask])
 
 
+class MaskBeside(Square):
+    def draw(self, canvas, rng):
+        canvas *= 0.9
+        mask = ds.Mask(2, 12, np.ones((4, 4), bool))
+        box = [[12, 2, 16, 6]]
+        return ds.Instances(canvas.shape, box, defect_types=["black dot"], masks=[mask])
+
+
 class UndeclaredType(Square):
     defect_types = ("dislocation",)
 
@@ -564,6 +572,7 @@ BROKEN = [
     ("generators", TruthOutside, "truth_fits", "boxes must lie within"),
     ("generators", LineOutside, "truth_fits", "lines must lie within"),
     ("generators", MaskOutside, "truth_fits", "masks must lie within"),
+    ("generators", MaskBeside, "truth_fits", "mask of an instance must lie on its box"),
     ("generators", UndeclaredType, "truth_fits", "found: black dot"),
     ("generators", NoTypes, "truth_fits", "set defect_types"),
     ("generators", UsesItsOwnRandomness, "drawing_repeats", "same pixels"),
