@@ -247,7 +247,9 @@ def describe_options(model: type[BaseModel]) -> list[OptionRow]:
         OptionRow(
             name,
             _type_name(info.annotation),
-            _plain(info.get_default(call_default_factory=True, validated_data={})),
+            None
+            if info.is_required()
+            else _plain(info.get_default(call_default_factory=True, validated_data={})),
             _limits(info),
             next((unit for ending, unit in UNITS if name.endswith(ending)), ""),
             info.description or "",
@@ -274,7 +276,7 @@ def _type_name(annotation: Any) -> str:
 
 def _limits(info: FieldInfo) -> str:
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<=", "multiple_of": "multiple of"}
-    parts = []
+    parts = ["must be given"] if info.is_required() else []
     for item in [*info.metadata, *_metadata_in_union(info.annotation)]:
         for attribute, sign in signs.items():
             value = getattr(item, attribute, None)

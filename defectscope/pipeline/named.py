@@ -128,14 +128,14 @@ def guarded(named: NamedComponent, where: str, call: Callable[..., T], *argument
         raise
     except (Exception, SystemExit) as error:
         text = " ".join(str(error).split())
+        what = f"{type(error).__name__}: {text}" if text else type(error).__name__
         hint = ""
         if isinstance(error, ValueError) and "read-only" in text:
             hint = " (a component must not change what it is given)"
         elif isinstance(error, SystemExit):
             hint = " (it tried to end the program)"
         raise ComponentError(
-            f"{named.describe()} failed {where}: {type(error).__name__}: {text}{hint}; "
-            "what was finished before stays"
+            f"{named.describe()} failed {where}: {what}{hint}; what was finished before stays"
         ) from error
 
 

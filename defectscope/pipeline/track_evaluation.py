@@ -96,6 +96,8 @@ def track_scores(
         return None
     true = pd.concat([_labelled_rows(j, j.true, types) for j in joined], ignore_index=True)
     true = true.astype({"frame": "int64", "track_id": "int64"})
+    if "sequence" in rows:
+        rows, true = _numbered_on(joined, rows, true)
     try:
         return tracking_scores(rows, true, cut_off_iou=iou)
     except FormatError as error:
@@ -126,7 +128,7 @@ def _rows_of_run(
 def _rows_of_labels(
     joined: Sequence[Joined], types: Mapping[str, DefectType], warnings: list[str]
 ) -> pd.DataFrame | None:
-    """Return what has a ``track_id``; as of truth, one in two sequences is two tracks.
+    """Return what has a ``track_id``, and its sequence; one in two sequences is two tracks.
 
     None, and a line in `warnings`, where an image has no frame index or a frame a track twice.
     """
@@ -147,7 +149,24 @@ def _rows_of_labels(
         )
         return None
     particle = rows.groupby(["sequence", "track_id"]).ngroup()
-    return rows.assign(particle=particle)[["frame", "particle", "line", *BOXES, "ignore"]]
+    columns = ["frame", "sequence", "particle", "line", *BOXES, "ignore"]
+    return rows.assign(particle=particle)[columns]
+
+
+def _numbered_on(
+    joined: Sequence[Joined], predicted: pd.DataFrame, true: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return both sides with a number for each frame that no other sequence has."""
+    keys = sorted({(j.sequence, j.frame) for j in joined if j.frame is not None})
+    if len({frame for _, frame in keys}) < len(keys):  # else they keep their indices
+        numbers = {key: number for number, key in enumerate(keys)}
+
+        def own(side: pd.DataFrame) -> pd.DataFrame:
+            frames = zip(side["sequence"], side["frame"], strict=True)
+            return side.assign(frame=np.array([numbers[key] for key in frames], np.int64))
+
+        predicted, true = own(predicted), own(true)
+    return predicted.drop(columns="sequence"), true
 
 
 def _lines_of(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -359,6 +360,20 @@ def test_check_with_an_option(run):
     assert isinstance(run("check", "choosy", "--set", "other.a=1").exception, ds.OptionError)
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("blurred.sigma=3", "'blurred' has no option 'sigma' .did you mean 'sigma_px'"),
+        ("blurred.sigma_px=-3", "option blurred.sigma_px = -3 is not possible"),
+    ],
+)
+def test_check_refuses_an_option_that_cannot_be_set(run, setting, message):
+    result = run("check", "blurred", "--set", setting)
+    with pytest.raises(ds.OptionError, match=message):
+        raise result.exception
+    assert not result.stdout
+
+
 def test_check_keeps_stdout_for_what_it_found(run, monkeypatch):
     process = Area.process
 
@@ -387,6 +402,37 @@ def test_check_a_broken_background_of_the_host_says_where(run, monkeypatch):
     result = run("check", "careless")
     assert "it raised ZeroDivisionError: division by zero (at " in result.stdout
     assert f"{os.path.basename(__file__)}:" in result.stdout  # noqa: PTH119
+
+
+def wrong_boxes(self, frames):
+    return [ds.Instances(frame.shape, [(1, 1, 5)], [1], ["black dot"]) for frame in frames]
+
+
+def no_words(self, frames):
+    raise AssertionError
+
+
+def two_lines(self, frames):
+    raise ValueError("one line\nand another")
+
+
+@pytest.mark.parametrize(
+    ("fails", "told"),
+    [
+        (wrong_boxes, r"ValueError: boxes: expected shape \(n, 4\), found \(1, 3\)"),
+        (no_words, "AssertionError"),
+        (two_lines, "ValueError: one line and another"),
+    ],
+)
+def test_check_tells_in_one_line_what_was_raised_and_the_authors_own_line(
+    run, monkeypatch, fails, told
+):
+    monkeypatch.setattr(Careless, "detect", fails)
+    place = rf"\(at .*{os.path.basename(__file__)}:\d+\)"  # noqa: PTH119
+    lines = [
+        line for line in run("check", "careless").stdout.splitlines() if "uint8, uint16" in line
+    ]
+    assert re.fullmatch(rf"  FAIL  .*: it raised {told} {place}", lines[0])
 
 
 OUTSIDER = """

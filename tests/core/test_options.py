@@ -223,6 +223,13 @@ class TestDescription:
         assert (none.type, none.default) == ('"bright" | "dark" | 3 | none', None)
         assert validate_options(ChosenOptions, {"polarity": "dark"}, "x").polarity is Polarity.DARK
 
+    def test_an_option_without_a_default_must_be_given(self):
+        class Bare(Options):
+            level: float = Field(gt=0, description="level")
+
+        (row,) = describe_options(Bare)
+        assert (row.default, row.limits) == (None, "must be given, > 0")
+
     def test_no_options_no_rows(self):
         assert describe_options(Options) == []
 

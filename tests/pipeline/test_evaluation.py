@@ -362,6 +362,18 @@ def test_tracks_are_scored_where_both_sides_have_them(run, host):
     assert evaluate(truth_of(result), true, host=host).tracking is None
 
 
+def test_tracks_of_labels_are_scored_by_sequence_where_frame_indices_begin_anew(run, host):
+    once = truth_of(run())
+    again = [replace(i, file_name=f"labels/again-{k}.jpg") for k, i in enumerate(once.images)]
+    both = replace(once, images=[*once.images, *again])
+    scores = evaluate(with_tracks(both, [0, 1, 2]), with_tracks(both, [7, 9, 4]), host=host)
+    assert scores.warnings == []
+    assert scores.tracking == {
+        "mota": 1.0, "idf1": 1.0, "id_switches": 0, "fragmentations": 0, "mostly_tracked": 1.0,
+        "true_tracks": 6, "matches": 18, "misses": 0, "false_positives": 0,
+    }  # fmt: skip
+
+
 def test_tracks_in_a_table_of_their_own_are_scored_in_place_of_those_of_the_run(
     run, host, tmp_path
 ):

@@ -164,6 +164,14 @@ def test_errors_that_are_whole_sentences_stay():
         assert caught.value is error
 
 
+def test_an_error_without_words_is_named():
+    def fail():
+        raise AssertionError
+
+    with pytest.raises(ds.ComponentError, match=r"^'find' failed here: AssertionError; what was"):
+        guarded(NamedComponent("find", ds.Detector), "here", fail)
+
+
 @pytest.mark.parametrize(
     ("detector", "message"),
     [

@@ -151,6 +151,14 @@ class MaskOutside(Square):
         return ds.Instances(canvas.shape, [[0, 0, 3, 6]], defect_types=["black dot"], masks=[mask])
 
 
+class MaskBeside(Square):
+    def draw(self, canvas, rng):
+        canvas *= 0.9
+        mask = ds.Mask(2, 12, np.ones((4, 4), bool))
+        box = [[12, 2, 16, 6]]
+        return ds.Instances(canvas.shape, box, defect_types=["black dot"], masks=[mask])
+
+
 class UndeclaredType(Square):
     defect_types = ("dislocation",)
 
@@ -434,6 +442,10 @@ class WrongUnit(BoxArea):
     columns: ClassVar = {"box_area_px": "um"}
 
 
+class AreaInPx(BoxArea):
+    columns: ClassVar = {"box_area_px": "px"}
+
+
 class NoTwin(BoxArea):
     columns: ClassVar = {"box_area": "px2"}
 
@@ -560,6 +572,7 @@ BROKEN = [
     ("generators", TruthOutside, "truth_fits", "boxes must lie within"),
     ("generators", LineOutside, "truth_fits", "lines must lie within"),
     ("generators", MaskOutside, "truth_fits", "masks must lie within"),
+    ("generators", MaskBeside, "truth_fits", "mask of an instance must lie on its box"),
     ("generators", UndeclaredType, "truth_fits", "found: black dot"),
     ("generators", NoTypes, "truth_fits", "set defect_types"),
     ("generators", UsesItsOwnRandomness, "drawing_repeats", "same pixels"),
@@ -609,6 +622,7 @@ BROKEN = [
     ("postprocessors", TakenTwin, "declares_its_columns", "'box_area_nm2' would replace one"),
     ("postprocessors", TakenDiameter, "declares_its_columns", "'diameter_px' would replace one"),
     ("postprocessors", WrongUnit, "declares_its_columns", "found 'um'"),
+    ("postprocessors", AreaInPx, "declares_its_columns", "must be 'px2', found 'px'"),
     ("postprocessors", NoTwin, "declares_its_columns", "must end in _px"),
     ("postprocessors", NoDegrees, "declares_its_columns", "must end in _deg"),
     ("postprocessors", ForgetsColumn, "adds_its_columns", "missing: other"),

@@ -20,6 +20,7 @@ from defectscope.core.errors import (
     PluginError,
 )
 from defectscope.core.options import validate_options
+from defectscope.plugins.discovery import one_line
 
 __all__ = [
     "Check",
@@ -157,9 +158,12 @@ def _where_weights_come_from(component: Any, setup: Setup) -> str:
 
 
 def _what_and_where(error: BaseException) -> str:
-    # The innermost place outside the checks is the plugin author's line, or near to it.
+    # The innermost place outside of defectscope is the plugin author's line, or near to it; of a
+    # shipped component that outside of the checks.
     frames = traceback.extract_tb(error.__traceback__)
-    own = str(Path(__file__).parent)
-    outside = [frame for frame in frames if not frame.filename.startswith(own)]
-    where = f" (at {outside[-1].filename}:{outside[-1].lineno})" if outside else ""
-    return f"it raised {type(error).__name__}: {error}{where}"
+    checks = Path(__file__).parent
+    for own in (checks.parents[1], checks):
+        outside = [frame for frame in frames if own not in Path(frame.filename).parents]
+        if outside:
+            return f"it raised {one_line(error)} (at {outside[-1].filename}:{outside[-1].lineno})"
+    return f"it raised {one_line(error)}"

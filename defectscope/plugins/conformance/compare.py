@@ -124,7 +124,10 @@ def expect_instances(found: Any, shape: tuple[int, int], what: str) -> None:
 
 
 def expect_inside(found: Instances, what: str) -> None:
-    """Expect boxes, masks and lines within the frame; boxes may stand out by 1 px."""
+    """Expect boxes, masks and lines within the frame, and masks on their boxes.
+
+    Boxes may stand out by 1 px.
+    """
     height, width = found.image_shape
     limits = np.array([width, height, width, height]) + EDGE_TOLERANCE_PX
     outside = np.flatnonzero(
@@ -140,6 +143,14 @@ def expect_inside(found: Instances, what: str) -> None:
             mask.clipped(found.image_shape).area_px == mask.area_px,
             f"{what}: masks must lie within the frame of {width} x {height} px, found one with "
             f"the box {mask.box}",
+        )
+    for box, mask in zip(found.boxes.tolist(), found.masks or (), strict=False):
+        own = mask.trimmed().box
+        meet = own[0] < box[2] and box[0] < own[2] and own[1] < box[3] and box[1] < own[3]
+        expect(
+            meet or not mask.area_px,
+            f"{what}: the mask of an instance must lie on its box, found the box {box} and a mask "
+            f"whose box is {list(own)} (x_min, y_min, x_max, y_max); are x and y swapped?",
         )
     for line in found.lines or ():
         expect(

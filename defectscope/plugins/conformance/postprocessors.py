@@ -83,6 +83,10 @@ def check_declares_its_columns(component: type[PostProcessor], setup: Setup) -> 
             f"{'_per_px' if unit == '1/px' else '_px'}, or it gets no twin in nm",
         )
         expect(
+            unit == "px2" or not re.fullmatch(r"(.*_)?area_px", name),
+            f"the unit of column {name!r}, an area, must be 'px2', found {unit!r}",
+        )
+        expect(
             unit != "deg" or name.endswith("_deg"),
             f"column {name!r} is in deg: its name must end in _deg",
         )

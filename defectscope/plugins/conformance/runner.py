@@ -16,6 +16,7 @@ from defectscope.core.base import Runtime, TrainableDetector
 from defectscope.core.components import ComponentSpec
 from defectscope.core.defect_types import DefectType
 from defectscope.core.errors import DefectscopeError, PluginLoadError
+from defectscope.core.options import Options, validate_options
 from defectscope.core.weights import WeightFiles
 from defectscope.plugins.conformance import common
 from defectscope.plugins.conformance.basics import (
@@ -142,6 +143,8 @@ def check_component(
         There is nothing of that name, or several families have it.
     MissingPackageError
         An optional package that it needs is absent, so that it cannot be checked.
+    OptionError
+        It has no option of such a name, or one that cannot be `options`' value.
     """
     entry = host.find_anywhere(name, family)
     results = [_import_cost(entry)]
@@ -154,6 +157,9 @@ def check_component(
         component = host.load_class(entry)
     except PluginLoadError as error:
         return [*results, CheckResult("loads", "It can be imported", "failed", str(error))]
+    if options and issubclass(component.Options, Options):
+        # Else each check would be skipped, as if all were well.
+        validate_options(component.Options, options, entry.name)
     registered = host.defect_types()
     runtime = Runtime(defect_types={**SAMPLE_TYPES, **registered}, weights=host.weights())
     setup = Setup(options or {}, entry.spec, runtime)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from defectscope.core.base import AnnotationFormat
 from defectscope.core.datasets import Dataset, LabelledImage, file_of
-from defectscope.core.errors import FormatError
+from defectscope.core.errors import FormatError, OutputError
 from defectscope.core.file_order import visible_files
 from defectscope.core.files import write_text
 from defectscope.core.options import Options
@@ -32,6 +32,7 @@ from defectscope.readers.formats.imagej_table import table_text
 
 __all__ = ["ImageJCsv"]
 
+SUFFIXES = (".csv", ".tsv", ".txt", ".xls")
 FOLDERS = ("images", "frames")
 # Frame indices are counted apart: pages of stacks keep theirs.
 HELD = ("scores", "ignore", "ellipses", "tracks", "frames")
@@ -66,8 +67,7 @@ class ImageJCsv(AnnotationFormat):
         """Whether `path` is such a table or a folder that holds one."""
         if path.is_dir():
             return any(is_results_table(file) for file in path.glob("*.csv"))
-        suffixes = (".csv", ".tsv", ".txt", ".xls")
-        return path.suffix.lower() in suffixes and path.is_file() and is_results_table(path)
+        return path.suffix.lower() in SUFFIXES and path.is_file() and is_results_table(path)
 
     def load(self, path: Path) -> Dataset:
         """Return the images that the rows belong to.
@@ -108,7 +108,18 @@ class ImageJCsv(AnnotationFormat):
         return loaded(images, folder, (), notes)
 
     def save(self, dataset: Dataset, path: Path) -> list[str]:
-        """Write one table of all images; those without instances leave no trace."""
+        """Write one table of all images; those without instances leave no trace.
+
+        Raises
+        ------
+        OutputError
+            The file would not be known again by its name.
+        """
+        if path.suffix.lower() not in SUFFIXES:
+            raise OutputError(
+                f"a results table of ImageJ is a .csv file; give a name such as {path}.csv, "
+                f"not {path}"
+            )
         notes = Notes()
         lost = (image.frame is not None and image.frame != _page(image) for image in dataset.images)
         notes.count(f"frame indices {NO_PLACE}", sum(lost))

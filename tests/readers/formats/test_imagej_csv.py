@@ -290,3 +290,9 @@ def test_colons_in_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="has a colon"):
         ImageJCsv().save(Dataset([LabelledImage("ab:c.png", found)]), tmp_path / "out.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_that_would_not_be_known_again_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"is a \.csv file.* such as .*out\.csv, not .*out$"):
+        ImageJCsv().save(Dataset([]), tmp_path / "out")
+    assert not list(tmp_path.iterdir())
