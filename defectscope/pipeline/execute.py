@@ -113,7 +113,8 @@ def _in_order(
     except BrokenExecutor as error:
         raise WorkersLostError(
             "a worker process died, for want of memory, or because the script that runs the "
-            f"pipeline runs anew in it; {GUARD}, and ask for fewer --workers"
+            f"pipeline runs anew in it; {GUARD}, and ask for --workers 1, which starts none, or "
+            "for fewer --workers"
         ) from error
     except Exception as error:
         if not _is_of_cluster(error):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import multiprocessing.connection
 import multiprocessing.process
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 from defectscope.core.interrupts import ctrl_c_ignored
 from defectscope.pipeline.handing_over import unpacked
@@ -19,6 +19,8 @@ from defectscope.pipeline.worker_pools import worker_pool
 
 __all__ = ["Submit", "process_batch", "processes"]
 
+# How long the pool has to notice by itself that one of its processes has died.
+TO_NOTICE_S = 3.0
 # Hands a batch of positions to a worker.
 Submit: TypeAlias = Callable[[list[int]], "Future[list[FrameOutcome]]"]
 
@@ -40,8 +42,11 @@ def processes(
         Asked at the end whether the processes are waited for; else they are killed.
     """
     pool = worker_pool(workers, _start_process, payload)
-    others = set(multiprocessing.active_children())
+    started, results = pool._processes, cast("Any", pool._result_queue)
     patience_s: float | None = None
+    ended = threading.Event()
+    watch = threading.Thread(target=_let_it_notice, args=(started, results, ended), daemon=True)
+    watch.start()
 
     def submit(batch: list[int]) -> Future[list[FrameOutcome]]:
         # The pool starts a process where none is free, which knows only later to ignore it.
@@ -52,12 +57,32 @@ def processes(
         yield submit
         patience_s = None if needed() else 0.0
     except BaseException:
-        patience_s = PATIENCE_S
+        patience_s = PATIENCE_S if needed() else 0.0
         raise
     finally:
         pool.shutdown(wait=patience_s is None, cancel_futures=True)
+        ended.set()
+        watch.join()
         if patience_s is not None:
-            _end_soon(set(multiprocessing.active_children()) - others, patience_s)
+            _end_soon(list(started.values()), patience_s)
+            results._writer.close()
+
+
+def _let_it_notice(
+    started: Mapping[int, multiprocessing.process.BaseProcess], results: Any, ended: threading.Event
+) -> None:
+    """Tell the pool that a process has died where it would wait for ever.
+
+    One that is killed while it sends a result leaves half of it, and for the other half the pool
+    waits: nothing says that it never comes while this process can write there as well.
+    """
+    while not ended.wait(1.0):
+        there = list(started.values())
+        if there and multiprocessing.connection.wait([one.sentinel for one in there], 0):
+            if not ended.wait(TO_NOTICE_S):
+                _end_soon(there, 0.0)
+                results._writer.close()
+            return
 
 
 def _end_soon(processes: Iterable[multiprocessing.process.BaseProcess], patience_s: float) -> None:

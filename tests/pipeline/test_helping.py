@@ -27,6 +27,7 @@ MODULE = "components_of_the_helper_tests"
 COMPONENTS = '''
 import os
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -49,9 +50,15 @@ class Series(ds.FrameSequence):
         return np.random.default_rng(position).integers(0, 255, (20, 24), dtype=np.uint8)
 
 
+def send_half(connection, data):
+    os.write(connection.fileno(), data[: len(data) // 2])
+    os._exit(3)
+
+
 class FindOptions(ds.Options):
     fail_on: int = Field(-1, description="frame index on which to fail")
     die_on: int = Field(-1, description="frame index on which to die in a helper")
+    half_on: int = Field(-1, description="index from which a helper dies as it sends a result")
     together: str = Field("", description="folder in which to wait for another process")
     slow_to_open: bool = Field(False, description="whether helpers take long to get ready")
     parent: int = Field(0, description="process that is no helper")
@@ -81,6 +88,8 @@ class Find(ds.Detector):
             raise RuntimeError("no idea")
         if frame.index >= self.options.die_on > 0 and os.getpid() != self.options.parent:
             os._exit(3)
+        if frame.index >= self.options.half_on > 0 and os.getpid() != self.options.parent:
+            Connection._send = send_half
         x = float(frame.pixels.mean() / 20)
         return ds.Instances(frame.shape, [[x, x, x + 3, x + 4]], defect_types="black dot")
 '''
@@ -147,7 +156,15 @@ def test_an_error_comes_when_its_frame_is_due(stages):
 
 def test_a_helper_that_dies_is_one_sentence(stages, tmp_path):
     work = stages(count=200, die_on=1, together=str(tmp_path), parent=os.getpid())
-    with pytest.raises(WorkersLostError, match=r"a worker process died.*fewer --workers$"):
+    with pytest.raises(WorkersLostError, match=r"a worker process died.*--workers 1,.*fewer"):
+        list(outcomes_in_order(work, range(200), helpers=1))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes are written in another way there")
+def test_a_helper_that_is_killed_as_it_sends_a_result_is_not_waited_for(stages, tmp_path):
+    # The pool holds the other end of the pipe itself, and would wait for the rest for ever.
+    work = stages(count=200, half_on=1, together=str(tmp_path), parent=os.getpid())
+    with pytest.raises(WorkersLostError, match="a worker process died"):
         list(outcomes_in_order(work, range(200), helpers=1))
 
 
@@ -163,6 +180,16 @@ def test_whoever_stops_asking_leaves_nothing_behind(stages):
     outcomes = outcomes_in_order(stages(), range(30), helpers=1)
     next(outcomes)
     outcomes.close()
+
+
+def test_whoever_stops_asking_does_not_wait_for_a_helper_that_is_getting_ready(stages):
+    outcomes = outcomes_in_order(
+        stages(slow_to_open=True, parent=os.getpid()), range(30), helpers=1
+    )
+    next(outcomes)
+    begun = time.monotonic()
+    outcomes.close()
+    assert time.monotonic() - begun < 5
 
 
 def test_what_cannot_be_handed_over_is_done_here(stages, monkeypatch):
