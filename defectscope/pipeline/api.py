@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -35,7 +34,13 @@ from defectscope.pipeline.run_owner import RunOwner
 from defectscope.pipeline.run_status import GOING_ON, said_of_incomplete
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.said import only_warnings
-from defectscope.pipeline.script_guard import expect_guard, expect_importable
+from defectscope.pipeline.script_guard import (
+    STANDARD_INPUT,
+    expect_guard,
+    expect_importable,
+    expect_no_standard_input,
+    main_file,
+)
 from defectscope.pipeline.session import Progress, RunSettings, Session
 from defectscope.pipeline.time_tables import DOSE_RATE
 from defectscope.pipeline.unasked_analyses import unasked_analyses
@@ -299,6 +304,8 @@ class Pipeline:
         progress: Progress | None,
         warnings: list[str],
     ) -> Session:
+        if chosen.workers > 1:
+            expect_no_standard_input()
         lanes = 1
         if chosen.workers <= 1 and chosen.dask is None and len(frames) > self.batch_size:
             lanes = lane_count(self.threads, self.device)
@@ -335,7 +342,7 @@ class Pipeline:
         # else; nobody asked for helpers by number.
         if chosen.workers or chosen.dask is not None or not frames.paths:
             return 0
-        if getattr(sys.modules["__main__"], "__file__", None) is None:
+        if main_file() in (None, STANDARD_INPUT):
             return 0
         return helper_count(len(frames) // self.batch_size, self.threads, self.device)
 

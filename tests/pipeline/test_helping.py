@@ -226,3 +226,14 @@ def test_nobody_is_helped_who_did_not_ask_or_has_frames_in_memory(
         session = pipeline._session(frames, tmp_path / "run", chosen, None, [])
         assert session.helpers == expected
         assert session.runtime.threads == (2 if expected or workers == 4 else 4)
+
+
+@pytest.mark.parametrize("file", ["<stdin>", None])
+def test_a_script_that_lies_in_no_file_is_not_helped(host, series, tmp_path, monkeypatch, file):
+    monkeypatch.setattr(api, "helper_count", lambda batches, threads, device: 3)
+    frames = series(200)
+    frames.paths = (tmp_path / "a.png",)
+    pipeline = ds.Pipeline("find", host=host)
+    assert pipeline._helpers(frames, api.RunSettings(workers=0)) == 3
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", file)
+    assert pipeline._helpers(frames, api.RunSettings(workers=0)) == 0
