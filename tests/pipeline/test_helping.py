@@ -192,6 +192,15 @@ def test_whoever_stops_asking_does_not_wait_for_a_helper_that_is_getting_ready(s
     assert time.monotonic() - begun < 5
 
 
+def test_a_run_that_ends_early_leaves_the_helpers_of_another_alone(stages, tmp_path):
+    ended = outcomes_in_order(stages(), range(30), helpers=1)
+    next(ended)
+    other = outcomes_in_order(stages(together=str(tmp_path)), range(30), helpers=1)
+    next(other)  # its helper is at work as well
+    ended.close()
+    assert len(list(other)) == 29
+
+
 def test_what_cannot_be_handed_over_is_done_here(stages, monkeypatch):
     work = stages()
     work.frames.held = lambda: None
