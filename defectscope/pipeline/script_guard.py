@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GUARD",
-    "STANDARD_INPUT",
     "expect_guard",
     "expect_importable",
     "expect_no_standard_input",
@@ -44,9 +43,12 @@ def expect_guard() -> None:
 
 
 def main_file() -> str | None:
-    """Return the file that other processes import first; a notebook and an option -c have none."""
+    """Return the file that other processes import first.
+
+    Notebooks, ``python -c``, and scripts from standard input have none.
+    """
     file: str | None = getattr(sys.modules["__main__"], "__file__", None)
-    return file
+    return None if file == STANDARD_INPUT else file
 
 
 def expect_no_standard_input() -> None:
@@ -57,7 +59,7 @@ def expect_no_standard_input() -> None:
     UsageError
         Python reads the script from its standard input.
     """
-    if main_file() == STANDARD_INPUT:
+    if getattr(sys.modules["__main__"], "__file__", None) == STANDARD_INPUT:
         raise UsageError(
             "other processes cannot import a script that is read from standard input; put it into "
             "a file, or leave out --workers"
@@ -65,15 +67,28 @@ def expect_no_standard_input() -> None:
 
 
 def expect_importable(
-    components: Iterable[NamedComponent], frames: FrameSequence | None = None
+    components: Iterable[NamedComponent],
+    frames: FrameSequence | None = None,
+    *,
+    spawned: bool = False,
 ) -> None:
     """Refuse to hand components and frames to other processes that cannot import their classes.
+
+    Parameters
+    ----------
+    components, frames
+        What is handed over.
+    spawned
+        Whether this process starts the others.
 
     Raises
     ------
     UsageError
-        The class of one was typed into a notebook or an interactive session.
+        The class of one was typed into a notebook or an interactive session, or the others could
+        not import the script.
     """
+    if spawned:
+        expect_no_standard_input()
     if main_file() is not None:
         return  # a script, which other processes import
     while isinstance(frames, FrameSelection):
