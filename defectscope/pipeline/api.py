@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -35,7 +34,7 @@ from defectscope.pipeline.run_owner import RunOwner
 from defectscope.pipeline.run_status import GOING_ON, said_of_incomplete
 from defectscope.pipeline.runfolder import RunFolder
 from defectscope.pipeline.said import only_warnings
-from defectscope.pipeline.script_guard import expect_guard, expect_importable
+from defectscope.pipeline.script_guard import expect_guard, expect_importable, main_file
 from defectscope.pipeline.session import Progress, RunSettings, Session
 from defectscope.pipeline.time_tables import DOSE_RATE
 from defectscope.pipeline.unasked_analyses import unasked_analyses
@@ -307,7 +306,8 @@ class Pipeline:
         built = self._build(runtime)
         self._check_types(built, warnings)
         if chosen.workers > 1 or chosen.dask is not None:
-            expect_importable([*built["detectors"], *built.get("postprocessors", [])], frames)
+            handed = [*built["detectors"], *built.get("postprocessors", [])]
+            expect_importable(handed, frames, spawned=chosen.workers > 1)
         show = progress or (lambda stage, done, total: None)
         named = [component for family in built.values() for component in family]
         if self.device != "cpu" and not any(n.component.uses_device for n in named):
@@ -333,9 +333,7 @@ class Pipeline:
     def _helpers(self, frames: FrameSequence, chosen: RunSettings) -> int:
         # Frames that lie in memory would be there twice, and what stands in a notebook is nowhere
         # else; nobody asked for helpers by number.
-        if chosen.workers or chosen.dask is not None or not frames.paths:
-            return 0
-        if getattr(sys.modules["__main__"], "__file__", None) is None:
+        if chosen.workers or chosen.dask is not None or not frames.paths or main_file() is None:
             return 0
         return helper_count(len(frames) // self.batch_size, self.threads, self.device)
 

@@ -26,7 +26,7 @@ from defectscope.pipeline.left_out import left_out_notes
 from defectscope.pipeline.mask_files import write_masks
 from defectscope.pipeline.png_files import image_png
 from defectscope.pipeline.samples import SampleMaker, SamplePlan
-from defectscope.pipeline.script_guard import GUARD, expect_guard
+from defectscope.pipeline.script_guard import GUARD, expect_guard, expect_no_standard_input
 from defectscope.pipeline.worker_pools import worker_pool
 from defectscope.plugins.host import default_host
 
@@ -186,6 +186,8 @@ def generate_dataset(
         The dataset there has another plan or number of samples.
     """
     expect_guard()
+    if workers > 1:
+        expect_no_standard_input()
     if resume and overwrite:
         raise UsageError("--resume goes on with a dataset and --overwrite deletes it; choose one")
     host = host or default_host()

@@ -14,9 +14,17 @@ if TYPE_CHECKING:
     from defectscope.core.frames import FrameSequence
     from defectscope.pipeline.named import NamedComponent
 
-__all__ = ["GUARD", "expect_guard", "expect_importable"]
+__all__ = [
+    "GUARD",
+    "expect_guard",
+    "expect_importable",
+    "expect_no_standard_input",
+    "main_file",
+]
 
 GUARD = 'put what a script does below if __name__ == "__main__":'
+# What Python calls the file of a script that it reads from there.
+STANDARD_INPUT = "<stdin>"
 
 
 def expect_guard() -> None:
@@ -34,17 +42,54 @@ def expect_guard() -> None:
         raise UsageError(f"a process that the script started runs the script again; {GUARD}")
 
 
-def expect_importable(
-    components: Iterable[NamedComponent], frames: FrameSequence | None = None
-) -> None:
-    """Refuse to hand components and frames to other processes that cannot import their classes.
+def main_file() -> str | None:
+    """Return the file that other processes import first.
+
+    Notebooks, ``python -c``, and scripts from standard input have none.
+    """
+    file: str | None = getattr(sys.modules["__main__"], "__file__", None)
+    return None if file == STANDARD_INPUT else file
+
+
+def expect_no_standard_input() -> None:
+    """Refuse to start other processes from a script that none of them can import.
 
     Raises
     ------
     UsageError
-        The class of one was typed into a notebook or an interactive session.
+        Python reads the script from its standard input.
     """
-    if getattr(sys.modules["__main__"], "__file__", None) is not None:
+    if getattr(sys.modules["__main__"], "__file__", None) == STANDARD_INPUT:
+        raise UsageError(
+            "other processes cannot import a script that is read from standard input; put it into "
+            "a file, or leave out --workers"
+        )
+
+
+def expect_importable(
+    components: Iterable[NamedComponent],
+    frames: FrameSequence | None = None,
+    *,
+    spawned: bool = False,
+) -> None:
+    """Refuse to hand components and frames to other processes that cannot import their classes.
+
+    Parameters
+    ----------
+    components, frames
+        What is handed over.
+    spawned
+        Whether this process starts the others.
+
+    Raises
+    ------
+    UsageError
+        The class of one was typed into a notebook or an interactive session, or the others could
+        not import the script.
+    """
+    if spawned:
+        expect_no_standard_input()
+    if main_file() is not None:
         return  # a script, which other processes import
     while isinstance(frames, FrameSelection):
         frames = frames.whole

@@ -56,7 +56,7 @@ def send_half(connection, data):
 
 
 class FindOptions(ds.Options):
-    half_on: int = Field(-1, description="frame index on which to die while it is sent")
+    half_on: int = Field(-1, description="index from which a helper dies as it sends a result")
     fail_on: int = Field(-1, description="frame index on which to fail")
     die_on: int = Field(-1, description="frame index on which to die in a helper")
     together: str = Field("", description="folder in which to wait for another process")
@@ -201,6 +201,25 @@ def test_whoever_stops_asking_leaves_nothing_behind(stages):
     outcomes.close()
 
 
+def test_whoever_stops_asking_does_not_wait_for_a_helper_that_is_getting_ready(stages):
+    outcomes = outcomes_in_order(
+        stages(slow_to_open=True, parent=os.getpid()), range(30), helpers=1
+    )
+    next(outcomes)
+    begun = time.monotonic()
+    outcomes.close()
+    assert time.monotonic() - begun < 5
+
+
+def test_a_run_that_ends_early_leaves_the_helpers_of_another_alone(stages, tmp_path):
+    ended = outcomes_in_order(stages(), range(30), helpers=1)
+    next(ended)
+    other = outcomes_in_order(stages(together=str(tmp_path)), range(30), helpers=1)
+    next(other)  # its helper is at work as well
+    ended.close()
+    assert len(list(other)) == 29
+
+
 def test_what_cannot_be_handed_over_is_done_here(stages, monkeypatch):
     work = stages()
     work.frames.held = lambda: None
@@ -235,3 +254,14 @@ def test_nobody_is_helped_who_did_not_ask_or_has_frames_in_memory(
         session = pipeline._session(frames, tmp_path / "run", chosen, None, [])
         assert session.helpers == expected
         assert session.runtime.threads == (2 if expected or workers == 4 else 4)
+
+
+@pytest.mark.parametrize("file", ["<stdin>", None])
+def test_a_script_that_lies_in_no_file_is_not_helped(host, series, tmp_path, monkeypatch, file):
+    monkeypatch.setattr(api, "helper_count", lambda batches, threads, device: 3)
+    frames = series(200)
+    frames.paths = (tmp_path / "a.png",)
+    pipeline = ds.Pipeline("find", host=host)
+    assert pipeline._helpers(frames, api.RunSettings(workers=0)) == 3
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", file)
+    assert pipeline._helpers(frames, api.RunSettings(workers=0)) == 0

@@ -85,11 +85,15 @@ def test_frames_of_an_own_class_that_others_cannot_make(tmp_path, given, more, s
     assert "or leave out --workers and --dask" in last
 
 
-def test_a_script_without_a_guard_is_told_and_keeps_its_folder(tmp_path):
-    (tmp_path / "frames").mkdir()
-    for k in range(3):
+def write_frames(folder, count):
+    (folder / "frames").mkdir()
+    for k in range(count):
         pixels = np.random.default_rng(k).integers(0, 256, (48, 64), dtype=np.uint8)
-        cv2.imwrite(str(tmp_path / "frames" / f"f{k}.png"), pixels)
+        cv2.imwrite(str(folder / "frames" / f"f{k}.png"), pixels)
+
+
+def test_a_script_without_a_guard_is_told_and_keeps_its_folder(tmp_path):
+    write_frames(tmp_path, 3)
     (tmp_path / "script.py").write_text(SCRIPT)
     done = subprocess.run(
         [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False,
@@ -101,5 +105,34 @@ def test_a_script_without_a_guard_is_told_and_keeps_its_folder(tmp_path):
     # The first run and the frame that the second one looked at itself were not replaced.
     result = ds.load_run(tmp_path / "run")
     assert result.info["status"].startswith("failed: a worker process died")
-    assert result.info["status"].endswith("ask for fewer --workers, and go on with --resume")
+    assert result.info["status"].endswith("or for fewer --workers, and go on with --resume")
     assert result.frames["frame"].tolist() == [0]
+
+
+READ_FROM_STANDARD_INPUT = """
+import sys
+import defectscope as ds
+def tried(do):
+    try:
+        do()
+    except ds.UsageError as error:
+        print(error)
+pipeline = ds.Pipeline("dark-blobs", analyses=[])
+tried(lambda: pipeline.run(ds.open("frames"), "run", workers=2))
+tried(lambda: ds.generate("loops", "data", count=2, size=64, workers=2))
+pipeline.run(ds.open("frames"), "run", overlay=False, figures=False, workers=0)
+"""
+
+
+def test_a_script_from_standard_input_starts_no_process(tmp_path):
+    write_frames(tmp_path, 3)
+    done = subprocess.run(
+        [sys.executable, "-"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        timeout=300, input=READ_FROM_STANDARD_INPUT,
+    )  # fmt: skip
+    refused = "other processes cannot import a script that is read from standard input; put it "
+    assert done.returncode == 0, done.stderr
+    assert [line.startswith(refused) for line in done.stdout.splitlines()] == [True, True]
+    assert "Traceback" not in done.stderr
+    assert ds.load_run(tmp_path / "run").info["status"] == "complete"
+    assert not (tmp_path / "data").exists()
