@@ -241,6 +241,7 @@ def test_how_many_are_worth_it(monkeypatch, cores, threads, batches, device, exp
 def test_nobody_is_helped_who_did_not_ask_or_has_frames_in_memory(
     host, series, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "script.py", raising=False)
     monkeypatch.setattr(api, "helper_count", lambda batches, threads, device: 3)
     monkeypatch.setattr(api, "available_cores", lambda: 8)
     pipeline = ds.Pipeline("find", host=host)
@@ -258,6 +259,7 @@ def test_nobody_is_helped_who_did_not_ask_or_has_frames_in_memory(
 
 @pytest.mark.parametrize("file", ["<stdin>", None])
 def test_a_script_that_lies_in_no_file_is_not_helped(host, series, tmp_path, monkeypatch, file):
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "script.py", raising=False)
     monkeypatch.setattr(api, "helper_count", lambda batches, threads, device: 3)
     frames = series(200)
     frames.paths = (tmp_path / "a.png",)

@@ -105,7 +105,7 @@ def test_a_script_without_a_guard_is_told_and_keeps_its_folder(tmp_path):
     # The first run and the frame that the second one looked at itself were not replaced.
     result = ds.load_run(tmp_path / "run")
     assert result.info["status"].startswith("failed: a worker process died")
-    assert result.info["status"].endswith("or for fewer --workers, and go on with --resume")
+    assert result.info["status"].endswith("fewer --workers, and go on with --resume")
     assert result.frames["frame"].tolist() == [0]
 
 
