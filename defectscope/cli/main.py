@@ -7,6 +7,7 @@ import errno
 import importlib
 import io
 import os
+import re
 import shutil
 import signal
 import sys
@@ -194,6 +195,10 @@ def cli() -> None:
     """Find, measure and follow crystalline defects in TEM and STEM images and videos."""
 
 
+# What click says of it.
+DECIMAL_COMMA = re.compile(r"'-?\d*,\d+' is not a valid float")
+
+
 def _stop(*_: Any) -> NoReturn:
     ignore_hangup()
     raise KeyboardInterrupt
@@ -259,6 +264,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as stop:
         return int(stop.exit_code)
     except click.ClickException as error:
+        if DECIMAL_COMMA.search(error.message):
+            error.message += " Decimals are written with a point."
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):

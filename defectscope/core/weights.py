@@ -136,7 +136,10 @@ def find_weights(
         raise PluginClashError(
             f"several plugins offer the weights {name!r}; name one of {', '.join(candidates)}"
         )
-    known = ", ".join(sorted(registered)) or "none"
+    # Each that is known by its name alone is known with its distribution as well.
+    short = {key.rpartition("/")[2] for key in registered}.intersection(registered)
+    names = (key for key in registered if "/" not in key or key.rpartition("/")[2] not in short)
+    known = ", ".join(sorted(names)) or "none"
     raise UnknownNameError(
         f"there are no weights {name!r}{did_you_mean(name, registered)}; give the path of a "
         f".safetensors file that exists, or one of the registered names: {known}"

@@ -294,3 +294,13 @@ def test_a_value_given_twice_is_wrong_usage(tmp_path):
     assert done.returncode == 2
     assert "it takes one value, found white and texture" in done.stderr
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [("0,372", True), ("-1,5", True), (",5", True), ("abc", False)]
+)
+def test_a_decimal_comma_is_told(value, told, capsys):
+    assert main.main(["run", "x.tif", f"--pixel-size={value}"]) == 2
+    said = capsys.readouterr().err
+    assert "is not a valid float" in said
+    assert ("Decimals are written with a point." in said) is told

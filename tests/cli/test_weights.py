@@ -63,6 +63,9 @@ class TestInfo:
             assert done.returncode == code
             assert message in done.stderr
             assert done.stdout == ""
+        # Each name once, and not again with the distribution that offers it.
+        assert "unetpp-lines" in done.stderr
+        assert "defectscope/unetpp-lines" not in done.stderr
 
 
 def provider(folder, *files):
