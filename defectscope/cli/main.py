@@ -264,9 +264,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as stop:
         return int(stop.exit_code)
     except click.ClickException as error:
-        if DECIMAL_COMMA.search(error.message):
-            error.message += " Decimals are written with a point."
         error.show()
+        if DECIMAL_COMMA.search(error.message):
+            click.echo("Decimals are written with a point.", err=True)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
