@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["helped", "helper_count"]
 
-# Each takes memory for components of its own, some 300 MB with a network.
+# Each takes memory for components of its own, some 150 MB with a network.
 MOST_HELPERS = 3
 # Batches for each helper below which it is hardly ready before they are done.
 WORTH_A_HELPER = 50
