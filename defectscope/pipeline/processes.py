@@ -11,10 +11,10 @@ import pickle
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 
 from defectscope.core.errors import ComponentError, WorkersLostError
 from defectscope.core.interrupts import ctrl_c_ignored
@@ -115,11 +115,14 @@ class FrameProcess:
 
 
 def _work(end: Connection, lost: Lost, batch: list[int]) -> list[FrameOutcome]:
-    try:
+    answer: list[FrameOutcome] | _Failure | None = None
+    with suppress(EOFError, OSError):
         end.send(batch)
-        answer: list[FrameOutcome] | _Failure = end.recv()
-    except (EOFError, OSError):
-        raise lost(DiedError()) from None
+        answer = end.recv()
+    if answer is None:
+        # Not among the exceptions of the pipe, whose frames hold buffers that Python 3.13 frees
+        # with a complaint.
+        raise lost(DiedError())
     if isinstance(answer, _Failure):
         raise answer.raised()
     return answer
@@ -140,14 +143,14 @@ def _serve(ends: list[Connection], payload: bytes) -> None:
         return
     _send(ends[0], None)
     while ends:
-        for end in wait(ends):
-            own = cast("Connection", end)
-            try:
-                batch = own.recv()
-            except (EOFError, OSError):
-                ends.remove(own)
-                continue
-            _send(own, _outcome(stages, batch))
+        # The one that has waited longest goes first: what came first is done first.
+        there = wait(ends)
+        end = next(one for one in ends if one in there)
+        ends.remove(end)
+        with suppress(EOFError, OSError):
+            batch = end.recv()
+            ends.append(end)
+            _send(end, _outcome(stages, batch))
     stages.close()
 
 

@@ -18,7 +18,9 @@ from defectscope.core.frame_rows import joined_table
 from defectscope.core.tables import DETECTION_COLUMNS
 from defectscope.pipeline import api, helping
 from defectscope.pipeline.execute import outcomes_in_order
+from defectscope.pipeline.handing_over import packed
 from defectscope.pipeline.helping import helper_count
+from defectscope.pipeline.processes import in_processes
 from defectscope.pipeline.stages import FrameStages, NamedComponent
 
 MODULE = "components_of_the_helper_tests"
@@ -59,6 +61,7 @@ class FindOptions(ds.Options):
     half_on: int = Field(-1, description="index from which a helper dies as it sends a result")
     fail_on: int = Field(-1, description="frame index on which to fail")
     die_on: int = Field(-1, description="frame index on which to die in a helper")
+    noted: str = Field("", description="file in which each frame is noted")
     together: str = Field("", description="folder in which to wait for another process")
     slow_to_open: bool = Field(False, description="whether helpers take long to get ready")
     fails_to_open: bool = Field(False, description="whether helpers cannot be made ready")
@@ -94,6 +97,10 @@ class Find(ds.Detector):
             if Path(self.options.wait_for).exists():
                 time.sleep(0.05)
                 break
+        if self.options.noted:
+            time.sleep(0.01)
+            with open(self.options.noted, "a") as stream:
+                print(frame.index, file=stream)
         if frame.index == self.options.fail_on:
             raise RuntimeError("no idea")
         if frame.index >= self.options.die_on > 0 and os.getpid() != self.options.parent:
@@ -155,6 +162,14 @@ def test_stages_that_were_used_before_can_be_helped(stages):
     alone = list(outcomes_in_order(stages(), range(30)))
     pd.testing.assert_frame_equal(tables([*first, *rest]), tables(alone))
     assert work._stack is None
+
+
+def test_a_process_works_on_frames_in_the_order_in_which_they_come(stages, tmp_path):
+    payload = packed(stages(noted=str(tmp_path / "noted")))
+    with in_processes(payload, 1) as (submit, _):
+        for future in [submit([k]) for k in range(30)]:
+            future.result()
+    assert (tmp_path / "noted").read_text().split() == [str(k) for k in range(30)]
 
 
 def test_an_error_comes_when_its_frame_is_due(stages):

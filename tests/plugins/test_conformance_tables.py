@@ -374,7 +374,7 @@ BROKEN = [
     ("readers", ReadsAnything, "unreadable_files", "must give an error, found none"),
     ("readers", WrongNames, "reads_the_example", "1 frames, found 1 and 0"),
     ("readers", NotASequence, "reads_the_example", "FrameSequence, found list"),
-    ("readers", Unpicklable, "reads_the_example", "pickle"),
+    ("readers", Unpicklable, "reads_the_example", "pickle|local object"),
     ("formats", Neither, "directions", "load, save or both"),
     ("formats", OnlyWrites, "directions", "reads=True.*no load and save"),
     ("formats", AcceptsByOpening, "accepts_any_path", "raised IsADirectoryError"),
