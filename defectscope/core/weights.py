@@ -136,10 +136,9 @@ def find_weights(
         raise PluginClashError(
             f"several plugins offer the weights {name!r}; name one of {', '.join(candidates)}"
         )
-    # Each that is known by its name alone is known with its distribution as well.
-    short = {key.rpartition("/")[2] for key in registered}.intersection(registered)
-    names = (key for key in registered if "/" not in key or key.rpartition("/")[2] not in short)
-    known = ", ".join(sorted(names)) or "none"
+    # Most are known without their distribution as well.
+    named = (key for key in registered if registered.keys() & {key.rpartition("/")[2]} <= {key})
+    known = ", ".join(sorted(named)) or "none"
     raise UnknownNameError(
         f"there are no weights {name!r}{did_you_mean(name, registered)}; give the path of a "
         f".safetensors file that exists, or one of the registered names: {known}"
