@@ -30,6 +30,8 @@ __all__ = ["cli", "main"]
 
 
 # What click's scripts for bash, zsh and fish set when they ask.
+# What click says of a decimal comma.
+DECIMAL_COMMA = re.compile(r"'-?\d*,\d+' is not a valid float")
 COMPLETION_VARIABLE = "_DEFECTSCOPE_COMPLETE"
 
 
@@ -193,10 +195,6 @@ def _accept_common_options(command: click.Command) -> None:
 @click.version_option(__version__, prog_name="defectscope")
 def cli() -> None:
     """Find, measure and follow crystalline defects in TEM and STEM images and videos."""
-
-
-# What click says of it.
-DECIMAL_COMMA = re.compile(r"'-?\d*,\d+' is not a valid float")
 
 
 def _stop(*_: Any) -> NoReturn:

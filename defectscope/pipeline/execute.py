@@ -16,9 +16,9 @@ from defectscope.core.errors import (
 )
 from defectscope.pipeline.handing_over import packed, unpacked
 from defectscope.pipeline.helping import helped
-from defectscope.pipeline.lanes import working_lanes
+from defectscope.pipeline.lanes import Submit, working_lanes
 from defectscope.pipeline.named import busy
-from defectscope.pipeline.processes import Submit, in_processes
+from defectscope.pipeline.processes import in_processes
 from defectscope.pipeline.stages import FrameOutcome, FrameStages
 
 __all__ = ["outcomes_in_order"]

@@ -10,15 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from defectscope.core.cores import available_cores
-from defectscope.pipeline.lanes import HandedBackError, WorkingThreads
-from defectscope.pipeline.processes import (
-    AT_A_TIME,
-    DiedError,
+from defectscope.pipeline.lanes import (
+    HandedBackError,
     Submit,
-    frame_processes,
+    WorkingThreads,
+    most_at_a_time,
     working,
 )
+from defectscope.pipeline.processes import AT_A_TIME, DiedError, frame_processes
 
 if TYPE_CHECKING:
     from defectscope.pipeline.stages import FrameOutcome, FrameStages
@@ -43,9 +42,7 @@ def helper_count(batches: int, threads: int, device: str) -> int:
     device
         Two networks on one GPU would only take memory from each other.
     """
-    if device != "cpu":
-        return 0
-    others = available_cores() // max(1, threads) - 1
+    others = most_at_a_time(threads, device) - 1
     return max(0, min(MOST_HELPERS, others, batches // WORTH_A_HELPER - 1))
 
 
@@ -72,9 +69,8 @@ def helped(stages: FrameStages, payload: bytes, helpers: int) -> Iterator[tuple[
         return outcomes
 
     threads = WorkingThreads[list[int]]([here])
-    with frame_processes(payload, helpers) as started, working(threads, [stages]):
-        for one in started:
-            one.take_part(threads, lost)
+    with frame_processes() as start, working(threads, [stages]):
+        start(payload, helpers, threads, lost)
         yield threads.submit, 2 + (AT_A_TIME + 1) * helpers
 
 

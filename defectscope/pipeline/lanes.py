@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from defectscope.core.cores import available_cores
 
 if TYPE_CHECKING:
     from defectscope.pipeline.stages import FrameOutcome, FrameStages
 
-__all__ = ["PATIENCE_S", "HandedBackError", "WorkingThreads", "lane_count", "working_lanes"]
+__all__ = [
+    "HandedBackError", "Submit", "WorkingThreads", "lane_count", "most_at_a_time", "working",
+    "working_lanes",
+]  # fmt: skip
 
 T = TypeVar("T")
+# Hands a batch of positions to whoever works on it.
+Submit: TypeAlias = "Callable[[list[int]], Future[list[FrameOutcome]]]"
 
 # More would wait for the interpreter most of the time, and take memory for their components.
 MOST_LANES = 2
@@ -39,15 +44,16 @@ def lane_count(threads: int, device: str) -> int:
     device
         Two networks on one GPU would only take memory from each other.
     """
-    if device != "cpu":
-        return 1
-    return max(1, min(MOST_LANES, available_cores() // max(1, threads)))
+    return min(MOST_LANES, most_at_a_time(threads, device))
+
+
+def most_at_a_time(threads: int, device: str) -> int:
+    """Return how many frames there are cores for at a time; parameters as of :func:`lane_count`."""
+    return max(1, available_cores() // max(1, threads)) if device == "cpu" else 1
 
 
 @contextmanager
-def working_lanes(
-    stages: FrameStages, count: int
-) -> Iterator[tuple[Callable[[list[int]], Future[list[FrameOutcome]]], int]]:
+def working_lanes(stages: FrameStages, count: int) -> Iterator[tuple[Submit, int]]:
     """Yield what hands positions of frames to `count` lanes, and how many may wait or be worked on.
 
     Parameters
@@ -70,17 +76,24 @@ def working_lanes(
             return failed
         return threads.submit(read)
 
+    with working(threads, lanes):
+        yield submit, count + 1
+
+
+@contextmanager
+def working(threads: WorkingThreads[Any], stages: Sequence[FrameStages] = ()) -> Iterator[None]:
+    """Stop threads at the end, and close the stages that they work with."""
     patience_s: float | None = None
     try:
-        yield submit, count + 1
+        yield
     except BaseException:
         patience_s = PATIENCE_S
         raise
     finally:
         # A component that never returns must not keep the run from ending.
         if threads.stop(patience_s):
-            for lane in lanes:
-                lane.close()
+            for one in stages:
+                one.close()
 
 
 class HandedBackError(Exception):

@@ -10,8 +10,8 @@ import multiprocessing
 import pickle
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
@@ -19,21 +19,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeAlias
 from defectscope.core.errors import ComponentError, WorkersLostError
 from defectscope.core.interrupts import ctrl_c_ignored
 from defectscope.pipeline.handing_over import unpacked
-from defectscope.pipeline.lanes import PATIENCE_S, WorkingThreads
+from defectscope.pipeline.lanes import Submit, WorkingThreads, working
 from defectscope.pipeline.script_guard import GUARD
 from defectscope.pipeline.worker_pools import begin_as_worker
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from defectscope.pipeline.stages import FrameOutcome, FrameStages
 
-__all__ = ["AT_A_TIME", "DiedError", "FrameProcess", "Submit", "frame_processes", "in_processes"]
+__all__ = ["AT_A_TIME", "DiedError", "frame_processes", "in_processes"]
 
 # Batches at a time: while one is worked on, the next is on its way.
 AT_A_TIME = 2
-# Hands a batch of positions to a worker.
-Submit: TypeAlias = "Callable[[list[int]], Future[list[FrameOutcome]]]"
 # Makes of what ails a process what is raised for the batches that it had.
 Lost: TypeAlias = Callable[[BaseException], Exception]
 
@@ -135,23 +131,23 @@ def _raise(error: Exception, batch: list[int]) -> NoReturn:
 def _serve(ends: list[Connection], payload: bytes) -> None:
     """Work on what comes, in the other process."""
     begin_as_worker()
-    try:
-        stages = unpacked(payload)
-        stages.open()
-    except BaseException as error:
-        _send(ends[0], _Failure.of(error))
-        return
-    _send(ends[0], None)
-    while ends:
-        # The one that has waited longest goes first: what came first is done first.
-        there = wait(ends)
-        end = next(one for one in ends if one in there)
-        ends.remove(end)
-        with suppress(EOFError, OSError):
-            batch = end.recv()
-            ends.append(end)
-            _send(end, _outcome(stages, batch))
-    stages.close()
+    # Where the pipes end, this process is not wanted any more.
+    with suppress(EOFError, OSError):
+        try:
+            stages = unpacked(payload)
+            stages.open()
+        except BaseException as error:
+            _send(ends[0], _Failure.of(error))
+            return
+        with closing(stages):
+            _send(ends[0], None)
+            while True:
+                # The one that has waited longest goes first: what came first is done first.
+                there = wait(ends)
+                end = next(one for one in ends if one in there)
+                ends.remove(end)
+                ends.append(end)
+                _send(end, _outcome(stages, end.recv()))
 
 
 def _outcome(stages: FrameStages, batch: list[int]) -> list[FrameOutcome] | _Failure:
@@ -165,22 +161,31 @@ def _send(end: Connection, what: Any) -> None:
     try:
         end.send(what)
     except OSError:
-        pass  # nobody waits for it any more
+        raise
     except Exception as error:  # whatever a class of somebody's own raises when it is pickled
         text = f"what was found cannot be handed to another process: {error}"
         end.send(_Failure.of(ComponentError(text)))
 
 
 @contextmanager
-def frame_processes(payload: bytes, count: int) -> Iterator[list[FrameProcess]]:
-    """Yield processes, which end with it."""
+def frame_processes() -> Iterator[Callable[[bytes, int, WorkingThreads[list[int]], Lost], None]]:
+    """Yield what starts processes that take batches from threads; they end with it."""
     started: list[FrameProcess] = []
     patient = True
-    try:
+
+    def start(payload: bytes, count: int, threads: WorkingThreads[list[int]], lost: Lost) -> None:
         # They do not heed Ctrl-C, but this process, which decides what to do.
         with ctrl_c_ignored():
-            started += [FrameProcess(payload) for _ in range(count)]
-        yield started
+            for _ in range(count):
+                try:
+                    started.append(FrameProcess(payload))
+                except OSError as error:  # there may be too many, or too little memory
+                    threads.add(partial(_raise, lost(error)))
+                    return
+                started[-1].take_part(threads, lost)
+
+    try:
+        yield start
     except BaseException:
         # A component that never returns must not keep an interrupted run from ending.
         patient = False
@@ -194,9 +199,8 @@ def frame_processes(payload: bytes, count: int) -> Iterator[list[FrameProcess]]:
 def in_processes(payload: bytes, workers: int) -> Iterator[tuple[Submit, int]]:
     """Yield what hands batches to processes, and how many may wait or be worked on."""
     threads = WorkingThreads[list[int]]([])
-    with frame_processes(payload, workers) as started, working(threads):
-        for one in started:
-            one.take_part(threads, _lost)
+    with frame_processes() as start, working(threads):
+        start(payload, workers, threads, _lost)
         yield threads.submit, AT_A_TIME * workers
 
 
@@ -207,20 +211,3 @@ def _lost(error: BaseException) -> Exception:
             f"pipeline runs anew in it; {GUARD}, and ask for fewer --workers"
         )
     return error
-
-
-@contextmanager
-def working(
-    threads: WorkingThreads[list[int]], stages: Sequence[FrameStages] = ()
-) -> Iterator[None]:
-    """Stop threads at the end, and close the stages that they work with."""
-    patience_s: float | None = None
-    try:
-        yield
-    except BaseException:
-        patience_s = PATIENCE_S
-        raise
-    finally:
-        if threads.stop(patience_s):
-            for one in stages:
-                one.close()

@@ -130,9 +130,9 @@ class FrameStages:
             twin.close()
 
     def process(self, positions: Sequence[int]) -> list[FrameOutcome]:
-        """Return the outcome of the frames at `positions`, in that order; of none, be ready."""
+        """Return the outcome of the frames at `positions`, in that order."""
         self.open()
-        return self.work(self.read(positions)) if positions else []
+        return self.work(self.read(positions))
 
     def read(self, positions: Sequence[int]) -> ReadFrames:
         """Read the frames at `positions`."""

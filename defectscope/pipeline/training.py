@@ -128,7 +128,7 @@ def train(
     host = host or default_host()
     say = say or only_warnings
     device, seed = one_of("device", device, DEVICES), whole_number("seed", seed)
-    threads, workers = whole_number("threads", threads), whole_number("workers", workers, 0)
+    threads, workers = whole_number("threads", threads), whole_number("workers", workers)
     steps = None if steps is None else whole_number("steps", steps)
     rename, options = expected_renames(rename), expected_table(options)
     data, out = expected_path(data), expected_path(out)

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import defectscope as ds
-from defectscope.pipeline import lanes, processes
+from defectscope.pipeline import lanes
 from defectscope.pipeline.benchmark_process import ProcessFailedError, measure
 from defectscope.pipeline.given_frames import GivenFrames
 from defectscope.pipeline.named import NamedComponent
@@ -521,8 +521,7 @@ def test_an_endless_detector_is_named_when_it_is_interrupted(site, tmp_path):
 @pytest.mark.parametrize("how", ["lanes", "workers"])
 def test_an_endless_detector_beside_the_main_thread_ends_too(how, site, tmp_path, monkeypatch):
     site.install("culprit", body(late_loop(tmp_path / "begun")))
-    for module in (lanes, processes):
-        monkeypatch.setattr(module, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(lanes, "PATIENCE_S", 0.3)
     write_frames(tmp_path / "frames", 4)
     pipeline = ds.Pipeline("it", analyses=[], host=site.host())
     monkeypatch.setattr("defectscope.pipeline.api.lane_count", lambda *_: 2)

@@ -16,7 +16,7 @@ import pytest
 import defectscope as ds
 from defectscope.core.frame_rows import joined_table
 from defectscope.core.tables import DETECTION_COLUMNS
-from defectscope.pipeline import api, helping
+from defectscope.pipeline import api, helping, lanes, processes
 from defectscope.pipeline.execute import outcomes_in_order
 from defectscope.pipeline.handing_over import packed
 from defectscope.pipeline.helping import helper_count
@@ -214,6 +214,7 @@ def test_whoever_stops_asking_leaves_nothing_behind(stages):
     outcomes = outcomes_in_order(stages(), range(30), helpers=1)
     next(outcomes)
     outcomes.close()
+    assert multiprocessing.active_children() == []
 
 
 def test_whoever_stops_asking_does_not_wait_for_a_helper_that_is_getting_ready(stages):
@@ -235,6 +236,17 @@ def test_a_run_that_ends_early_leaves_the_helpers_of_another_alone(stages, tmp_p
     assert len(list(other)) == 29
 
 
+def test_where_no_process_can_be_started_the_work_is_done_here(stages, monkeypatch):
+    def none(payload):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(processes, "FrameProcess", none)
+    outcomes = list(outcomes_in_order(stages(), range(30), helpers=1))
+    assert [o.index for o in outcomes] == list(range(30))
+    with pytest.raises(BlockingIOError):
+        list(outcomes_in_order(stages(), range(30), workers=2))
+
+
 def test_what_cannot_be_handed_over_is_done_here(stages, monkeypatch):
     work = stages()
     work.frames.held = lambda: None
@@ -249,7 +261,7 @@ def test_what_cannot_be_handed_over_is_done_here(stages, monkeypatch):
      (8, 4, 9999, "cpu", 1), (64, 0, 9999, "cuda", 0)],
 )  # fmt: skip
 def test_how_many_are_worth_it(monkeypatch, cores, threads, batches, device, expected):
-    monkeypatch.setattr(helping, "available_cores", lambda: cores)
+    monkeypatch.setattr(lanes, "available_cores", lambda: cores)
     assert helper_count(batches, threads, device) == expected
 
 
