@@ -137,7 +137,7 @@ def find_weights(
             f"several plugins offer the weights {name!r}; name one of {', '.join(candidates)}"
         )
     # Most are known without their distribution as well.
-    named = (key for key in registered if registered.keys() & {key.rpartition("/")[2]} <= {key})
+    named = (k for k in registered if "/" not in k or k.rpartition("/")[2] not in registered)
     known = ", ".join(sorted(named)) or "none"
     raise UnknownNameError(
         f"there are no weights {name!r}{did_you_mean(name, registered)}; give the path of a "

@@ -1,4 +1,4 @@
-"""Pools of processes of their own, in which samples are drawn."""
+"""Processes that work for another, and pools of them."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from typing import Any, ClassVar
 
 import numpy as np
@@ -192,3 +194,15 @@ class Series(ds.FrameSequence):
 def series():
     """Make a series."""
     return Series
+
+
+@pytest.fixture(scope="module")
+def components(request, tmp_path_factory):
+    """The test module's COMPONENTS as a module MODULE, which other processes can import."""
+    name, source = request.module.MODULE, request.module.COMPONENTS
+    folder = tmp_path_factory.mktemp("importable")
+    (folder / f"{name}.py").write_text(source)
+    sys.path.insert(0, str(folder))
+    yield importlib.import_module(name)
+    sys.path.remove(str(folder))
+    sys.modules.pop(name)

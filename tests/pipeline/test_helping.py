@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import multiprocessing
 import os
 import re
@@ -110,16 +109,6 @@ class Find(ds.Detector):
         x = float(frame.pixels.mean() / 20)
         return ds.Instances(frame.shape, [[x, x, x + 3, x + 4]], defect_types="black dot")
 '''
-
-
-@pytest.fixture(scope="module")
-def components(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("importable")
-    (folder / f"{MODULE}.py").write_text(COMPONENTS)
-    sys.path.insert(0, str(folder))
-    yield importlib.import_module(MODULE)
-    sys.path.remove(str(folder))
-    sys.modules.pop(MODULE)
 
 
 @pytest.fixture
